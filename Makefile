@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` and `make test`. Both prepare .venv first (uv where it is on the path, else venv and pip).
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export JUPYTER_PLATFORM_DIRS := 1
+
+.PHONY: help demo test slow lessons docs readme export benchmarks clean
+
+help:  ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(READY): settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "srgan_course wants Python 3.10 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing). Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "Preparing .venv: about 6 GB with the CUDA build of torch, once. A smaller one: see 'A small installation' in README.md"
+	@if command -v uv >/dev/null 2>&1; then \
+	  { [ -x $(BIN)/python ] || uv venv -q --python $(PYTHON) .venv; } && uv pip install -q --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  { [ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }; } \
+	  && $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $@
+
+demo: $(READY)  ## train a small SRGAN on real photos, x4, in front of you (minutes); pictures land in demo/
+	@$(BIN)/srgan-demo $(ARGS)
+
+test: $(READY)  ## every notebook and every test; closes with 'N passed, N failed'
+	@$(BIN)/python tests/run.py $(ARGS)
+
+slow: $(READY)  ## the same with what takes long: fifty kills, the large pictures
+	@$(BIN)/python tests/run.py --slow $(ARGS)
+
+lessons: $(READY)  ## Jupyter Lab on the lessons
+	@$(BIN)/jupyter lab nbs
+
+export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks and write README.md
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write
+
+docs: $(READY)  ## the site, into _docs/ (needs Quarto)
+	@command -v quarto >/dev/null 2>&1 || { echo "make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/ (or: $(BIN)/nbdev-install-quarto), then run make docs again." >&2; exit 2; }
+	@$(BIN)/nbdev-docs
+
+benchmarks: $(READY)  ## the ratios of benchmarks/, written to results/ (a quiet machine, please)
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+clean:  ## remove what was built; .venv, demo/ and runs/ stay
+	@rm -rf _docs _proc build dist .pytest_cache *.egg-info
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,22 @@
+"Hands the metadata of settings.ini to setuptools; pyproject.toml says which fields come from here."
+from configparser import ConfigParser
+from pathlib import Path
+from setuptools import setup, find_packages
+
+here = Path(__file__).parent
+ini = ConfigParser(delimiters=['='], interpolation=None)
+ini.read(here/'settings.ini', encoding='utf-8')
+cfg = ini['DEFAULT']
+scripts = [s.strip() for s in cfg['console_scripts'].splitlines() if s.strip()]
+
+setup(
+    name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], license=cfg['license'],
+    author=cfg['author'], author_email=cfg['author_email'], keywords=cfg['keywords'].split(),
+    long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
+    python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
+    extras_require={'dev': cfg['dev_requirements'].split()},
+    packages=find_packages(include=['srgan_course', 'srgan_course.*']), include_package_data=True,
+    entry_points={'console_scripts': scripts, 'nbdev': ['srgan_course = srgan_course._modidx:d']},
+    classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
+                 'Topic :: Scientific/Engineering :: Image Processing'],
+    zip_safe=False)

@@ -1,0 +1,32 @@
+"Options and fixtures shared by the tests."
+import os
+from pathlib import Path
+import pytest
+
+os.environ.setdefault('MPLBACKEND', 'agg')
+ROOT = Path(__file__).resolve().parent.parent
+
+def pytest_addoption(parser):
+    parser.addoption('--slow', action='store_true', help='run what is marked slow, too')
+    parser.addoption('--cuda', action='store_true', help='run what needs a GPU, too')
+
+def pytest_collection_modifyitems(config, items):
+    for flag in ('slow', 'cuda'):
+        if config.getoption('--' + flag): continue
+        skip = pytest.mark.skip(reason=f'{flag}: run with --{flag}')
+        for item in items:
+            if flag in item.keywords: item.add_marker(skip)
+
+@pytest.fixture
+def root(): return ROOT
+
+def _folder(var):
+    folder = os.environ.get(var)
+    if not folder or not Path(folder).is_dir(): pytest.skip(f'{var} is not set to a folder')
+    return Path(folder)
+
+@pytest.fixture
+def srgan_data(): "Folder of real pictures; skipped (and counted) where it is missing."; return _folder('SRGAN_DATA')
+
+@pytest.fixture
+def srgan_weights(): "Folder of pretrained weights; skipped (and counted) where it is missing."; return _folder('SRGAN_WEIGHTS')
