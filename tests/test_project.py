@@ -1,0 +1,123 @@
+"The repository as a whole: modules equal to notebooks, notebooks clean, README equal to index, metadata true, nothing that must not be there."
+import configparser, json, os, re, shutil, subprocess, sys
+from pathlib import Path
+import pytest
+import readme
+from conftest import ROOT
+
+NBS = sorted((ROOT/'nbs').glob('*.ipynb'))
+cells = lambda p: json.loads(p.read_text(encoding='utf-8'))['cells']
+src = lambda c: ''.join(c['source'])
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "The notebooks and nbdev's settings in a folder of their own, to export and clean without touching the real ones."
+    d = tmp_path_factory.mktemp('repo')
+    for f in ('pyproject.toml', 'settings.ini', 'setup.py', 'README.md'): shutil.copy(ROOT/f, d/f)
+    shutil.copytree(ROOT/'nbs', d/'nbs', ignore=shutil.ignore_patterns('.ipynb_checkpoints', 'runs', 'models', '_quarto.yml', '.*'))
+    (d/'srgan_course').mkdir()
+    shutil.copy(ROOT/'srgan_course'/'__init__.py', d/'srgan_course')
+    return d
+
+def nbdev(name, cwd): return subprocess.run([sys.executable, '-c', f'from nbdev.cli import *; from nbdev.export import *; from nbdev.clean import *; {name}()'],
+                                            cwd=cwd, capture_output=True, text=True, timeout=300)
+
+def test_modules_equal_notebooks(copy):
+    r = nbdev('nbdev_export', copy)
+    assert r.returncode == 0, r.stderr
+    own = {'__init__.py', '__main__.py'}
+    names = lambda d: {p.name for p in (d/'srgan_course').glob('*.py')} - own
+    assert names(copy) == names(ROOT)
+    for n in sorted(names(ROOT)):
+        assert (copy/'srgan_course'/n).read_text(encoding='utf-8') == (ROOT/'srgan_course'/n).read_text(encoding='utf-8'), f'srgan_course/{n} is not what its notebook exports: run make export'
+
+def test_notebooks_clean(copy):
+    r = nbdev('nbdev_clean', copy)
+    assert r.returncode == 0, r.stderr
+    for p in NBS: assert (copy/'nbs'/p.name).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{p.name} is not clean: run make export'
+
+def test_readme_is_index():
+    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme.to_markdown(json.loads((ROOT/'nbs'/'index.ipynb').read_text(encoding='utf-8')))
+
+def test_quarto_config_is_one():
+    "nbs/_quarto.yml is a link; where a checkout turned it into text, it still names the real one."
+    link = ROOT/'nbs'/'_quarto.yml'
+    text = link.read_text(encoding='utf-8')
+    assert text == (ROOT/'_quarto.yml').read_text(encoding='utf-8') or text.strip() == '../_quarto.yml'
+
+def test_sidebar_names_every_page():
+    text = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
+    for p in NBS: assert p.name in text, f'{p.name} is not in the side bar of _quarto.yml'
+    for name in re.findall(r'[\w]+\.ipynb', text): assert (ROOT/'nbs'/name).exists(), f'_quarto.yml names {name}, which does not exist'
+
+def test_page_names_differ_without_number():
+    names = [re.sub(r'^\d+_', '', p.stem) for p in NBS]
+    assert len(names) == len(set(names))
+
+def test_import_order():
+    "A module imports only from lessons before it."
+    floor = {re.search(r'#\|\s*default_exp\s+(\w+)', s).group(1): p.stem for p in NBS for c in cells(p) for s in [src(c)] if re.search(r'#\|\s*default_exp', s)}
+    number = {m: int(s[:2]) if s[:2].isdigit() else 99 for m, s in floor.items()}
+    for m in number:
+        text = (ROOT/'srgan_course'/f'{m}.py').read_text(encoding='utf-8')
+        for other in re.findall(r'^\s*(?:from|import)\s+srgan_course\.(\w+)', text, re.M) + re.findall(r'^\s*from\s+\.(\w+)', text, re.M):
+            assert number[other] < number[m], f'{m} (lesson {number[m]}) imports {other} (lesson {number[other]})'
+
+LIGHT = ['images', 'data', 'metrics', 'generators', 'critics', 'losses', 'upscale', 'cli']
+@pytest.mark.parametrize('mod', LIGHT)
+def test_light_at_import(mod):
+    "These do not import fastai or torchvision; images, data and cli not even torch."
+    heavy = ['fastai', 'torchvision', 'matplotlib.pyplot', 'ipywidgets', 'sklearn', 'skimage'] + (['torch'] if mod in ('images', 'data', 'cli') else [])
+    code = f'import sys, srgan_course.{mod}; print([m for m in {heavy} if m in sys.modules])'
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120)
+    assert r.returncode == 0, r.stderr
+    assert r.stdout.strip() == '[]', f'srgan_course.{mod} imports {r.stdout.strip()}'
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+def test_stored_outputs(nb):
+    "No traceback, warning or progress-bar litter in what a reader sees; a size a site can carry."
+    assert nb.stat().st_size < 600_000, f'{nb.name} is {nb.stat().st_size//1000} kB'
+    for c in cells(nb):
+        for o in c.get('outputs', []):
+            assert o['output_type'] != 'error', f'{nb.name}: {o.get("evalue")}'
+            text = ''.join(o.get('text', o.get('data', {}).get('text/plain', '')))
+            assert not re.search(r'\w*Warning\b|Traceback \(most', text), f'{nb.name}: {text[:200]}'
+            assert '\r' not in text and 'it/s' not in text, f'{nb.name}: progress bar stored'
+
+@pytest.mark.parametrize('nb', [p for p in NBS if p.stem[:2].isdigit()], ids=lambda p: p.stem)
+def test_outputs_are_stored(nb):
+    "The site shows lessons without running them, so most cells that make something keep it."
+    assert any(c.get('outputs') for c in cells(nb) if c['cell_type'] == 'code'), f'{nb.name} has no stored output: run it and clean it'
+
+def test_citations_have_entries():
+    bib = (ROOT/'nbs'/'references.bib').read_text(encoding='utf-8')
+    keys = set(re.findall(r'^@\w+\{([\w:-]+),', bib, re.M))
+    for p in NBS:
+        for c in cells(p):
+            if c['cell_type'] != 'markdown': continue
+            for k in re.findall(r'(?:(?<=\[)|(?<=; )|(?<= ))@([a-z]+\d{4}\w*)', src(c)): assert k in keys, f'{p.name} cites @{k}, which is not in references.bib'
+
+def tracked():
+    r = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True)
+    if r.returncode: pytest.skip('not a git checkout')
+    return [ROOT/f for f in r.stdout.decode().split('\0') if f and (ROOT/f).is_file()]
+
+def test_no_path_of_any_one_machine():
+    home = re.compile(r'/(?:home|Users|root|work)/[a-z]|\.cud' + r'a\(\)')
+    for f in tracked():
+        if f.suffix in ('.py', '.ipynb', '.md', '.toml', '.ini', '.yml', '.json', '.csv', '.bib', ''):
+            text = f.read_text(encoding='utf-8', errors='replace')
+            if f.suffix == '.ipynb': text = '\n'.join(src(c) + json.dumps([o for o in c.get('outputs', []) if 'image/jpeg' not in str(o) and 'image/png' not in str(o)]) for c in json.loads(text)['cells'])
+            m = home.search(text)
+            assert not m, f'{f.relative_to(ROOT)}: {text[max(0, m.start()-40):m.end()+40]!r}'
+
+def test_metadata():
+    ini = configparser.ConfigParser(delimiters=['='], interpolation=None); ini.read(ROOT/'settings.ini', encoding='utf-8')
+    cfg = ini['DEFAULT']
+    from importlib.metadata import metadata, entry_points
+    meta = metadata('srgan_course')
+    assert meta['Name'].replace('-', '_') == cfg['lib_name'] and meta['Version'] == cfg['version'] and meta['Requires-Python'] == f">={cfg['min_python']}"
+    import srgan_course; assert srgan_course.__version__ == cfg['version']
+    scripts = {e.name: e.value for e in entry_points(group='console_scripts')}
+    for line in cfg['console_scripts'].split('\n'):
+        if line.strip(): name, target = (s.strip() for s in line.split('=')); assert scripts[name] == target
