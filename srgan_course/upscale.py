@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['MODELS', 'MEMORY', 'GREY', 'LOG', 'CLASSIC', 'edges', 'tile_boxes', 'grow', 'bytes_per_pixel', 'available_memory',
            'is_oom', 'shipped_models', 'find_model', 'pick_device', 'Upscaler', 'true_float32', 'fill_colour', 'blank',
-           'upscale_file', 'out_files', 'fingerprint', 'is_done', 'read_log', 'show_progress', 'upscale_folder',
-           'label', 'side_by_side', 'compare_sheet', 'caption']
+           'result_name', 'upscale_file', 'out_files', 'fingerprint', 'is_done', 'read_log', 'show_progress',
+           'upscale_folder', 'summary', 'label', 'side_by_side', 'compare_sheet', 'caption']
 
-# %% ../nbs/10_upscale.ipynb #efee7171
-import json, math, sys, time
+# %% ../nbs/10_upscale.ipynb #3a8db86f
+import copy, json, math, sys, time
 from contextlib import nullcontext
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
@@ -44,20 +44,20 @@ def grow(box:tuple,   # (top, bottom, left, right)
     t, b, l, r = box
     return max(t - overlap, 0), min(b + overlap, h), max(l - overlap, 0), min(r + overlap, w)
 
-# %% ../nbs/10_upscale.ipynb #b80ff1d9
+# %% ../nbs/10_upscale.ipynb #1364b7bc
 def bytes_per_pixel(net:nn.Module, # maps (B,3,h,w) to (B,3,s*h,s*w)
                     side:int=48    # of the square to try, pixels
                    )->float:       # bytes of working memory for each pixel of the small picture
-    "Estimate what a picture takes inside `net`: twice the largest layer, what goes in and what comes out of it."
+    "Estimate what a picture takes inside `net`: what goes in and out of its largest layer, and eight times its output."
     most, size = [0], lambda t: t.numel()*t.element_size() if isinstance(t, Tensor) else 0
     def look(m, x, y): most.append(sum(map(size, x)) + size(y))
     hooks = [m.register_forward_hook(look) for m in net.modules() if not list(m.children())]
     p = next(net.parameters())
     try:
-        with torch.inference_mode(): net(torch.zeros(1, 3, side, side, device=p.device, dtype=p.dtype))
+        with torch.inference_mode(): y = net(torch.zeros(1, 3, side, side, device=p.device, dtype=p.dtype))
     finally:
         for h in hooks: h.remove()
-    return 2*max(most)/side**2
+    return (max(most) + 8*size(y))/side**2
 
 # %% ../nbs/10_upscale.ipynb #4a305105
 def available_memory(device:torch.device # where the network runs
@@ -73,9 +73,9 @@ def is_oom(e:BaseException # what was raised
     "Was it a lack of memory?"
     return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or any(s in str(e).lower() for s in ('out of memory', 'not enough memory', "can't allocate"))
 
-# %% ../nbs/10_upscale.ipynb #5afd51d1
+# %% ../nbs/10_upscale.ipynb #a625180a
 MODELS = Path(__file__).parent/'models' if '__file__' in globals() else Path('../srgan_course/models')
-MEMORY = 640*2**20   # bytes for one tile inside the network, where nothing else is said
+MEMORY = 512*2**20   # bytes for one tile inside the network, where nothing else is said
 
 def shipped_models()->dict: # name -> file
     "The models inside the package."
@@ -95,7 +95,7 @@ def pick_device(name='auto' # 'auto', 'cpu', 'cuda', 'mps' or a torch.device
     if str(name) != 'auto': return torch.device(name)
     return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device('cpu')
 
-# %% ../nbs/10_upscale.ipynb #e2b1c23f
+# %% ../nbs/10_upscale.ipynb #51c4f0c5
 class Upscaler:
     "Enlarges pictures of any mode and size with `net`."
     def __init__(self,
@@ -104,7 +104,7 @@ class Upscaler:
         overlap:int=None,       # pixels of the small picture that a tile reads beyond its own; measured, see `receptive_radius`
         device='auto',          # 'auto', 'cpu', 'cuda', 'mps'
         precision:str='float32',# or 'bfloat16': faster where the processor has it, not exact
-        memory:int=None,        # bytes for one tile inside the network; 640 MiB, or half of what is free where that is less
+        memory:int=None,        # bytes for one tile inside the network; 512 MiB, or half of what is free where that is less
         name:str=None,          # for messages and file names
         say=None                # function that is told what the reader should know; prints to standard error
     ):
@@ -112,16 +112,13 @@ class Upscaler:
         self.device = pick_device(device)
         self._overlap, self.memory, self.precision, self.say = overlap, memory, precision, say or (lambda s: print(s, file=sys.stderr))
         self.name = name or type(net).__name__
-        self.net = net.float().eval().to(self.device, memory_format=torch.channels_last)
-        self.scale = scale or getattr(net, 'args', {}).get('scale') or self._try(net)
-
-    def _try(self, net): # scale of a network that does not tell it
-        with torch.inference_mode(): return net(torch.zeros(1, 3, 16, 16, device=self.device)).shape[-1]//16
+        self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=torch.channels_last)
+        self.scale = scale or getattr(net, 'args', {}).get('scale') or self.forward(torch.zeros(1, 3, 16, 16)).shape[-1]//16
 
     @property
     def overlap(self)->int: # pixels of the small picture
         "What a tile reads beyond its own: measured when it is first needed."
-        if self._overlap is None: self._overlap = receptive_radius(self.net)
+        if self._overlap is None: self._overlap = receptive_radius(copy.deepcopy(self.net).cpu())
         return self._overlap
 
     @classmethod
@@ -279,9 +276,16 @@ def blank(shape:tuple, # (H,W,C)
     if free is not None and need > free: raise MemoryError(f'a result of {shape[1]} x {shape[0]} pixels takes {need/2**30:.1f} GB of memory and {free/2**30:.1f} GB are free; cut the picture in parts')
     return np.empty(shape, dtype)
 
-# %% ../nbs/10_upscale.ipynb #1e78d66c
+# %% ../nbs/10_upscale.ipynb #47c6664e
+def result_name(src:Path, # picture
+                scale:int, # of the model
+                end:str='' # before the scale
+               )->str:
+    "NAME-x4.png: PNG loses nothing and holds every mode."
+    return f'{src.stem}{end}-x{scale}.png'
+
 def upscale_file(src,              # picture to read
-                 dst=None,         # file to write; NAME-x4.png beside the picture
+                 dst=None,         # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4',    # an `Upscaler`, or what `Upscaler.load` takes
                  tile:int=None,    # longest side of a tile, pixels of the small picture
                  progress=None     # function that is told the part done, 0 to 1
@@ -289,15 +293,15 @@ def upscale_file(src,              # picture to read
     "Upscale one file."
     t, src = time.perf_counter(), Path(src)
     img = open_image(src)
-    up = up if isinstance(up, Upscaler) else Upscaler.load(up)
-    dst = Path(dst) if dst else src.with_name(f'{src.stem}-x{up.scale}.png')
-    if dst.is_dir(): dst = dst/f'{src.stem}-x{up.scale}.png'
+    if not isinstance(up, Upscaler): up = Upscaler.load(up)
+    dst = Path(dst) if dst else src.parent
+    if dst.is_dir(): dst = dst/result_name(src, up.scale)
     out = up(img, tile, progress)
     save_image(out, dst, like=img)
-    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=img.mode, model=up.name, scale=up.scale,
+    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - t, 3))
 
-# %% ../nbs/10_upscale.ipynb #1968ead9
+# %% ../nbs/10_upscale.ipynb #263acd43
 LOG = '.upscaled.jsonl'   # in a folder of results: which file was made with which model
 
 def out_files(files:list,  # pictures to read
@@ -309,7 +313,7 @@ def out_files(files:list,  # pictures to read
     names, stems = {}, [str(f.relative_to(root).with_suffix('')).lower() for f in files]
     for f, stem in zip(files, stems):
         end = f'_{f.suffix[1:].lower()}' if stems.count(stem) > 1 else ''
-        names[f] = dst/f.relative_to(root).with_name(f'{f.stem}{end}-x{scale}.png')
+        names[f] = dst/f.relative_to(root).with_name(result_name(f, scale, end))
     return names
 
 def fingerprint(up:Upscaler)->str: # what a result depends on, besides the picture
@@ -343,7 +347,7 @@ def show_progress(i:int, n:int, # done, of how many
     bar = '#'*round(24*i/n)
     print(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '', file=sys.stderr, flush=True)
 
-# %% ../nbs/10_upscale.ipynb #ce0008f4
+# %% ../nbs/10_upscale.ipynb #e0fe1637
 def upscale_folder(src,              # folder of pictures
                    dst=None,         # folder to write; FOLDER-x4 beside it
                    up='light-x4',    # an `Upscaler`, or what `Upscaler.load` takes
@@ -353,22 +357,29 @@ def upscale_folder(src,              # folder of pictures
                   )->dict:           # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    up = up if isinstance(up, Upscaler) else Upscaler.load(up)
+    if dst and Path(dst).is_file(): raise ValueError(f'{dst} is a file; a folder of pictures needs a folder to go to')
+    files = find_images(src)
+    if not isinstance(up, Upscaler): up = Upscaler.load(up)
     dst = Path(dst) if dst else src.resolve().with_name(f'{src.resolve().name}-x{up.scale}')
-    files = [f for f in find_images(src) if dst.resolve() not in f.resolve().parents]
-    log, want = ({} if again else read_log(dst)), fingerprint(up)
+    files = [f for f in files if dst.resolve() not in f.resolve().parents]
+    log, want = {} if again else read_log(dst), fingerprint(up)
     todo = {f: o for f,o in out_files(files, src, dst, up.scale).items() if again or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), want)}
     done, bad = [], []
-    dst.mkdir(parents=True, exist_ok=True)
     for i,(f, o) in enumerate(todo.items()):
         try:
             o.parent.mkdir(parents=True, exist_ok=True)
-            done.append(upscale_file(f, o, up, tile, (lambda p: show_progress(i + min(p, .99), len(todo), f.name, t)) if progress else None))
+            done.append(upscale_file(f, o, up, tile, (lambda p: show_progress(i + .99*p, len(todo), f.name, t)) if progress else None))
             with (dst/LOG).open('a', encoding='utf-8') as log_file: print(json.dumps(dict(file=o.relative_to(dst).as_posix(), model=want)), file=log_file)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         except KeyboardInterrupt: raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
         if progress: show_progress(i + 1, len(todo), f.name, t)
     return dict(done=done, kept=[str(f) for f in files if f not in todo], bad=bad, exit_code=int(bool(bad)), seconds=round(time.perf_counter() - t, 3))
+
+def summary(result:dict # of `upscale_folder`
+           )->str:      # lines to print at the end
+    "What a run over a folder has come to; bad files last, where they are seen."
+    said = [f'{len(result["done"])} done'] + [f'{len(result["kept"])} were done before']*bool(result['kept']) + [f'{len(result["bad"])} could not be done:']*bool(result['bad'])
+    return '\n'.join([', '.join(said), *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../nbs/10_upscale.ipynb #619fba93
 def label(img:Image.Image, # picture
