@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
-# %% ../nbs/01_images.ipynb #44092f13
+# %% ../nbs/01_images.ipynb #077c2f06
 def _known_mode(img):
     "The same picture in one of the few modes the course works with: L, LA, RGB, RGBA or I;16."
     m, clear = img.mode, img.has_transparency_data
     if m in ('L', 'LA', 'RGB', 'RGBA') and clear == (m[-1] == 'A') or m == 'I;16' and not clear: return img
-    if m in ('1', 'L', 'La'): return img.convert('RGBA').convert('LA') if clear else img.convert('L')
+    if m == 'La': return img.convert('LA')
+    if m in ('1', 'L'): return img.convert('RGBA').convert('LA') if clear else img.convert('L')
     if m[0] in 'IF': return _grey16(img)
     if m == 'LAB': return _lab_to_rgb(img)
     return img.convert('RGBA' if clear else 'RGB')
@@ -254,17 +255,17 @@ def find_images(folder, # where to look
     if not res: raise ValueError(f'no picture in {folder} (looked for {", ".join(IMAGE_SUFFIXES)}{"" if recursive else ", not in the folders inside it"})')
     return res
 
-# %% ../nbs/01_images.ipynb #e54ef45f
+# %% ../nbs/01_images.ipynb #d192c4a2
 def _identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
     head = f.read(24)
     f.seek(0)
     if not head: raise ValueError('the file is empty (0 bytes)')
+    zero = head[:8] == b'\x89PNG\r\n\x1a\n' and b'\0\0\0\0' in (head[16:20], head[20:24])
     with _any_size():
         try: img = Image.open(f)
-        except Image.UnidentifiedImageError:
-            if head[:8] == b'\x89PNG\r\n\x1a\n' and b'\0\0\0\0' in (head[16:20], head[20:24]): raise ValueError('a picture of zero size') from None
-            raise ValueError(f'not a picture that Pillow can read (it begins with {head[:12]!r})') from None
+        except Image.UnidentifiedImageError as e:
+            raise ValueError('a picture of zero size' if zero else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
     w,h = img.size
     if not w*h: raise ValueError(f'a picture of zero size ({w} x {h} pixels)')
     if w*h > max_pixels: raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; give a larger max_pixels if you trust the file')
@@ -280,7 +281,7 @@ def upright(a, # array (H,W) or (H,W,C)
     "Turn and mirror stored pixels as EXIF's orientation says."
     return _TURNS.get(orientation, lambda a: a)(a)
 
-# %% ../nbs/01_images.ipynb #2696175b
+# %% ../nbs/01_images.ipynb #eaf4c917
 def _deep_top(f, img):
     "The largest value of a colour in a picture that Pillow would cut from 16 bits to 8; else 0."
     if img.format == 'PNG':
@@ -308,7 +309,8 @@ def _by_tifffile(b):
 
 def _read_deep(f, img, top, orientation):
     "The 16-bit pixels, upright, of a picture that Pillow has decoded to 8: what another library reads has to agree with those."
-    view, premultiplied = np.asarray(ImageOps.exif_transpose(img)).astype(int), img.format == 'TIFF' and 1 in np.atleast_1d(img.tag_v2.get(338, 0))
+    view, tags = np.asarray(ImageOps.exif_transpose(img)).astype(int), getattr(img, 'tag_v2', {})
+    premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2          # Pillow misreads the planes of 16 bits
     f.seek(0)
     b, grey = f.read(), None
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
@@ -318,7 +320,7 @@ def _read_deep(f, img, top, orientation):
         if top != 65535: a = np.rint(a*(65535/top)).astype(np.uint16)
         for a in (upright(a, orientation), a):         # OpenCV turns a TIFF itself
             part = slice(3, 4) if premultiplied else slice(0, 3)
-            if a.shape[:2] == view.shape[:2] and np.abs((a[..., part] >> 8) - view[..., part]).max() <= 1:
+            if read is _by_tifffile and planar or a.shape[:2] == view.shape[:2] and np.abs((a[..., part] >> 8) - view[..., part]).max() <= 1:
                 return _unmultiply(a) if premultiplied else a[..., ::3] if img.format == 'PNG' and b[25] == 4 else a
     raise ValueError('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
 
@@ -334,26 +336,32 @@ def _tiff_grey(img):
     if bits < 16: a = np.rint(a*(65535/(2**bits - 1))).astype(np.uint16)
     return from_array(65535 - a if img.tag_v2.get(262) == 0 else a, img.info)
 
-# %% ../nbs/01_images.ipynb #650f5bae
+# %% ../nbs/01_images.ipynb #649739b4
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
 
 def _metadata(img, orientation):
     "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, comments, text."
-    info, exif = img.info, img.getexif()
-    res = {k: info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if info.get(k)}
+    info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
     if info.get('XML:com.adobe.xmp'): res['xmp'] = info['XML:com.adobe.xmp'].encode()
     dpi = [float(d) for d in info.get('dpi', ())]
     if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi): res['dpi'] = tuple(dpi)
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
-    if 'exif' not in res or img.format == 'TIFF' or orientation != 1:               # otherwise the very bytes are kept
-        for tag in (_STORAGE if img.format == 'TIFF' else {274}) & set(exif): del exif[tag]
-        res['exif'] = exif.tobytes() if len(exif) else b''
+    if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
+        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
     if orientation != 1 and 'xmp' in res: res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res['frames'] = img.n_frames
     return {k: v for k,v in res.items() if v}
+
+def _exif_without(exif, tags):
+    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
+    res, inside = Image.Exif(), (0x8769, 0x8825)
+    for k in set(exif) - tags - {*inside}: res[k] = exif[k]
+    for k in inside:
+        if sub := exif.get_ifd(k): res.get_ifd(k).update(sub)
+    return res.tobytes() if len(res) or any(res.get_ifd(k) for k in inside) else b''
 
 # %% ../nbs/01_images.ipynb #dacfeca7
 def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
@@ -412,7 +420,7 @@ def _settle_colours(img, info, icc):
     img.info = {k: v for k,v in info.items() if v is not None}
     return img
 
-# %% ../nbs/01_images.ipynb #ba9977da
+# %% ../nbs/01_images.ipynb #37f24eb1
 def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
                max_pixels=2**28, # a larger picture is refused before it is decoded
                icc='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
@@ -430,7 +438,7 @@ def _open_file(f, name, max_pixels, icc):
     "`_identify` and `_decode`; whatever goes wrong inside is one line that names the file."
     try: img = _identify(f, max_pixels)
     except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: {_line(e)}') from e
+    except Exception as e: raise ValueError(f'{name}: {"" if type(e) is ValueError else "damaged or truncated: "}{_line(e)}') from e
     try: return _decode(img, f, icc)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{name}: damaged or truncated {img.format} picture ({_line(e)})') from e
@@ -499,25 +507,25 @@ def _png16(a, notes):
     head = struct.pack('>IIBBBBB', w, h, 16, {2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
     return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + extra + chunk(b'IDAT', b''.join(idat)) + chunk(b'IEND', b'')
 
-# %% ../nbs/01_images.ipynb #d948e499
-def _tiff16(a, notes):
-    "The bytes of a 16-bit TIFF: the tags by Pillow, the pixels in one deflated strip."
+# %% ../nbs/01_images.ipynb #f8525920
+def _tiff(a, notes):
+    "The bytes of a TIFF, 8 or 16 bits a channel: the tags by Pillow, the pixels in one deflated strip."
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
-    if a.shape[2] == 2: a = a[..., [0,0,0,1]]          # few programs read grey with alpha from a TIFF
-    ifd, ex, (h,w,c) = ImageFileDirectory_v2(), Image.Exif(), a.shape
+    if a.shape[2] == 2 and a.dtype == np.uint16: a = a[..., [0,0,0,1]]      # few programs read grey with alpha in 16 bits
+    ifd, ex, (h,w,c), bits = ImageFileDirectory_v2(), Image.Exif(), a.shape, a.dtype.itemsize*8
     if 'exif' in notes: ex.load(notes['exif'])
-    for k in ex: ifd[k] = ex.get_ifd(k) if k in (0x8769, 0x8825, 0xA005) else ex[k]
-    strip = zlib.compress(a.astype('<u2').tobytes(), 6)
-    ifd.update({256: w, 257: h, 258: (16,)*c, 259: 8, 262: 2, 273: (0,), 277: c, 278: h, 279: (len(strip),), 284: 1})
-    if c == 4: ifd[338] = 2                       # the last channel is alpha, not multiplied into the colours
-    if 'dpi' in notes: ifd.update({282: notes['dpi'][0], 283: notes['dpi'][1], 296: 2})
+    for k in ex: ifd[k] = ex.get_ifd(k) if k in (0x8769, 0x8825) else ex[k]
+    strip = zlib.compress(a.astype(a.dtype.newbyteorder('<')).tobytes(), 6)
+    for k,v in {256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h, 279: (len(strip),), 284: 1}.items(): ifd[k] = v
+    if c in (2, 4): ifd[338] = 2                       # the last channel is alpha, not multiplied into the colours
+    if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
     if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
     if 'xmp' in notes: ifd[700] = notes['xmp']
     out = BytesIO()
     ifd.save(out)
     return out.getvalue() + strip
 
-# %% ../nbs/01_images.ipynb #7744f567
+# %% ../nbs/01_images.ipynb #20de3708
 def _fit_format(img, fmt):
     "`img` in a mode that files of this format can hold."
     if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
@@ -533,10 +541,10 @@ def _encode(img, fmt, quality, info):
         opts['pnginfo'] = PngImagePlugin.PngInfo()
         for k,v in info.get('text', {}).items(): opts['pnginfo'].add_itxt(k, v)
         if 'xmp' in notes: opts['pnginfo'].add_itxt('XML:com.adobe.xmp', notes['xmp'].decode('utf-8', 'replace'))
-    if fmt in ('PNG', 'TIFF') and isinstance(img, DeepImage) and is_16bit(img): return (_png16 if fmt == 'PNG' else _tiff16)(img.deep, {**notes, **opts})
+    if fmt == 'TIFF': return _tiff(np.atleast_3d(to_array(img)), notes)
+    if fmt == 'PNG' and getattr(img, 'deep', None) is not None: return _png16(img.deep, {**notes, **opts})
     if fmt in ('JPEG', 'WEBP', 'AVIF'): opts['quality'] = quality
     if fmt == 'JPEG': opts['subsampling'] = 0
-    if fmt == 'TIFF': opts['compression'] = 'tiff_adobe_deflate'
     bare = img.copy()
     bare.info = {}
     bare.save(out, fmt, **notes, **opts)
