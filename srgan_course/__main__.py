@@ -1,3 +1,6 @@
-"`python -m srgan_course NAME ...` is `srgan-NAME ...`, for machines without the console scripts on the path."
+"`python -m srgan_course NAME ...` is `srgan-NAME ...`, for machines where the scripts are not on the path."
+import sys
 from srgan_course.cli import main
-if __name__ == '__main__': main()
+
+command = main()
+if __name__ == '__main__': sys.exit(command())
