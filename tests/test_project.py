@@ -19,11 +19,10 @@ def copy(tmp_path_factory):
     shutil.copy(ROOT/'srgan_course'/'__init__.py', d/'srgan_course')
     return d
 
-def nbdev(name, cwd): return subprocess.run([sys.executable, '-c', f'from nbdev.cli import *; from nbdev.export import *; from nbdev.clean import *; {name}()'],
-                                            cwd=cwd, capture_output=True, text=True, timeout=300)
+def nbdev(name, cwd): return subprocess.run([Path(sys.executable).parent/name], cwd=cwd, capture_output=True, text=True, timeout=300)
 
 def test_modules_equal_notebooks(copy):
-    r = nbdev('nbdev_export', copy)
+    r = nbdev('nbdev-export', copy)
     assert r.returncode == 0, r.stderr
     own = {'__init__.py', '__main__.py'}
     names = lambda d: {p.name for p in (d/'srgan_course').glob('*.py')} - own
@@ -32,7 +31,7 @@ def test_modules_equal_notebooks(copy):
         assert (copy/'srgan_course'/n).read_text(encoding='utf-8') == (ROOT/'srgan_course'/n).read_text(encoding='utf-8'), f'srgan_course/{n} is not what its notebook exports: run make export'
 
 def test_notebooks_clean(copy):
-    r = nbdev('nbdev_clean', copy)
+    r = nbdev('nbdev-clean', copy)
     assert r.returncode == 0, r.stderr
     for p in NBS: assert (copy/'nbs'/p.name).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{p.name} is not clean: run make export'
 
