@@ -1,0 +1,434 @@
+"Upscaling: exact tiles, every mode, lack of memory, files, folders as real processes, memory of a real process, what is imported."
+import io, json, os, subprocess, sys, time
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from torch import nn
+import torch.nn.functional as F
+from srgan_course import upscale as U
+from srgan_course.generators import LightSR, SRResNet, save_model
+from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
+from srgan_course.upscale import Upscaler, compare_sheet, fill_colour, summary, upscale_file, upscale_folder
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+@pytest.fixture(scope='module')
+def net(): torch.manual_seed(0); return LightSR(4, 12, 2).eval()
+
+@pytest.fixture(scope='module')
+def up(net): return Upscaler(net, device='cpu')
+
+@pytest.fixture(scope='module')
+def weights(net, tmp_path_factory): return save_model(net, tmp_path_factory.mktemp('weights')/'mine.safetensors')
+
+def noise(h, w, c=3, dtype=np.uint8, seed=0):
+    a = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, (h, w, c), dtype=dtype)
+    return from_array(a)
+
+def whole(net, x):
+    with torch.inference_mode(): return net(x)
+
+class Shift(nn.Module):
+    "Sees exactly `n` pixels up and left, and all of the result comes from there."
+    def __init__(self, n=3):
+        super().__init__()
+        self.convs = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1, groups=3, bias=False) for _ in range(n)])
+        for c in self.convs: c.weight.data.zero_()[:, :, 0, 0] = 1
+    def forward(self, x): return F.interpolate(self.convs(x), scale_factor=2)
+
+# ---- tiles (trap 6)
+
+@pytest.mark.parametrize('make', [lambda: LightSR(4, 12, 3), lambda: LightSR(2, 8, 5), lambda: SRResNet(4, 8, 2), lambda: SRResNet(2, 8, 1), Shift])
+@pytest.mark.parametrize('tile', [8, 17, 64])
+def test_tiles_equal_the_whole(make, tile):
+    torch.manual_seed(1)
+    n = make().eval()
+    for h, w in (41, 67), (20, 90), (3, 130):
+        x = torch.rand(1, 3, h, w)
+        assert (Upscaler(n, device='cpu').tensor(x, tile) - whole(n, x)).abs().max() <= 1e-5
+
+def test_a_smaller_overlap_is_noticed():
+    "One pixel less than the receptive radius, and the result is another."
+    n, x = Shift(4), torch.rand(1, 3, 40, 40)
+    assert Upscaler(n, device='cpu').overlap == 4
+    assert (Upscaler(n, device='cpu', overlap=3).tensor(x, 10) - whole(n, x)).abs().max() > .1
+
+def test_the_fixed_padding_of_others_is_noticed(monkeypatch):
+    "The field's usual fault in our own code: ten pixels, whatever the network."
+    n, x = Shift(12), torch.rand(1, 3, 48, 48)
+    grow = U.grow
+    monkeypatch.setattr(U, 'grow', lambda box, overlap, h, w: grow(box, 10, h, w))
+    assert (Upscaler(n, device='cpu').tensor(x, 16) - whole(n, x)).abs().max() > .1
+
+def test_a_picture_in_tiles_equals_the_whole(up):
+    img = noise(50, 61)
+    a, b = to_array(up(img)).astype(int), to_array(up(img, tile=13)).astype(int)
+    assert np.abs(a - b).max() <= 1 and (a != b).mean() < 1e-3      # rounding only
+
+def test_a_network_without_bounds_is_refused():
+    class Mean(nn.Module):
+        def __init__(self): super().__init__(); self.c = nn.Conv2d(3, 3, 1)
+        def forward(self, x): return self.c(x + x.mean((2, 3), keepdim=True))
+    x = torch.rand(1, 3, 30, 30)
+    u = Upscaler(Mean(), device='cpu')
+    assert u.tensor(x).shape == x.shape                               # whole: fine
+    with pytest.raises(ValueError, match='cannot work in tiles'): u.tensor(x, 10)
+
+def test_tile_must_be_a_size(up):
+    for bad in 0, -3, 1.5:
+        with pytest.raises(ValueError, match='is not a size'): up(noise(9, 9), tile=bad)
+
+# ---- lack of memory
+
+class Flaky(Shift):
+    "Runs out of memory at chosen calls; counts them."
+    fail, calls = (), 0
+    def forward(self, x):
+        Flaky.calls += 1
+        if Flaky.calls in Flaky.fail: raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 1.00 GiB')
+        return super().forward(x)
+
+@pytest.mark.parametrize('fail', [(1,), (3,), (2, 3), (4, 9)])
+def test_out_of_memory_is_retried_and_no_wrong_tile_is_pasted(fail):
+    x, said = torch.rand(1, 3, 300, 200), []
+    u = Upscaler(Flaky(), scale=2, overlap=3, device='cpu', say=said.append)
+    Flaky.calls, Flaky.fail = 0, fail
+    y = u.tensor(x, 128)
+    Flaky.fail = ()
+    assert torch.equal(y, whole(Shift(), x))
+    assert len(said) == len(fail) and all('going on with' in s for s in said)
+
+def test_out_of_memory_for_good_is_one_error():
+    u = Upscaler(Flaky(), scale=2, overlap=3, device='cpu', say=lambda s: None)
+    Flaky.calls, Flaky.fail = 0, range(10**6)
+    try:
+        with pytest.raises(MemoryError, match='out of memory, even with tiles of'): u.tensor(torch.rand(1, 3, 100, 100), 64)
+    finally: Flaky.fail = ()
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory():
+    class Broken(Shift):
+        def forward(self, x): raise RuntimeError('expected a tensor on another device')
+    with pytest.raises(RuntimeError, match='another device'): Upscaler(Broken(), scale=2, overlap=3, device='cpu').tensor(torch.rand(1, 3, 64, 64), 32)
+
+def test_a_result_that_cannot_fit_is_refused_before_it_is_begun(up, monkeypatch):
+    monkeypatch.setattr(U, 'available_memory', lambda device: 10**6)
+    with pytest.raises(MemoryError, match='1200 x 1200 pixels takes'): up(noise(300, 300), tile=32)
+
+def test_memory_decides_the_tile(net):
+    u = Upscaler(net, device='cpu', memory=8*2**20)
+    side = u.side(2000, 2000)
+    need = U.bytes_per_pixel(u.net)
+    assert need*(side + 2*u.overlap)**2 <= 8*2**20 < need*2000*2000
+    assert u.side(20, 30) == 30 and u.side(2000, 2000, 77) == 77
+
+# ---- modes
+
+MODES = {'1': 'L', 'L': 'L', 'LA': 'LA', 'P': 'RGB', 'PA': 'RGBA', 'RGB': 'RGB', 'RGBA': 'RGBA', 'RGBa': 'RGBA', 'RGBX': 'RGB', 'CMYK': 'RGB', 'YCbCr': 'RGB', 'HSV': 'RGB', 'LAB': 'RGB',
+         'I': 'I;16', 'F': 'I;16', 'I;16': 'I;16', 'I;16B': 'I;16'}
+
+def in_mode(mode):
+    rgb = noise(14, 18)
+    if mode == 'F': return Image.fromarray(np.random.default_rng(0).random((14, 18), np.float32))
+    if mode.startswith('I'): return Image.new(mode, (18, 14), 3000)
+    if mode == 'LAB': return Image.new('LAB', (18, 14), (90, 120, 130))
+    if mode == 'PA': return rgb.convert('P').convert('PA')
+    if mode == 'RGBa': return rgb.convert('RGBA').convert('RGBa')
+    return rgb.convert(mode)
+
+@pytest.mark.parametrize('mode', MODES)
+def test_every_mode(up, mode):
+    img = in_mode(mode)
+    assert img.mode == mode
+    a, b = up(img), up(img, tile=8)
+    assert (a.mode, a.size) == (MODES[mode], (72, 56))
+    assert np.abs(to_array(a).astype(int) - to_array(b).astype(int)).max() <= 1
+
+def test_grey_is_what_colour_would_be(up):
+    g = noise(12, 15, 1)
+    rgb = up(g.convert('RGB'))
+    want = np.rint(np.asarray(rgb).astype(float) @ [.299, .587, .114])
+    assert np.abs(np.asarray(up(g)).astype(int) - want).max() <= 1
+
+@pytest.mark.parametrize('c', [2, 4])
+def test_alpha(up, c):
+    a = to_array(noise(16, 16, c)).copy()
+    for v in 0, 255:
+        a[..., -1] = v
+        assert np.unique(to_array(up(from_array(a)))[..., -1]).tolist() == [v]      # flat alpha stays what it is, to the last level
+    a[..., -1] = 255; a[:, :8, -1] = 0
+    al = to_array(up(from_array(a)))[..., -1]
+    assert (al[:, :28] == 0).all() and (al[:, 36:] == 255).all()                    # and away from its edge
+
+def test_no_dark_fringe():
+    "A white disc on clear black stays white to its last visible pixel. Without the filling it does not."
+    a = np.zeros((24, 24, 4), np.uint8)
+    y, x = np.mgrid[:24, :24]
+    a[(y - 12)**2 + (x - 12)**2 < 64] = 255
+    u = Upscaler(Cubic(), scale=4, overlap=3, device='cpu')
+    seen = lambda img: to_array(img)[..., :3][to_array(img)[..., 3] > 12]
+    assert seen(u(from_array(a))).min() >= 254
+    fill, U.fill_colour = U.fill_colour, lambda a: a                                 # the fault: colours as stored
+    try: assert seen(u(from_array(a))).min() < 200
+    finally: U.fill_colour = fill
+
+class Cubic(nn.Module):
+    def __init__(self): super().__init__(); self.p = nn.Parameter(torch.zeros(1))
+    def forward(self, x): return F.interpolate(x, scale_factor=4, mode='bicubic')
+
+def test_fill_keeps_what_is_seen():
+    a = to_array(noise(13, 21, 4)).copy()
+    a[..., 3][np.random.default_rng(1).random((13, 21)) < .7] = 0
+    b = fill_colour(a)
+    assert (b[a[..., 3] > 0] == a[a[..., 3] > 0]).all() and (b[..., 3] == a[..., 3]).all()
+    a[..., 3] = 0
+    assert (fill_colour(a) == a).all()                                              # nothing seen: nothing to learn from
+
+@pytest.mark.parametrize('c', [2, 3, 4])
+def test_16_bit_colour_stays_16_bit(up, c, tmp_path):
+    soft = np.linspace(30000, 30600, 24*20*c).reshape(24, 20, c).astype(np.uint16)
+    if c != 3: soft[..., -1] = 65535
+    out = up(DeepImage(soft))
+    assert isinstance(out, DeepImage) and out.deep.shape == (96, 80, c)
+    assert len(np.unique(out.deep[..., 0])) > 100                                   # in 8 bits there would be four
+    save_image(DeepImage(soft), tmp_path/'deep.png')
+    got = open_image(upscale_file(tmp_path/'deep.png', tmp_path/'out.png', up)['dst'])
+    assert to_array(got).dtype == np.uint16 and (to_array(got) == out.deep).all()
+
+def test_16_bit_grey_stays_16_bit(up, tmp_path):
+    soft = np.linspace(0, 65535, 24*20).reshape(24, 20).astype(np.uint16)
+    save_image(Image.fromarray(soft), tmp_path/'grey.tif')
+    got = open_image(upscale_file(tmp_path/'grey.tif', tmp_path/'out.tif', up)['dst'])
+    assert got.mode == 'I;16' and len(np.unique(to_array(got))) > 1000
+
+def test_bad_pictures(up, tmp_path):
+    with pytest.raises(ValueError, match='nothing in it'): up(Image.new('RGB', (0, 5)))
+    with pytest.raises(ValueError): up(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
+    for name, data in dict(empty=b'', text=b'hello', cut=jpeg(noise(40, 40))[:400]).items():
+        (tmp_path/f'{name}.jpg').write_bytes(data)
+        with pytest.raises(ValueError, match=name) as e: upscale_file(tmp_path/f'{name}.jpg', up=up)
+        assert '\n' not in str(e.value)
+        assert not (tmp_path/f'{name}-x4.png').exists()
+    with pytest.raises(FileNotFoundError): upscale_file(tmp_path/'none.jpg', up=up)
+
+def jpeg(img, **kw):
+    out = io.BytesIO(); img.save(out, 'JPEG', **kw); return out.getvalue()
+
+def test_one_pixel(up): assert up(Image.new('RGB', (1, 1), 'red')).size == (4, 4)
+
+# ---- the network's side
+
+def test_the_given_network_is_left_alone(net):
+    n = LightSR(2, 8, 1).train()
+    Upscaler(n)(noise(8, 8))
+    assert n.training and all(p.grad is None for p in n.parameters())
+
+def test_results_have_no_gradient(up): assert not up(torch.rand(3, 8, 8, requires_grad=True)).requires_grad
+
+def test_load(weights, net, tmp_path, monkeypatch):
+    u = Upscaler.load(weights, device='cpu')
+    assert (u.name, u.scale) == ('mine', 4)
+    x = torch.rand(1, 3, 20, 20)
+    assert torch.allclose(u.tensor(x), whole(net, x), atol=1e-6)
+    with pytest.raises(ValueError, match="no model 'light-x5'; known are"): Upscaler.load('light-x5')
+    with pytest.raises(FileNotFoundError): Upscaler.load(tmp_path/'none.safetensors')
+    raw = bytearray(Path(weights).read_bytes()); raw[-5] ^= 1
+    (tmp_path/'bad.safetensors').write_bytes(raw)
+    with pytest.raises(ValueError, match='damaged'): Upscaler.load(tmp_path/'bad.safetensors')
+    torch.save(net.state_dict(), tmp_path/'net.pth')
+    with pytest.raises(ValueError, match='pickle'): Upscaler.load(tmp_path/'net.pth')
+    monkeypatch.setattr(U, 'MODELS', Path(weights).parent)
+    assert Upscaler.load('mine', device='cpu').scale == 4
+
+def test_shipped_models():
+    "Each model in the package loads, makes a picture, and is exact in tiles."
+    for name in U.shipped_models():
+        u, x = Upscaler.load(name, device='cpu'), torch.rand(1, 3, 48, 70)
+        assert (u.tensor(x, 30) - whole(u.net, x)).abs().max() <= 1e-5
+        assert u(noise(10, 12)).size == (12*u.scale, 10*u.scale)
+
+def test_bad_arguments(net):
+    with pytest.raises(ValueError, match="precision 'float16' is not in"): Upscaler(net, precision='float16')
+    with pytest.raises(ValueError, match="device 'gpu' cannot be used here"): Upscaler(net, device='gpu')
+
+@pytest.mark.cuda
+def test_cuda(net):
+    u, x = Upscaler(net, device='cuda'), torch.rand(1, 3, 90, 130)
+    ref = u.forward(x).cpu()
+    assert (u.tensor(x, 32) - ref).abs().max() <= 1e-5
+    assert (whole(net, x) - ref).abs().max() <= 1e-4
+
+# ---- files
+
+def test_metadata(up, tmp_path):
+    "EXIF and resolution travel, orientation is applied once, a colour profile stays with its colours."
+    from PIL import ImageCms
+    exif = Image.Exif(); exif[0x010F] = 'Camera'; exif[0x0112] = 6
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    (tmp_path/'p.jpg').write_bytes(jpeg(noise(10, 16), exif=exif, dpi=(300, 300), icc_profile=icc))
+    r = upscale_file(tmp_path/'p.jpg', up=up)
+    assert r['dst'] == str(tmp_path/'p-x4.png') and r['size'] == [10, 16] and r['out_size'] == [40, 64]
+    with Image.open(r['dst']) as out:
+        assert out.getexif().get(0x010F) == 'Camera' and out.getexif().get(0x0112, 1) == 1
+        assert abs(out.info['dpi'][0] - 300) < 1 and out.info['icc_profile'] == icc
+
+def test_where_results_go(up, tmp_path):
+    save_image(noise(8, 8), tmp_path/'a.png')
+    assert upscale_file(tmp_path/'a.png', tmp_path/'new'/'folder', up)['dst'] == str(tmp_path/'new'/'folder'/'a-x4.png')
+    assert Image.open(upscale_file(tmp_path/'a.png', tmp_path/'b.webp', up)['dst']).format == 'WEBP'
+    with pytest.raises(ValueError, match='is the picture itself'): upscale_file(tmp_path/'a.png', tmp_path/'a.png', up)
+    with pytest.raises(ValueError, match='xyz'): upscale_file(tmp_path/'a.png', tmp_path/'b.xyz', up)
+    json.dumps(upscale_file(tmp_path/'a.png', up=up))
+
+# ---- folders
+
+@pytest.fixture
+def folder(tmp_path):
+    d = tmp_path/'in'; (d/'sub').mkdir(parents=True)
+    for i in range(3): save_image(noise(8, 9, seed=i), d/f'{i}.png')
+    save_image(noise(8, 9), d/'0.bmp'); save_image(noise(9, 8, 4), d/'sub'/'0.png')
+    (d/'text.jpg').write_text('no'); (d/'empty.png').write_bytes(b''); (d/'notes.txt').write_text('not a picture')
+    return d
+
+def test_folder(up, folder):
+    r = upscale_folder(folder, up=up, progress=False)
+    assert (len(r['done']), len(r['kept']), len(r['bad']), r['exit_code']) == (5, 0, 2, 1)
+    out = folder.with_name('in-x4')
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == ['0_bmp-x4.png', '0_png-x4.png', '1-x4.png', '2-x4.png', 'sub/0-x4.png']
+    assert {Path(b['src']).name for b in r['bad']} == {'text.jpg', 'empty.png'}
+    lines = summary(r).splitlines()
+    assert lines[0] == '5 done, 2 could not be done:' and len(lines) == 3
+
+def test_done_is_not_done_again(up, net, folder):
+    upscale_folder(folder, up=up, progress=False)
+    out = folder.with_name('in-x4')
+    stamp = {p: p.stat().st_mtime_ns for p in out.rglob('*.png')}
+    r = upscale_folder(folder, up=up, progress=False)
+    assert (len(r['done']), len(r['kept'])) == (0, 5) and stamp == {p: p.stat().st_mtime_ns for p in out.rglob('*.png')}
+    later = time.time() + 5
+    os.utime(folder/'1.png', (later, later))                        # the picture has changed
+    (out/'2-x4.png').unlink()
+    assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png', '2.png']
+    assert len(upscale_folder(folder, up=Upscaler(net, name='other', device='cpu'), progress=False)['done']) == 5      # another model
+    assert len(upscale_folder(folder, up=up, progress=False, again=True)['done']) == 5
+
+def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch):
+    opened, loaded, o, l = [], [], U.open_image, U.load_model
+    monkeypatch.setattr(U, 'open_image', lambda p, **k: (opened.append(Path(p)), o(p, **k))[1])
+    monkeypatch.setattr(U, 'load_model', lambda p: (loaded.append(p), l(p))[1])
+    upscale_folder(folder, up=weights, progress=False)
+    assert len(loaded) == 1 and len(opened) == len(set(opened)) == 7
+
+def test_interrupted_folder_goes_on(up, folder, monkeypatch):
+    calls, real = [], U.upscale_file
+    def stop(*a, **k):
+        calls.append(a)
+        if len(calls) == 3: raise KeyboardInterrupt
+        return real(*a, **k)
+    monkeypatch.setattr(U, 'upscale_file', stop)
+    with pytest.raises(KeyboardInterrupt, match='2 of 7 pictures are done; the same again goes on'): upscale_folder(folder, up=up, progress=False)
+    monkeypatch.setattr(U, 'upscale_file', real)
+    r = upscale_folder(folder, up=up, progress=False)
+    assert (len(r['kept']), len(r['done'])) == (2, 3)
+
+def test_bad_folders(up, tmp_path):
+    with pytest.raises(FileNotFoundError): upscale_folder(tmp_path/'none', up=up)
+    (tmp_path/'bare').mkdir()
+    with pytest.raises(ValueError, match='no picture in'): upscale_folder(tmp_path/'bare', up=up)
+
+# ---- real processes
+
+def run(*args, **kw):
+    env = {**os.environ, 'PYTHONIOENCODING': 'utf-8', 'OMP_NUM_THREADS': '1'}
+    return subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True, encoding='utf-8', timeout=600, env=env, **kw)
+
+def test_command_over_a_folder(folder, weights):
+    "srgan-upscale on a folder with bad files: a line for each picture, the bad ones at the end, exit code 1; again: only the bad ones."
+    r = run('-m', 'srgan_course', 'upscale', folder, '--model', weights)
+    assert r.returncode == 1, r.stderr
+    assert 'Traceback' not in r.stderr + r.stdout
+    said = r.stdout + r.stderr
+    assert '7/7' in said and '2 could not be done' in said and 'text.jpg' in said and 'empty.png' in said
+    assert len(list(folder.with_name('in-x4').rglob('*.png'))) == 5
+    r = run('-m', 'srgan_course', 'upscale', folder, '--model', weights, '--json')
+    d = json.loads(r.stdout)
+    assert r.returncode == 1 and (len(d['done']), len(d['kept']), len(d['bad'])) == (0, 5, 2)
+
+COLD = '''
+import sys
+from srgan_course.upscale import upscale_file
+upscale_file(sys.argv[1], sys.argv[2], sys.argv[3])
+slow = ['fastai', 'torchvision', 'matplotlib', 'scipy', 'skimage', 'sklearn', 'pandas', 'ipywidgets', 'IPython', 'cv2', 'lpips', 'torch._dynamo', 'torch.onnx']
+print([m for m in slow if m in sys.modules])
+'''
+
+def test_nothing_slow_is_imported(weights, tmp_path):
+    save_image(noise(16, 16), tmp_path/'a.png')
+    r = run('-c', COLD, tmp_path/'a.png', tmp_path/'b.png', weights)
+    assert r.returncode == 0 and r.stdout.strip() == '[]', r.stdout + r.stderr
+
+MEMORY = '''
+import sys
+from srgan_course.upscale import Upscaler, upscale_file
+from srgan_course.images import to_tensor
+def mb(what): return int(next(l for l in open('/proc/self/status') if l.startswith(what)).split()[1])/1024
+src, dst, model, memory, tile = sys.argv[1:]
+up = Upscaler.load(model, device='cpu', memory=int(memory)*2**20 or None)
+import torch; up.forward(torch.zeros(1, 3, 32, 32))
+before = mb('VmRSS')
+r = upscale_file(src, dst, up, int(tile) or None)
+print(before, mb('VmHWM'), *r['out_size'])
+'''
+linux = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='memory of a process is read from /proc')
+
+def peak(tmp_path, w, h, mode, memory=0, tile=0):
+    "MiB before, MiB at most, in a process of its own that upscales a w x h picture four times."
+    model = save_model(LightSR(4, 48, 8), tmp_path/'light.safetensors')
+    small = np.random.default_rng(0).integers(0, 256, (h//8 + 1, w//8 + 1, 4), dtype=np.uint8)
+    Image.fromarray(small).resize((w, h), Image.BICUBIC).convert(mode).save(tmp_path/'in.png')
+    r = run('-c', MEMORY, tmp_path/'in.png', tmp_path/'out.tif', model, memory, tile)
+    assert r.returncode == 0, r.stderr
+    before, most, ow, oh = map(float, r.stdout.split())
+    assert (ow, oh) == (4*w, 4*h)
+    return before, most
+
+@linux
+def test_memory_is_bounded_by_the_tile(tmp_path):
+    "7 megapixels out: in one piece the network would take 850 MiB; with 64 MiB for a tile the whole process stays within 300 MiB of where it began."
+    before, most = peak(tmp_path, 760, 580, 'RGBA', memory=64)
+    assert most - before < 300, f'{most - before:.0f} MiB'
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'L'])
+def test_33_megapixels_within_2_gb(tmp_path, mode):
+    before, most = peak(tmp_path, 1760, 1180, mode)
+    assert most < 2000, f'{most:.0f} MiB'
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == 'nt', reason='SIGKILL')
+def test_killed_folder_goes_on(tmp_path, weights):
+    "Killed at five moments: every result that is there is whole, and the same command finishes."
+    d, out = tmp_path/'in', tmp_path/'in-x4'
+    d.mkdir()
+    for i in range(40): save_image(noise(64, 64, seed=i), d/f'{i:02}.png')
+    cmd = [sys.executable, '-m', 'srgan_course', 'upscale', str(d), '--model', str(weights)]
+    for n in 1, 5, 11, 18, 27:
+        p = subprocess.Popen(cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while p.poll() is None and len(list(out.glob('*.png'))) < n: time.sleep(.003)
+        p.kill(); p.wait()
+        for f in out.glob('*.png'): assert Image.open(f).convert('RGB').size == (256, 256)
+    assert subprocess.run(cmd, capture_output=True).returncode == 0
+    assert len(list(out.glob('*.png'))) == 40
+
+# ---- sheets
+
+def test_sheets(up):
+    hr = noise(64, 96); lr = hr.resize((24, 16), Image.BICUBIC)
+    sheet = compare_sheet(lr, dict(SR=up))
+    assert sheet.size == (3*96 + 8, 64 + 18) and sheet.mode == 'RGB'
+    ways = dict(A=up, B=lambda m: m.resize((96, 64)))
+    five = compare_sheet(lr, ways, hr, 'LR|bicubic|A|B|HR', boxes=[(0, 0, 10, 10), (4, 4, 14, 14)], zoom=2)
+    assert five.size == (5*80 + 16, 18 + 80 + 4 + 80)
+    at = np.asarray(five)[18:98, -80:]
+    assert (at == np.asarray(hr.crop((0, 0, 40, 40)).resize((80, 80), Image.NEAREST))).all()       # the last column is the original, pixel for pixel
+    with pytest.raises(ValueError, match="no 'C' for the layout"): compare_sheet(lr, ways, hr, 'LR|C')
