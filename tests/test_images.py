@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, PngImagePlugin
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srgan_course import images
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance, open_image,
                                  resize, save_image, show_grid, to_8bit, to_array, to_image, to_tensor, to_view, write_whole)
@@ -173,6 +174,18 @@ def test_deep_files_of_others():
     assert np.array_equal(got[..., 3], b[..., 3])
     firm = b[..., 3] > 6000
     assert np.abs(got.astype(int) - b)[firm].max() < 16
+
+def test_dark_square_tiff_is_not_turned_twice():
+    "In the dark all upper bytes agree, whichever way a picture lies: who turns it has to be known, not guessed."
+    import cv2
+    a = deep(9, 9, 3) % 200
+    b = cv2.imencode('.tiff', np.rot90(a)[..., ::-1])[1].tobytes()                            # LZW, which only OpenCV reads here
+    with Image.open(BytesIO(b)) as img: tags = dict(img.tag_v2)
+    assert tags[259] == 5
+    ifd, out = ImageFileDirectory_v2(), BytesIO()
+    for k,v in {**tags, 273: (0,), 274: 6}.items(): ifd[k] = v
+    ifd.save(out)
+    assert np.array_equal(open_image(out.getvalue() + b[tags[273][0]:][:tags[279][0]]).deep, a)
 
 def test_deep_image_never_goes_stale():
     d = from_array(deep(8, 8, 3), {'dpi': (72., 72.)})
@@ -525,32 +538,41 @@ def colours_of(img):
 def assert_colours(img, tol):
     for c,v in colours_of(img).items(): assert np.abs(v - COLOURS[c]).max() <= tol, f'{c} is {v}, not {COLOURS[c]}'
 
-@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.tif', '.webp'])
-def test_colours_all_the_way(tmp_path, chart, suffix):
+def all_the_way(chart, folder, suffix):
     "Opened, as a tensor, smaller, larger, back, saved, opened: the same colours, neither inverted nor shifted."
-    img = open_image(save_image(chart, tmp_path/f'a{suffix}'))
+    img = open_image(save_image(chart, folder/f'a{suffix}'))
     x = to_tensor(img)
     assert x.shape == (3, 24, 144) and x.min() >= 0 and x.max() <= 1
-    img = open_image(save_image(interpolate(downscale(to_image(x), 3), 3), tmp_path/f'b{suffix}'))
+    img = open_image(save_image(interpolate(downscale(to_image(x), 3), 3), folder/f'b{suffix}'))
     assert_colours(img, 0 if suffix in ('.png', '.tif') else 8)
 
-def test_colours_shown(tmp_path, chart):
-    "What `show_grid` draws of a picture, a tensor and an array, in the figure and in its file."
+def shown(chart, folder):
+    "What `show_grid` draws of a picture, a tensor and an array."
     for x in (chart, to_tensor(chart), np.asarray(chart), np.asarray(chart)/255, from_array(np.asarray(chart).astype(np.uint16)*257)):
-        show_grid([[x]], size=3, path=tmp_path/'g.png')
-        with Image.open(tmp_path/'g.png') as seen: a = np.asarray(seen.convert('RGB'))
-        ys, xs = np.nonzero(np.abs(a.astype(int) - COLOURS['red']).max(-1) <= 2)            # the red field, to find our bearings
-        cell = xs.max() - xs.min() + 1
-        field = a[ys.min():ys.max() + 1, xs.min():xs.min() + 6*cell]
-        assert_colours(Image.fromarray(field), 2)
+        show_grid([[x]], size=3, path=folder/'g.png')
+        with Image.open(folder/'g.png') as seen: a = np.asarray(seen.convert('RGB'))
+        inside = a[10:-10, 10:-10]                             # past the margin
+        assert_colours(Image.fromarray(inside), 2)
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.tif', '.webp'])
+def test_colours_all_the_way(tmp_path, chart, suffix): all_the_way(chart, tmp_path, suffix)
+
+def test_colours_shown(tmp_path, chart):
+    shown(chart, tmp_path)
     assert_colours(compare_still(chart, chart, 0), 0)
 
-@pytest.mark.parametrize('fault', ['inverted', 'bgr', 'shifted'])
-def test_the_trap_is_seen(chart, fault):
-    "Trap 8: the check above goes red on each of the three faults people report."
-    x = to_tensor(chart)
-    x = {'inverted': 1 - x, 'bgr': x.flip(0), 'shifted': x*2 - 1}[fault]
-    with pytest.raises(AssertionError): assert_colours(to_image(x), 8)
+FAULTS = {'inverted': lambda a: 255 - a, 'bgr': lambda a: a[..., ::-1], 'shifted': lambda a: (a.astype(int)*2 - 255).clip(0, 255).astype(np.uint8)}
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_the_trap_is_seen(tmp_path, chart, fault, monkeypatch):
+    "Trap 8: with the fault in our own way back from tensors, or in what is shown, the checks above go red."
+    real, view = images.from_array, images.to_view
+    with monkeypatch.context() as m:
+        m.setattr(images, 'from_array', lambda a, info=None: real(FAULTS[fault](a), info))
+        with pytest.raises(AssertionError, match='is .* not'): all_the_way(chart, tmp_path, '.png')
+    with monkeypatch.context() as m:
+        m.setattr(images, 'to_view', lambda x: FAULTS[fault](view(x)))
+        with pytest.raises(AssertionError, match='is .* not'): shown(chart, tmp_path)
 
 def test_to_image_rounds_clamps_and_refuses():
     import torch
