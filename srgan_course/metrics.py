@@ -7,7 +7,7 @@ __all__ = ['CLASSIC', 'LPIPS_NETS', 'STAND_INS', 'RESULT_FIELDS', 'mse_to_db', '
            'gaussian_window', 'local_mean', 'ssim_map', 'ssim_y', 'named_pictures', 'enlarger', 'evaluate_sr',
            'mean_gradient', 'lpips_net', 'lpips', 'classification_report', 'check_result', 'save_result', 'load_result']
 
-# %% ../nbs/03_metrics.ipynb #0d595f5b
+# %% ../nbs/03_metrics.ipynb #51800cab
 import datetime, json, os, platform, re, shlex, subprocess, sys, warnings
 from functools import lru_cache
 from importlib import metadata
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from PIL import Image
-from .images import crop_to_multiple, downscale, interpolate, luminance, open_image, to_image, to_tensor
+from .images import crop_to_multiple, downscale, interpolate, luminance, open_image, to_image, to_tensor, write_whole
 from .data import find_source, sample_photos
 
 # %% ../nbs/03_metrics.ipynb #90142539
@@ -335,7 +335,7 @@ def check_result(d:dict # a result as read
     if not d['figures']: raise ValueError(f'{name}: no figures')
     return d
 
-# %% ../nbs/03_metrics.ipynb #1aade04f
+# %% ../nbs/03_metrics.ipynb #f27cbd9c
 def save_result(path,               # results/NAME.json
                 what:str,           # what was measured, in a sentence
                 figures:dict,       # name -> number (or dict, list, DataFrame of numbers)
@@ -357,11 +357,7 @@ def save_result(path,               # results/NAME.json
     try: text = json.dumps(check_result(_simple(d)), indent=1, ensure_ascii=False, allow_nan=False)
     except ValueError as e: raise ValueError(f'{path.name}: a figure is infinite or not a number; a result holds numbers') if 'JSON compliant' in str(e) else e from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with open(tmp, 'w', encoding='utf-8') as f: f.write(text + '\n'); f.flush(); os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except BaseException: tmp.unlink(missing_ok=True); raise
+    write_whole(path, (text + '\n').encode())
     return path
 
 def load_result(path # a file that save_result wrote
