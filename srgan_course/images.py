@@ -66,7 +66,7 @@ def is_16bit(img # a PIL image
     "Whether a picture holds more than 8 bits a channel."
     return img.mode[0] in 'IF' or getattr(img, 'deep', None) is not None
 
-# %% ../nbs/01_images.ipynb #c272aee7
+# %% ../nbs/01_images.ipynb #2369f130
 def to_tensor(img # a PIL image, or an array (H,W) or (H,W,C) of uint8 or uint16
              ): # float32 tensor (C,H,W) in [0,1]; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
     "A picture as a tensor."
@@ -75,6 +75,7 @@ def to_tensor(img # a PIL image, or an array (H,W) or (H,W,C) of uint8 or uint16
     if a.dtype not in (np.uint8, np.uint16): raise ValueError(f'an array of {a.dtype} does not say what is white; give uint8 or uint16')
     return torch.from_numpy(np.ascontiguousarray(a.transpose(2,0,1), np.float32)).div_(np.iinfo(a.dtype).max)
 
+# %% ../nbs/01_images.ipynb #ad3f5650
 def to_image(x, # tensor (C,H,W) or (1,C,H,W), nominally in [0,1]; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
              like=None, # a PIL image: its metadata and its number of bits are taken over
              bits=None # 8 or 16; None: as `like`, else 8
@@ -151,7 +152,21 @@ def _show_jpeg(b):
     from IPython.display import display, Image as Shown
     display(Shown(data=b, format='jpeg'))
 
-# %% ../nbs/01_images.ipynb #635bd54b
+# %% ../nbs/01_images.ipynb #7c3ff5f8
+def _resize16(a, size, how):
+    "Resample a uint16 array (H,W,C) channel by channel, as floats."
+    one = lambda c: np.asarray(Image.fromarray(c).resize(size, how))
+    res, alpha = np.empty((size[1], size[0], a.shape[2]), np.uint16), None
+    if a.shape[2] in (2,4) and how != Image.Resampling.NEAREST:
+        alpha = a[..., -1].astype(np.float32)/65535
+        thick = np.maximum(one(alpha), 1/65535)
+    for i in range(a.shape[2]):
+        c = a[..., i].astype(np.float32)
+        c = one(c) if alpha is None or i == a.shape[2] - 1 else one(c*alpha)/thick
+        res[..., i] = np.rint(c.clip(0, 65535))
+    return res
+
+# %% ../nbs/01_images.ipynb #61546683
 HOW = {'nearest': Image.Resampling.NEAREST, 'bilinear': Image.Resampling.BILINEAR,
        'bicubic': Image.Resampling.BICUBIC, 'lanczos': Image.Resampling.LANCZOS}
 
@@ -165,20 +180,7 @@ def resize(img, # a PIL image
     if not is_16bit(img): return img.resize(size, HOW[how])
     return from_array(_resize16(np.atleast_3d(to_array(img)), size, HOW[how]), img.info)
 
-def _resize16(a, size, how):
-    "Resample a uint16 array (H,W,C) channel by channel, as floats."
-    one = lambda c: np.asarray(Image.fromarray(c).resize(size, how))
-    res, alpha = np.empty((size[1], size[0], a.shape[2]), np.uint16), None
-    if a.shape[2] in (2,4) and how != HOW['nearest']:
-        alpha = a[..., -1].astype(np.float32)/65535
-        thick = np.maximum(one(alpha), 1/65535)
-    for i in range(a.shape[2]):
-        c = a[..., i].astype(np.float32)
-        c = one(c) if alpha is None or i == a.shape[2] - 1 else one(c*alpha)/thick
-        res[..., i] = np.rint(c.clip(0, 65535))
-    return res
-
-# %% ../nbs/01_images.ipynb #c31504ec
+# %% ../nbs/01_images.ipynb #2523c6f8
 _lock = threading.RLock()
 @contextmanager
 def _any_size():
@@ -188,6 +190,7 @@ def _any_size():
         try: yield
         finally: Image.MAX_IMAGE_PIXELS = limit
 
+# %% ../nbs/01_images.ipynb #eede8aef
 def crop_to_multiple(img, # a PIL image
                      factor # a whole number
                     )->Image.Image: # up to `factor-1` pixels narrower and lower
@@ -238,7 +241,16 @@ def upright(a, # array (H,W) or (H,W,C)
     "Turn and mirror stored pixels as EXIF's orientation says."
     return _TURNS.get(orientation, lambda a: a)(a)
 
-# %% ../nbs/01_images.ipynb #dd114fb9
+# %% ../nbs/01_images.ipynb #3c7cf401
+def _moves_little(to, mode):
+    "Whether a colour transform moves no colour by more than two levels."
+    if mode == 'CMYK': return False
+    v = np.linspace(0, 255, 8).astype(np.uint8) if mode == 'RGB' else np.arange(256, dtype=np.uint8)
+    probe = np.stack(np.meshgrid(v, v, v), -1).reshape(8, 64, 3) if mode == 'RGB' else v[None]
+    seen = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), to)).astype(int)
+    return np.abs(seen - (probe if mode == 'RGB' else probe[..., None])).max() <= 2
+
+# %% ../nbs/01_images.ipynb #313e9236
 def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
             icc # bytes of the colour profile its file holds
            )->tuple: # picture, its profile from now on (None: sRGB), a note of what was done
@@ -257,14 +269,6 @@ def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
     if alpha: res = Image.merge(res.mode + 'A', [*res.split(), alpha])
     return res, None, f'turned from {name} into sRGB'
 
-def _moves_little(to, mode):
-    "Whether a colour transform moves no colour by more than two levels."
-    if mode == 'CMYK': return False
-    v = np.linspace(0, 255, 8).astype(np.uint8) if mode == 'RGB' else np.arange(256, dtype=np.uint8)
-    probe = np.stack(np.meshgrid(v, v, v), -1).reshape(8, 64, 3) if mode == 'RGB' else v[None]
-    seen = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), to)).astype(int)
-    return np.abs(seen - (probe if mode == 'RGB' else probe[..., None])).max() <= 2
-
 # %% ../nbs/01_images.ipynb #a3ecd1a6
 class DeepImage(Image.Image):
     "A 16-bit picture in colour or with alpha: for Pillow its 8-bit view, with all 16 bits in `deep`."
@@ -282,7 +286,7 @@ class DeepImage(Image.Image):
     def copy(self): return super().copy() if self.deep is None else DeepImage(self.deep.copy(), self.info)
     def __reduce__(self): return from_array, (to_array(self), self.info)
 
-# %% ../nbs/01_images.ipynb #e09e0634
+# %% ../nbs/01_images.ipynb #2eff08c4
 def _deep_top(f, img):
     "The largest value of a colour in a picture that Pillow would cut from 16 bits to 8; else 0."
     if img.format == 'PNG':
@@ -297,6 +301,7 @@ def _deep_top(f, img):
     args = img.tile[0][3] if img.format == 'PPM' and img.mode == 'RGB' and img.tile else ()
     return args[-1] if isinstance(args, tuple) and args and args[-1] > 255 else 0
 
+# %% ../nbs/01_images.ipynb #0e1e92f2
 def _by_opencv(b):
     import cv2
     a = cv2.imdecode(np.frombuffer(b, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -308,11 +313,20 @@ def _by_tifffile(b):
         a = t.pages[0].asarray()
         return np.moveaxis(a, 0, -1) if t.pages[0].planarconfig == 2 else a
 
-# %% ../nbs/01_images.ipynb #4cd57d1a
-def _read_deep(f, img, top, orientation):
-    "The 16-bit pixels, upright, of a picture that Pillow has decoded to 8: what another library reads has to agree with those."
-    f.seek(0)
-    b, view, tags = f.read(), np.asarray(ImageOps.exif_transpose(img)), getattr(img, 'tag_v2', {})
+# %% ../nbs/01_images.ipynb #d06cd3c6
+def _agree(a, view):
+    "Whether the upper bytes of `a` are those of `view`, give or take one level."
+    return (((a >> 8).astype(np.uint8) - view + 1).astype(np.uint8) <= 2).all().item()
+
+def _unmultiply(a):
+    "Colours stored times alpha, without it."
+    rgb = np.rint(a[..., :-1]*(65535/np.maximum(a[..., -1:], 1))).clip(0, 65535)
+    return np.concatenate([rgb.astype(np.uint16), a[..., -1:]], -1)
+
+# %% ../nbs/01_images.ipynb #1acde5fc
+def _read_deep(b, img, top, orientation):
+    "The 16-bit pixels, upright, of a file's bytes; what another library reads has to agree with the 8 bits that Pillow decoded."
+    view, tags = np.asarray(ImageOps.exif_transpose(img)), getattr(img, 'tag_v2', {})
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
     part = slice(3, 4) if premultiplied else slice(0, 3)
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
@@ -325,13 +339,6 @@ def _read_deep(f, img, top, orientation):
                 return _unmultiply(a) if premultiplied else a[..., ::3] if img.format == 'PNG' and b[25] == 4 else a
     raise ValueError('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
 
-def _agree(a, view): return (((a >> 8).astype(np.uint8) - view + 1).astype(np.uint8) <= 2).all()      # up to one level apart, modulo 256
-
-def _unmultiply(a):
-    "Colours stored times alpha, without it."
-    rgb = np.rint(a[..., :-1]*(65535/np.maximum(a[..., -1:], 1))).clip(0, 65535)
-    return np.concatenate([rgb.astype(np.uint16), a[..., -1:]], -1)
-
 # %% ../nbs/01_images.ipynb #8b7c558b
 def _tiff_grey(img):
     "Mend what Pillow leaves to us in 16-bit grey TIFF files: fewer than 16 bits, and white stored as 0."
@@ -339,7 +346,17 @@ def _tiff_grey(img):
     if bits < 16: a = np.rint(a*(65535/(2**bits - 1))).astype(np.uint16)
     return from_array(65535 - a if img.tag_v2.get(262) == 0 else a, img.info)
 
-# %% ../nbs/01_images.ipynb #649739b4
+# %% ../nbs/01_images.ipynb #39ac057f
+def _exif_without(exif, tags):
+    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
+    res, inside = Image.Exif(), (0x8769, 0x8825)
+    for k in set(exif) - tags - {*inside}: res[k] = exif[k]
+    for k in inside:
+        sub = exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k)
+        if sub: res[k] = dict(sub)
+    return res.tobytes() if len(res) else b''
+
+# %% ../nbs/01_images.ipynb #c780253a
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
@@ -358,15 +375,7 @@ def _metadata(img, orientation):
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res['frames'] = img.n_frames
     return {k: v for k,v in res.items() if v}
 
-def _exif_without(exif, tags):
-    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
-    res, inside = Image.Exif(), (0x8769, 0x8825)
-    for k in set(exif) - tags - {*inside}: res[k] = exif[k]
-    for k in inside:
-        if sub := exif.get_ifd(k): res.get_ifd(k).update(sub)
-    return res.tobytes() if len(res) or any(res.get_ifd(k) for k in inside) else b''
-
-# %% ../nbs/01_images.ipynb #d192c4a2
+# %% ../nbs/01_images.ipynb #d15cf915
 def _identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
     head = f.read(24)
@@ -376,29 +385,14 @@ def _identify(f, max_pixels):
     with _any_size():
         try: img = Image.open(f)
         except Image.UnidentifiedImageError as e:
+            if head[4:8] == b'ftyp': raise ValueError('a HEIC picture or a film, which Pillow cannot read; save it as JPEG or PNG first') from e
             raise ValueError('a picture of zero size' if zero else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
     w,h = img.size
     if not w*h: raise ValueError(f'a picture of zero size ({w} x {h} pixels)')
     if w*h > max_pixels: raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; give a larger max_pixels if you trust the file')
     return img
 
-# %% ../nbs/01_images.ipynb #8fa6860a
-def _decode(img, f, icc):
-    "An identified picture with all that `open_image` promises; `f` is its file, if it has one."
-    top, orientation, info, deep = _deep_top(f, img) if f else 0, 1, {}, None
-    try: orientation = img.getexif().get(274, 1)
-    except Exception: pass                             # damaged notes are no reason to refuse a picture
-    img.load()
-    if top: deep = _read_deep(f, img, top, orientation)
-    try: info = _metadata(img, orientation)
-    except Exception: pass
-    if deep is not None: img = from_array(deep)
-    else:
-        if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
-        elif orientation in _TURNS: img = ImageOps.exif_transpose(img)
-        if img.mode != 'CMYK': img = _known_mode(img)
-    return _settle_colours(img, info, icc)
-
+# %% ../nbs/01_images.ipynb #58ef9369
 def _settle_colours(img, info, icc):
     "Do with an embedded profile what was asked, and note it."
     if 'icc_profile' in info:
@@ -410,7 +404,45 @@ def _settle_colours(img, info, icc):
     img.info = {k: v for k,v in info.items() if v is not None}
     return img
 
-# %% ../nbs/01_images.ipynb #4a7f1487
+# %% ../nbs/01_images.ipynb #036a1e04
+def _decode(img, f, icc):
+    "An identified picture with all that `open_image` promises; `f` is its file, if it has one."
+    top, orientation, info = _deep_top(f, img) if f else 0, 1, {}
+    b = _all_of(f) if top else None                    # before Pillow's decoders have moved the file's position
+    try: orientation = img.getexif().get(274, 1)
+    except Exception: pass                             # damaged notes are no reason to refuse a picture
+    img.load()
+    deep = _read_deep(b, img, top, orientation) if top else None
+    try: info = _metadata(img, orientation)
+    except Exception: pass
+    if deep is not None: img = from_array(deep)
+    else:
+        if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
+        elif orientation in _TURNS: img = ImageOps.exif_transpose(img)
+        if img.mode != 'CMYK': img = _known_mode(img)
+    return _settle_colours(img, info, icc)
+
+def _all_of(f):
+    "All bytes of a file, which is left where it was."
+    at = f.tell()
+    f.seek(0)
+    b = f.read()
+    f.seek(at)
+    return b
+
+# %% ../nbs/01_images.ipynb #c8b2f336
+def _open_file(f, name, max_pixels, icc):
+    "`_identify` and `_decode`; whatever goes wrong inside becomes one line that names the file."
+    try: img = _identify(f, max_pixels)
+    except MemoryError: raise
+    except Exception as e: raise ValueError(f'{name}: {"" if type(e) is ValueError else "damaged or truncated: "}{_line(e)}') from e
+    try: return _decode(img, f, icc)
+    except MemoryError: raise
+    except Exception as e: raise ValueError(f'{name}: damaged or truncated {img.format} picture ({_line(e)})') from e
+
+def _line(e): return ' '.join(str(e).split()) or type(e).__name__
+
+# %% ../nbs/01_images.ipynb #fda82232
 def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
                max_pixels=2**28, # a larger picture is refused before it is decoded
                icc='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
@@ -423,17 +455,6 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
         with open(path, 'rb') as f: return _open_file(f, os.fspath(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
     return _open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
-
-def _open_file(f, name, max_pixels, icc):
-    "`_identify` and `_decode`; whatever goes wrong inside becomes one line that names the file."
-    try: img = _identify(f, max_pixels)
-    except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: {"" if type(e) is ValueError else "damaged or truncated: "}{_line(e)}') from e
-    try: return _decode(img, f, icc)
-    except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: damaged or truncated {img.format} picture ({_line(e)})') from e
-
-def _line(e): return ' '.join(str(e).split()) or type(e).__name__
 
 # %% ../nbs/01_images.ipynb #26696f52
 IMAGE_SUFFIXES = ('.avif', '.bmp', '.gif', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -526,7 +547,7 @@ def _tiff(a, notes):
     ifd.save(out)
     return out.getvalue() + strip
 
-# %% ../nbs/01_images.ipynb #cd1cff3a
+# %% ../nbs/01_images.ipynb #7c9d4c7e
 def _fit_format(img, fmt):
     "`img` in a mode that files of this format can hold."
     if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
@@ -535,6 +556,7 @@ def _fit_format(img, fmt):
         img = from_array(to_array(img)[..., :-1], img.info)
     return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
 
+# %% ../nbs/01_images.ipynb #1f51c901
 def _encode(img, fmt, quality, info):
     "The bytes of a picture file."
     notes, opts, out = _notes(info, img.mode, img.size), {}, BytesIO()

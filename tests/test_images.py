@@ -1,5 +1,5 @@
 "Pictures of every kind a folder may hold: read faithfully, saved whole or not at all."
-import builtins, errno, os, pickle, stat, struct, subprocess, sys, warnings, zlib
+import builtins, errno, functools, os, pickle, stat, struct, subprocess, sys, warnings, zlib
 from io import BytesIO
 from pathlib import Path
 import numpy as np
@@ -244,6 +244,7 @@ def test_first_frame(fmt):
     got = open_image(encoded(frames[0], fmt, save_all=True, append_images=frames[1:], **(dict(lossless=True) if fmt == 'WEBP' else {})))
     assert to_array(got)[4,6,:3].tolist() == [255, 0, 0] and got.info['frames'] == 3
 
+@functools.lru_cache
 def srgb_profile(): return ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 
 def swapped_profile():
@@ -386,8 +387,7 @@ def test_find_images(tmp_path):
 def camera_exif():
     ex = Image.Exif()
     ex[0x010F], ex[0x0110], ex[0x013B] = 'Maker', 'Model 7', 'An author'
-    ex.get_ifd(0x8769).update({0x829A: 1/250, 0xA002: 30, 0xA003: 20})
-    ex.get_ifd(0x8825).update({1: 'N', 3: 'E'})
+    ex[0x8769], ex[0x8825] = {0x829A: 1/250, 0xA002: 30, 0xA003: 20}, {1: 'N', 3: 'E'}
     return ex.tobytes()
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif'])
