@@ -8,8 +8,9 @@ __all__ = ['MEMORY', 'MODELS', 'GREY', 'LOG', 'CLASSIC', 'edges', 'tile_boxes', 
            'blank', 'result_name', 'upscale_file', 'out_files', 'fingerprint', 'read_log', 'is_done', 'show_progress',
            'summary', 'upscale_folder', 'label', 'side_by_side', 'columns', 'caption', 'compare_sheet']
 
-# %% ../nbs/10_upscale.ipynb #3a8db86f
+# %% ../nbs/10_upscale.ipynb #732870e3
 import copy, json, math, sys, time
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
@@ -305,7 +306,7 @@ def upscale_file(src,              # picture to read
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - t, 3))
 
-# %% ../nbs/10_upscale.ipynb #34c36cfa
+# %% ../nbs/10_upscale.ipynb #e7e9dbac
 LOG = '.upscaled.jsonl'   # in a folder of results: which file was made with which model
 
 def out_files(files:list, # pictures to read
@@ -314,9 +315,10 @@ def out_files(files:list, # pictures to read
               scale:int=4 # of the model
              )->dict:     # picture -> file to write
     "A name for each result; pictures that differ only in their suffix keep it in the name."
-    names, stems = {}, [str(f.relative_to(root).with_suffix('')).lower() for f in files]
-    for f, stem in zip(files, stems):
-        end = f'_{f.suffix[1:].lower()}' if stems.count(stem) > 1 else ''
+    names, stem = {}, lambda f: str(f.relative_to(root).with_suffix('')).lower()
+    same = Counter(map(stem, files))
+    for f in files:
+        end = f'_{f.suffix[1:].lower()}' if same[stem(f)] > 1 else ''
         names[f] = dst/f.relative_to(root).with_name(result_name(f, scale, end))
     return names
 
