@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""What a batch costs: `sr_dls` against the usual fastai block that opens, crops and shrinks each picture as it is asked for, in one run.
+
+The peer is written as fastai's users write it: `ImageBlock` pairs of paths, a random crop and a resize as item transforms. Both give 16 patches of
+24 and 96 px of the embedded photos as floats, one process, one thread. usage: data_loading.py [--rounds 7] [--out results/data_loading.json]
+"""
+import argparse, random, statistics, time
+from pathlib import Path
+
+ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+ap.add_argument('--rounds', type=int, default=7)
+ap.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'results'/'data_loading.json')
+
+def peer_block(fv, Recipe, downscale, photo_paths, r):
+    "The per-item way: both members of a pair from one path, cut and shrunk at each visit."
+    class Pair(fv.ItemTransform):
+        split_idx = None
+        def encodes(self, xy):
+            hr = xy[1]; x, y = random.randrange(hr.width - r.size + 1), random.randrange(hr.height - r.size + 1)
+            hr = hr.crop((x, y, x + r.size, y + r.size))
+            if random.random() < .5: hr = hr.transpose(fv.Image.Transpose.FLIP_LEFT_RIGHT)
+            return fv.PILImage(downscale(hr, r.scale)), fv.PILImage(hr)
+    paths = list(photo_paths('train').values())
+    block = fv.DataBlock((fv.ImageBlock, fv.ImageBlock), splitter=fv.IndexSplitter([0]), item_tfms=[Pair()])
+    return block.dataloaders(paths*80, bs=r.bs, num_workers=0, device='cpu').train
+
+def ms_a_batch(dl, n):
+    "Milliseconds for each of the first `n` batches, mean."
+    it = iter(dl); next(it)
+    start = time.perf_counter()
+    for _ in range(n): next(it)
+    return (time.perf_counter() - start)/n*1000
+
+def main(rounds, out):
+    import torch
+    torch.set_num_threads(1)
+    from srgan_course.data import Recipe, import_fastai, photo_paths, sr_dls
+    from srgan_course.images import downscale
+    began = time.time()
+    fv, r = import_fastai(), Recipe()
+    random.seed(0)
+    ours, peer = sr_dls('embedded', r, device='cpu').train, peer_block(fv, Recipe, downscale, photo_paths, r)
+    ms_a_batch(ours, 20)                                              # decodes
+    a, b = zip(*((ms_a_batch(ours, 60), ms_a_batch(peer, 4)) for _ in range(rounds)))   # in turns
+    ratio = [q/p for p, q in zip(a, b)]
+    med = statistics.median
+    print(f'sr_dls {med(a):.2f} ms a batch, per-item fastai block {med(b):.1f} ms: {med(ratio):.0f} times (median of {rounds}; {min(ratio):.0f} to {max(ratio):.0f})')
+    try: from srgan_course.metrics import save_result
+    except ImportError: return
+    save_result(out, what='cost of a training batch: 16 patches of 24 and 96 px', data='embedded', n=5, protocol=f'one process, one thread, pictures decoded before; median of {rounds} rounds in turns',
+                seed=r.seed, recipe=r, seconds=time.time() - began, figures=dict(ours_ms=med(a), peer_ms=med(b), ratio=med(ratio)), spread=dict(ratio=[min(ratio), max(ratio)]))
+
+if __name__ == '__main__': main(**vars(ap.parse_args()))

@@ -1,0 +1,368 @@
+"Pairs, order, splits, sources and bad input of lesson 02. fastai is imported once, by the first test that needs it."
+import hashlib, json, os, pickle, random, subprocess, sys, warnings
+from pathlib import Path
+import numpy as np
+import pytest
+from PIL import Image
+from conftest import ROOT
+from srgan_course import data as D
+from srgan_course.data import Recipe, cut_pair, find_source, patch_place, sample_photos, sr_dls
+from srgan_course.images import crop_to_multiple, downscale, open_image
+
+R = Recipe(size=48, bs=4, steps_per_epoch=12)
+
+@pytest.fixture(scope='module')
+def dls(): return sr_dls('embedded', R, device='cpu')
+
+def batches(dl): return [(x.clone(), y.clone()) for x, y in dl]
+def same(a, b): return len(a) == len(b) and all((x == u).all() and (y == v).all() for (x, y), (u, v) in zip(a, b))
+def source_of(dl, n): o = dl.place(n)[0]; return o.pics.items[o.i]
+
+def pictures(folder, n=6, size=(120, 100)):
+    "A folder of `n` different pictures."
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        small = Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8))
+        small.resize(size, Image.Resampling.BICUBIC).save(folder/f'{i:02}.png')
+    return folder
+
+# ---- importing
+
+def test_import_is_light():
+    code = "import sys, srgan_course.data; print([m for m in ('torch', 'torchvision', 'fastai', 'pandas', 'matplotlib', 'skimage', 'sklearn') if m in sys.modules])"
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert out.strip() == '[]'
+
+def test_fastai_import_is_quiet_and_leaves_the_filters_alone():
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        before = list(warnings.filters)
+        D.import_fastai()
+        assert warnings.filters == before
+    assert not [w for w in seen if 'torch.jit.script' in str(w.message)]
+
+# ---- trap 9: the downsampler at training is the one at test
+
+def whole_lr(path, scale): return np.asarray(downscale(crop_to_multiple(open_image(path).convert('RGB'), scale), scale))
+
+def check_trap_9(dl, scale, n=24):
+    "Every patch is a crop of the LR that `downscale` makes of the whole picture."
+    lr = {}
+    for i in range(n):
+        o, top, left, side, view = dl.place(i)
+        path = o.pics.items[o.i]
+        if path not in lr: lr[path] = whole_lr(path, scale)
+        want = D._view(lr[path][top:top+side, left:left+side], view)
+        if not np.array_equal(dl.patch(i)[0], want): return False
+    return True
+
+@pytest.mark.parametrize('scale', D.SCALES)
+def test_patch_is_the_crop_of_the_lr(scale):
+    assert check_trap_9(sr_dls('embedded', R.replace(scale=scale), device='cpu').train, scale)
+
+def test_trap_9_is_caught(monkeypatch, dls):
+    "The named fault: patches of HR that are shrunk one by one."
+    def shrink_patch(pair, top, left, side, scale, view=0):
+        h = pair[1][top*scale:(top+side)*scale, left*scale:(left+side)*scale]
+        return D._view(np.asarray(downscale(Image.fromarray(h), scale)), view), D._view(h, view)
+    monkeypatch.setattr(D, 'cut_pair', shrink_patch)
+    assert not check_trap_9(dls.train, 4)
+
+def test_batch_holds_the_patches(dls):
+    xb, yb = next(iter(dls.train))
+    for k in range(R.bs):
+        l, h = dls.train.patch(k)
+        assert np.array_equal((xb[k]*255).round().permute(1, 2, 0).numpy().astype(np.uint8), l)
+        assert np.array_equal((yb[k]*255).round().permute(1, 2, 0).numpy().astype(np.uint8), h)
+
+def test_batch_type_and_range(dls):
+    import torch
+    xb, yb = next(iter(dls.train))
+    assert type(xb).__name__ == type(yb).__name__ == 'TensorImage' and xb.dtype == yb.dtype == torch.float32
+    assert xb.shape == (4, 3, 12, 12) and yb.shape == (4, 3, 48, 48) and xb.is_contiguous() and yb.is_contiguous()
+    assert 0 <= float(yb.min()) and float(yb.max()) <= 1
+
+def test_all_views_occur_and_lr_turns_with_hr(dls):
+    assert {dls.train.place(i)[-1] for i in range(48)} == set(range(8))
+    for i in range(16):
+        l, h = dls.train.patch(i)
+        mean = h.astype(float).reshape(12, 4, 12, 4, 3).mean((1, 3))
+        turned = [np.abs(D._view(mean, k) - l).mean() for k in range(8)]
+        assert turned[0] <= min(turned) + .5, f'patch {i}: LR fits HR best after view {np.argmin(turned)}'
+
+def test_every_corner_can_be_reached():
+    tops = [int(patch_place(5, 1, 0, i)[1][0]*10) for i in range(400)]
+    assert set(tops) == set(range(10))
+
+# ---- order
+
+def test_order_follows_from_seed_epoch_index_with_any_workers(dls):
+    random.seed(1); np.random.seed(1); import torch; torch.manual_seed(1)
+    dls.train.epoch = dls.train.start = 0
+    a = batches(dls.train)
+    random.seed(2); np.random.seed(2); torch.manual_seed(2)
+    assert same(a, batches(dls.train))
+    two = sr_dls('embedded', R.replace(workers=2), device='cpu')
+    assert same(a, batches(two.train))
+    two.train.start = 5
+    assert same(a[5:], batches(two.train))
+    dls.train.epoch = two.train.epoch = 1; two.train.start = 0
+    b = batches(dls.train); dls.train.epoch = 0
+    assert not same(a, b) and same(b, batches(two.train))
+    assert not same(a, batches(sr_dls('embedded', R.replace(seed=43), device='cpu').train))
+
+@pytest.mark.parametrize('start', [0, 1, 7, 11, 12])
+def test_start_gives_the_tail(dls, start):
+    whole = batches(dls.train)
+    dls.train.start = start
+    try: assert len(dls.train) == 12 - start and same(whole[start:], batches(dls.train))
+    finally: dls.train.start = 0
+
+def test_skipped_batches_are_not_made(dls, monkeypatch):
+    asked = []
+    patch = type(dls.train).patch
+    monkeypatch.setattr(type(dls.train), 'patch', lambda self, n: asked.append(n) or patch(self, n))
+    dls.train.start = 11
+    try: batches(dls.train)
+    finally: dls.train.start = 0
+    assert asked == [44, 45, 46, 47]
+
+def test_loader_leaves_random_states_alone(dls):
+    import torch
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    batches(dls.train); batches(dls.valid)
+    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == random.getstate() and (before[2] == np.random.get_state()[1]).all()
+
+def test_each_picture_once_before_any_twice():
+    for n in (1, 2, 7):
+        order = [patch_place(n, 5, 3, i)[0] for i in range(4*n)]
+        assert all(sorted(order[k*n:(k+1)*n]) == list(range(n)) for k in range(4))
+
+def test_order_is_pinned():
+    "The same on every machine and in every version: a saved run depends on it."
+    got = json.dumps([[patch_place(9, 42, e, i)[0], *(float(x) for x in patch_place(9, 42, e, i)[1])] for e in range(2) for i in range(20)])
+    assert hashlib.sha256(got.encode()).hexdigest()[:16] == 'e61f60989b3286a5'
+
+# ---- held out
+
+def test_held_out_photos_never_in_training(dls):
+    held = {p.name for p in D.photo_paths('valid').values()}
+    assert held == {'chelsea.png', 'china.jpg', 'coffee.png'}
+    seen = set()
+    for dls.train.epoch in range(3): seen |= {source_of(dls.train, n).name for n in range(48)}
+    dls.train.epoch = 0
+    assert seen == {p.name for p in D.photo_paths('train').values()} and not seen & held
+    assert {o.pics.items[o.i].name for o in dls.valid_ds.items} == held
+
+@pytest.mark.parametrize('n', [2, 9, 10, 57, 3000])
+def test_split_of_a_folder_is_disjoint(n):
+    train, held = D._held_out(list(range(n)))
+    assert sorted(train + held) == list(range(n)) and len(held) == min(100, max(1, n//10))
+
+def test_toys_of_validation_have_seeds_of_their_own():
+    train, held = D._split_source('pets-toy', 64)
+    assert not {t.seed for t in train} & {t.seed for t in held}
+
+def test_bsds_split(srgan_data):
+    s = D.bsds_split()
+    assert len(s['train']) == 300 and len(s['valid']) == 100 and not set(s['train']) & set(s['valid'])
+    names = sorted(p.name for p in (srgan_data/'bsds500'/'test').iterdir())
+    assert [p.name for p in s['valid']] == names[::2] and {p.parent.name for p in s['valid']} == {'test'}
+    train, held = D._split_source('bsds500', 96)
+    assert held == s['valid'] and train == s['train']
+
+def test_folder_with_train_and_valid(tmp_path):
+    pictures(tmp_path/'train', 3); pictures(tmp_path/'valid', 2)
+    train, held = D._split_source(tmp_path, 96)
+    assert {p.parent.name for p in train} == {'train'} and {p.parent.name for p in held} == {'valid'}
+
+# ---- sources
+
+def test_folder_comes_first_then_SRGAN_DATA(tmp_path, monkeypatch):
+    pictures(tmp_path/'data'/'mine', 2); pictures(tmp_path/'data'/'bsds500'/'train', 3)
+    monkeypatch.setenv('SRGAN_DATA', str(tmp_path/'data')); monkeypatch.chdir(tmp_path)
+    assert len(find_source('mine')) == 2 and len(find_source('bsds500/train')) == 3
+    pictures(tmp_path/'mine', 4)
+    assert len(find_source('mine')) == 4 and find_source('mine')[0].parent == Path('mine')
+    assert len(find_source(tmp_path/'data'/'mine')) == 2
+
+def test_sources_of_SRGAN_DATA(srgan_data):
+    for name, n in dict(set5=5, t91=91, photos=600, **{'pets/cat': 900, 'bsds500/test': 200}).items(): assert len(find_source(name)) == n
+
+def test_offline_message(monkeypatch, capsys):
+    monkeypatch.delenv('SRGAN_DATA', raising=False)
+    def no_net(s): raise OSError('Name or service not known')
+    monkeypatch.setattr(D, '_untar', no_net); monkeypatch.setattr(D, '_hub', no_net)
+    for name in ('oxford-pets', 'faces', 'bsds500/train'):
+        s = D.SOURCES[name.split('/')[0]]
+        with pytest.raises(ConnectionError) as e: find_source(name)
+        msg = str(e.value)
+        assert s.where in msg and 'Name or service not known' in msg and "'embedded'" in msg and 'SRGAN_DATA' in msg and '\n' not in msg
+        err = capsys.readouterr().err
+        assert s.licence in err and s.where in err
+
+def test_real_attempt_offline(monkeypatch, tmp_path):
+    "Through fastai's own downloader, to an address where nothing answers."
+    monkeypatch.delenv('SRGAN_DATA', raising=False)
+    D.import_fastai()
+    from fastai.data import external
+    external.fastai_cfg.cache_clear(); monkeypatch.setenv('FASTAI_HOME', str(tmp_path))
+    monkeypatch.setitem(D.SOURCES, 'far', D.Source('far', 'nothing', 'none', 'untar', 'http://127.0.0.1:9/far.tgz'))
+    try:
+        with pytest.raises(ConnectionError, match="could not get 'far' from http://127.0.0.1:9/far.tgz"): find_source('far')
+    finally: external.fastai_cfg.cache_clear()
+
+def test_download_is_checked_and_found(monkeypatch, tmp_path, capsys):
+    "An archive served from the disk: length and hash checked before it is unpacked, licence printed, pictures found."
+    import tarfile
+    monkeypatch.delenv('SRGAN_DATA', raising=False)
+    pictures(tmp_path/'src'/'inside', 3)
+    with tarfile.open(tmp_path/'toy.tgz', 'w:gz') as t: t.add(tmp_path/'src'/'inside', 'toy/inside')
+    raw = (tmp_path/'toy.tgz').read_bytes()
+    D.import_fastai()
+    from fastai.data import external
+    external.fastai_cfg.cache_clear(); monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
+    make = lambda **kw: D.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw), sha256=hashlib.sha256(raw).hexdigest()).__class__(
+        **{**dict(name='toyset', what='three pictures', licence='CC0', how='untar', where=(tmp_path/'toy.tgz').as_uri(), folder='inside', length=len(raw), sha256=hashlib.sha256(raw).hexdigest()), **kw})
+    try:
+        monkeypatch.setitem(D.SOURCES, 'toyset', make(sha256='0'*64))
+        with pytest.raises(ValueError, match='sha256 differs'): find_source('toyset')
+        assert not (tmp_path/'home'/'data'/'toy').exists()
+        monkeypatch.setitem(D.SOURCES, 'toyset', make())
+        assert len(find_source('toyset')) == 3
+        assert 'Licence: CC0' in capsys.readouterr().err
+    finally: external.fastai_cfg.cache_clear()
+
+def test_hub_needs_its_package(monkeypatch):
+    monkeypatch.delenv('SRGAN_DATA', raising=False)
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
+    with pytest.raises(ModuleNotFoundError, match='pip install huggingface_hub'): find_source('faces')
+
+def test_hub_tables_become_pictures(monkeypatch, tmp_path):
+    pd = pytest.importorskip('pandas'); import types
+    (tmp_path/'t').mkdir(); (tmp_path/'t'/'train-0.parquet').touch()
+    raw = pictures(tmp_path/'p', 1)/'00.png'
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', types.SimpleNamespace(snapshot_download=lambda *a, **k: str(tmp_path/'t')))
+    monkeypatch.setattr(pd, 'read_parquet', lambda p, columns: pd.DataFrame(dict(image=[dict(bytes=raw.read_bytes())]*2)))
+    monkeypatch.delenv('SRGAN_DATA', raising=False)
+    assert len(find_source('faces')) == 2
+
+def test_every_source_says_its_terms():
+    for s in D.SOURCES.values():
+        assert s.licence and s.what and s.how in ('', 'untar', 'hub') and bool(s.how) == bool(s.where)
+        if s.how == 'hub': assert len(s.revision) == 40
+    for k, v in D.PHOTOS.items(): assert v[3], k
+
+def test_photos_without_the_packages(monkeypatch):
+    monkeypatch.setattr(D, 'find_spec', lambda name: None)
+    with pytest.raises(FileNotFoundError, match='pip install'): sample_photos('train')
+
+# ---- memory, pairs, other loaders
+
+def test_pictures_are_decoded_once_where_they_fit(monkeypatch):
+    opened = []
+    monkeypatch.setattr(D, 'open_image', lambda p, **k: opened.append(p) or open_image(p, **k))
+    one = sr_dls('embedded', R, device='cpu'); batches(one.train); n = len(opened)
+    batches(one.train)
+    assert n == len(opened) == 5
+    tight = sr_dls('embedded', R, keep_mb=0, device='cpu')
+    assert same(batches(one.train)[:2], batches(tight.train)[:2]) and len(opened) > n + 5
+
+def test_given_lr(tmp_path):
+    hr = pictures(tmp_path/'hr', 4); (tmp_path/'lr').mkdir()
+    for p in sorted(hr.iterdir()): downscale(open_image(p), 4).save(tmp_path/'lr'/f'{p.stem}x4.png')
+    a, b = sr_dls(hr, R, device='cpu'), sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
+    assert same(batches(a.train), batches(b.train))
+    Image.new('RGB', (10, 10)).save(tmp_path/'lr'/'00x4.png')
+    with pytest.raises(ValueError, match='LR is 10 x 10 and HR 120 x 100; at scale 4 this HR wants an LR of 30 x 25'): [o.pair for o in sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').valid_ds.items + sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').train_ds.items]
+    (tmp_path/'lr'/'01x4.png').unlink()
+    with pytest.raises(ValueError, match='1 of 4 HR pictures have no LR in .*01.png'): sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
+
+def test_fastai_user_sees_a_datablock(dls):
+    fv = D.import_fastai()
+    assert isinstance(dls, fv.DataLoaders) and isinstance(dls.train, fv.TfmdDL) and isinstance(dls.train_ds, fv.Datasets)
+    x, y = dls.train_ds[0]
+    assert isinstance(x, fv.PILImage) and isinstance(y, fv.PILImage) and y.size == (x.size[0]*4, x.size[1]*4)
+    lr = sample_photos('valid')['coffee'].resize((60, 40))
+    assert next(iter(dls.test_dl([lr])))[0].shape == (1, 3, 40, 60)
+    dls.show_batch(max_n=2)
+
+def test_loader_survives_pickle(dls):
+    again = pickle.loads(pickle.dumps(dls.train))
+    assert same(batches(dls.train)[:2], batches(again)[:2])
+    assert len(pickle.dumps(dls.train)) < 10**5                     # no pixels travel
+    assert pickle.dumps(dls.new_empty())
+
+def test_faces_are_whole_and_upright(tmp_path):
+    folder = pictures(tmp_path, 12, (100, 100))
+    dls = D.faces_dls(folder, R.replace(size=96), device='cpu')
+    assert {dls.train.place(n)[-1] for n in range(48)} == {0, 4}
+    path = source_of(dls.train, 0)
+    want = np.asarray(D._square(open_image(path), 96))
+    assert np.array_equal(D._view(dls.train.patch(0)[1], dls.train.place(0)[-1] and 4), want)
+
+def test_pets_folder(tmp_path, monkeypatch):
+    for kind in ('cat', 'dog'):
+        (tmp_path/kind).mkdir()
+        for i in range(10): D.draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
+    dls = D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu')
+    assert list(dls.vocab) == ['cat', 'dog'] and len(dls.valid_ds) == 6
+    assert sorted(p.parent.name for p in dls.valid_ds.items) == ['cat']*3 + ['dog']*3
+    assert [p.name for p in D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu').valid_ds.items] == [p.name for p in dls.valid_ds.items]
+    with pytest.raises(ValueError, match='pictures of one class only'): D.pets_dls(tmp_path/'cat')
+
+def test_pets_are_the_same_everywhere():
+    "Drawn with operations that IEEE 754 fixes to the last bit."
+    got = [hashlib.sha256(D.draw_pet(k, s, n).tobytes()).hexdigest()[:12] for k in ('cat', 'dog') for s in (0, 7, 10**6) for n in (32, 64)]
+    assert got == ['2a064d191719', '331355eb4f32', 'ff2317d67684', '0c668d222457', 'e8240649758b', '3767600a8cf8', '8f0ca90745a1', 'a4f5eae1c898', 'd805c29fa94a', '947124dde098', 'c88791aaaab4', '10f065356dae']
+
+def test_any_seed_and_size_draws():
+    for s in range(40): assert D.draw_pet(('cat', 'dog')[s % 2], s*977, 17 + s).size == (17 + s,)*2
+
+def test_16_bit_and_grey_pictures_are_taken(tmp_path):
+    grey = np.linspace(0, 65535, 120*100).reshape(100, 120).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path/'a.png'); Image.new('RGBA', (120, 100), (200, 10, 10, 128)).save(tmp_path/'b.png'); Image.new('L', (120, 100), 77).save(tmp_path/'c.png')
+    dls = sr_dls(tmp_path, R, device='cpu')
+    pair = {o.pics.items[o.i].stem: o.pair for o in [*dls.train_ds.items, *dls.valid_ds.items]}
+    assert {p[1].shape for p in pair.values()} == {(100, 120, 3)} and pair['c'][1].max() == pair['c'][1].min() == 77
+    assert np.abs(pair['a'][1][..., 0].astype(int) - (grey/257).round().astype(int)).max() <= 1
+
+# ---- bad input: one line each
+
+def bad(f, *words, kind=ValueError):
+    with pytest.raises(kind) as e: f()
+    assert all(w in str(e.value) for w in words) and '\n' not in str(e.value), str(e.value)
+
+def test_bad_recipes():
+    bad(lambda: Recipe(scale=3), 'scale 3 is not in (2, 4); give scale=2 or 4')
+    bad(lambda: Recipe(size=98), 'size 98 is not a multiple of scale 4', 'size=96')
+    bad(lambda: Recipe(bs=0), 'bs is 0'); bad(lambda: Recipe(seed=-1), 'seed is -1'); bad(lambda: Recipe(augment=1), 'augment is 1, a int; give a bool')
+    bad(lambda: Recipe.from_json('{'), 'not JSON'); bad(lambda: Recipe.from_json('{"bs": 4, "batch": 2}'), "no field 'batch'")
+
+def test_recipe_file_names_itself(tmp_path):
+    p = R.save(tmp_path/'recipe.json'); assert Recipe.load(p) == R
+    p.write_text('{"scale": 3}'); bad(lambda: Recipe.load(p), 'recipe.json', 'scale 3')
+
+def test_bad_folders(tmp_path):
+    bad(lambda: sr_dls(tmp_path, R), 'no picture in', tmp_path.name)
+    pictures(tmp_path, 4, (40, 30))
+    bad(lambda: sr_dls(tmp_path, R), 'no picture is as large as the 48 x 48 px crop (00.png, 01.png, 02.png, ...)')
+    pictures(tmp_path/'large', 4)
+    with pytest.warns(UserWarning, match='4 of 8 pictures are smaller than the 48 x 48 px crop and left out: 00.png, 01.png, 02.png, ...|3 of'): sr_dls(tmp_path, R, valid=tmp_path/'large')
+    bad(lambda: sr_dls('no-such-set', R), "'no-such-set' is neither a folder nor a known source", kind=FileNotFoundError)
+    bad(lambda: sr_dls([tmp_path/'gone.png']*2, R), 'gone.png', kind=FileNotFoundError)
+
+def test_unreadable_picture(tmp_path):
+    pictures(tmp_path, 3); (tmp_path/'broken.png').write_bytes(b'not a picture')
+    bad(lambda: sr_dls(tmp_path, R), 'broken.png', 'not a picture')
+    raw = (tmp_path/'00.png').read_bytes(); (tmp_path/'broken.png').write_bytes(raw[:len(raw)//2])
+    dls = sr_dls(tmp_path, R, device='cpu')
+    bad(lambda: [o.pair for o in [*dls.train_ds.items, *dls.valid_ds.items]], 'broken.png')
+
+def test_degradations():
+    bad(lambda: sr_dls('embedded', R.replace(degrade='phone')), "degrade 'phone' is not in ('bicubic',)")
+    def phone(img, factor): return downscale(img, factor)
+    assert sr_dls('embedded', R, degrade=phone).recipe.degrade == 'phone'
+    def wrong(img, factor): return img
+    bad(lambda: batches(sr_dls('embedded', R, degrade=wrong, device='cpu').train), 'at scale 4 this HR wants an LR of')
