@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""One critic + generator step: ours against stock fastai `GANLearner` in turns and against a hand-written loop of the same arithmetic.
+
+usage: gan_step.py [--steps N] [--sizes small large] [--no-save]
+
+Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
+minute of the machine hits all of them; a figure is the median over the rounds. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
+"""
+import argparse, gc, os, statistics, sys, time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = {'small': dict(nf=32, n_blocks=8), 'large': dict(nf=64, n_blocks=16)}
+
+def parse():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('--rounds', type=int, default=5, help='rounds a median is taken over')
+    ap.add_argument('--sizes', nargs='+', default=list(SIZES), choices=list(SIZES))
+    ap.add_argument('--no-save', action='store_true', help='print only')
+    return ap.parse_args()
+
+def networks(nf, n_blocks):
+    import torch
+    from srgan_course.critics import SRGANCritic
+    from srgan_course.generators import SRResNet
+    torch.manual_seed(0)
+    return SRResNet(scale=4, nf=nf, n_blocks=n_blocks), SRGANCritic(96, nf=nf)
+
+def loaders(n):
+    "`n` batches of 16 pairs, made beforehand: data costs nothing here."
+    import torch
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    g = torch.Generator().manual_seed(1)
+    hr = torch.rand(16, 3, 96, 96, generator=g)
+    lr = torch.nn.functional.avg_pool2d(hr, 4)
+    ds = [(lr[i], hr[i]) for i in range(16)]
+    many = DataLoader([(lr, hr)]*n, bs=None)
+    return DataLoaders(many, DataLoader([(lr, hr)]*1, bs=None)), lr, hr
+
+def losses():
+    from torch import nn
+    from torch.nn import functional as F
+    bce = F.binary_cross_entropy_with_logits
+    def gen(fake_pred, output, target): return F.mse_loss(output, target) + 1e-3*bce(fake_pred, fake_pred.new_ones(fake_pred.shape))
+    def crit(real_pred, fake_pred): return bce(real_pred, real_pred.new_ones(real_pred.shape)) + bce(fake_pred, fake_pred.new_zeros(fake_pred.shape))
+    return gen, crit
+
+def quiet(learn):
+    from fastai.callback.progress import ProgressCallback
+    learn.remove_cbs(ProgressCallback); learn.logger = lambda *a: None
+    return learn
+
+def timed(learn, n):
+    "A function that runs `n` batches through the learner's own loop and gives the seconds."
+    from fastai.callback.core import Callback
+    class NoValid(Callback):
+        def before_validate(self):
+            from fastai.callback.core import CancelValidException
+            raise CancelValidException
+    learn.add_cb(NoValid())
+    class Clock(Callback):
+        order = -99
+        def before_train(self): self.start = time.perf_counter()
+        def after_train(self): self.seconds = time.perf_counter() - self.start
+    clock = Clock(); learn.add_cb(clock)
+    def run(): learn.fit(1); return clock.seconds
+    return run
+
+def stock(size):
+    "fastai's own: critic and generator in turns, so two batches make one step."
+    from fastai.vision.gan import GANLearner, FixedGANSwitcher
+    import warnings
+    dls, _, _ = loaders(2)
+    g, c = networks(**size)
+    run = timed(quiet(GANLearner(dls, g, c, *losses(), switcher=FixedGANSwitcher(1, 1), lr=1e-4)), 2)
+    def quietly():
+        with warnings.catch_warnings(): warnings.simplefilter('ignore'); return run()
+    return quietly
+
+def ours(size, precision, channels_last=True):
+    from srgan_course.gan import SRGANLearner
+    dls, _, _ = loaders(1)
+    g, c = networks(**size)
+    return timed(quiet(SRGANLearner(dls, g, c, *losses(), lr=1e-4, precision=precision, channels_last=channels_last)), 1)
+
+def by_hand(size, precision):
+    "The same arithmetic with nothing around it."
+    import torch
+    from contextlib import nullcontext
+    _, lr, hr = loaders(1)
+    g, c = networks(**size)
+    gl, cl = losses()
+    f = dict(memory_format=torch.channels_last)
+    g, c, lr, hr = g.to(**f), c.to(**f), lr.contiguous(**f), hr.contiguous(**f)
+    og, oc = (torch.optim.Adam(m.parameters(), lr=1e-4, fused=True) for m in (g, c))
+    amp = (lambda: torch.autocast('cpu', dtype=torch.bfloat16)) if precision == 'bfloat16' else nullcontext
+    bns = [m for m in c.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    def still(on):
+        c.requires_grad_(not on)
+        for m in bns: m.track_running_stats = not on
+    def run():
+        start = time.perf_counter()
+        with amp(): fake = g(lr)
+        fake = fake.float()
+        with amp(): loss = cl(c(hr).float(), c(fake.detach()).float())
+        loss.backward(); oc.step(); oc.zero_grad()
+        still(True)
+        with amp(): loss = gl(c(fake).float(), fake, hr)
+        still(False)
+        loss.backward(); og.step(); og.zero_grad()
+        return time.perf_counter() - start
+    return run
+
+def measure(size, rounds):
+    "Seconds a step by kind: median and spread over `rounds`."
+    kinds = {'stock fastai float32': stock(size), 'ours float32': ours(size, 'float32'), 'by hand float32': by_hand(size, 'float32'),
+             'ours float32 contiguous': ours(size, 'float32', False), 'ours bfloat16': ours(size, 'bfloat16'), 'by hand bfloat16': by_hand(size, 'bfloat16')}
+    seconds = {k: [] for k in kinds}
+    for run in kinds.values(): run()                       # first steps: memory, kernels
+    for r in range(rounds):
+        order = list(kinds)[r % len(kinds):] + list(kinds)[:r % len(kinds)]
+        for k in order: gc.collect(); seconds[k].append(kinds[k]())
+    return {k: (statistics.median(v), min(v), max(v)) for k,v in seconds.items()}
+
+def main():
+    args = parse()
+    import torch
+    import srgan_course.gan as gan      # before any torch operation: keeps oneDNN from AMX in virtual machines
+    figures, spread, start = {}, {}, time.time()
+    for name in args.sizes:
+        res = measure(SIZES[name], args.rounds)
+        for k,(m, lo, hi) in res.items(): print(f'{name:6} {k:26} {m:7.3f} s  ({lo:.3f} to {hi:.3f})', flush=True)
+        sec = {k: v[0] for k,v in res.items()}
+        ratios = {'stock float32 / ours float32': sec['stock fastai float32']/sec['ours float32'],
+                  'stock float32 / ours bfloat16': sec['stock fastai float32']/sec['ours bfloat16'],
+                  'ours float32 / by hand': sec['ours float32']/sec['by hand float32'],
+                  'ours bfloat16 / by hand': sec['ours bfloat16']/sec['by hand bfloat16']}
+        for k,v in ratios.items(): print(f'{name:6} {k:32} {v:5.2f}', flush=True); figures[f'{name}: {k}'] = round(v, 3)
+        for k,v in res.items(): figures[f'{name}: {k}, s'] = round(v[0], 4); spread[f'{name}: {k}, s'] = [round(v[1], 4), round(v[2], 4)]
+    if args.no_save: return
+    from srgan_course.metrics import save_result
+    print(save_result(ROOT/'results'/'gan_step.json', 'seconds a critic + generator step, and ratios', figures, data='random pictures, made beforehand', n=16, seed=0, spread=spread,
+                      seconds=time.time() - start, protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, kinds in turn', bfloat16_gain=gan.bfloat16_gain(),
+                      onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
+
+if __name__ == '__main__': main()

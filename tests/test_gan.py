@@ -1,0 +1,278 @@
+"""Traps of adversarial training: each check passes on our code and goes red when the fault is put into it.
+
+The networks have a few hundred weights (gan_runs.py); a run takes a fraction of a second.
+"""
+import contextlib, io, json, random
+import numpy as np, pytest
+gan = pytest.importorskip('srgan_course.gan')            # first: it keeps oneDNN from AMX in virtual machines
+import gan_runs as R
+import torch
+from torch import nn
+from fastai.callback.core import Callback, CancelFitException
+from fastai.vision.gan import FixedGANSwitcher, GANDiscriminativeLR, GANLearner
+from fastai.learner import Learner
+from srgan_course.losses import AdversarialLoss, ContentLoss, CriticLoss, WeightedLoss
+
+pytestmark = pytest.mark.xdist_group('gan')
+
+def game(cbs=(), **kw):
+    torch.manual_seed(11)
+    adv = AdversarialLoss('bce', real_label=.9, noise=.1)
+    g, c = R.TinyGenerator(), R.TinyCritic()
+    learn = gan.SRGANLearner(R.tiny_dls(), g, c, WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), **{**dict(lr=3e-3, precision='float32', cbs=list(cbs)), **kw})
+    learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+    return learn
+
+def steps_of(learn, net): return {int(learn.opt.opt.state[p].get('step', 0)) if p in learn.opt.opt.state else 0 for p in net.parameters()}
+
+# -- trap 1: a player is moved by its own loss alone
+
+def each_moved_once_a_step():
+    learn = game(); learn.fit(1)
+    return steps_of(learn, learn.model.critic) == steps_of(learn, learn.model.generator) == {learn.n_steps}
+
+def test_trap_1(): assert each_moved_once_a_step()
+
+def test_trap_1_zeros_for_none(monkeypatch):
+    "fastai's way of clearing gradients."
+    monkeypatch.setattr(gan.PlayersOpt, 'zero_grad', lambda self, *a: self.opt.zero_grad(set_to_none=False), raising=False)
+    assert not each_moved_once_a_step()
+
+def test_trap_1_critic_not_resting(monkeypatch):
+    "The critic gathers gradients in the generator's part, and the generator's step moves it."
+    monkeypatch.setattr(gan, 'resting', lambda net: contextlib.nullcontext())
+    assert not each_moved_once_a_step()
+
+def test_trap_1_not_detached(monkeypatch):
+    "The critic's loss reaches the generator."
+    monkeypatch.setattr(torch.Tensor, 'detach', lambda self: self)
+    with pytest.raises(RuntimeError): each_moved_once_a_step()      # the graph is gone when the generator wants it
+
+def test_stock_fastai_has_it():
+    "The fault that the lesson shows is there: should fastai mend it, the lesson wants another text."
+    import warnings
+    learn = game()
+    stock = GANLearner(learn.dls, R.TinyGenerator(), R.TinyCritic(), learn.loss_func.gen_loss_func, learn.loss_func.crit_loss_func, lr=1e-3, switcher=FixedGANSwitcher(1, 1))
+    stock.remove_cb(R.ProgressCallback); stock.logger = lambda *a: None
+    seen = []
+    class Watch(Callback):
+        order = -4
+        def before_batch(self): self.old = [p.detach().clone() for p in self.learn.model.generator.parameters()]; self.who = self.learn.gan_trainer.gen_mode
+        def after_batch(self):
+            if self.training and not self.who: seen.append(any(not torch.equal(a, b) for a,b in zip(self.old, self.learn.model.generator.parameters())))
+    stock.add_cb(Watch())
+    with warnings.catch_warnings(): warnings.simplefilter('ignore'); stock.fit(1)
+    assert any(seen)
+
+def test_the_critic_learns_first():
+    "The generator is judged by the critic that has just learnt; also where autocast keeps copies of weights."
+    for precision in ('float32', 'bfloat16'):
+        seen = {}
+        class Spy(Callback):
+            def before_backward(self):
+                if self.learn.player == 'critic': seen['old'] = [p.detach().clone() for p in self.learn.model.critic.parameters()]
+                else: seen['loss'] = self.learn.loss_func.gen_loss_func.parts['adv'].item(); seen['fake'] = self.learn.pred.detach()
+            def after_batch(self):
+                if not self.training: return
+                lf, critic = self.learn.loss_func, self.learn.model.critic
+                with torch.no_grad(), gan.resting(critic):
+                    seen['new'] = lf.gen_loss_func.terms['adv'].gen(lf.judge(seen['fake'])).item()
+                    now = [p.detach().clone() for p in critic.parameters()]
+                    for p,o in zip(critic.parameters(), seen['old']): p.copy_(o)
+                    seen['stale'] = lf.gen_loss_func.terms['adv'].gen(lf.judge(seen['fake'])).item()
+                    for p,o in zip(critic.parameters(), now): p.copy_(o)
+                raise CancelFitException
+        game(cbs=[Spy()], lr=.05, precision=precision).fit(1)
+        assert seen['loss'] == seen['new'] != seen['stale'], (precision, seen)
+
+def test_running_averages_of_the_critic():
+    "Moved by the critic's own two batches, not by the generator's part."
+    learn = game(); bn = learn.model.critic.body[3]
+    learn.fit(1)
+    assert bn.num_batches_tracked == 2*learn.n_steps
+
+# -- traps 2 and 3: turns
+
+class TurnLog(Callback):
+    order = -4
+    def __init__(self): self.said, self.rates = '', []
+    def before_train(self): self.said += '|'
+    def before_step(self):
+        who = 'G' if self.learn.gan_trainer.gen_mode else 'C'
+        self.said += who; self.rates.append((who, round(float(self.learn.opt.hypers[-1]['lr']), 9)))
+
+def turns(switcher):
+    log = TurnLog(); game(cbs=[log], switcher=switcher).fit(3)
+    return log.said
+
+def test_trap_2(): assert turns(gan.Turns(4)) == '|CCCCGC|CCCGCC|CCGCCC'
+def test_trap_2_count_lost(monkeypatch):
+    monkeypatch.setattr(gan.Turns, 'before_train', FixedGANSwitcher.before_train)
+    assert turns(gan.Turns(4)) != '|CCCCGC|CCCGCC|CCGCCC'
+def test_trap_2_turn_lost(monkeypatch):
+    monkeypatch.setattr(gan.InTurns, 'before_epoch', lambda self: self.switch(self.gen_mode))
+    assert turns(gan.Turns(4)).split('|')[2][0] == 'G'
+
+def rates(late, how='fit'):
+    log, mult = TurnLog(), GANDiscriminativeLR(5.)
+    learn = game(cbs=[log] if late else [mult, log], switcher=gan.Turns(), lr=1e-3)
+    if late: learn.add_cb(mult)
+    getattr(learn, how)(2)
+    return log.rates
+
+@pytest.mark.parametrize('late', [False, True])
+def test_trap_3(late): assert set(rates(late)) == {('C', .005), ('G', .001)}
+def test_trap_3_order_left_to_chance(monkeypatch):
+    monkeypatch.setattr(gan.Resumable, 'add_cb', Learner.add_cb)
+    assert set(rates(True)) != {('C', .005), ('G', .001)}
+def test_trap_3_under_a_schedule():
+    "A schedule sets the rate in each step; the factor must come after it."
+    with_mult, log = rates(True, 'fit_one_cycle'), TurnLog()
+    game(cbs=[log], switcher=gan.Turns(), lr=1e-3).fit_one_cycle(2)
+    assert [(w, round(r*5, 7) if w == 'C' else round(r, 7)) for w,r in log.rates] == [(w, round(r, 7)) for w,r in with_mult]
+
+# -- trap 4: averages, and what a resume may forget
+
+def average_right():
+    torch.manual_seed(0)
+    a, b = R.TinyGenerator(), R.TinyGenerator()
+    ema = gan.EMA(.9, warmup=False); ema.shadow = a
+    want = {k: .9*v + .1*b.state_dict()[k] if v.is_floating_point() else b.state_dict()[k] for k,v in {k: v.clone() for k,v in a.state_dict().items()}.items()}
+    for p in a.parameters(): p.requires_grad_(False)
+    ema.update(b)
+    return all(torch.allclose(v, want[k], atol=1e-6) for k,v in ema.model.state_dict().items())
+
+def test_trap_4_average(): assert average_right()
+def test_trap_4_average_inverted(monkeypatch):
+    lerp = torch._foreach_lerp_
+    monkeypatch.setattr(torch, '_foreach_lerp_', lambda a, b, w: lerp(a, b, 1 - w))
+    assert not average_right()
+def test_trap_4_average_forgets_batch_norm(monkeypatch):
+    lerp = torch._foreach_lerp_
+    monkeypatch.setattr(torch, '_foreach_lerp_', lambda a, b, w: lerp([x for x in a if x.dim() != 1], [y for y in b if y.dim() != 1], w))
+    assert not average_right()
+
+class StopAt(Callback):
+    order = 95
+    def __init__(self, n): self.n = n
+    def after_batch(self):
+        if self.training and self.learn.n_steps == self.n: self.learn.ask_stop('enough')
+
+def end(learn, folder): return R.digest(learn), (folder/'history.csv').read_text(), {k: s.state_dict() for k,s in learn.amp.scalers.items()}
+
+@pytest.fixture(scope='module')
+def scaled():
+    "Gradient scalers that begin high and try to grow every second step, so that their state matters."
+    mp = pytest.MonkeyPatch()
+    scaler = torch.amp.GradScaler
+    mp.setattr(torch.amp, 'GradScaler', lambda kind: scaler(kind, init_scale=2.**22, growth_interval=2))
+    yield
+    mp.undo()
+
+@pytest.fixture(scope='module')
+def stopped(tmp_path_factory, scaled):
+    "For each precision: the end of a whole run, and the folder of one stopped at step 8."
+    def both(precision):
+        whole, half = (tmp_path_factory.mktemp(n) for n in ('whole', 'half'))
+        a = R.make('gan', whole, precision=precision); torch.manual_seed(5); a.fit_one_cycle(2)
+        b = R.make('gan', half, precision=precision, cbs=[StopAt(8)]); torch.manual_seed(5)
+        with contextlib.redirect_stdout(io.StringIO()): b.fit_one_cycle(2)
+        return end(a, whole), half
+    return {p: both(p) for p in ('float32', 'float16')}
+
+def resumed_alike(stopped, tmp_path, precision='float32', forget=lambda learn, t, p: None):
+    "Resume a copy of the stopped run, with something forgotten; does it end as the whole run did?"
+    import shutil
+    want, half = stopped[precision]
+    folder = tmp_path/'run'; shutil.copytree(half, folder)
+    learn = R.make('gan', folder, precision=precision)
+    torch.manual_seed(77); random.seed(77); np.random.seed(77)
+    learn.resume(folder)
+    forget(learn, *learn.saved)
+    learn.fit_one_cycle(2)
+    return end(learn, folder) == want
+
+@pytest.mark.parametrize('precision', ['float32', 'float16'])
+def test_trap_4_resume(stopped, tmp_path, precision): assert resumed_alike(stopped, tmp_path, precision)
+
+def _no_schedule(learn, t, p): p['pct_train'] = p['epoch']/p['n_epoch']
+def _no_random(learn, t, p): t['rng/torch'] = torch.Generator().manual_seed(1).get_state()
+def _no_optimiser(learn, t, p): learn.opt.opt.state.clear()
+def _no_steps(learn, t, p): [s['step'].zero_() for s in learn.opt.opt.state.values()]
+def _no_average(learn, t, p):
+    for k in t:
+        if k.startswith('cb.ema/'): t[k] = t['model/generator.' + k[7:]]
+def _no_count(learn, t, p): p['cb.ema']['count'] = 0
+def _no_batch_norm(learn, t, p):
+    for m in learn.model.modules():
+        if isinstance(m, nn.BatchNorm2d): m.reset_running_stats()
+def _no_place(learn, t, p): p['batch'] -= 1
+def _no_epoch(learn, t, p): learn.n_epochs = 1
+def _no_rows(learn, t, p): p['cb.loss_history']['rows'] -= 1
+
+@pytest.mark.parametrize('forget', [_no_schedule, _no_random, _no_optimiser, _no_steps, _no_average, _no_count, _no_batch_norm, _no_place, _no_epoch, _no_rows], ids=lambda f: f.__name__[4:])
+def test_trap_4_resume_forgets(stopped, tmp_path, forget): assert not resumed_alike(stopped, tmp_path, forget=forget)
+
+def test_trap_4_resume_forgets_the_scaler(stopped, tmp_path):
+    def forget(learn, t, p): p['scaler'] = {k: torch.amp.GradScaler('cpu').state_dict() for k in p['scaler']}
+    assert not resumed_alike(stopped, tmp_path, 'float16', forget)
+
+@pytest.mark.parametrize('what', ['python', 'numpy'])
+def test_other_random_states_come_back(what):
+    draw = dict(python=random.random, numpy=np.random.rand)[what]
+    def comes_back(forget=()):
+        t, p = gan.rng_state(); p = json.loads(json.dumps(p))
+        want = draw(); draw()
+        for k in forget: t[k][:10] = 1
+        gan.set_rng_state((t, p))
+        return draw() == want
+    assert comes_back() and not comes_back(forget=[what])
+
+# -- what else must hold
+
+def test_relativistic_losses_get_real_pred():
+    seen = []
+    class Rel:
+        needs_real = True
+        def __call__(self, fake_pred, output, target, real_pred): seen.append((real_pred.shape, real_pred.requires_grad)); return (fake_pred - real_pred.mean()).mean() + (output - target).abs().mean()
+    learn = gan.SRGANLearner(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), Rel(), lambda r, f: (f - r).mean(), precision='float32')
+    learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+    learn.fit(1)
+    assert seen[0] == (torch.Size([2, 1]), False) and steps_of(learn, learn.model.critic) == {6}
+
+def test_noise_to_pictures():
+    "A DCGAN's loader: noise in, picture out; the inputs are no pictures."
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    ds = [(torch.randn(10), torch.rand(3, 16, 16)) for _ in range(12)]
+    gen = nn.Sequential(nn.Linear(10, 3*16*16), nn.Unflatten(1, (3, 16, 16)))
+    adv = AdversarialLoss('hinge')
+    learn = gan.SRGANLearner(DataLoaders(DataLoader(ds, bs=4, shuffle=True), DataLoader(ds[:4], bs=4)), gen, R.TinyCritic(), WeightedLoss(adv=(adv, 1.)), CriticLoss(adv), precision='float32', betas=(.5, .999), clip=.1)
+    learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+    learn.fit(2)
+    assert learn.opt.hypers[0]['mom'] == .5 and all(p.abs().max() < .2 for p in learn.model.critic.parameters())
+
+def test_wgan_and_from_learners():
+    "fastai's other ways to make a GANLearner lead to ours."
+    learn = gan.SRGANLearner.wgan(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), precision='float32')
+    learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+    learn.fit(1); assert isinstance(learn, gan.SRGANLearner) and learn.in_turns and learn.n_steps == 6
+
+def test_a_history_that_cannot_be_written(tmp_path):
+    (tmp_path/'file').write_text('x')
+    learn = game(cbs=[gan.LossHistory(tmp_path/'file'/'history.csv'), gan.SaveEvery(tmp_path/'run')])
+    with contextlib.redirect_stdout(io.StringIO()), pytest.raises(OSError, match='the loss history failed'): learn.fit(1)
+    assert gan.checkpoints(tmp_path/'run')                             # the run itself is not lost
+
+@pytest.mark.cuda
+def test_cuda(tmp_path):
+    "On a GPU: bfloat16 by itself, float16 with scalers, resume."
+    if not torch.cuda.is_available(): pytest.skip('no GPU')
+    for precision in ('auto', 'float16'):
+        torch.manual_seed(0)
+        dls = R.tiny_dls().cuda()
+        adv = AdversarialLoss('bce')
+        def new(): return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), precision=precision, cbs=[gan.EMA(.9), gan.SaveEvery(tmp_path/precision, steps=4)])
+        learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)
+        again = new(); again.remove_cb(R.ProgressCallback); again.resume(tmp_path/precision).fit(2)
+        assert again.n_steps == 12 and next(again.generator.parameters()).is_cuda

@@ -1,0 +1,123 @@
+"Real processes are killed with SIGKILL in each phase of a run and resumed in a new one: weights, averages, optimiser and loss history must end as those of the run that was left alone."
+import hashlib, json, os, random, signal, subprocess, sys, time
+from pathlib import Path
+import pytest
+
+pytestmark = [pytest.mark.xdist_group('kill'), pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')]
+HERE = Path(__file__).parent
+
+class Parent:
+    "A process that has imported everything once and forks a child for each run."
+    def __init__(self):
+        env = {**os.environ, 'OMP_NUM_THREADS': '1', 'ONEDNN_MAX_CPU_ISA': 'AVX512_CORE_BF16', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+        self.p = subprocess.Popen([sys.executable, str(HERE/'gan_runs.py')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=HERE.parent)
+        assert self.p.stdout.readline().strip() == 'ready'
+    def start(self, **job):
+        self.p.stdin.write(json.dumps(job) + '\n'); self.p.stdin.flush()
+        return json.loads(self.p.stdout.readline())
+    def wait(self): return json.loads(self.p.stdout.readline())
+    def finish(self, out, **job):
+        "Run to the end; its result."
+        self.start(out=str(out), **job)
+        status = self.wait()
+        assert status == 0, Path(str(out) + '.log').read_text()
+        return json.loads(Path(out).read_text())
+    def close(self): self.p.stdin.close(); self.p.wait(30)
+
+@pytest.fixture(scope='module')
+def parent():
+    p = Parent()
+    yield p
+    p.close()
+
+@pytest.fixture(scope='module')
+def whole(parent, tmp_path_factory):
+    "The result of a run that is left alone, by its settings; each is run once."
+    known = {}
+    def get(**job):
+        key = json.dumps({**job, 'workers': 0}, sort_keys=True)     # workers must not matter
+        if key not in known:
+            folder = tmp_path_factory.mktemp('whole')
+            known[key] = parent.finish(folder/'out.json', folder=str(folder), **json.loads(key))
+        return known[key]
+    return get
+
+def wait_for(file, line, seconds=40):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if file.exists() and line in file.read_text().splitlines(): return
+        time.sleep(.005)
+    logs = ''.join(p.read_text() for p in file.parent.glob('*.log'))
+    raise AssertionError(f'{line!r} did not come; {file.read_text() if file.exists() else "no marks"}; {logs}')
+
+def kill_and_resume(parent, folder, place, delay=0., times=1, **job):
+    "Start, wait for `place`, kill `delay` seconds later, resume to the end; the result."
+    for i in range(times):
+        marks = folder/f'marks{i}.txt'
+        pid = parent.start(out=str(folder/'killed.json'), folder=str(folder), marks=str(marks), place=place, wait=30., **job)
+        wait_for(marks, place)
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
+        assert parent.wait() == signal.SIGKILL
+        assert not (folder/'killed.json').exists()
+    return parent.finish(folder/'out.json', folder=str(folder), seed=3, **job)
+
+# place, settings, where the resumed run begins: every phase, schedule or none, workers, both precisions; EMA, noisy labels, dropout and gradient clipping are always on
+CASES = {
+    'mid-epoch, schedule':             ('step 6',    dict(how='fit_one_cycle'), 4),
+    'validation, schedule':            ('valid 6',   dict(how='fit_one_cycle'), 4),
+    'between write and rename':        ('rename 8',  dict(how='fit_one_cycle'), 4),
+    'workers, second epoch':           ('step 10',   dict(how='fit_one_cycle', workers=2), 8),
+    'bfloat16, no schedule':           ('step 11',   dict(how='fit', precision='bfloat16'), 8),
+}
+
+@pytest.mark.parametrize('case', CASES)
+def test_kill(case, parent, whole, tmp_path):
+    place, job, begin = CASES[case]
+    want = whole(**job)
+    got = kill_and_resume(parent, tmp_path, place, **job)
+    assert got['resumed'] == begin                       # it did go on, and did not begin anew
+    assert {k: got[k] for k in ('digest', 'history', 'steps')} == {k: want[k] for k in ('digest', 'history', 'steps')}
+    assert not list(tmp_path.glob('*.tmp')) and not list(tmp_path.glob('.*.tmp'))     # nothing half-written stays
+
+def test_killed_before_the_first_checkpoint(parent, whole, tmp_path):
+    "There is nothing to go on from: the run begins anew and ends the same; the history of the killed one is kept aside."
+    got = kill_and_resume(parent, tmp_path, 'step 2', how='fit_one_cycle')
+    assert got['resumed'] == 0 and got['digest'] == whole(how='fit_one_cycle')['digest'] and got['history'] == whole(how='fit_one_cycle')['history']
+    assert (tmp_path/'history.old.csv').exists()
+
+def test_killed_twice(parent, whole, tmp_path):
+    got = kill_and_resume(parent, tmp_path, 'step 9', times=2, how='fit_one_cycle')
+    assert got['digest'] == whole(how='fit_one_cycle')['digest'] and got['history'] == whole(how='fit_one_cycle')['history']
+
+def test_pretraining(parent, whole, tmp_path):
+    job = dict(kind='pretrain', how='fit', workers=2)
+    got = kill_and_resume(parent, tmp_path, 'step 7', **job)
+    assert got['resumed'] == 4 and got['digest'] == whole(**job)['digest'] and got['history'] == whole(**job)['history']
+
+def test_ctrl_c(parent, whole, tmp_path):
+    "The first Ctrl-C ends the run after the batch at hand, with a checkpoint and a line that says how to go on."
+    marks = tmp_path/'marks.txt'
+    pid = parent.start(out=str(tmp_path/'killed.json'), folder=str(tmp_path), marks=str(marks), place='step 3', wait=.3, how='fit_one_cycle')
+    wait_for(marks, 'step 3'); os.kill(pid, signal.SIGINT)
+    assert os.waitstatus_to_exitcode(parent.wait()) == 1
+    said = (tmp_path/'killed.json.log').read_text()
+    assert f"stopped after step 3 (interrupted): checkpoint {tmp_path}/step-00000003.safetensors; to go on: learn.resume('{tmp_path}')" in said, said
+    assert 'KeyboardInterrupt' in said
+    got = parent.finish(tmp_path/'out.json', folder=str(tmp_path), how='fit_one_cycle')
+    assert got['resumed'] == 3 and got['digest'] == whole(how='fit_one_cycle')['digest'] and got['history'] == whole(how='fit_one_cycle')['history']
+
+def seeded_kill(parent, whole, folder, seed):
+    "A kill at a moment drawn from `seed`: any step, validation batch or rename, with a delay inside it."
+    rng = random.Random(seed)
+    job = dict(how=rng.choice(['fit', 'fit_one_cycle']), workers=rng.choice([0, 0, 0, 2]), precision=rng.choice(['float32', 'bfloat16']))
+    place = rng.choice([f'step {rng.randint(1, 12)}', f'valid {rng.choice([6, 12])}', f'rename {rng.choice([4, 8, 12])}'])
+    want, got = whole(**job), kill_and_resume(parent, folder, place, delay=rng.random()*.01, **job)
+    assert {k: got[k] for k in ('digest', 'history', 'steps')} == {k: want[k] for k in ('digest', 'history', 'steps')}, (seed, place, job)
+
+@pytest.mark.parametrize('seed', range(5))
+def test_seeded(seed, parent, whole, tmp_path): seeded_kill(parent, whole, tmp_path, seed)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(5, 50))
+def test_many_seeded(seed, parent, whole, tmp_path): seeded_kill(parent, whole, tmp_path, seed)
