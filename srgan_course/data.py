@@ -9,14 +9,16 @@ __all__ = ['PHOTOS', 'SCALES', 'TOY_VALID', 'PETS', 'DEGRADE', 'SOURCES', 'photo
            'check_pairs', 'Pictures', 'Nth', 'get_lr', 'get_hr', 'PatchLoader', 'Source', 'find_source', 'bsds_split',
            'sr_dls', 'faces_dls']
 
-# %% ../nbs/02_data.ipynb #44160d10
+# %% ../nbs/02_data.ipynb #31c7650a
 import hashlib,json,os,random,re,sys,warnings
 from copy import copy
-from dataclasses import asdict,dataclass,fields,replace
+from dataclasses import asdict,dataclass,fields
+from dataclasses import replace as _replace
 from functools import lru_cache,reduce
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
+from fastcore.basics import patch
 from PIL import Image
 from .images import crop_to_multiple,downscale,find_images,open_image,resize
 
@@ -130,7 +132,7 @@ class Recipe:
         if typ in (str, int, float, bool, tuple, dict) and type(v) is not typ:
             raise ValueError(f'{name} is {v!r}, a {type(v).__name__}; give a {typ.__name__}')
 
-# %% ../nbs/02_data.ipynb #1f767306
+# %% ../nbs/02_data.ipynb #2f4d9cc6
 def _known(cls, kw):
     "Refuse names that are no field of `cls`."
     known = [f.name for f in fields(cls)]
@@ -138,34 +140,37 @@ def _known(cls, kw):
         raise ValueError(f'{cls.__name__} has no field {", ".join(map(repr, unknown))}; it has {", ".join(known)}')
     return kw
 
-def _with(self:Recipe, **kw):
+@patch
+def replace(self:Recipe, **kw):
     "A copy with other values of some fields"
-    return replace(self, **_known(type(self), kw))
+    return _replace(self, **_known(type(self), kw))
 
-def _to_json(self:Recipe)->str:
+@patch
+def to_json(self:Recipe)->str:
     "All fields as JSON"
     return json.dumps(asdict(self), indent=1)
 
-def _from_json(cls, text:str):
+@patch
+def save(self:Recipe, path)->Path:
+    "Write the recipe as JSON, beside what it made"
+    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(self.to_json() + '\n', encoding='utf-8')
+    return path
+
+# %% ../nbs/02_data.ipynb #c384fcdd
+@patch(cls_method=True)
+def from_json(cls:Recipe, text:str):
     "The recipe that `to_json` wrote; fields it does not name keep their defaults"
     try: d = json.loads(text)
     except json.JSONDecodeError as e: raise ValueError(f'this recipe is not JSON: {e}') from None
     if not isinstance(d, dict): raise ValueError(f'this recipe is a JSON {type(d).__name__}; a recipe is a JSON object')
     return cls(**_known(cls, d))
 
-def _save(self:Recipe, path)->Path:
-    "Write the recipe as JSON, beside what it made"
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(self.to_json() + '\n', encoding='utf-8')
-    return path
-
-def _load(cls, path):
+@patch(cls_method=True)
+def load(cls:Recipe, path):
     "Read a recipe"
     try: return cls.from_json(Path(path).read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
-
-Recipe.replace,Recipe.to_json,Recipe.save = _with,_to_json,_save
-Recipe.from_json,Recipe.load = classmethod(_from_json),classmethod(_load)
 
 # %% ../nbs/02_data.ipynb #bb547487
 def in_test()->bool:
@@ -404,10 +409,9 @@ def draw_pet(kind, # 'cat' or 'dog'
     _eyes(c, k, cat); _mouth(c, k, cat)
     return c.image()
 
-# %% ../nbs/02_data.ipynb #7ef91b1f
+# %% ../nbs/02_data.ipynb #7d0c1a13
 TOY_VALID = 10**6   # drawn pets from this seed on are for validation
 
-# %% ../nbs/02_data.ipynb #a75530ba
 @dataclass(frozen=True)
 class Toy:
     "A pet to be drawn when it is needed"
@@ -420,6 +424,7 @@ def _drawn(toy): return np.asarray(draw_pet(toy.kind, toy.seed, toy.size))
 
 def _toys(n, size, start=0): return [Toy(('cat', 'dog')[i % 2], start + i//2, size) for i in range(n)]
 
+# %% ../nbs/02_data.ipynb #601358ac
 def get_picture(o):
     "A path, an open picture or a `Toy` as 8-bit RGB"
     return Image.fromarray(_drawn(o)) if isinstance(o, Toy) else _rgb(o if isinstance(o, Image.Image) else open_image(o))
@@ -457,7 +462,7 @@ def pets_dls(source='pets-toy', # or a folder (or known name) with one folder of
     dls.train.rng,dls.recipe = random.Random(recipe.seed),recipe
     return dls
 
-# %% ../nbs/02_data.ipynb #6fc5bbae
+# %% ../nbs/02_data.ipynb #9ee091db
 DEGRADE = {'bicubic': downscale}   # name in a recipe -> function(picture, factor) -> smaller picture
 
 def check_pairs(lr, hr, # pictures, or arrays (H,W,3)
@@ -473,16 +478,16 @@ def _rgb(img):
     if img.mode.startswith('I;16'): img = Image.fromarray(((np.asarray(img).astype(np.uint32) + 128)//257).astype(np.uint8))
     return img.convert('RGB')
 
-def _look(o):
+def _look(o, i=0):
     "Name and size; of a file the header is read, not the pixels."
     if isinstance(o, Toy): return f'{o.kind} {o.seed}', (o.size, o.size)
-    if isinstance(o, Image.Image): return str(getattr(o, 'filename', '') or 'picture'), o.size
+    if isinstance(o, Image.Image): return str(getattr(o, 'filename', '') or f'picture {i}'), o.size
     try:
         with Image.open(o) as im: return str(o), im.size
     except (FileNotFoundError, PermissionError) as e: raise type(e)(f'{o}: {e.strerror}') from None
     except Exception: raise ValueError(f'{o}: not a picture that can be read') from None
 
-# %% ../nbs/02_data.ipynb #6306d03a
+# %% ../nbs/02_data.ipynb #343a9193
 class Pictures:
     "HR pictures with the LR of each, made once; decoded when first asked for, kept as bytes while they fit in `keep_mb`"
     def __init__(self,
@@ -493,7 +498,7 @@ class Pictures:
         keep_mb=2048,       # memory for decoded pictures, MB
         lr=None):           # LR pictures that were given, by HR's name without suffix; None: they are made
         self.recipe,self.degrade,self.fit,self.keep,self.given = recipe,degrade,fit,keep_mb*2**20,lr
-        seen = [(o, *_look(o)) for o in items]
+        seen = [(o, *_look(o, i)) for i, o in enumerate(items)]
         fits = lambda s: min(s) >= recipe.size
         self.items,self.sizes = [o for o, _, s in seen if fits(s)],[s for *_, s in seen if fits(s)]
         self.skipped = [n for _, n, s in seen if not fits(s)]
@@ -503,28 +508,33 @@ class Pictures:
         self._kept,self._bytes = {},0
 
     def __len__(self): return len(self.items)
-    def __getstate__(self): return {**self.__dict__, '_kept':{}, '_bytes':0}
+    def __getstate__(self): return {**self.__dict__, '_kept':{}, '_bytes':0}   # no pixels in a pickle
 
-    def _make(self, i):
-        r,hr = self.recipe,get_picture(self.items[i])
-        if self.fit: hr = _square(hr, self.fit)
-        hr = crop_to_multiple(hr, r.scale)
-        name = _look(self.items[i])[0]
-        lr = _rgb(self.degrade(hr, r.scale) if self.given is None else open_image(self.given[Path(name).stem]))
-        check_pairs(lr, hr, r.scale, name)
-        return np.asarray(lr),np.asarray(hr)
+# %% ../nbs/02_data.ipynb #aa7e9c1c
+@patch
+def _make(self:Pictures, i):
+    "Open picture `i` and make its LR."
+    r,hr = self.recipe,get_picture(self.items[i])
+    if self.fit: hr = _square(hr, self.fit)
+    hr = crop_to_multiple(hr, r.scale)
+    name = _look(self.items[i], i)[0]
+    lr = _rgb(self.degrade(hr, r.scale) if self.given is None else open_image(self.given[Path(name).stem]))
+    check_pairs(lr, hr, r.scale, name)
+    return np.asarray(lr),np.asarray(hr)
 
-    def __getitem__(self, i)->tuple: # uint8 arrays (h,w,3) and (scale*h,scale*w,3)
-        if i in self._kept: return self._kept[i]
-        pair = self._make(i)
-        if self._bytes + (n := sum(a.nbytes for a in pair)) <= self.keep: self._kept[i] = pair; self._bytes += n
-        return pair
+@patch
+def __getitem__(self:Pictures, i)->tuple: # uint8 arrays (h,w,3) and (scale*h,scale*w,3)
+    if i in self._kept: return self._kept[i]
+    pair = self._make(i)
+    if self._bytes + (n := sum(a.nbytes for a in pair)) <= self.keep: self._kept[i] = pair; self._bytes += n
+    return pair
 
-    def load(self):
-        "Decode as many as fit"
-        for i in range(len(self)):
-            if self._bytes < self.keep: self[i]
-        return self
+@patch
+def load(self:Pictures):
+    "Decode as many as fit"
+    for i in range(len(self)):
+        if self._bytes < self.keep: self[i]
+    return self
 
 # %% ../nbs/02_data.ipynb #9afaa5eb
 @dataclass(frozen=True)
@@ -549,14 +559,7 @@ def _square(img, side):
     img = img.crop((left, top, left + n, top + n))
     return img if n == side else resize(img, (side, side), 'bicubic')
 
-# %% ../nbs/02_data.ipynb #4d74546f
-def _stack(xs):
-    "Arrays (H,W,3) of one size as one (B,3,H,W)."
-    out = np.empty((len(xs), 3, *xs[0].shape[:2]), np.uint8)
-    for o, x in zip(out, xs):
-        for c in range(3): o[c] = x[:, :, c]
-    return out
-
+# %% ../nbs/02_data.ipynb #6e305a8d
 class PatchLoader:
     "Makes a fastai loader (`TfmdDL`) give aligned patches: random ones in training, the central ones in validation"
     def __init__(self, dataset, recipe=None, turns=True, valid_size=None, **kwargs):
@@ -577,31 +580,44 @@ class PatchLoader:
         super().before_iter()
         if self.patches and self.fake_l.num_workers and len(self.dataset.items): self.dataset.items[0].pics.load()   # before the workers start, so that they share it
 
-    def place(self, n):
-        "Item, row, column, side (LR pixels) and view of patch `n`"
-        r,items = self.recipe,self.dataset.items
-        if not self.training:
-            h,w = items[n].pair[0].shape[:2]; side = (self.valid_size or r.size)//r.scale
-            return items[n],(h - side)//2,(w - side)//2,side,0
-        k,(a, b, c) = patch_place(len(items), r.seed, self.epoch, n)
-        h,w = items[k].pair[0].shape[:2]; side = r.size//r.scale
-        view = 0 if not r.augment else int(c*8) if self.turns else int(c*2)*4
-        return items[k],int(a*(h - side + 1)),int(b*(w - side + 1)),side,view
-
-    def patch(self, n):
-        o,top,left,side,view = self.place(n)
-        return cut_pair(o.pair, top, left, side, self.recipe.scale, view)
-
-    def create_batches(self, samps):
-        if not self.patches: yield from super().create_batches(samps); return
-        import torch
-        TensorImage,samps = import_fastai().TensorImage,list(samps)
-        for k in range(0, len(samps), self.bs):
-            pairs = [self.patch(n) for n in samps[k:k+self.bs]]
-            yield tuple(TensorImage(torch.from_numpy(_stack(xs))) for xs in zip(*pairs))
-
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{**dict(recipe=self.recipe, turns=self.turns, valid_size=self.valid_size), **kwargs})
+
+# %% ../nbs/02_data.ipynb #ceace2f5
+def _stack(xs):
+    "Arrays (H,W,3) of one size as one (B,3,H,W)."
+    out = np.empty((len(xs), 3, *xs[0].shape[:2]), np.uint8)
+    for o, x in zip(out, xs):
+        for c in range(3): o[c] = x[:, :, c]
+    return out
+
+@patch
+def place(self:PatchLoader, n):
+    "Item, row, column, side (LR pixels) and view of patch `n`"
+    r,items = self.recipe,self.dataset.items
+    if not self.training:
+        h,w = items[n].pair[0].shape[:2]; side = (self.valid_size or r.size)//r.scale
+        return items[n],(h - side)//2,(w - side)//2,side,0
+    k,(a, b, c) = patch_place(len(items), r.seed, self.epoch, n)
+    h,w = items[k].pair[0].shape[:2]; side = r.size//r.scale
+    view = 0 if not r.augment else int(c*8) if self.turns else int(c*2)*4
+    return items[k],int(a*(h - side + 1)),int(b*(w - side + 1)),side,view
+
+@patch
+def patch(self:PatchLoader, n):
+    "LR and HR of patch `n`, arrays of bytes"
+    o,top,left,side,view = self.place(n)
+    return cut_pair(o.pair, top, left, side, self.recipe.scale, view)
+
+@patch
+def create_batches(self:PatchLoader, samps):
+    "Whole batches from numbers of patches"
+    if not self.patches: yield from super(PatchLoader, self).create_batches(samps); return
+    import torch
+    TensorImage,samps = import_fastai().TensorImage,list(samps)
+    for k in range(0, len(samps), self.bs):
+        pairs = [self.patch(n) for n in samps[k:k+self.bs]]
+        yield tuple(TensorImage(torch.from_numpy(_stack(xs))) for xs in zip(*pairs))
 
 # %% ../nbs/02_data.ipynb #e6a26c0e
 @lru_cache
@@ -611,7 +627,7 @@ def __getattr__(name):
     if name != 'PatchDL': raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return _patch_dl()
 
-# %% ../nbs/02_data.ipynb #b0ab7806
+# %% ../nbs/02_data.ipynb #15948f50
 @dataclass(frozen=True)
 class Source:
     "A set of pictures that can be asked for by name"
@@ -627,6 +643,7 @@ class Source:
     revision:str = '' # the Hub's commit
     pattern:str = ''  # which of the Hub's files
 
+# %% ../nbs/02_data.ipynb #96efe744
 _S3,_DIV,_GIT = 'https://s3.amazonaws.com/fast-ai-','https://data.vision.ee.ethz.ch/cvl/DIV2K/','https://github.com/'
 _IMAGENET = 'ImageNet: non-commercial research and education only'
 SOURCES = {s.name: s for s in (
@@ -640,12 +657,13 @@ SOURCES = {s.name: s for s in (
     Source('catfaces', '29,843 cat faces, 64 px', 'repository: MIT; the pictures have their sources\' terms', 'untar', _GIT + 'AnnikaV9/cat-dataset/archive/c463f7f29d538bf46e5972f040ba16ddddfba533.zip', 'cats'),
     Source('bsds500', '500 photographs; the part val is the benchmark BSD100', 'non-commercial research and education', 'untar',
            'https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz', 'BSDS500/data/images'),
-    Source('pets', '25,000 photographs of cats and dogs (Kaggle, from Asirra)', 'Kaggle: for fun and research', 'untar', _S3 + 'sample/dogscats.tgz', '', 839285364, '3e483c8d6ef2175e9d395a6027eb92b7'),
+    Source('pets', 'photographs of cats and dogs (dogs-vs-cats of Kaggle, from Asirra)', 'Kaggle: for fun and research', 'untar', _S3 + 'sample/dogscats.tgz', 'train', 839285364, '3e483c8d6ef2175e9d395a6027eb92b7'),
     Source('oxford-pets', '7,390 photographs of 37 breeds of cat and dog', 'CC BY-SA 4.0', 'untar', _S3 + 'imageclas/oxford-iiit-pet.tgz', 'images', 811706944, 'e4db5c768afd933bb91f5f594d7417a4'),
     Source('coco-sample', 'photographs of COCO', 'the Flickr authors\' terms; annotations CC BY 4.0', 'untar', _S3 + 'coco/coco_sample.tgz', 'train_sample', 3245877008, '006cd55d633d94b36ecaf661467830ec'),
-    Source('imagenette', 'ten ImageNet classes, a folder each', _IMAGENET, 'untar', _S3 + 'imageclas/imagenette2-320.tgz', '', 341663724, '1f1f74f133caff120e575856659b87a2'),
+    Source('imagenette', 'ten ImageNet classes, a folder each', _IMAGENET, 'untar', _S3 + 'imageclas/imagenette2-320.tgz', 'train', 341663724, '1f1f74f133caff120e575856659b87a2'),
     Source('div2k', '800 photographs of 2K, to train on', 'academic research only', 'untar', _DIV + 'DIV2K_train_HR.zip', '', 3530603713, sha256='9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335'),
     Source('div2k-valid', '100 photographs of 2K', 'academic research only', 'untar', _DIV + 'DIV2K_valid_HR.zip', '', 448993893, sha256='20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc'))}
+_ALSO = {'dogs-vs-cats':'pets', 'celeba':'faces', 'coco':'coco-sample', 'cat-faces':'catfaces'}   # other names people use
 
 # %% ../nbs/02_data.ipynb #30fd594a
 def _check_archive(s, path):
@@ -683,7 +701,7 @@ def _hub(s):
         (out/'done').touch()
     return out if tables else got/s.folder
 
-# %% ../nbs/02_data.ipynb #8c06db32
+# %% ../nbs/02_data.ipynb #93b2f4a1
 def _say(text): print(text, file=sys.stderr)
 
 def _download(s):
@@ -702,9 +720,11 @@ def find_source(name # a folder, or a known name, also of a part: 'bsds500', 'bs
     "The pictures of a source: a folder that exists, else SRGAN_DATA/name, else a download by name"
     name = os.fspath(name)
     if Path(name).is_dir(): return find_images(name)
+    base,_,part = name.partition('/')
+    if base in _ALSO: return find_source(name.replace(base, _ALSO[base], 1))
+    if name == 'bsds500': return find_source('bsds500/train') + find_source('bsds500/test')   # val is the benchmark BSD100
     data = os.environ.get('SRGAN_DATA')
     if data and (Path(data)/name).is_dir(): return find_images(Path(data)/name)
-    base,_,part = name.partition('/')
     if name == 'embedded': return list(photo_paths('train').values())
     if name == 'pets-toy': raise ValueError("'pets-toy' is drawn, not stored in files; give it to sr_dls or pets_dls, or call draw_pet")
     if base not in SOURCES: raise FileNotFoundError(f'{name!r} is neither a folder nor a known source; give a folder or one of {", ".join(SOURCES)}')

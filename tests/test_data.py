@@ -190,6 +190,13 @@ def test_folder_comes_first_then_SRGAN_DATA(tmp_path, monkeypatch):
 def test_sources_of_SRGAN_DATA(srgan_data):
     for name, n in dict(set5=5, t91=91, photos=600, **{'pets/cat': 900, 'bsds500/test': 200}).items(): assert len(find_source(name)) == n
 
+def test_other_names_and_no_benchmark(tmp_path, monkeypatch):
+    "BSD100 is the part val of BSDS500: asking for the whole does not give it."
+    for part in ('train', 'test', 'val'): pictures(tmp_path/'bsds500'/part, 3)
+    pictures(tmp_path/'faces', 2); monkeypatch.setenv('SRGAN_DATA', str(tmp_path)); monkeypatch.chdir(tmp_path.parent)
+    assert {p.parent.name for p in find_source('bsds500')} == {'train', 'test'} and len(find_source('bsds500')) == 6
+    assert len(find_source('bsds500/val')) == 3 and find_source('celeba') == find_source('faces')
+
 def test_offline_message(monkeypatch, capsys):
     monkeypatch.delenv('SRGAN_DATA', raising=False)
     def no_net(s): raise OSError('Name or service not known')
@@ -223,8 +230,8 @@ def test_download_is_checked_and_found(monkeypatch, tmp_path, capsys):
     D.import_fastai()
     from fastai.data import external
     external.fastai_cfg.cache_clear(); monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
-    make = lambda **kw: D.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw), sha256=hashlib.sha256(raw).hexdigest()).__class__(
-        **{**dict(name='toyset', what='three pictures', licence='CC0', how='untar', where=(tmp_path/'toy.tgz').as_uri(), folder='inside', length=len(raw), sha256=hashlib.sha256(raw).hexdigest()), **kw})
+    good = hashlib.sha256(raw).hexdigest()
+    make = lambda sha256=good: D.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw), sha256=sha256)
     try:
         monkeypatch.setitem(D.SOURCES, 'toyset', make(sha256='0'*64))
         with pytest.raises(ValueError, match='sha256 differs'): find_source('toyset')
@@ -347,7 +354,7 @@ def test_recipe_file_names_itself(tmp_path):
 def test_bad_folders(tmp_path):
     bad(lambda: sr_dls(tmp_path, R), 'no picture in', tmp_path.name)
     pictures(tmp_path, 4, (40, 30))
-    bad(lambda: sr_dls(tmp_path, R), 'no picture is as large as the 48 x 48 px crop (00.png, 01.png, 02.png, ...)')
+    bad(lambda: sr_dls(tmp_path, R), 'no picture is as large as the 48 x 48 px crop (01.png, 02.png, 03.png)', 'smaller size')
     pictures(tmp_path/'large', 4)
     with pytest.warns(UserWarning, match='4 of 8 pictures are smaller than the 48 x 48 px crop and left out: 00.png, 01.png, 02.png, ...|3 of'): sr_dls(tmp_path, R, valid=tmp_path/'large')
     bad(lambda: sr_dls('no-such-set', R), "'no-such-set' is neither a folder nor a known source", kind=FileNotFoundError)
