@@ -4,7 +4,7 @@
 usage: gan_step.py [--rounds N] [--sizes small large] [--no-save]
 
 Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
-minute of the machine hits all of them; a figure is the median over the rounds. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
+minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
 """
 import argparse, gc, os, statistics, sys, time
 from pathlib import Path
@@ -112,7 +112,7 @@ def by_hand(size, precision):
     return run
 
 def measure(size, rounds):
-    "Seconds a step by kind: median and spread over `rounds`."
+    "Seconds a step by kind, one for each of `rounds`."
     kinds = {'stock fastai float32': stock(size), 'ours float32': ours(size, 'float32'), 'by hand float32': by_hand(size, 'float32'),
              'ours bfloat16': ours(size, 'bfloat16'), 'by hand bfloat16': by_hand(size, 'bfloat16')}
     seconds = {k: [] for k in kinds}
@@ -120,7 +120,9 @@ def measure(size, rounds):
     for r in range(rounds):
         order = list(kinds)[r % len(kinds):] + list(kinds)[:r % len(kinds)]
         for k in order: gc.collect(); seconds[k].append(kinds[k]())
-    return {k: (statistics.median(v), min(v), max(v)) for k,v in seconds.items()}
+    return seconds
+
+def ratio(a, b): "Median over the rounds of a/b: what slows a minute slows both."; return statistics.median(x/y for x,y in zip(a, b))
 
 def main():
     args = parse()
@@ -128,19 +130,19 @@ def main():
     import srgan_course.gan as gan      # before any torch operation: keeps oneDNN from AMX in virtual machines
     figures, spread, start = {}, {}, time.time()
     for name in args.sizes:
-        res = measure(SIZES[name], args.rounds)
+        sec = measure(SIZES[name], args.rounds)
+        res = {k: (statistics.median(v), min(v), max(v)) for k,v in sec.items()}
         for k,(m, lo, hi) in res.items(): print(f'{name:6} {k:26} {m:7.3f} s  ({lo:.3f} to {hi:.3f})', flush=True)
-        sec = {k: v[0] for k,v in res.items()}
-        ratios = {'stock float32 / ours float32': sec['stock fastai float32']/sec['ours float32'],
-                  'stock float32 / ours bfloat16': sec['stock fastai float32']/sec['ours bfloat16'],
-                  'ours float32 / by hand': sec['ours float32']/sec['by hand float32'],
-                  'ours bfloat16 / by hand': sec['ours bfloat16']/sec['by hand bfloat16']}
+        ratios = {'stock float32 / ours float32': ratio(sec['stock fastai float32'], sec['ours float32']),
+                  'stock float32 / ours bfloat16': ratio(sec['stock fastai float32'], sec['ours bfloat16']),
+                  'ours float32 / by hand': ratio(sec['ours float32'], sec['by hand float32']),
+                  'ours bfloat16 / by hand': ratio(sec['ours bfloat16'], sec['by hand bfloat16'])}
         for k,v in ratios.items(): print(f'{name:6} {k:32} {v:5.2f}', flush=True); figures[f'{name}: {k}'] = round(v, 3)
         for k,v in res.items(): figures[f'{name}: {k}, s'] = round(v[0], 4); spread[f'{name}: {k}, s'] = [round(v[1], 4), round(v[2], 4)]
     if args.no_save: return
     from srgan_course.metrics import save_result
     print(save_result(ROOT/'results'/'gan_step.json', 'seconds a critic + generator step, and ratios', figures, data='random pictures, made beforehand', n=16, seed=0, spread=spread,
-                      seconds=time.time() - start, protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, kinds in turn', bfloat16_gain=gan.bfloat16_gain(),
+                      seconds=time.time() - start, protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, kinds in turn; ratios: medians of each round\'s', bfloat16_gain=gan.bfloat16_gain(),
                       onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
 
 if __name__ == '__main__': main()

@@ -223,7 +223,7 @@ def test_other_random_states_come_back(what):
     def comes_back(forget=()):
         t, p = gan.rng_state(); p = json.loads(json.dumps(p))
         want = draw(); draw()
-        for k in forget: t[k][:10] = 1
+        for k in forget: t[k][:624] = t[k][:624].flip(0)
         gan.set_rng_state((t, p))
         return draw() == want
     assert comes_back() and not comes_back(forget=[what])
