@@ -1,0 +1,182 @@
+"""Recipes and whole runs: every named recipe takes steps and resumes, a run of another recipe is refused, colours survive the whole way (trap 8),
+and balance is judged by what the critic says, not by its loss (trap 10)."""
+import json, os
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from srgan_course import data, srgan
+from srgan_course.gan import checkpoints
+from srgan_course.generators import count_params, load_model
+from srgan_course.images import downscale, to_image, to_tensor
+from srgan_course.losses import AdversarialLoss
+from srgan_course.srgan import RECIPES, SRGANRecipe, train, verdict
+from fastai.callback.core import Callback
+
+TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4, n_blocks=1, critic_nf=2, precision='float32', perceptual=.05, feature_net='vgg19-random@relu1_1')
+
+class StopAfter(Callback):
+    "Ctrl-C after `n` steps of a phase."
+    def __init__(self, n, phase): self.n, self.gan = n, phase == 'gan'
+    def after_batch(self):
+        if self.learn.training and hasattr(self.learn.model, 'critic') == self.gan and self.learn.n_steps == self.n: self.learn.ask_stop('test', KeyboardInterrupt())
+
+def weights(path): return torch.cat([p.detach().flatten() for p in load_model(path).parameters()])
+def pictures(n=4, size=200):
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (size//8, size//8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC) for _ in range(n)]
+
+# ---- recipes
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_two_steps_and_resume(name, tmp_path):
+    "Each recipe at its own networks, sizes and losses (batch 2; late VGG layers random where they cannot be had) is stopped after a step of each phase and goes on."
+    r = RECIPES[name]
+    r = r.replace(bs=2, steps_per_epoch=2, epochs=1, pre_epochs=min(1, r.pre_epochs), feature_net=r.feature_net.replace('torchvision', 'random'), precision='float32', save_every=0, sample_every=0)
+    out = tmp_path/'a'
+    for phase in srgan.phases(r):
+        with pytest.raises(KeyboardInterrupt, match='resume'): train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
+        assert [p.name for p in checkpoints(out/'checkpoints'/phase)] == ['step-00000001.safetensors']
+    res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
+    if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350
+    for phase in srgan.phases(r):
+        lines = (out/f'history_{phase}.csv').read_text().splitlines()
+        assert [l.split(',')[0] for l in lines] == ['step', '1', '2', '2']             # two steps and a validation, none twice
+    assert SRGANRecipe.load(out/'recipe.json') == r
+    if r.generator == 'LightSR':                                                       # exactly as if nothing had happened (lesson 08 tests this for everything)
+        train(r, pictures(), tmp_path/'b', progress=False, device='cpu')
+        assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'b'/'generator.safetensors'))
+
+def test_recipe_round_trip(tmp_path):
+    for r in RECIPES.values():
+        assert SRGANRecipe.from_json(r.to_json()) == r
+        assert SRGANRecipe.load(r.save(tmp_path/f'{r.name}.json')) == r
+    with pytest.raises(ValueError, match="no field 'colour'"): SRGANRecipe.from_json('{"colour": 1}')
+    with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
+    with pytest.raises(ValueError, match='feature_net'): TINY.replace(feature_net='')
+    with pytest.raises(ValueError, match='pre_epochs'): TINY.replace(critic='none')
+
+def test_recipes_say_what_the_issue_says():
+    full, pets, faces, light = (RECIPES[k] for k in ('full', 'pets', 'faces', 'light-x4'))
+    assert (full.generator, full.n_blocks, full.content, full.perceptual, full.feature_scale, full.adv) == ('SRResNet', 16, 0, .006, 1, 1e-3) and full.pre_epochs
+    assert (pets.size//pets.scale, pets.size, pets.content_loss, pets.content, pets.adv, pets.perceptual, pets.tv, pets.epochs) == (32, 128, 'mse', 1, 1e-3, .006, 2e-8, 150)
+    assert pets.feature_net.startswith('vgg16')
+    assert (faces.size//faces.scale, faces.size, faces.n_blocks, faces.adv, faces.adv_kind, faces.fake_label, faces.epochs) == (44, 176, 16, 1e-3, 'bce', .1, 2500) and faces.label_noise
+    assert count_params(srgan.make_generator(light)) <= 400_000
+
+# ---- a run and its folder
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp('run')/'a'
+    return train(TINY, 'embedded', out, progress=False, device='cpu')
+
+def test_what_a_run_leaves(run):
+    names = {p.name for p in run.out.iterdir()}
+    assert {'recipe.json', 'results.json', 'generator.safetensors', 'pretrained.safetensors', 'checkpoints', 'samples', 'history_pretrain.csv', 'history_gan.csv', 'curves_pretrain.png', 'curves_gan.png'} <= names
+    assert list(run.table.index) == ['nearest', 'bicubic', 'pretrained', 'SRGAN']
+    res = json.loads((run.out/'results.json').read_text(encoding='utf-8'))
+    assert res['recipe'] == json.loads(TINY.to_json()) and res['n'] == 3 and abs(res['figures']['bicubic']['psnr'] - 27.06) < .02
+
+def test_another_recipe_is_refused(run, tmp_path):
+    with pytest.raises(ValueError, match='holds a run that is finished'): train(TINY, 'embedded', run.out, progress=False)
+    with pytest.raises(ValueError, match='another recipe: nf 4 there, 6 here'): train(TINY.replace(nf=6), 'embedded', run.out, resume=True, progress=False)
+    out = tmp_path/'b'                                          # also where recipe.json was made to fit by hand
+    with pytest.raises(KeyboardInterrupt): train(TINY, 'embedded', out, progress=False, device='cpu', cbs=[StopAfter(2, 'pretrain')])
+    TINY.replace(pre_lr=1e-3).save(out/'recipe.json')
+    with pytest.raises(ValueError, match='checkpoint of another recipe: pre_lr'): train(TINY.replace(pre_lr=1e-3), 'embedded', out, resume=True, progress=False, device='cpu')
+
+def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: {'pretrain': .1, 'gan': .2})
+    r = srgan.fit_minutes(TINY.replace(steps_per_epoch=50, pre_epochs=8, epochs=4), {'pretrain': .1, 'gan': .2}, 10)
+    assert abs(r.steps_per_epoch*(r.pre_epochs*.1 + r.epochs*.2) - .93*600) < 30 and r.pre_epochs > r.epochs
+    one = srgan.fit_minutes(TINY.replace(steps_per_epoch=50), {'pretrain': 100., 'gan': 100.}, .01)     # too short for one step: still one
+    assert (one.steps_per_epoch, one.pre_epochs, one.epochs) == (1, 1, 1)
+    a = train(TINY, 'embedded', tmp_path/'m', minutes=.02, progress=False, device='cpu')
+    monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: pytest.fail('timed again'))
+    b = train(TINY, 'embedded', tmp_path/'m', minutes=.02, resume=True, progress=False, device='cpu')
+    assert a.recipe == b.recipe and a.recipe.minutes == .02
+
+# ---- the demo
+
+def test_demo(tmp_path, capsys, monkeypatch):
+    out = tmp_path/'demo'
+    srgan_train = srgan.train
+    monkeypatch.setattr(srgan, 'train', lambda *a, **k: srgan_train(*a, **k, cbs=[StopAfter(2, 'gan')]))
+    with pytest.raises(KeyboardInterrupt, match='goes on where it was'): srgan.demo(out, progress=True, recipe=TINY)
+    monkeypatch.setattr(srgan, 'train', srgan_train)
+    figures = srgan.demo(out, progress=True, recipe=TINY)
+    said = capsys.readouterr().out
+    assert 'going on where it was' in said and 'held-out photos' in said and 'Next:' in said
+    for name in srgan.MADE: assert (out/name).stat().st_size > 0, name
+    assert set(figures['photos']) == {'chelsea', 'china', 'coffee'} and 0 < figures['critic']['d_real'] < 1
+    gif = Image.open(out/'samples.gif')
+    assert gif.n_frames == 6 and gif.size == (256, 274)
+    made = (out/'generator.safetensors').stat().st_mtime_ns
+    assert srgan.demo(out, recipe=TINY) == figures and '--fresh' in capsys.readouterr().out
+    assert (out/'generator.safetensors').stat().st_mtime_ns == made
+    (out/'mine.txt').write_text('not the demo\'s')
+    srgan.demo(out, fresh=True, progress=False, recipe=TINY)
+    assert (out/'generator.safetensors').stat().st_mtime_ns > made and (out/'mine.txt').exists()
+
+# ---- trap 8: ranges and colours, the whole way
+
+COLOURS = {'black': (0, 0, 0), 'white': (255, 255, 255), 'red': (220, 30, 20), 'green': (20, 200, 40), 'blue': (20, 40, 210), 'dim': (60, 50, 40)}
+
+def coloured(size=128):
+    "A picture of six fields: black and white among them."
+    img = Image.new('RGB', (size, size))
+    for i, c in enumerate(COLOURS.values()): img.paste(c, (i%3*size//3, i//3*size//2, (i%3+1)*size//3 + 1, (i//3+1)*size//2))
+    return img
+
+def colours_of(img, size=128):
+    "The middle of each field."
+    return np.array([img.getpixel((i%3*size//3 + size//6, i//3*size//2 + size//4)) for i in range(len(COLOURS))])
+
+def whole_way(out):
+    "Train, save, load, enlarge: the largest error of a colour, in grey levels, in the file's picture and in the sample sheet."
+    r = TINY.replace(nf=8, steps_per_epoch=10, pre_epochs=6, epochs=1, adv=1e-4)
+    imgs = [coloured() for _ in range(3)]
+    lr = downscale(imgs[0], 4)
+    train(r, imgs, out, progress=False, device='cpu', samples=to_tensor(lr)[None])
+    with torch.no_grad(): sr = to_image(load_model(out/'generator.safetensors')(to_tensor(lr)[None])[0])
+    sheet = Image.open(sorted((out/'samples'/'gan').glob('*.png'))[-1])
+    want = np.array(list(COLOURS.values()))
+    return max(np.abs(colours_of(im) - want).max() for im in (sr, sheet))
+
+def test_colours_the_whole_way(tmp_path): assert whole_way(tmp_path/'a') < 20
+
+def faulty_tanh(r):
+    "A generator that ends in tanh, as if pictures were in [-1,1]."
+    net = build(r); forward = net.forward
+    net.forward = lambda x: torch.tanh(2*forward(x) - 1)
+    return net
+build = srgan.make_generator
+
+def test_trap_8_a_tanh_against_other_targets(tmp_path, monkeypatch):
+    monkeypatch.setattr(srgan, 'make_generator', faulty_tanh)
+    r, out = TINY.replace(steps_per_epoch=5), tmp_path/'a'
+    learn = srgan.make_learner(r, srgan.make_dls(r, [coloured()]*3, 'cpu'), 'pretrain')
+    x = to_tensor(coloured(32))[None]
+    assert learn.generator(x).min() < -.9                        # black at -1 where targets have it at 0
+    assert build(r)(x).min() > -.3
+
+@pytest.mark.parametrize('fault', [lambda a: a[..., ::-1], lambda a: 255 - a, lambda a: a//2 + 64], ids=['channels swapped', 'inverted', 'half range'])
+def test_trap_8_is_caught(tmp_path, monkeypatch, fault):
+    "Targets whose colours were changed on the way into the loader: the saved generator gives itself away."
+    cut = data.cut_pair
+    monkeypatch.setattr(data, 'cut_pair', lambda *a, **k: (lambda l, h: (l, np.ascontiguousarray(fault(h))))(*cut(*a, **k)))
+    assert whole_way(tmp_path/'a') > 25
+
+# ---- trap 10: a loss that rests near 0.5
+
+def test_trap_10():
+    real, fake = (torch.full((16, 1), p).logit() for p in (.7999, .0001))
+    loss = AdversarialLoss('mean', real_label=.8).crit(real, fake)
+    assert abs(loss.item() - .5006) < .0006                    # the published Loss_D, with nothing but a critic that has won
+    assert abs(-.8*np.log(.8) - .2*np.log(.2) - .5004) < 5e-5  # the entropy of a label of 0.8
+    assert verdict(.7999, .0001, real_label=.8) == 'the critic has won'
+    by_loss = lambda loss: 'balance' if abs(loss - .5) < .05 else 'not'
+    assert by_loss(loss.item()) == 'balance'                   # the trap
+    assert verdict(.55, .45) == 'balance' and verdict(.45, .35, real_label=.8) == 'balance'
+    assert verdict(.99, .01) == 'the critic has won' and verdict(.03, .5) == 'the generator has won' and verdict(.6, .02) == 'the critic is about to win'
+    assert abs(AdversarialLoss('mean').gen(torch.tensor([[.0001]]).logit()).item() - .9999) < 1e-4
