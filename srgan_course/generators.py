@@ -122,11 +122,12 @@ class SRResNet(nn.Module):
         for _ in self.up: lo, hi = lo//2 - 1, hi//2 + 1   # one shuffle down, one 3x3 convolution
         return max(-lo, hi) + 1 + 2*self.args['n_blocks'] + 4
 
-# %% ../nbs/05_generators.ipynb #4490ac25
+# %% ../nbs/05_generators.ipynb #e41eae86
 def init_conv(conv:nn.Conv2d, # changed in place
               gain:float=1.   # 1 keeps the size of what passes through convolution and ReLU
              ):
     "Kaiming's normal initialisation times `gain`, zero bias."
+    if conv.weight.is_meta: return   # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it: seconds)
     nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
     conv.weight.data.mul_(gain); nn.init.zeros_(conv.bias)
 
@@ -182,14 +183,15 @@ def positive_copy(net:nn.Module # any network of convolutions
         if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats: m.reset_running_stats()
     return net
 
-# %% ../nbs/05_generators.ipynb #2b26f183
+# %% ../nbs/05_generators.ipynb #74a647f2
 def receptive_map(net:nn.Module,   # maps (B,3,H,W) to (B,3,s*H,s*W)
                   size:tuple,      # (H,W) of the picture to try, pixels
                   at:tuple=None    # (row,column) of the pixel whose s x s output pixels are asked about; default the middle
                  )->Tensor:        # (H,W), float64: zero where a pixel cannot change them
     "How strongly each input pixel changes the output pixels that stand at `at`."
     (h, w), (i, j) = size, at or (size[0]//2, size[1]//2)
-    x = torch.ones(1, 3, h, w, dtype=next(net.parameters()).dtype, device=next(net.parameters()).device, requires_grad=True)
+    p = next(net.parameters(), torch.zeros((), dtype=torch.float64))
+    x = torch.ones(1, 3, h, w, dtype=p.dtype, device=p.device, requires_grad=True)
     with torch.enable_grad():
         y = net(x)
         s = y.shape[-1]//w
