@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One critic + generator step: ours against stock fastai `GANLearner` in turns and against a hand-written loop of the same arithmetic.
 
-usage: gan_step.py [--rounds N] [--sizes small large] [--no-save]
+usage: gan_step.py [--rounds N] [--threads N] [--sizes small large] [--no-save]
 
 Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
 minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
@@ -16,6 +16,7 @@ def parse():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('--rounds', type=int, default=5, help='rounds a median is taken over')
     ap.add_argument('--sizes', nargs='+', default=list(SIZES), choices=list(SIZES))
+    ap.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1), help='torch threads (default: two)')
     ap.add_argument('--no-save', action='store_true', help='print only')
     return ap.parse_args()
 
@@ -128,6 +129,7 @@ def main():
     args = parse()
     import torch
     import srgan_course.gan as gan      # before any torch operation: keeps oneDNN from AMX in virtual machines
+    torch.set_num_threads(args.threads)
     figures, spread, start = {}, {}, time.time()
     for name in args.sizes:
         sec = measure(SIZES[name], args.rounds)
