@@ -229,11 +229,12 @@ def measure_all(enlarged:dict, scale:int
         res[name]['HR'] = dict(gradient=mean_gradient(hr))
     return res
 
-# %% ../nbs/09_srgan.ipynb #3c653865
+# %% ../nbs/09_srgan.ipynb #0a7a80ff
 def before_after(enlarged:dict,   # from `enlarge_all`
                  measured:dict=None, # from `measure_all`; None: measured here
                  scale:int=4,
                  side:int=128,    # pixels of the crops
+                 size:float=2.2,  # inches of one on the sheet
                  path=None):      # where to save the figure
     "A row a photo: crops of LR, of each model's picture and of HR, with the figures of the whole photo."
     measured, rows, titles = measured or measure_all(enlarged, scale), [], []
@@ -242,7 +243,7 @@ def before_after(enlarged:dict,   # from `enlarge_all`
         box = tuple(v//scale*scale for v in box)
         rows.append([(im.crop(tuple(v//scale for v in box)).resize((box[2]-box[0],)*2, Image.Resampling.NEAREST) if k == 'LR' else im.crop(box)) for k,im in imgs.items()])
         titles.append([k if 'psnr' not in measured[name].get(k, {}) else f"{k}\n{measured[name][k]['psnr']:.2f} dB, SSIM {measured[name][k]['ssim']:.3f}" for k in imgs])
-    fig = show_grid(rows, titles=titles, row_titles=list(enlarged))
+    fig = show_grid(rows, titles=titles, row_titles=list(enlarged), size=size)
     if names := credits(enlarged): fig.text(.5, 0, 'Photos: ' + names, ha='center', va='top', fontsize=6)
     if path is not None: save_figure(fig, path, dpi=130, bbox_inches='tight', pad_inches=.05)
     return fig
