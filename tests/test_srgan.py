@@ -157,7 +157,7 @@ def test_trap_8_a_tanh_against_other_targets(tmp_path, monkeypatch):
     r, out = TINY.replace(steps_per_epoch=5), tmp_path/'a'
     learn = srgan.make_learner(r, srgan.make_dls(r, [coloured()]*3, 'cpu'), 'pretrain')
     x = to_tensor(coloured(32))[None]
-    assert learn.generator(x).min() < -.9                        # black at -1 where targets have it at 0
+    assert learn.generator(x).min() < -.7                        # black near tanh(-1) where targets have it at 0
     assert build(r)(x).min() > -.3
 
 @pytest.mark.parametrize('fault', [lambda a: a[..., ::-1], lambda a: 255 - a, lambda a: a//2 + 64], ids=['channels swapped', 'inverted', 'half range'])
