@@ -270,7 +270,7 @@ def test_cuda(tmp_path):
     if not torch.cuda.is_available(): pytest.skip('no GPU')
     for precision in ('auto', 'float16'):
         torch.manual_seed(0)
-        dls = R.tiny_dls().cuda()
+        dls = R.tiny_dls().to('cuda')
         adv = AdversarialLoss('bce')
         def new(): return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), precision=precision, cbs=[gan.EMA(.9), gan.SaveEvery(tmp_path/precision, steps=4)])
         learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)

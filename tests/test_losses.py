@@ -363,7 +363,7 @@ def test_neither_fastai_nor_torchvision_is_imported():
 @pytest.mark.cuda
 def test_on_cuda():
     loss = WeightedLoss(**every_term()).to('cuda', memory_format=torch.channels_last)
-    x, y = (t.detach().cuda().requires_grad_(t.requires_grad) for t in pictures())
+    x, y = (t.detach().to('cuda').requires_grad_(t.requires_grad) for t in pictures())
     with torch.autocast('cuda', torch.bfloat16): v = loss(x.mean((1, 2, 3))[:, None], x, y)
     v.backward(); assert v.is_cuda and x.grad.isfinite().all()
     assert PerceptualLoss(SMALL)(x, y).is_cuda                              # the net follows its pictures
