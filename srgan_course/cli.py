@@ -57,7 +57,7 @@ def upscale(
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file or folder')
     if len(paths) > 1 and out is not None and out.suffix: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
-    from srgan_course.upscale import Upscaler, upscale_file, upscale_folder, summary
+    from srgan_course.upscale import Upscaler, upscale_folder, summary
     up, res, code = Upscaler.load(model, device=device), dict(done=[], kept=[], bad=[]), 0
     for p in paths:
         if p.is_dir():
