@@ -757,6 +757,10 @@ def _split_source(source, size, valid=None):
     if name == 'embedded': train,held = list(photo_paths('train').values()),list(photo_paths('valid').values())
     elif name == 'pets-toy': train,held = _toys(400, size),_toys(40, size, TOY_VALID)
     elif name == 'bsds500': train,held = bsds_split().values()
+    elif name and '+' in name:                      # the first part says what is held out, the others are for training alone
+        first,*more = name.split('+')
+        train,held = _split_source(first, size, valid)
+        train = list(train) + [o for s in more for o in (_split_source(s, size)[0] if s in ('embedded', 'pets-toy', 'bsds500') else _items(s))]
     elif valid is not None: train,held = _items(source),None
     else:
         parts = [(Path(source)/'train', Path(source)/v) for v in ('valid', 'val', 'test')] if isinstance(source, (str, os.PathLike)) else []
@@ -772,7 +776,7 @@ def _partners(items, source, scale):
         raise ValueError(f'{len(missing)} of {len(items)} HR pictures have no LR in {source} ({missing[0]}, ...); names must agree, with or without x{scale} at the end')
     return lr
 
-def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, or a list of paths or pictures
+def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, several of them ('bsds500+t91'), or a list of paths or pictures
            recipe,        # see `Recipe`
            degrade=None,  # function (picture, factor) -> smaller picture; None: the one the recipe names
            valid=None,    # source of the validation pictures; None: as above

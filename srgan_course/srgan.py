@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'CRITICS', 'SCHEDULES', 'RECIPES', 'PHASES', 'CROPS', 'MADE', 'check_recipe', 'SRGANRecipe',
-           'get_recipe', 'soften', 'Glasses', 'make_generator', 'make_critic', 'make_losses', 'psnr_metric', 'phases',
-           'make_learner', 'make_dls', 'use_recipe', 'run_phase', 'crop_box', 'credits', 'enlarge_all', 'measure_all',
-           'before_after', 'held_out', 'sample_inputs', 'compare_models', 'Stopwatch', 'step_seconds', 'fit_minutes',
-           'Say', 'save_figure', 'Curves', 'save_curves', 'Result', 'pick_device', 'run_state', 'start_run',
-           'phase_callbacks', 'train_phase', 'train', 'describe', 'finish', 'verdict', 'training_gif', 'all_curves',
-           'last_words', 'clear_run', 'demo_samples', 'demo_report', 'demo']
+           'get_recipe', 'soften', 'Glasses', 'start_from', 'make_generator', 'make_critic', 'make_losses',
+           'psnr_metric', 'phases', 'make_learner', 'make_dls', 'use_recipe', 'Late', 'run_phase', 'crop_box',
+           'credits', 'enlarge_all', 'measure_all', 'before_after', 'held_out', 'sample_inputs', 'compare_models',
+           'Stopwatch', 'step_seconds', 'fit_minutes', 'Say', 'save_figure', 'Curves', 'save_curves', 'Result',
+           'pick_device', 'run_state', 'start_run', 'phase_callbacks', 'train_phase', 'train', 'describe', 'finish',
+           'verdict', 'training_gif', 'all_curves', 'last_words', 'clear_run', 'demo_samples', 'demo_report', 'demo']
 
 # %% ../nbs/09_srgan.ipynb #c709e017
 import math, sys, time
@@ -21,7 +21,7 @@ from PIL import Image
 from .data import PHOTOS, Recipe, get_hr, sample_photos, sr_dls
 from .images import crop_to_multiple, downscale, interpolate, show_grid, to_image, to_tensor, write_whole
 from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_result, ssim_y
-from .generators import build_network, count_params, load_model, read_model, save_model
+from .generators import build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import EMA, LossHistory, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
@@ -47,6 +47,7 @@ def check_recipe(r):
     if r.critic == 'none' and r.pre_epochs: raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
     if r.perceptual and not r.feature_net: raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
     if (r.shift or r.soften) and r.critic != 'PoolCritic': raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
+    if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale: raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
     if not 0 <= r.ema < 1: raise ValueError(f'ema is {r.ema}; give a share in [0,1)')
 
@@ -67,6 +68,9 @@ class SRGANRecipe(Recipe):
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse' or 'charbonnier'
     pre_lr:float = 1.2e-3              # its learning rate
     pre_schedule:str = 'cosine'        # how that rate changes, see `SCHEDULES`
+    start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
+    late:float = 0.                    # share of pretraining's epochs, the last ones, whose patches are larger
+    late_size:int = 0                  # their side, HR pixels
     gan_lr:float = 1e-4                # the generator's learning rate in the game
     crit_lr:float = 1e-4               # the critic's
     schedule:str = 'flat'              # how both change
@@ -130,7 +134,20 @@ class Glasses(torch.nn.Module):
         return self.critic(x[..., i:h - self.shift + i, j:w - self.shift + j])
 
 # %% ../nbs/09_srgan.ipynb #9dee9c8c
-def make_generator(r:SRGANRecipe): "The generator of a recipe, randomly initialised."; return build_network(r.generator, dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks))
+def start_from(net, start)->int: # tensors that were taken
+    "Take the tensors of a model that have the same name and shape as those of `net`."
+    have, want = load_model(find_model(start)).state_dict(), net.state_dict()
+    same = {k: v for k,v in have.items() if k in want and v.shape == want[k].shape}
+    if len(same) < len(want)/2: raise ValueError(f'only {len(same)} of the {len(want)} tensors of {type(net).__name__} fit those of {start}; give a model of the same network and width')
+    net.load_state_dict(same, strict=False)
+    return len(same)
+
+def make_generator(r:SRGANRecipe):
+    "The generator of a recipe: random, or begun from the model that it names."
+    net = build_network(r.generator, dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks))
+    if r.start: start_from(net, r.start)
+    return net
+
 def make_critic(r:SRGANRecipe):
     "Its critic."
     if r.critic == 'SRGANCritic': return SRGANCritic(r.size, r.critic_nf)
@@ -174,7 +191,7 @@ def make_learner(r:SRGANRecipe,
 
 def make_dls(r:SRGANRecipe, source, device, valid=None):
     "The loaders of a recipe: random patches, or whole aligned pictures."
-    dls = sr_dls(source, r.replace(size=max(r.size, r.pre_size)), valid=valid, fit=r.size if r.whole else None, device=device)
+    dls = sr_dls(source, r.replace(size=max(r.size, r.pre_size, r.late_size)), valid=valid, fit=r.size if r.whole else None, device=device)
     if r.critic == 'SRGANCritic': dls.valid.valid_size = r.size     # this critic judges one size only
     return dls
 
@@ -185,10 +202,20 @@ def use_recipe(dls, r:SRGANRecipe, phase:str='pretrain'):
     for dl in dls.loaders: dl.recipe = r.replace(seed=r.seed + 1000*PHASES.index(phase))
     return dls
 
+class Late(Callback):
+    "Larger patches in the last part of a phase: fewer of their pixels stand near a border, where a network sees less than it will in whole pictures."
+    order, run_valid = -6, False
+    def __init__(self, r): self.r = r
+    def before_train(self):
+        late = self.learn.epoch >= round((1 - self.r.late)*self.learn.n_epoch)
+        dl = self.dls.train
+        dl.recipe = dl.recipe.replace(size=self.r.late_size if late else self.r.pre_size or self.r.size)
+
 def run_phase(learn, r:SRGANRecipe, phase:str):
     "All epochs of a phase with its learning rate and schedule; goes on after `learn.resume`."
     lr, how = (r.pre_lr, r.pre_schedule) if phase == 'pretrain' else (r.gan_lr, r.schedule)
-    learn.fit(phases(r)[phase], lr=lr, cbs=ParamScheduler({'lr': _Sched(lr, how)}))
+    late = [Late(r)] if r.late and phase == 'pretrain' else []
+    learn.fit(phases(r)[phase], lr=lr, cbs=[ParamScheduler({'lr': _Sched(lr, how)}), *late])
 
 class _Sched:
     def __init__(self, lr, how): self.lr, self.f = lr, SCHEDULES[how]
@@ -292,7 +319,7 @@ def step_seconds(r:SRGANRecipe, dls)->dict: # phase -> seconds a step
         watch = Stopwatch()
         use_recipe(dls, r.replace(steps_per_epoch=watch.n + watch.warm + 1), phase)
         make_learner(r, dls, phase, cbs=[watch]).fit(1)
-        res[phase] = watch.seconds
+        res[phase] = watch.seconds*(1 + r.late*((r.late_size/(r.pre_size or r.size))**2 - 1) if r.late and phase == 'pretrain' else 1)   # larger patches take longer
     return res
 
 # %% ../nbs/09_srgan.ipynb #f57898a8
