@@ -107,7 +107,9 @@ RECIPES = {r.name: r for r in (
                 perceptual=.006, feature_net='vgg16-torchvision@relu5_3', feature_scale=1., tv=2e-8, ema=0.),
     SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=38, epochs=2500, content_loss='mse',
                 perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0., save_every=380),
-    SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, steps_per_epoch=500, epochs=18))}
+    SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80, save_every=500),
+    SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
+    SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250))}
 
 def get_recipe(recipe # a recipe, the name of one in `RECIPES`, or a JSON file
               )->SRGANRecipe:
