@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Put a trained model into the package: weights in float16, its figures, the picture of its failures, its card, and its line in the index.
+
+usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model
+       ship.py --cards         only write the cards anew from the figures in results/
+
+Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json. Set5 is looked for in SRGAN_DATA.
+"""
+import json, subprocess, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS, RESULTS = ROOT/'srgan_course'/'models', ROOT/'results'
+SETS = 'set5', 'embedded'
+TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second picture by name of `test`, beginning with the second)', 'Berkeley offers it for non-commercial research and education'),
+         't91': ('the 91 pictures of Yang et al. (2010)', 'none stated for the pictures'),
+         'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels', 'ImageNet gives access for non-commercial research and education')}
+FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
+             chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
+             coffee=(300, 20, 'print and grain of wood a few pixels high get clean edges and wrong shapes'))   # left, top, what goes wrong
+
+def figures(name): return json.loads((RESULTS/f'{name}.json').read_text(encoding='utf-8'))['figures']
+
+def evaluate(model, data, scale):
+    "Have `srgan-evaluate` measure, unless it is one of the classic ways and was measured before."
+    classic = not (MODELS/f'{model}.safetensors').exists()
+    out = RESULTS/(f'{model}-x{scale}-{data}.json' if classic else f'{model}-{data}.json')
+    if not classic or not out.exists(): subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', '--model', model, '--data', data, '--scale', str(scale), '--result', str(out.relative_to(ROOT))], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return out.stem
+
+def failures(name, net):
+    "Three places of the held-out photos where the model is at its worst: small picture, bicubic, model, original."
+    from srgan_course.data import PHOTOS, sample_photos
+    from srgan_course.images import crop_to_multiple, downscale, save_image, interpolate
+    from srgan_course.upscale import Upscaler, label, side_by_side
+    from PIL import Image
+    up, s, rows = Upscaler(net, device='cpu'), net.args['scale'], []
+    for photo, (left, top, _) in FAILS.items():
+        hr = crop_to_multiple(sample_photos('valid')[photo].convert('RGB'), s)
+        lr = downscale(hr, s)
+        box = tuple(v//s*s for v in (left, top, left + 96, top + 96))
+        cells = dict(LR=interpolate(lr, s, 'nearest'), bicubic=interpolate(lr, s), **{name: up(lr)}, HR=hr)
+        rows.append(side_by_side([label(im.crop(box).resize((192, 192), Image.Resampling.NEAREST), k) for k, im in cells.items()]))
+    sheet = Image.new('RGB', (rows[0].width, sum(r.height + 4 for r in rows)), 'white')
+    for i, r in enumerate(rows): sheet.paste(r, (0, i*(r.height + 4)))
+    save_image(sheet, MODELS/f'{name}-failures.jpg', quality=88)
+    return '; '.join(f'`{n}`: {PHOTOS[n][3]}' for n in FAILS)
+
+def card(name, made):
+    "The model card: every figure comes from results/."
+    i, r = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))[name], json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
+    q, s = r['recipe'], i['scale']
+    row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}" for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
+    held = r['figures']
+    steps = i['steps']
+    lines = [f'# {name}', '', i['summary'], '', '| | |', '|---|---|',
+        f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
+        f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
+        *[f'| trained on | {TERMS[d][0]} |' for d in i['data']], *[f'| terms of {d} | {TERMS[d][1]}. No picture of it is in the file |' for d in i['data']],
+        f"| recipe | {i['recipe_text']} |", f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
+        f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
+        f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',
+        f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|', *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
+        f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / {held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
+        f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *i.get('more', []),
+        '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f'- `{n}`: {why}.' for n, (_, _, why) in FAILS.items()],
+        '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
+        f"Photos: {i['credit']}.", '', '## What it must not be used for', '',
+        'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for recorded detail.', '',
+        'Set5, Set14, BSD100 and Urban100 were not trained on, and no checkpoint was chosen on them: the last one is the one that ships.']
+    (MODELS/f'{name}.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+def recipe_text(q):
+    "The recipe in words."
+    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}")]
+    if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
+    parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
+    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} hundredths of the epochs" if q['late'] else ''))
+    return ', '.join(parts) + ", flips and quarter turns, LR by Pillow's antialiased bicubic of the whole picture"
+
+SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.', 'light-x2': 'Enlarges photographs by two in each direction.',
+           'srresnet-x4': 'Enlarges photographs by four, four times the parameters of `light-x4`: SRResNet\'s size without its batch norm and its 9 x 9 layers.',
+           'srgan-x4': 'Enlarges photographs by four with invented texture: sharper to the eye, further from the pixels.'}
+
+def ship(run, name):
+    import torch
+    from srgan_course.generators import count_params, load_model, read_model, save_model
+    run, net = Path(run), load_model(Path(run)/'generator.safetensors')
+    res = json.loads((run/'results.json').read_text(encoding='utf-8'))
+    q, data = res['recipe'], res['data'].split('+')
+    made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
+    file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md', **made)
+    (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    index = json.loads((MODELS/'index.json').read_text(encoding='utf-8')) if (MODELS/'index.json').exists() else {}
+    for d in SETS:
+        for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
+    index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args, parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
+        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q), credit=failures(name, load_model(file)), **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
+    (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    cards()
+
+def cards():
+    index = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))
+    for name in index:
+        r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
+        card(name, 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
+        print(f"{name}: {', '.join(f'{d} {index[name][d]}' for d in SETS)}")
+
+if __name__ == '__main__':
+    if sys.argv[1:] == ['--cards']: cards()
+    elif len(sys.argv) == 3: ship(*sys.argv[1:])
+    else: raise SystemExit(__doc__)
