@@ -18,7 +18,7 @@ setup(
     # the lessons travel inside the package (srgan-lessons copies them), and so do the models
     packages=[*find_packages(include=['srgan_course', 'srgan_course.*']), 'srgan_course.lessons'],
     package_dir={'srgan_course.lessons': 'nbs'},
-    package_data={'srgan_course': ['models/*.safetensors', 'models/*.md'], 'srgan_course.lessons': ['*.ipynb', '*.bib', '*.csv', 'images/*']},
+    package_data={'srgan_course': ['models/*.safetensors', 'models/*.md', 'models/*.json', 'models/*.jpg'], 'srgan_course.lessons': ['*.ipynb', '*.bib', '*.csv', 'images/*']},
     entry_points={'console_scripts': scripts, 'nbdev': ['srgan_course = srgan_course._modidx:d']},
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Topic :: Scientific/Engineering :: Image Processing'],
