@@ -500,13 +500,14 @@ def out_of_memory(e:BaseException)->bool:
     return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 @contextmanager
-def memory_advice(r, out):
+def memory_advice(r, out=None # a run's folder
+                 ):
     "Turns an error of memory into one line that says what to lower; a run that has no checkpoint yet gives its folder free."
     try: yield
     except Exception as e:
         if not out_of_memory(e): raise
-        kept = any((Path(out)/'checkpoints').rglob('step-*.safetensors'))
-        if not kept: (Path(out)/'recipe.json').unlink(missing_ok=True)
+        kept = out is not None and any((Path(out)/'checkpoints').rglob('step-*.safetensors'))
+        if out is not None and not kept: (Path(out)/'recipe.json').unlink(missing_ok=True)
         size = max(r.size, r.pre_size, r.late_size)
         smaller = f'lower bs, now {r.bs} (--bs {max(1, r.bs//2)}), or size, now up to {size} px (--size {max(r.scale, r.size//2//r.scale*r.scale)})'
         raise MemoryError(f'out of memory: {smaller}' + (f'; give another folder than {out}, whose checkpoints belong to bs {r.bs}' if kept else '')) from None
