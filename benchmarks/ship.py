@@ -2,7 +2,7 @@
 """Put a trained model into the package: weights in float16, its figures, the picture of its failures, its card, and its line in the index.
 
 usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model
-       ship.py --cards         only write the cards anew from the figures in results/
+       ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
 
 Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json. Set5 is looked for in SRGAN_DATA.
 """
@@ -17,7 +17,7 @@ TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second pict
          'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels', 'ImageNet gives access for non-commercial research and education')}
 FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
-             coffee=(300, 20, 'print and grain of wood a few pixels high get clean edges and wrong shapes'))   # left, top, what goes wrong
+             coffee=(0, 172, 'the grain of the wood is thinner than a pixel of the small picture: fewer, thicker, smoother lines come out'))   # left, top, what goes wrong
 
 def figures(name): return json.loads((RESULTS/f'{name}.json').read_text(encoding='utf-8'))['figures']
 
@@ -28,13 +28,14 @@ def evaluate(model, data, scale):
     if not classic or not out.exists(): subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', '--model', model, '--data', data, '--scale', str(scale), '--result', str(out.relative_to(ROOT))], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return out.stem
 
-def failures(name, net):
+def failures(name):
     "Three places of the held-out photos where the model is at its worst: small picture, bicubic, model, original."
     from srgan_course.data import PHOTOS, sample_photos
     from srgan_course.images import crop_to_multiple, downscale, save_image, interpolate
     from srgan_course.upscale import Upscaler, label, side_by_side
     from PIL import Image
-    up, s, rows = Upscaler(net, device='cpu'), net.args['scale'], []
+    up, rows = Upscaler.load(name, device='cpu'), []
+    s = up.scale
     for photo, (left, top, _) in FAILS.items():
         hr = crop_to_multiple(sample_photos('valid')[photo].convert('RGB'), s)
         lr = downscale(hr, s)
@@ -43,12 +44,12 @@ def failures(name, net):
         rows.append(side_by_side([label(im.crop(box).resize((192, 192), Image.Resampling.NEAREST), k) for k, im in cells.items()]))
     sheet = Image.new('RGB', (rows[0].width, sum(r.height + 4 for r in rows)), 'white')
     for i, r in enumerate(rows): sheet.paste(r, (0, i*(r.height + 4)))
-    save_image(sheet, MODELS/f'{name}-failures.jpg', quality=88)
+    save_image(sheet, MODELS/f'{name}-failures.jpg', quality=80)
     return '; '.join(f'`{n}`: {PHOTOS[n][3]}' for n in FAILS)
 
-def card(name, made):
+def card(name, i, made):
     "The model card: every figure comes from results/."
-    i, r = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))[name], json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
+    r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
     q, s = r['recipe'], i['scale']
     row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}" for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
     held = r['figures']
@@ -56,7 +57,7 @@ def card(name, made):
     lines = [f'# {name}', '', i['summary'], '', '| | |', '|---|---|',
         f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
         f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
-        *[f'| trained on | {TERMS[d][0]} |' for d in i['data']], *[f'| terms of {d} | {TERMS[d][1]}. No picture of it is in the file |' for d in i['data']],
+        f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])} |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
         f"| recipe | {i['recipe_text']} |", f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
         f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
         f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',
@@ -75,7 +76,7 @@ def recipe_text(q):
     parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}")]
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
-    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} hundredths of the epochs" if q['late'] else ''))
+    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" if q['late'] else ''))
     return ', '.join(parts) + ", flips and quarter turns, LR by Pillow's antialiased bicubic of the whole picture"
 
 SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.', 'light-x2': 'Enlarges photographs by two in each direction.',
@@ -95,15 +96,18 @@ def ship(run, name):
     for d in SETS:
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
     index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args, parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
-        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q), credit=failures(name, load_model(file)), **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
+        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q), **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
     (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
-    cards()
+    cards(name)
 
-def cards():
+def cards(*names):
     index = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))
-    for name in index:
+    for name in names or index:
+        index[name]['recipe_text'] = recipe_text(json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))['recipe'])
+        index[name]['credit'] = failures(name)
         r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
-        card(name, 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
+        card(name, index[name], 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
+        (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         print(f"{name}: {', '.join(f'{d} {index[name][d]}' for d in SETS)}")
 
 if __name__ == '__main__':
