@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'resting', 'has_bfloat16', 'bfloat16_gain', 'pick_precision', 'Amp', 'PlayersOpt', 'torch_opt',
-           'TrainingError', 'Resumable', 'Order', 'StopOnNaN', 'rng_state', 'set_rng_state', 'GameLoss', 'game_groups',
+           'rng_state', 'set_rng_state', 'Order', 'TrainingError', 'StopOnNaN', 'Resumable', 'GameLoss', 'game_groups',
            'SRGANLearner', 'InTurns', 'Turns', 'sr_learner', 'LossHistory', 'plot_history', 'EMA', 'sheet',
            'SampleGrid', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'latest_checkpoint', 'SaveEvery',
            'TimeBudget']
 
 # %% ../nbs/08_gan.ipynb #3ea2852e
-import hashlib, io, json, math, os, platform, random, signal, subprocess, sys, threading, time
+import faulthandler, hashlib, io, json, math, os, platform, random, signal, subprocess, sys, threading, time, warnings
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import lru_cache, partial
+from multiprocessing import get_context
 from numbers import Number
 from pathlib import Path
 import numpy as np, torch
@@ -53,10 +54,31 @@ def _cpuinfo():
     except OSError: return ''
 def _cpu_flags(): return set(_cpuinfo().split())
 
-def _no_amx_in_vm():
-    "Keep oneDNN from AMX inside a virtual machine, where it may end the process; a setting of your own goes first."
-    if {'amx_bf16', 'hypervisor'} <= _cpu_flags(): os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE_FP16')
-_no_amx_in_vm()
+def _survives(work, seconds=10):
+    "Whether `work` comes to its end in a fork of this process, which may crash alone."
+    p = get_context('fork').Process(target=work, daemon=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)   # the child of a process with threads ought to do little, and does
+            p.start()
+    except (AssertionError, OSError): return False                # this process may have no children
+    p.join(seconds)
+    if p.exitcode is None: p.kill(); p.join()
+    return p.exitcode == 0
+
+# %% ../nbs/08_gan.ipynb #b448e7db
+def _bfloat16_product():
+    "Two matrices large enough for AMX; a crash leaves no traces."
+    import resource
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); faulthandler.disable(); torch.set_num_threads(1)
+    x = torch.ones(64, 64, dtype=torch.bfloat16)
+    return x @ x
+
+def _mind_amx():
+    "Keep oneDNN from an AMX that is announced and cannot be used."
+    if 'ONEDNN_MAX_CPU_ISA' in os.environ or 'amx_bf16' not in _cpu_flags(): return
+    if not _survives(_bfloat16_product): os.environ['ONEDNN_MAX_CPU_ISA'] = 'AVX512_CORE_FP16'
+_mind_amx()
 
 # %% ../nbs/08_gan.ipynb #818efb2d
 def has_bfloat16(device='cpu'):
@@ -82,6 +104,8 @@ def seconds(dtype):
     return best
 print(seconds('float32')/seconds('bfloat16'))
 """
+
+# %% ../nbs/08_gan.ipynb #de9b9a0f
 def _trial(code=_TRIAL): # how many times faster than float32; 0 where bfloat16 fails or takes the process down
     "A small step in both precisions, in a process of its own."
     try: return float(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120, check=True).stdout)
@@ -143,6 +167,7 @@ def _torch_only(opt):
     if opt is None or isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer): return opt
     raise ValueError(f'opt_func {getattr(cls, "__name__", cls)} is not a torch optimiser, and fastai\'s own keep moving the player that rests; give torch.optim.AdamW, say, or a partial of it')
 
+# %% ../nbs/08_gan.ipynb #5864b303
 def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of one; default Adam
               betas=(.9, .999),  # Adam's, when `opt` is None
               ratio:float=1.     # the critic's rate over the generator's
@@ -158,9 +183,78 @@ def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of 
         return res
     return build
 
+# %% ../nbs/08_gan.ipynb #5357f7a5
+def _generators(loaders): return {'python': random, **{f'loader{i}': dl.rng for i,dl in enumerate(loaders) if hasattr(dl, 'rng')}}
+
+def rng_state(loaders=() # fastai `DataLoader`s, which have generators of their own
+             )->tuple:   # tensors by name, plain values by name
+    "The state of every random generator a run draws from."
+    _, ints, pos, has, cached = np.random.get_state()
+    t, p = {'torch': torch.get_rng_state(), 'numpy': torch.from_numpy(ints.astype(np.int64))}, {'numpy': [int(pos), int(has), float(cached)]}
+    for k,r in _generators(loaders).items(): _, ints, p[k] = r.getstate(); t[k] = torch.tensor(ints)
+    if torch.cuda.is_available() and torch.cuda.is_initialized(): t.update({f'cuda{i}': s for i,s in enumerate(torch.cuda.get_rng_state_all())})
+    if torch.backends.mps.is_available(): t['mps'] = torch.mps.get_rng_state()
+    return t, p
+
+# %% ../nbs/08_gan.ipynb #a1be7bf2
+def set_rng_state(state, loaders=()):
+    "Put back what `rng_state` gave."
+    t, p = state
+    torch.set_rng_state(t['torch'])
+    np.random.set_state(('MT19937', t['numpy'].numpy().astype(np.uint32), *p['numpy']))
+    for k,r in _generators(loaders).items():
+        if k in t: r.setstate((3, tuple(t[k].tolist()), p[k]))
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            if f'cuda{i}' in t: torch.cuda.set_rng_state(t[f'cuda{i}'], i)
+    if 'mps' in t and torch.backends.mps.is_available(): torch.mps.set_rng_state(t['mps'])
+
+# %% ../nbs/08_gan.ipynb #c0382113
+class Order(Callback):
+    "Tells the training loader which epoch it is, and keeps the place in the run: `at` = (epoch, batches done)."
+    order, name, run_valid = -5, 'data_order', False
+    def __init__(self): self.at, self.rng, self.epoch_rng = (0, 0), None, None
+    def before_train(self):
+        if not self.learn.fitting: return
+        if hasattr(self.dls.train, 'epoch'): self.dls.train.epoch = self.learn.n_epochs + self.learn.epoch
+        self.at, self.rng = (self.learn.epoch, self.learn.saved[1]['batch'] if self.learn.saved else 0), None
+    def after_batch(self):
+        if not self.learn.fitting: return
+        self.learn.n_steps += 1
+        self.at = self.learn.epoch, self.learn.iter + 1
+    def before_validate(self):
+        if self.learn.fitting: self.at, self.rng = (self.learn.epoch, len(self.dls.train)), rng_state(self.dls.loaders)
+    def after_epoch(self):
+        if self.learn.fitting: self.at, self.rng = (self.learn.epoch + 1, 0), None
+
 # %% ../nbs/08_gan.ipynb #c3b6c62a
 class TrainingError(RuntimeError):
     "A run that cannot go on; the message says why and what to do."
+
+# %% ../nbs/08_gan.ipynb #ec88576f
+class StopOnNaN(Callback):
+    "Stops before a loss that is not a number moves anything; names the term and the step."
+    def before_backward(self):
+        learn = self.learn
+        if bool(torch.isfinite(learn.loss_grad.detach()).all()): return
+        learn.opt.zero_grad()
+        if learn.fitting: learn._stop = 'not a number', TrainingError(self._why(learn))
+        raise CancelFitException
+    def _why(self, learn):
+        who = {'model': 'the loss', 'critic': "the critic's loss", 'generator': "the generator's loss"}[learn.player]
+        kept = [p for cb in learn.cbs if hasattr(type(cb), 'check_fresh') for p in checkpoints(cb.folder)[-1:]]
+        return (f"{who} is {learn.loss_grad.item()} at step {learn.n_steps + 1} (epoch {learn.epoch}, batch {learn.iter}): {self._culprit(learn)}; "
+                f"{f'the last good checkpoint is {kept[-1]}' if kept else 'no checkpoint was kept'}; try a rate below {learn.opt.hypers[-1]['lr']:.3g}, or precision='float32'")
+
+# %% ../nbs/08_gan.ipynb #f3307f7e
+@patch
+def _culprit(self:StopOnNaN, learn):
+    "Which term of the loss it is, as far as that can be told."
+    if any(not torch.isfinite(x).all() for x in (*learn.xb, *learn.yb) if isinstance(x, Tensor) and x.is_floating_point()): return 'the batch itself holds values that are not finite'
+    lf = learn.loss_func
+    lf = {'critic': getattr(lf, 'crit_loss_func', lf), 'generator': getattr(lf, 'gen_loss_func', lf)}.get(learn.player, lf)
+    bad = [k for k,v in getattr(lf, 'parts', {}).items() if not math.isfinite(float(v))]
+    return f"its term {' and '.join(map(repr, bad))} is not finite" if bad else 'no term of it can be named'
 
 # %% ../nbs/08_gan.ipynb #4b629fb4
 class Resumable(Learner):
@@ -206,6 +300,7 @@ def _move(self:Resumable, player, loss):
     self.opt.zero_grad()
     return self.grad_norm
 
+# %% ../nbs/08_gan.ipynb #0a5faae7
 @patch
 def _backward(self:Resumable):
     s = self.amp.scalers.get(self.player)
@@ -273,6 +368,7 @@ def ask_stop(self:Resumable, why:str, error=None):
     "Stop after the batch at hand, with a checkpoint where there is a `SaveEvery`; `fit` then raises `error`, if one is given."
     self._stop = why, error
 
+# %% ../nbs/08_gan.ipynb #be27f2ae
 @patch
 def _stop_here(self:Resumable):
     "Leave what is needed to go on, say how, and end the fit."
@@ -284,6 +380,15 @@ def _stop_here(self:Resumable):
     how = f'checkpoint {kept[-1]}; to go on: learn.resume({str(kept[-1].parent)!r}) and the same call of fit' if kept else 'no checkpoint could be kept' if saves else 'no checkpoint, because there is no SaveEvery'
     print(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}')
     raise CancelFitException
+
+# %% ../nbs/08_gan.ipynb #d9170e9d
+@patch(as_prop=True)
+def generator(self:Resumable): m = self.model; return m.generator if isinstance(m, GANModule) else m
+
+@patch
+def _set_generator(self:Resumable, net):
+    if isinstance(self.model, GANModule): self.model.generator = net
+    else: self.model = net
 
 # %% ../nbs/08_gan.ipynb #880a3f2b
 @patch
@@ -328,80 +433,6 @@ def all_batches(self:Resumable):
 @patch
 def _numbered(self:Resumable): return enumerate(self.dl)   # grows below
 
-# %% ../nbs/08_gan.ipynb #d9170e9d
-@patch(as_prop=True)
-def generator(self:Resumable): m = self.model; return m.generator if isinstance(m, GANModule) else m
-
-@patch
-def _set_generator(self:Resumable, net):
-    if isinstance(self.model, GANModule): self.model.generator = net
-    else: self.model = net
-
-# %% ../nbs/08_gan.ipynb #c0382113
-class Order(Callback):
-    "Tells the training loader which epoch it is, and keeps the place in the run: `at` = (epoch, batches done)."
-    order, name, run_valid = -5, 'data_order', False
-    def __init__(self): self.at, self.rng, self.epoch_rng = (0, 0), None, None
-    def before_train(self):
-        if not self.learn.fitting: return
-        if hasattr(self.dls.train, 'epoch'): self.dls.train.epoch = self.learn.n_epochs + self.learn.epoch
-        self.at, self.rng = (self.learn.epoch, self.learn.saved[1]['batch'] if self.learn.saved else 0), None
-    def after_batch(self):
-        if not self.learn.fitting: return
-        self.learn.n_steps += 1
-        self.at = self.learn.epoch, self.learn.iter + 1
-    def before_validate(self):
-        if self.learn.fitting: self.at, self.rng = (self.learn.epoch, len(self.dls.train)), rng_state(self.dls.loaders)
-    def after_epoch(self):
-        if self.learn.fitting: self.at, self.rng = (self.learn.epoch + 1, 0), None
-
-# %% ../nbs/08_gan.ipynb #ec88576f
-class StopOnNaN(Callback):
-    "Stops before a loss that is not a number moves anything; names the term and the step."
-    def before_backward(self):
-        learn = self.learn
-        if bool(torch.isfinite(learn.loss_grad.detach()).all()): return
-        learn.opt.zero_grad()
-        if learn.fitting: learn._stop = 'not a number', TrainingError(self._why(learn))
-        raise CancelFitException
-    def _why(self, learn):
-        who = {'model': 'the loss', 'critic': "the critic's loss", 'generator': "the generator's loss"}[learn.player]
-        kept = [p for cb in learn.cbs if hasattr(type(cb), 'check_fresh') for p in checkpoints(cb.folder)[-1:]]
-        return (f"{who} is {learn.loss_grad.item()} at step {learn.n_steps + 1} (epoch {learn.epoch}, batch {learn.iter}): {self._culprit(learn)}; "
-                f"{f'the last good checkpoint is {kept[-1]}' if kept else 'no checkpoint was kept'}; try a rate below {learn.opt.hypers[-1]['lr']:.3g}, or precision='float32'")
-    def _culprit(self, learn):
-        if any(not torch.isfinite(x).all() for x in (*learn.xb, *learn.yb) if isinstance(x, Tensor) and x.is_floating_point()): return 'the batch itself holds values that are not finite'
-        lf = learn.loss_func
-        lf = {'critic': getattr(lf, 'crit_loss_func', lf), 'generator': getattr(lf, 'gen_loss_func', lf)}.get(learn.player, lf)
-        bad = [k for k,v in getattr(lf, 'parts', {}).items() if not math.isfinite(float(v))]
-        return f"its term {' and '.join(map(repr, bad))} is not finite" if bad else 'no term of it can be named'
-
-# %% ../nbs/08_gan.ipynb #5357f7a5
-def _generators(loaders): return {'python': random, **{f'loader{i}': dl.rng for i,dl in enumerate(loaders) if hasattr(dl, 'rng')}}
-
-def rng_state(loaders=() # fastai `DataLoader`s, which have generators of their own
-             )->tuple:   # tensors by name, plain values by name
-    "The state of every random generator a run draws from."
-    _, ints, pos, has, cached = np.random.get_state()
-    t, p = {'torch': torch.get_rng_state(), 'numpy': torch.from_numpy(ints.astype(np.int64))}, {'numpy': [int(pos), int(has), float(cached)]}
-    for k,r in _generators(loaders).items(): _, ints, p[k] = r.getstate(); t[k] = torch.tensor(ints)
-    if torch.cuda.is_available() and torch.cuda.is_initialized(): t.update({f'cuda{i}': s for i,s in enumerate(torch.cuda.get_rng_state_all())})
-    if torch.backends.mps.is_available(): t['mps'] = torch.mps.get_rng_state()
-    return t, p
-
-# %% ../nbs/08_gan.ipynb #a1be7bf2
-def set_rng_state(state, loaders=()):
-    "Put back what `rng_state` gave."
-    t, p = state
-    torch.set_rng_state(t['torch'])
-    np.random.set_state(('MT19937', t['numpy'].numpy().astype(np.uint32), *p['numpy']))
-    for k,r in _generators(loaders).items():
-        if k in t: r.setstate((3, tuple(t[k].tolist()), p[k]))
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f'cuda{i}' in t: torch.cuda.set_rng_state(t[f'cuda{i}'], i)
-    if 'mps' in t and torch.backends.mps.is_available(): torch.mps.set_rng_state(t['mps'])
-
 # %% ../nbs/08_gan.ipynb #d6ba7ad3
 class GameLoss(GANLoss):
     "fastai's `GANLoss` in the learner's precision, for losses that may want the critic's word on real pictures, too."
@@ -426,6 +457,7 @@ class GameLoss(GANLoss):
 # %% ../nbs/08_gan.ipynb #4af47bd8
 def game_groups(model): "Parameters in the order in which the players move."; return [list(model.critic.parameters()), list(model.generator.parameters())]
 
+# %% ../nbs/08_gan.ipynb #bf3cfab7
 class SRGANLearner(Resumable, GANLearner):
     "A `GANLearner` whose every batch teaches the critic, then the generator, from one generator pass; with a `switcher` they take turns as in fastai."
     players = ('critic', 'generator')
@@ -468,6 +500,7 @@ def _critic_part(self:SRGANLearner, real, fake):
     d = dict(d_real=real_pred.sigmoid().mean(), d_fake=fake_pred.sigmoid().mean())
     return {'crit_loss': loss, **d, **getattr(lf.crit_loss_func, 'parts', {}), 'crit_grad': norm}
 
+# %% ../nbs/08_gan.ipynb #da72934b
 @patch
 def _generator_part(self:SRGANLearner, real, fake):
     "The generator learns from a critic that holds still."
@@ -576,6 +609,7 @@ class _Alone(nn.Module):
     @property
     def parts(self): return self.loss.parts
 
+# %% ../nbs/08_gan.ipynb #e1830c40
 def sr_learner(dls,                 # `DataLoaders` of (input, real picture)
                generator:nn.Module, # the network to train
                loss_func,           # `(output, target) -> scalar`, or a `WeightedLoss` without an adversarial term
@@ -607,16 +641,22 @@ class LossHistory(Callback):
         with _or_stop(self.learn, 'the loss history'):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             if self.file.exists(): os.replace(self.file, self.file.with_suffix('.old.csv'))
-    def _row(self, **values):
-        with _or_stop(self.learn, 'the loss history'):
-            if new := [k for k in values if k not in self.cols]: self._widen(new)
-            with open(self.file, 'a', encoding='utf-8', newline='\n') as f: f.write(','.join(_text(values.get(c)) for c in self.cols) + '\n')
-            self.rows += 1
-    def _widen(self, new):
-        "New columns on the right, also in the rows that are there."
-        lines = self.file.read_text(encoding='utf-8').splitlines()[1:] if self.file.exists() else []
-        self.cols = self.cols + new
-        write_whole(self.file, '\n'.join([','.join(self.cols), *(l + ','*len(new) for l in lines), '']).encode())
+
+# %% ../nbs/08_gan.ipynb #fe4ffd3d
+@patch
+def _row(self:LossHistory, **values):
+    "Append a row."
+    with _or_stop(self.learn, 'the loss history'):
+        if new := [k for k in values if k not in self.cols]: self._widen(new)
+        with open(self.file, 'a', encoding='utf-8', newline='\n') as f: f.write(','.join(_text(values.get(c)) for c in self.cols) + '\n')
+        self.rows += 1
+
+@patch
+def _widen(self:LossHistory, new):
+    "New columns on the right, also in the rows that are there."
+    lines = self.file.read_text(encoding='utf-8').splitlines()[1:] if self.file.exists() else []
+    self.cols = self.cols + new
+    write_whole(self.file, '\n'.join([','.join(self.cols), *(l + ','*len(new) for l in lines), '']).encode())
 
 # %% ../nbs/08_gan.ipynb #f1130286
 @patch
@@ -669,6 +709,7 @@ def _panels(df):
     if all(df[c].nunique() <= 1 for c in res['learning rates']): del res['learning rates']
     return {k: cs for k,cs in {**res, 'terms of the losses': terms, 'validation': valid}.items() if cs}
 
+# %% ../nbs/08_gan.ipynb #13c451c3
 def _panel(ax, df, cols, k):
     "Each column over steps: the step itself, faint, and a running mean over `k`."
     ys = {c: df[c].dropna() for c in cols if df[c].notna().any()}
@@ -715,18 +756,23 @@ class EMA(Callback):
     def before_fit(self):
         self.swap_back()
         if self.learn.fitting and self.shadow is None: self._copy()
-    @torch.no_grad()
-    def update(self, net):
-        "One step of the average towards the weights of `net`."
-        self.count += 1
-        d = min(self.decay, (1 + self.count)/(10 + self.count)) if self.warmup else self.decay
-        pairs = list(zip(self.shadow.state_dict().values(), net.state_dict().values()))
-        avg, new = zip(*[o for o in pairs if o[0].is_floating_point()])
+
+# %% ../nbs/08_gan.ipynb #eda52622
+@patch
+def update(self:EMA, net):
+    "One step of the average towards the weights of `net`."
+    self.count += 1
+    d = min(self.decay, (1 + self.count)/(10 + self.count)) if self.warmup else self.decay
+    pairs = list(zip(self.shadow.state_dict().values(), net.state_dict().values()))
+    avg, new = zip(*[o for o in pairs if o[0].is_floating_point()])
+    with torch.no_grad():
         torch._foreach_lerp_(avg, new, 1 - d)      # avg + (1-d)*(new - avg) = d*avg + (1-d)*new
         for a,b in pairs:
             if not a.is_floating_point(): a.copy_(b)
-    def after_batch(self):
-        if self.learn.training and self.learn.fitting and self.learn.player != 'critic': self.update(self.learn.generator)
+
+@patch
+def after_batch(self:EMA):
+    if self.learn.training and self.learn.fitting and self.learn.player != 'critic': self.update(self.learn.generator)
 
 # %% ../nbs/08_gan.ipynb #577f7476
 @patch
@@ -774,15 +820,18 @@ class SampleGrid(Callback):
         self.xb, self.folder, self.every, self.cols, self.decode, self.seconds = xb.as_subclass(Tensor), Path(path), every, cols, decode or (lambda x: x), seconds
     @property
     def frames(self): return sorted(self.folder.glob('sample-*.png'))
-    @torch.no_grad()
-    def draw(self):
-        "The grid as a PIL picture; the network is left as it was."
-        ema = getattr(self.learn, 'ema', None)
-        net = ema.model if ema is not None and ema.model is not None else self.learn.generator
-        was, dev = net.training, next(net.parameters()).device
-        net.eval()
-        try: return sheet(self.decode(net(self.xb.to(dev)).float().cpu()), self.cols)
-        finally: net.train(was)
+
+# %% ../nbs/08_gan.ipynb #a6576a59
+@patch
+def draw(self:SampleGrid):
+    "The grid as a PIL picture; the network is left as it was."
+    ema = getattr(self.learn, 'ema', None)
+    net = ema.model if ema is not None and ema.model is not None else self.learn.generator
+    was, dev = net.training, next(net.parameters()).device
+    net.eval()
+    try:
+        with torch.no_grad(): return sheet(self.decode(net(self.xb.to(dev)).float().cpu()), self.cols)
+    finally: net.train(was)
 
 # %% ../nbs/08_gan.ipynb #4fd6e029
 @patch
@@ -802,6 +851,7 @@ def gif(self:SampleGrid, path=None):
     path = Path(path or self.folder/'samples.gif'); write_whole(path, out.getvalue())
     return path
 
+# %% ../nbs/08_gan.ipynb #9f6426be
 @patch
 def before_fit(self:SampleGrid):
     if self.learn.fitting and not self.learn.saved and not self.learn.n_steps: self.keep()
@@ -829,6 +879,7 @@ def _digest(tensors, text):
         h.update(tensors[k].reshape(-1).view(torch.uint8).numpy())
     return h.hexdigest()
 
+# %% ../nbs/08_gan.ipynb #7d15730f
 def write_checkpoint(path,         # ends in .safetensors
                      tensors:dict, # tensors by name
                      plain:dict    # what JSON can hold
@@ -906,6 +957,7 @@ def _with(prefix, t): return {f'{prefix}/{k}': v for k,v in t.items()}
 def _under(prefix, t): return {k[len(prefix)+1:]: v for k,v in t.items() if k.startswith(prefix + '/')}
 def _recipe_text(recipe): return recipe.to_json() if hasattr(recipe, 'to_json') else None if recipe is None else json.dumps(recipe, sort_keys=True)
 
+# %% ../nbs/08_gan.ipynb #57f5483f
 @patch
 def _circumstances(self:Resumable): return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': self.amp.device.type, 'precision': self.amp.precision}
 
@@ -927,6 +979,7 @@ def _state(self:Resumable):
     p.update({k: plain for k,(_,plain) in parts.items()})
     return {n: x for k,(tensors,_) in parts.items() for n,x in _with(k, tensors).items()}, p
 
+# %% ../nbs/08_gan.ipynb #418c6a43
 @patch
 def save_checkpoint(self:Resumable, path # ends in .safetensors
                    )->Path:
@@ -946,22 +999,32 @@ class SaveEvery(Callback):
     def check_fresh(self):
         if not self.mine and (old := checkpoints(self.folder)):
             raise ValueError(f'{self.folder} holds checkpoints of another run (up to {old[-1].name}); go on with learn.resume({str(self.folder)!r}), or give another folder')
-    def save(self):
-        self.mine = True
-        for p in self.folder.glob('.step-*.tmp'): p.unlink(missing_ok=True)   # what a killed run had begun to write
-        path = self.learn.save_checkpoint(self.folder/f'step-{self.learn.n_steps:08d}.safetensors')
-        if rank_distrib() == 0:
-            for p in checkpoints(self.folder)[:-self.keep]:
-                if p != path: p.unlink(missing_ok=True)
-        return path
-    def after_batch(self):
-        if self.learn.training and self.learn.fitting and self.every and self.learn.n_steps % self.every == 0: self._try()
-    def after_epoch(self):
-        done = self.learn.epoch + 1
-        if self.learn.fitting and (done == self.learn.n_epoch or self.epochs and done % self.epochs == 0): self._try()
-    def _try(self):
-        if self.learn._stop: return    # a history that failed, say: the state is kept where the run stops
-        with _or_stop(self.learn, 'saving a checkpoint'): self.save()
+
+# %% ../nbs/08_gan.ipynb #69fcadbe
+@patch
+def save(self:SaveEvery):
+    "Write a checkpoint, and let the oldest go."
+    self.mine = True
+    for p in self.folder.glob('.step-*.tmp'): p.unlink(missing_ok=True)   # what a killed run had begun to write
+    path = self.learn.save_checkpoint(self.folder/f'step-{self.learn.n_steps:08d}.safetensors')
+    if rank_distrib() == 0:
+        for p in checkpoints(self.folder)[:-self.keep]:
+            if p != path: p.unlink(missing_ok=True)
+    return path
+
+@patch
+def _try(self:SaveEvery):
+    if self.learn._stop: return    # a history that failed, say: the state is kept where the run stops
+    with _or_stop(self.learn, 'saving a checkpoint'): self.save()
+
+@patch
+def after_batch(self:SaveEvery):
+    if self.learn.training and self.learn.fitting and self.every and self.learn.n_steps % self.every == 0: self._try()
+
+@patch
+def after_epoch(self:SaveEvery):
+    done = self.learn.epoch + 1
+    if self.learn.fitting and (done == self.learn.n_epoch or self.epochs and done % self.epochs == 0): self._try()
 
 # %% ../nbs/08_gan.ipynb #419ba47a
 class TimeBudget(Callback):
@@ -973,6 +1036,18 @@ class TimeBudget(Callback):
     def before_fit(self): self.end = time.monotonic() + 60*self.minutes
     def after_batch(self):
         if self.learn.fitting and not self.learn._stop and time.monotonic() >= self.end: self.learn.ask_stop(f'the {self.minutes:g} minutes are used')
+
+# %% ../nbs/08_gan.ipynb #ed50302f
+@patch
+def _check_run(self:Resumable, path, t, p):
+    "Refuse, by name, a checkpoint of another learner, recipe or network."
+    if p['kind'] != type(self).__name__: raise ValueError(f'{path}: checkpoint of a {p["kind"]}, and this is a {type(self).__name__}')
+    a, b = (None if r is None else json.loads(r) for r in (p['recipe'], _recipe_text(self.recipe)))
+    if a is not None and b is not None and a != b:
+        raise ValueError(f'{path}: checkpoint of another recipe: ' + '; '.join(f'{k} {a.get(k)!r} there, {b.get(k)!r} here' for k in sorted({*a, *b}) if a.get(k) != b.get(k)))
+    a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
+    for k in sorted({*a, *b}):
+        if a.get(k) != b.get(k): raise ValueError(f'{path}: checkpoint of another network: {k} is {a.get(k, "missing")} there and {b.get(k, "missing")} here')
 
 # %% ../nbs/08_gan.ipynb #4ba115ec
 @patch
@@ -992,17 +1067,6 @@ def resume(self:Resumable, path # a checkpoint, or a folder of them (the newest 
     for cb in self.cbs:
         if cb.name in p['callbacks'] and hasattr(type(cb), 'early'): self._load_cb(cb)
     return self
-
-@patch
-def _check_run(self:Resumable, path, t, p):
-    "Refuse, by name, a checkpoint of another learner, recipe or network."
-    if p['kind'] != type(self).__name__: raise ValueError(f'{path}: checkpoint of a {p["kind"]}, and this is a {type(self).__name__}')
-    a, b = (None if r is None else json.loads(r) for r in (p['recipe'], _recipe_text(self.recipe)))
-    if a is not None and b is not None and a != b:
-        raise ValueError(f'{path}: checkpoint of another recipe: ' + '; '.join(f'{k} {a.get(k)!r} there, {b.get(k)!r} here' for k in sorted({*a, *b}) if a.get(k) != b.get(k)))
-    a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
-    for k in sorted({*a, *b}):
-        if a.get(k) != b.get(k): raise ValueError(f'{path}: checkpoint of another network: {k} is {a.get(k, "missing")} there and {b.get(k, "missing")} here')
 
 # %% ../nbs/08_gan.ipynb #739400e0
 @patch
