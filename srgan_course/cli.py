@@ -216,14 +216,16 @@ def _model_line(name, f):
 @call_parse
 @one_line_errors
 def models(
-    *files:Path, # Model files of your own to describe (default: the models that ship)
+    *files:Path, # Models by name, or files of your own (default: all that ship)
     json:bool=False, # Print as JSON?
 ):
     "List the models that ship: scale, network, parameters, size of the file, figures (PSNR / SSIM on Y), licence"
     folder = Path(__file__).parent/'models' if '__file__' in globals() else Path('../srgan_course/models').resolve()
     index = folder/'index.json'
     known = js.loads(index.read_text(encoding='utf-8')) if index.exists() else {}
-    facts = model_facts(files or sorted(folder.glob('*.safetensors')), known)
+    shipped = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
+    if unknown := [str(f) for f in files if str(f) not in shipped and not f.is_file()]: raise ValueError(f'no model {", ".join(unknown)}; known are {", ".join(shipped)}, or give a .safetensors file')
+    facts = model_facts([shipped.get(str(f), f) for f in files] or shipped.values(), known)
     if json: print(js.dumps(facts))
     else: print('\n'.join(_model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with srgan-evaluate --model NAME. Their cards: ' + str(folder))
 

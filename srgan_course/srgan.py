@@ -495,7 +495,8 @@ def train_phase(r, phase, dls, out, generator, samples, progress, cbs=(), board=
 
 # %% ../nbs/09_srgan.ipynb #5d21fea0
 def out_of_memory(e:BaseException)->bool:
-    "Whether an error says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
+    "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
+    if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
     words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
     return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
@@ -533,7 +534,8 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
          )->Result:
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
     r, out = get_recipe(recipe), Path(out)
-    if board: tensorboard(out)                                                    # complains now, not after the loaders are made
+    if board: tensorboard(out)                             # what cannot work is refused before anything is kept
+    if r.start and run_state(out) == 'nothing': make_generator(r)
     if run_state(out) != 'nothing' and not resume: start_run(r, None, out, resume, minutes)
     dls = make_dls(r, source, pick_device(device), valid)
     out.mkdir(parents=True, exist_ok=True)
@@ -557,9 +559,9 @@ def steps_of(r)->dict: "Phase -> number of steps."; return {p: n*r.steps_per_epo
 
 def describe(r:SRGANRecipe, dls)->str:
     "One line on what is about to be trained."
-    start = f', begun from {r.start}' if r.start else ''
+    start = f', begun from {Path(r.start).name}' if r.start else ''
     short = f'. {r.minutes:g} minutes are too short for more than one step a phase: this will be little more than what it starts from' if r.minutes and set(steps_of(r).values()) == {1} else ''
-    return (f"{r.name}: {r.generator} ({count_params(make_generator(r)):,} parameters{start}), {len(dls.train_ds)} pictures for training and {len(dls.valid_ds)} held out; "
+    return (f"{r.name}: {r.generator} ({count_params(make_generator(r.replace(start=''))):,} parameters{start}), {len(dls.train_ds)} pictures for training and {len(dls.valid_ds)} held out; "
             f"{', '.join(f'{p} {n} steps' for p,n in steps_of(r).items())} of {r.bs} patches of {r.size} px; {r.precision} on {dls.device}{short}")
 
 # %% ../nbs/09_srgan.ipynb #e9cecbea
@@ -597,7 +599,7 @@ def card(res:dict,   # a run's results.json
         )->str:      # Markdown
     "The page that goes with a file of weights."
     pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
-    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {count_params(net):,} parameters" + (f', begun from {r.start}' if r.start else ''),
+    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {count_params(net):,} parameters" + (f', begun from {Path(r.start).name}' if r.start else ''),
             'trained on': f'{trained} pictures', 'recipe': f'`{r.name}` (recipe.json beside this card)' + (f', made for {r.minutes:g} minutes' if r.minutes else ''),
             'steps': ', '.join(f'{p} {n:,}' for p,n in steps_of(r).items()) + f', batches of {r.bs} patches of {r.size} px', 'seed, precision': f'{r.seed}, {r.precision}',
             'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}", 'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",

@@ -1,11 +1,11 @@
 "The commands as real processes: help, results, exit codes, one line for each error, and nothing half written."
-import json, os, signal, subprocess, sys, time
+import importlib.util, json, os, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 from PIL import Image
 from conftest import ROOT
 
-COMMANDS = 'demo upscale train evaluate lessons'.split()
+COMMANDS = 'demo upscale train evaluate models lessons'.split()
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):
@@ -80,15 +80,54 @@ def test_evaluate(tmp_path):
     assert load_result(tmp_path/'r.json')['n'] == 3
     one_line(run('evaluate', '--model', 'bicubic', '--data', tmp_path/'nowhere'), 'nowhere')
 
+def test_evaluate_refuses(tmp_path, monkeypatch):
+    "A name nobody knows, a damaged file, another network's, a net of LPIPS that is not there: one line each."
+    from srgan_course import cli
+    from srgan_course.generators import LightSR, MODELS, save_model
+    from srgan_course.metrics import lpips_net
+    raw, net = (MODELS/'light-x4.safetensors').read_bytes(), LightSR(4, 4, 1)
+    (tmp_path/'hit.safetensors').write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
+    net.args['nf'] = 6                                                  # says another width than its tensors have
+    save_model(net, tmp_path/'width.safetensors')
+    for model, line in {'lite-x4': "no model 'lite-x4'; known are .*light-x4.*bicubic", tmp_path/'hit.safetensors': 'hit.safetensors: damaged, its checksum', tmp_path/'width.safetensors': 'width.safetensors: LightSR wants'}.items():
+        with pytest.raises(ValueError, match=line): cli.evaluate(str(model))
+    monkeypatch.setenv('SRGAN_WEIGHTS', ''); lpips_net.cache_clear()
+    with pytest.raises(FileNotFoundError, match='squeeze-caffe.*SRGAN_WEIGHTS'): cli.evaluate('bicubic', lpips='squeeze-caffe')
+    r = run('evaluate', '--model', 'bicubic', '--lpips', SRGAN_WEIGHTS='', TORCH_HOME=str(tmp_path/'hub'), https_proxy='http://127.0.0.1:9', HTTPS_PROXY='http://127.0.0.1:9')
+    one_line(r, 'squeezenet1_1', 'squeeze-caffe')
+
+def test_models(tmp_path):
+    "What ships is listed with size, figures and licence, without torch; a file of one's own can be asked about; what is no model is refused."
+    from srgan_course.generators import LightSR, load_model, save_model, shipped_models
+    code = "import sys; from srgan_course import cli; cli.models(json=True); print([m for m in ('torch', 'fastai', 'numpy', 'PIL') if m in sys.modules])"
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV); assert r.returncode == 0, r.stderr
+    listed, imported = r.stdout.splitlines()
+    assert imported == '[]'
+    facts = json.loads(listed)
+    assert list(facts) == list(shipped_models())
+    index = json.loads((ROOT/'srgan_course'/'models'/'index.json').read_text(encoding='utf-8'))
+    for name, path in shipped_models().items():
+        f, net = facts[name], load_model(path)
+        assert (f['network'], f['args'], f['bytes'], f['checksum']) == (type(net).__name__, net.args, path.stat().st_size, net.meta['checksum'])
+        assert f['parameters'] == sum(p.numel() for p in net.parameters()) and f['scale'] == net.args['scale']
+        assert f['licence'] == 'Apache-2.0' and f['set5']['psnr'] > 30 and f['summary'], name
+        assert index[name]['checksum'] == net.meta['checksum'], f'{name}: its figures in index.json are those of another file'
+    r = run('models'); assert r.returncode == 0 and all(n in r.stdout for n in facts) and 'dB' in r.stdout
+    mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
+    r = run('models', mine); assert r.returncode == 0 and 'mine' in r.stdout and 'set5 not measured' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
+    (tmp_path/'bad.safetensors').write_bytes(b'\x80\x04K\x01.'); one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'damaged')
+    one_line(run('models', 'lite-x4'), 'lite-x4', 'light-x4')
+
 TINY = dict(size=32, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=16, n_blocks=1, critic_nf=8)
 
-def test_train_and_stop(tmp_path):
-    "A run by a recipe file; the folder of a finished run is refused; a stopped one leaves a checkpoint and goes on to the same weights."
+def test_train_and_stop(tmp_path, capsys):
+    "A run by a recipe file; the folder of a finished run is refused; SIGTERM and Ctrl-C leave a checkpoint in a real process, which then goes on."
+    from srgan_course import cli
     from srgan_course.srgan import RECIPES
     recipe = RECIPES['quick'].replace(name='tiny', **TINY).save(tmp_path/'tiny.json')
-    r = run('train', '--recipe', tmp_path/'tiny.json', '--out', tmp_path/'a', '--json', OMP_NUM_THREADS='1'); assert r.returncode == 0, r.stderr
-    assert json.loads(r.stdout)['figures'] and (tmp_path/'a'/'generator.safetensors').exists()
-    one_line(run('train', '--recipe', tmp_path/'tiny.json', '--out', tmp_path/'a'), 'finished')
+    cli.train(str(recipe), out=tmp_path/'a', json=True)
+    assert json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'a'/'generator.safetensors').exists() and (tmp_path/'a'/'generator.md').exists()
+    with pytest.raises(ValueError, match='finished'): cli.train(str(recipe), out=tmp_path/'a')
     long = RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
     p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b')], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.time() + 120
@@ -96,12 +135,43 @@ def test_train_and_stop(tmp_path):
     time.sleep(1.5); p.send_signal(signal.SIGTERM); out, err = p.communicate(timeout=60)
     assert p.returncode == 130 and 'resume' in err and 'Traceback' not in err, (p.returncode, out, err)
     assert list((tmp_path/'b'/'checkpoints').rglob('*.safetensors'))
-    one_line(run('train', '--recipe', tmp_path/'tiny.json', '--out', tmp_path/'b', '--resume'), 'another recipe')
+    seen = (tmp_path/'b'/'history_pretrain.csv').stat().st_size                       # and Ctrl-C, after it has gone on
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b'), '--resume'], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.time() + 120
+    while time.time() < end and (tmp_path/'b'/'history_pretrain.csv').stat().st_size <= seen: time.sleep(.1)
+    p.send_signal(signal.SIGINT); out, err = p.communicate(timeout=60)
+    assert p.returncode == 130 and 'resume' in err and 'Traceback' not in err, (p.returncode, out, err)
+    with pytest.raises(ValueError, match='another recipe'): cli.train(str(recipe), out=tmp_path/'b', resume=True)
 
 def test_train_errors(tmp_path):
     one_line(run('train', '--recipe', 'quik', '--out', tmp_path/'a'), 'quik', 'quick')
-    one_line(run('train', '--recipe', 'quick', '--data', tmp_path/'nowhere', '--out', tmp_path/'a'), 'nowhere')
-    assert not list(tmp_path.iterdir())
+    from srgan_course import cli                                        # the others from Python: the same lines, without the seconds that each process takes
+    for line, settings in {'nowhere': dict(data=str(tmp_path/'nowhere')), 'neither a folder nor a known source': dict(data='embedded+nowhere'), 'size 30 is not a multiple of scale 4': dict(size=30),
+                           "device 'gpu' is not there": dict(device='gpu'), 'minutes is 0': dict(minutes=0.), 'pip install tensorboard': dict(tensorboard=True)}.items():
+        if 'tensorboard' in settings and importlib.util.find_spec('tensorboard'): continue
+        with pytest.raises((ValueError, OSError, ModuleNotFoundError), match=line): cli.train('quick', out=tmp_path/'a', **settings)
+        assert not (tmp_path/'a'/'recipe.json').exists()
+
+def test_check(tmp_path, capsys, monkeypatch):
+    "A folder is looked over before anything is trained: nothing is written, and the exit code says whether training would take it."
+    from srgan_course import cli
+    from srgan_course.srgan import RECIPES
+    recipe = str(RECIPES['quick'].replace(name='tiny', **{**TINY, 'pre_size': 0}).save(tmp_path/'tiny.json'))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path/'mine'; folder.mkdir()
+    for i in range(11): photo(folder/f'{i:02}.png', size=(40 + i, 40))
+    (folder/'again.png').write_bytes((folder/'05.png').read_bytes()); photo(folder/'small.png', size=(31, 40))
+    Image.open(folder/'03.png').resize((86, 80), Image.Resampling.BICUBIC).save(folder/'large.png')
+    assert cli.train(recipe, check=str(folder), json=True, device='cpu') == 0
+    d = json.loads(capsys.readouterr().out)
+    assert (d['pictures'], d['training'] + d['held_out'], d['sizes']['largest']) == (14, 13, [86, 80]) and [Path(p).name for p in d['too_small']] == ['small.png']
+    assert [sorted(Path(p).name for p in g) for g in d['duplicates']] == [['05.png', 'again.png']] and ['03.png', 'large.png'] in [sorted(Path(p).name for p in g) for g in d['near_duplicates']]
+    assert d['cost']['steps'] == {'pretrain': 6, 'gan': 6} and d['cost']['device'] == 'cpu' and d['cost']['minutes'] >= 0
+    (folder/'torn.jpg').write_bytes(photo(folder/'05.png').read_bytes()[:100])
+    assert cli.train(recipe, check=str(folder), device='cpu') == 1
+    said = capsys.readouterr().out
+    for words in 'cannot be read: torn.jpg', 'training will refuse the folder', 'time: pretrain 6 steps', 'memory: about': assert words in said, said
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['mine', 'tiny.json']
 
 def test_lessons(tmp_path):
     "Copied whole, never over what is there."

@@ -1,6 +1,6 @@
 """Recipes and whole runs: every named recipe takes steps and resumes, a run of another recipe is refused, colours survive the whole way (trap 8),
 and balance is judged by what the critic says, not by its loss (trap 10)."""
-import json, os
+import json, os, re, signal
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -29,9 +29,9 @@ def pictures(n=4, size=200):
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_two_steps_and_resume(name, tmp_path):
-    "Each recipe at its own networks, sizes and losses (batch 2; late VGG layers random where they cannot be had) is stopped after a step of each phase and goes on."
+    "Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of each phase and goes on; where patches grow, the second step sees the large ones."
     r = RECIPES[name]
-    r = r.replace(bs=2, steps_per_epoch=2, epochs=1, pre_epochs=min(1, r.pre_epochs), feature_net=r.feature_net.replace('torchvision', 'random'), precision='float32', save_every=0, sample_every=0)
+    r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5, feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net), precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
     for phase in srgan.phases(r):
         with pytest.raises(KeyboardInterrupt, match='resume'): train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
@@ -40,7 +40,7 @@ def test_two_steps_and_resume(name, tmp_path):
     if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350
     for phase in srgan.phases(r):
         lines = (out/f'history_{phase}.csv').read_text().splitlines()
-        assert [l.split(',')[0] for l in lines] == ['step', '1', '2', '2']             # two steps and a validation, none twice
+        assert [l.split(',')[0] for l in lines] == (['step', '1', '1', '2', '2'] if r.late else ['step', '1', '2', '2'])             # two steps, a validation an epoch, none twice
     assert SRGANRecipe.load(out/'recipe.json') == r
     if r.generator == 'LightSR':                                                       # exactly as if nothing had happened (lesson 08 tests this for everything)
         train(r, pictures(), tmp_path/'b', progress=False, device='cpu')
@@ -52,8 +52,12 @@ def test_recipe_round_trip(tmp_path):
         assert SRGANRecipe.load(r.save(tmp_path/f'{r.name}.json')) == r
     with pytest.raises(ValueError, match="no field 'colour'"): SRGANRecipe.from_json('{"colour": 1}')
     with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
-    with pytest.raises(ValueError, match='feature_net'): TINY.replace(feature_net='')
-    with pytest.raises(ValueError, match='pre_epochs'): TINY.replace(critic='none')
+
+@pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')), ('critic .Patch. is not in', dict(critic='Patch')), ('generator .UNet. is not in', dict(generator='UNet')),
+    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)),
+    ('multiple of scale 4', dict(late=.2, late_size=66)), ('pre_size 33 is not', dict(pre_size=33)), ('ema is 1', dict(ema=1.)), ('nf is 4.5', dict(nf=4.5))])
+def test_settings_that_contradict_each_other(line, settings):
+    with pytest.raises(ValueError, match=line): TINY.replace(**settings)
 
 def test_recipes_say_what_the_issue_says():
     full, pets, faces, light = (RECIPES[k] for k in ('full', 'pets', 'faces', 'light-x4'))
@@ -72,7 +76,7 @@ def run(tmp_path_factory):
 
 def test_what_a_run_leaves(run):
     names = {p.name for p in run.out.iterdir()}
-    assert {'recipe.json', 'results.json', 'generator.safetensors', 'pretrained.safetensors', 'checkpoints', 'samples', 'history_pretrain.csv', 'history_gan.csv', 'curves_pretrain.png', 'curves_gan.png'} <= names
+    assert {'recipe.json', 'results.json', 'generator.safetensors', 'generator.md', 'pretrained.safetensors', 'checkpoints', 'samples', 'history_pretrain.csv', 'history_gan.csv', 'curves_pretrain.png', 'curves_gan.png'} <= names
     assert list(run.table.index) == ['nearest', 'bicubic', 'pretrained', 'SRGAN']
     res = json.loads((run.out/'results.json').read_text(encoding='utf-8'))
     assert res['recipe'] == json.loads(TINY.to_json()) and res['n'] == 3 and abs(res['figures']['bicubic']['psnr'] - 27.06) < .02
@@ -95,6 +99,107 @@ def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: pytest.fail('timed again'))
     b = train(TINY, 'embedded', tmp_path/'m', minutes=.02, resume=True, progress=False, device='cpu')
     assert a.recipe == b.recipe and a.recipe.minutes == .02
+
+# ---- a model to begin from, and larger patches late
+
+GROWS = TINY.replace(name='grows', critic='none', shift=0, soften=0, pre_epochs=0, epochs=4, steps_per_epoch=3, late=.5, late_size=48, perceptual=0., feature_net='', save_every=2)
+
+class Die(Callback):
+    "The end of the process, after a step."
+    order, run_valid = 150, False
+    def __init__(self, at): self.at = at
+    def after_batch(self):
+        if self.learn.n_steps == self.at: os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+def test_growing_patches_killed_and_resumed(tmp_path):
+    "Killed (in a child process) in the middle of the first epoch with large patches, resumed: the same weights and history as without."
+    out, threads = tmp_path/'killed', torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        if not (pid := os.fork()):
+            try: train(GROWS, 'embedded', out, device='cpu', progress=False, cbs=[Die(8)])
+            finally: os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        assert srgan.run_state(out) == 'begun' and checkpoints(out/'checkpoints'/'pretrain') and not (out/'generator.safetensors').exists()
+        res, whole = (train(GROWS, 'embedded', o, resume=o == out, progress=False, device='cpu') for o in (out, tmp_path/'whole'))
+    finally: torch.set_num_threads(threads)
+    assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'whole'/'generator.safetensors'))
+    assert (out/'history_pretrain.csv').read_text() == (tmp_path/'whole'/'history_pretrain.csv').read_text()
+    assert res.table.equals(whole.table)
+
+def test_begun_from_another_model(run, tmp_path):
+    "Training goes on from the model that is named, by file; one of another width is refused before anything is kept."
+    start = str(run.out/'generator.safetensors')
+    r = GROWS.replace(name='more', start=start, late=0., late_size=0, epochs=1, steps_per_epoch=1, ema=0., pre_lr=1e-9)
+    res = train(r, 'embedded', tmp_path/'a', progress=False, device='cpu')
+    assert torch.allclose(weights(tmp_path/'a'/'generator.safetensors'), weights(start), atol=1e-7)
+    assert 'begun from generator.safetensors' in (tmp_path/'a'/'generator.md').read_text(encoding='utf-8') and abs(res.table.loc['more', 'psnr'] - run.table.loc['SRGAN', 'psnr']) < 1e-3
+    with pytest.raises(ValueError, match='tensors of LightSR fit those of'): train(r.replace(nf=6), 'embedded', tmp_path/'b', progress=False, device='cpu')
+    with pytest.raises(ValueError, match="no model 'lite-x2'"): train(r.replace(start='lite-x2'), 'embedded', tmp_path/'b', progress=False, device='cpu')
+    assert not (tmp_path/'b').exists()
+
+# ---- the end of a run, and ends before it
+
+def test_no_time_for_a_step(tmp_path, capsys):
+    "A budget of six microseconds: one step, a model that can be used and is about as good as bicubic, and no pretence."
+    r = GROWS.replace(name='hurry', late=0., late_size=0)
+    res = train(r, 'embedded', tmp_path/'a', minutes=1e-7, device='cpu')
+    assert '1e-07 minutes are too short for more than one step' in capsys.readouterr().out.splitlines()[0]
+    assert res.recipe.steps_per_epoch == res.recipe.epochs == 1 and load_model(tmp_path/'a'/'generator.safetensors').meta['steps'] == '1'
+    assert abs(res.table.loc['hurry', 'psnr'] - res.table.loc['bicubic', 'psnr']) < .5
+    assert 'after 1 steps. So few steps only show' in res.said and res.said in (tmp_path/'a'/'generator.md').read_text(encoding='utf-8')
+
+class Full(Callback):
+    "Memory runs out at a step."
+    def __init__(self, at, error): self.at, self.error = at, error
+    def after_batch(self):
+        if self.training and self.learn.n_steps == self.at: raise self.error
+
+@pytest.mark.parametrize('error', [MemoryError(), torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB.'), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")], ids=['of Python', 'of a GPU', 'of the processor'])
+def test_memory_runs_out(tmp_path, error):
+    "One line says what to lower; the folder of a run that has learnt nothing is free for the smaller one."
+    r, out = GROWS.replace(bs=4), tmp_path/'a'
+    with pytest.raises(MemoryError, match=r'out of memory: lower bs, now 4 \(--bs 2\), or size, now up to 48 px'): train(r, 'embedded', out, progress=False, device='cpu', cbs=[Full(1, error)])
+    if error.args: return
+    train(r.replace(bs=2, epochs=1), 'embedded', out, progress=False, device='cpu')
+    assert not list(tmp_path.rglob('*.tmp'))
+
+def test_memory_runs_out_late(tmp_path):
+    out = tmp_path/'a'
+    with pytest.raises(MemoryError, match='give another folder than'): train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[Full(5, MemoryError())])
+    assert srgan.run_state(out) == 'begun' and train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu').recipe == GROWS      # and it can go on, elsewhere
+
+def test_a_run_of_several_sources(tmp_path, capsys):
+    "Sources joined by +: the first one's held-out pictures; the card names all, their terms, and what is not known."
+    (tmp_path/'mine').mkdir()
+    for i, im in enumerate(pictures(2)): im.save(tmp_path/'mine'/f'{i}.png')
+    res = train(GROWS.replace(epochs=1, late=0., late_size=0), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
+    said, card = capsys.readouterr().out, (tmp_path/'a'/'generator.md').read_text(encoding='utf-8')
+    assert '7 pictures for training and 3 held out' in said and 'float32 on cpu' in said.splitlines()[0]
+    assert '- `embedded`: five photographs' in card and 'CC BY 2.0' in card and '`mine`: a folder of pictures; nothing is known here of their terms' in card and str(tmp_path) not in card
+    result = json.loads((tmp_path/'a'/'results.json').read_text(encoding='utf-8'))
+    for k, v in result['figures'].items(): assert f"| {k} | {v['psnr']:.2f} / {v['ssim']:.4f} |" in card
+    assert result['device'] == 'cpu' and result['said'] == res.said and result['seconds'] > 0
+
+def test_benchmarks_are_named():
+    for source in 'set5', 't91+set5', 'photos+bsds500/val', Path('data')/'Urban100'/'HR': assert 'is a benchmark and was trained on' in srgan.about_data(source)[-1], source
+    for source in 'bsds500+t91+photos', 'embedded': assert srgan.about_data(source)[-1] == 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the source says.'
+
+def test_time_of_all_sessions(tmp_path):
+    out = tmp_path/'a'
+    with pytest.raises(KeyboardInterrupt): train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[StopAfter(7, 'pretrain')])
+    from srgan_course.gan import read_checkpoint
+    before = read_checkpoint(checkpoints(out/'checkpoints'/'pretrain')[-1])[1]['cb.clock']['seconds']
+    res = train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu')
+    assert 0 < before < res.seconds and abs(float(load_model(out/'generator.safetensors').meta['seconds']) - res.seconds) < .1
+
+def test_check_of_a_folder_without_use(tmp_path):
+    for i in range(3): Image.new('RGB', (20, 20), (9*i, 0, 0)).save(tmp_path/f'{i}.png')
+    report, ours, held = srgan.check_pictures(tmp_path, TINY)
+    assert (ours, held) == ([], []) and len(report['too_small']) == 3 and '3 smaller than the patch' in srgan.report_text(report)
+    (tmp_path/'empty').mkdir()
+    with pytest.raises(ValueError, match='no picture'): srgan.check_pictures(tmp_path/'empty', TINY)
 
 # ---- the demo
 
