@@ -16,6 +16,15 @@ def pytest_collection_modifyitems(config, items):
         skip = pytest.mark.skip(reason=f'{flag}: run with --{flag}')
         for item in items:
             if flag in item.keywords: item.add_marker(skip)
+    if hasattr(config, 'workerinput'): items.sort(key=seconds, reverse=True)    # in a worker of `make test`: what takes long begins first
+
+# rough seconds on one core, for the order alone; groups by their name
+SECONDS = {'test_notebook[09_srgan]': 90, 'test_notebook[08_gan]': 80, 'kill': 75, 'test_train_and_stop': 65, 'test_two_steps_and_resume[faces]': 60, 'test_notebook[02_data]': 60, 'test_notebook[07_losses]': 50,
+           'test_notebook[06_critics]': 45, 'test_notebook[05_generators]': 42, 'test_notebook[10_upscale]': 40, 'gan': 35, 'test_two_steps_and_resume[full]': 33, 'test_demo': 32, 'test_two_steps_and_resume[pets]': 26}
+
+def seconds(item):
+    group = item.get_closest_marker('xdist_group')
+    return SECONDS.get(group.args[0] if group else item.name, 31 if item.name.startswith('test_notebook[') else 0)
 
 @pytest.fixture
 def root(): return ROOT
