@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VGG_CONVS', 'VGG_WIDTHS', 'IMAGENET_MEAN', 'IMAGENET_STD', 'FEATURE_RMS', 'charbonnier', 'plain', 'ContentLoss',
-           'TVLoss', 'AdversarialLoss', 'vgg_names', 'vgg_layers', 'freeze', 'FeatureNet', 'parse_name', 'find_weights',
-           'measure_rms', 'feature_net', 'PerceptualLoss', 'WeightedLoss', 'CriticLoss']
+           'TVLoss', 'GridLoss', 'AdversarialLoss', 'vgg_names', 'vgg_layers', 'freeze', 'FeatureNet', 'parse_name',
+           'find_weights', 'measure_rms', 'feature_net', 'PerceptualLoss', 'WeightedLoss', 'CriticLoss']
 
 # %% ../nbs/07_losses.ipynb #28529aa3
 import copy, os, re, socket
@@ -70,6 +70,26 @@ class TVLoss(nn.Module):
                )->Tensor: # scalar
         x = plain(output)
         return self.size(x.diff(dim=-1)).mean() + self.size(x.diff(dim=-2)).mean()
+
+# %% ../nbs/07_losses.ipynb #92aeebfd
+class GridLoss(nn.Module):
+    "What repeats from block to block in the output and not in the target: the mark of a pixel shuffle that stamps."
+    def __init__(self,
+        scale:int=4, # side of a block, pixels: the generator's enlargement
+        blocks:int=5 # side of the neighbourhood that is averaged, blocks
+    ):
+        super().__init__()
+        self.scale, self.blocks = scale, blocks
+    def extra_repr(self): return f'{self.scale}, {self.blocks}'
+    def repeats(self, x): # (B,C,H,W) -> (B,C*scale**2,h,w)
+        "For each place in a block, how it differs from the others on average over neighbouring blocks."
+        s, (h, w) = self.scale, x.shape[-2:]
+        if min(h, w) < s*self.blocks: raise ValueError(f'a picture of {h} x {w} pixels has no {self.blocks} x {self.blocks} blocks of {s}; give larger patches')
+        places = F.pixel_unshuffle(plain(x).float()[..., :h//s*s, :w//s*s], s).unflatten(1, (-1, s*s))
+        return F.avg_pool2d((places - places.mean(2, keepdim=True)).flatten(1, 2), self.blocks, stride=1)
+    def forward(self, output:Tensor, target:Tensor)->Tensor: # (B,C,H,W) both -> scalar
+        _same_shape(output, target)
+        return (self.repeats(output) - self.repeats(target)).abs().mean()
 
 # %% ../nbs/07_losses.ipynb #f76dae57
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')
