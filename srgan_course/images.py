@@ -566,6 +566,7 @@ def _encode(img, fmt, quality, info):
         for k,v in info.get('text', {}).items(): opts['pnginfo'].add_itxt(k, v)
         if 'xmp' in notes: opts['pnginfo'].add_itxt('XML:com.adobe.xmp', notes['xmp'].decode('utf-8', 'replace'))
         if getattr(img, 'deep', None) is not None: return _png16(img.deep, {**notes, **opts})
+        opts.update(compress_level=1, compress_type=zlib.Z_RLE)
     if fmt in ('JPEG', 'WEBP', 'AVIF'): opts['quality'] = quality
     if fmt == 'JPEG': opts['subsampling'] = 0
     bare = img.copy()

@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['MEMORY', 'GREY', 'LOG', 'CLASSIC', 'edges', 'tile_boxes', 'bytes_per_pixel', 'available_memory', 'is_oom',
            'pick_device', 'Upscaler', 'true_float32', 'grow', 'halve', 'fill_colour', 'blank', 'result_name',
-           'upscale_file', 'out_files', 'fingerprint', 'read_log', 'is_done', 'show_progress', 'summary',
-           'upscale_folder', 'label', 'side_by_side', 'columns', 'caption', 'compare_sheet']
+           'result_path', 'write_result', 'upscale_file', 'out_files', 'fingerprint', 'read_log', 'is_done',
+           'show_progress', 'summary', 'failed', 'in_a_row', 'upscale_folder', 'label', 'side_by_side', 'columns',
+           'caption', 'compare_sheet']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
 import copy, json, math, sys, time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
@@ -274,6 +276,29 @@ def result_name(src:Path,  # picture
     "NAME-x4.png: PNG loses nothing and holds every mode."
     return f'{src.stem}{end}-x{scale}.png'
 
+def result_path(src:Path,  # picture
+                dst,       # file or folder to write, or None: beside the picture
+                scale:int  # of the model
+               )->Path:    # file to write
+    "Where the result of a picture goes; never over the picture itself."
+    dst = Path(dst) if dst else src.parent
+    if dst.is_dir() or not dst.suffix: dst.mkdir(parents=True, exist_ok=True); dst = dst/result_name(src, scale)
+    if dst.resolve() == src.resolve(): raise ValueError(f'{dst} is the picture itself; give another name for the result')
+    return dst
+
+# %% ../nbs/10_upscale.ipynb #df6f4dc3
+def write_result(src:Path,        # picture that was read
+                 dst:Path,        # file to write
+                 img:Image.Image, # the picture
+                 out:Image.Image, # the result
+                 up:Upscaler,     # what made it
+                 start:float      # time.perf_counter() when it was begun
+                )->dict:          # what was done, ready for JSON
+    "Save a result with the metadata of its picture."
+    save_image(out, dst, like=img)
+    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
+                device=str(up.device), seconds=round(time.perf_counter() - start, 3))
+
 def upscale_file(src,              # picture to read
                  dst=None,         # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4',    # an `Upscaler`, or what `Upscaler.load` takes
@@ -284,13 +309,8 @@ def upscale_file(src,              # picture to read
     t, src = time.perf_counter(), Path(src)
     img = open_image(src, icc='keep')
     if not isinstance(up, Upscaler): up = Upscaler.load(up)
-    dst = Path(dst) if dst else src.parent
-    if dst.is_dir() or not dst.suffix: dst.mkdir(parents=True, exist_ok=True); dst = dst/result_name(src, up.scale)
-    if dst.resolve() == src.resolve(): raise ValueError(f'{dst} is the picture itself; give another name for the result')
-    out = up(img, tile, progress)
-    save_image(out, dst, like=img)
-    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
-                device=str(up.device), seconds=round(time.perf_counter() - t, 3))
+    dst = result_path(src, dst, up.scale)
+    return write_result(src, dst, img, up(img, tile, progress), up, t)
 
 # %% ../nbs/10_upscale.ipynb #e7e9dbac
 LOG = '.upscaled.jsonl'   # in a folder of results: which file was made with which model
@@ -351,6 +371,31 @@ def summary(result:dict # of `upscale_folder`
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
     return '\n'.join([', '.join(said), *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
+# %% ../nbs/10_upscale.ipynb #00c17738
+def failed(e:Exception)->Future:
+    "A promise already broken, by `e`."
+    f = Future(); f.set_exception(e)
+    return f
+
+def in_a_row(todo:dict,     # picture -> file to write
+             up:Upscaler,   # the upscaler
+             tile:int=None, # longest side of a tile, pixels of the small picture
+             told=None      # function of the pictures done (a fraction counts) and the picture at hand
+            ):              # yields (picture, `Future` of what `write_result` returns)
+    "Each picture through the network, while the next one is read and the one before is written."
+    files = list(todo)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        read = lambda i: reader.submit(open_image, files[i], icc='keep') if i < len(files) else None
+        coming = read(0)
+        for i,f in enumerate(files):
+            t, now, coming = time.perf_counter(), coming, read(i + 1)
+            try:
+                todo[f].parent.mkdir(parents=True, exist_ok=True)
+                img = now.result()
+                out = up(img, tile, told and (lambda p: told(max(i - .5, 0) + .49*p, f)))
+                yield f, writer.submit(write_result, f, todo[f], img, out, up, t)
+            except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
+
 # %% ../nbs/10_upscale.ipynb #ce4ad60d
 def upscale_folder(src,               # folder of pictures
                    dst=None,          # folder to write; FOLDER-x4 beside it
@@ -368,15 +413,21 @@ def upscale_folder(src,               # folder of pictures
     files = [f for f in files if dst.resolve() not in f.resolve().parents]                          # not what an earlier run made
     log, want = {} if again else read_log(dst), fingerprint(up)
     todo = {f: o for f,o in out_files(files, src, dst, up.scale).items() if again or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), want)}
-    done, bad = [], []
-    for i,(f, o) in enumerate(todo.items()):
+    done, bad, waiting = [], [], []
+    def settle(f, job):
         try:
-            o.parent.mkdir(parents=True, exist_ok=True)
-            done.append(upscale_file(f, o, up, tile, (lambda p: show_progress(i + .99*p, len(todo), f.name, t)) if progress else None))
-            with (dst/LOG).open('a', encoding='utf-8') as out: print(json.dumps(dict(file=o.relative_to(dst).as_posix(), model=want)), file=out)
+            done.append(job.result())
+            with (dst/LOG).open('a', encoding='utf-8') as out: print(json.dumps(dict(file=todo[f].relative_to(dst).as_posix(), model=want)), file=out)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
-        except KeyboardInterrupt: raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
-        if progress: show_progress(i + 1, len(todo), f.name, t)
+        if progress: show_progress(len(done) + len(bad), len(todo), f.name, t)
+    try:
+        for made in in_a_row(todo, up, tile, (lambda i, f: show_progress(i, len(todo), f.name, t)) if progress else None):
+            waiting.append(made)
+            if len(waiting) > 1: settle(*waiting.pop(0))                   # its result was written while the network did the next
+        while waiting: settle(*waiting.pop(0))
+    except KeyboardInterrupt:
+        while waiting: settle(*waiting.pop(0))
+        raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
     return dict(done=done, kept=[str(f) for f in files if f not in todo], bad=bad, exit_code=int(bool(bad)), seconds=round(time.perf_counter() - t, 3))
 
 # %% ../nbs/10_upscale.ipynb #0f9a6f9c

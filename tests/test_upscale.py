@@ -318,15 +318,44 @@ def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch):
     upscale_folder(folder, up=weights, progress=False)
     assert len(loaded) == 1 and len(opened) == len(set(opened)) == 7
 
+def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
+    "While the network has one picture, the next one is opened and the one before is written; no more than that is held."
+    from threading import Event
+    opened, saved, net, o, s, c = [], [], [], U.open_image, U.save_image, U.Upscaler.__call__
+    beside = {k: Event() for k in ('read', 'write')}
+    def opens(p, **k): opened.append(p); len(opened) > 1 and beside['read'].set(); return o(p, **k)
+    def saves(*a, **k):
+        if not saved: assert beside['write'].wait(20)              # the first result is held back until the network has the second
+        saved.append(a[1]); return s(*a, **k)
+    def network(self, *a, **k):
+        if not net: assert beside['read'].wait(20)                 # the second picture is opened while the network has the first
+        net.append(1); len(net) == 2 and beside['write'].set()
+        assert len(opened) <= len(net) + 3                            # one ahead; two pictures never reach the network
+        return c(self, *a, **k)
+    for t, k, v in ((U, 'open_image', opens), (U, 'save_image', saves), (U.Upscaler, '__call__', network)): monkeypatch.setattr(t, k, v)
+    r = upscale_folder(folder, up=up, progress=False)
+    assert (len(r['done']), len(r['bad'])) == (5, 2) and len(saved) == 5
+
+def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch):
+    real = U.save_image
+    def full(img, path, **k):
+        if path.name.startswith('1'): raise OSError('no space left')
+        return real(img, path, **k)
+    monkeypatch.setattr(U, 'save_image', full)
+    r = upscale_folder(folder, up=up, progress=False)
+    assert len(r['done']) == 4 and [b['error'] for b in r['bad'] if b['src'].endswith('1.png')] == ['no space left']
+    monkeypatch.setattr(U, 'save_image', real)
+    assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png']
+
 def test_interrupted_folder_goes_on(up, folder, monkeypatch):
-    calls, real = [], U.upscale_file
+    calls, real = [], U.Upscaler.__call__
     def stop(*a, **k):
         calls.append(a)
         if len(calls) == 3: raise KeyboardInterrupt
         return real(*a, **k)
-    monkeypatch.setattr(U, 'upscale_file', stop)
+    monkeypatch.setattr(U.Upscaler, '__call__', stop)
     with pytest.raises(KeyboardInterrupt, match='2 of 7 pictures are done; the same again goes on'): upscale_folder(folder, up=up, progress=False)
-    monkeypatch.setattr(U, 'upscale_file', real)
+    monkeypatch.setattr(U.Upscaler, '__call__', real)
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['kept']), len(r['done'])) == (2, 3)
 
