@@ -1,0 +1,143 @@
+"""Distances between sets of pictures against second implementations (pytorch-fid, torch-fidelity, SciPy), folders and bad input.
+
+Inception's weights come from the folder that SRGAN_WEIGHTS names; without them those tests are skipped, by name.
+"""
+import subprocess, sys, warnings
+import numpy as np, pytest, torch
+from PIL import Image
+from srgan_course import fid as F
+from srgan_course.losses import find_weights
+
+needs_inception = pytest.mark.skipif(not find_weights(F._FP16), reason=f'no {F._FP16} in the folder that SRGAN_WEIGHTS names')
+
+def pictures(n, seed, size=40, sharp=8):
+    "Smooth coloured noise: textures that differ by `sharp`."
+    g = torch.Generator().manual_seed(seed)
+    x = torch.nn.functional.interpolate(torch.rand(n, 3, sharp, sharp, generator=g), (size, size), mode='bicubic', align_corners=False)
+    return (x.clamp(0, 1)*255).round().byte()
+
+def write(folder, x):
+    folder.mkdir()
+    for i, p in enumerate(x): Image.fromarray(p.permute(1, 2, 0).numpy()).save(folder/f'{i:03}.png')
+    return folder
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    d = tmp_path_factory.mktemp('sets')
+    return write(d/'a', pictures(70, 1)), write(d/'b', pictures(72, 2, sharp=12))
+
+@pytest.fixture
+def theirs(monkeypatch):
+    "pytorch-fid's own network with the weights at hand (its last block is not in them and stays random)."
+    from safetensors.torch import load_file
+    import pytorch_fid.inception as pf
+    state, load = {k: v.float() for k, v in load_file(find_weights(F._FP16)).items()}, torch.nn.Module.load_state_dict
+    monkeypatch.setattr(pf, 'load_state_dict_from_url', lambda *a, **k: state)
+    monkeypatch.setattr(torch.nn.Module, 'load_state_dict', lambda self, s, strict=True, **k: load(self, s, strict=False))
+    return pf
+
+@needs_inception
+@pytest.mark.parametrize('dims', [64, 192, 768])
+def test_features_of_pytorch_fid(dims, theirs):
+    net, x = theirs.InceptionV3([theirs.InceptionV3.BLOCK_INDEX_BY_DIM[dims]]).eval(), pictures(3, 5, 96)
+    with torch.inference_mode(): want = net(x/255)[0].mean((2, 3)).numpy()
+    got = F.features(x, f'inception@{dims}').x
+    assert got.shape == (3, dims) and abs(got - want).max() < 1e-4*abs(want).max()
+
+@needs_inception
+@pytest.mark.parametrize('dims', [64, pytest.param(192, marks=pytest.mark.slow), pytest.param(768, marks=pytest.mark.slow)])
+def test_figure_of_pytorch_fid(dims, theirs, folders):
+    "The same folders, the same figure; with fewer pictures than features, too."
+    from pytorch_fid.fid_score import calculate_fid_given_paths
+    want = calculate_fid_given_paths([str(f) for f in folders], 36, 'cpu', dims, num_workers=0)
+    with warnings.catch_warnings(): warnings.simplefilter('ignore'); got = F.fid(*folders, f'inception@{dims}')
+    assert abs(got - want) < 1e-3*want
+    assert got.statement['net'] == f'inception@{dims}' and got.statement['resize'] == 'bilinear 299' and got.statement['n'] == [70, 72]
+
+def test_statistics_both_ways(tmp_path):
+    from pytorch_fid.fid_score import compute_statistics_of_path
+    s = F.features(pictures(20, 1), 'random@16').stats
+    s.save(tmp_path/'s.npz')
+    mu, sigma = compute_statistics_of_path(str(tmp_path/'s.npz'), None, 1, 16, 'cpu')
+    assert np.allclose(mu, s.mu) and np.allclose(sigma, s.sigma)
+    np.savez_compressed(tmp_path/'t.npz', mu=mu, sigma=sigma)
+    assert F.fid(tmp_path/'t.npz', s) < 1e-9
+
+@pytest.mark.parametrize('n,m,d', [(400, 500, 150), (60, 90, 150), (151, 149, 150), (2, 2, 5), (30, 31, 1)])
+def test_distance_against_scipy(n, m, d):
+    "Full rank, fewer pictures than features, nearly singular."
+    from scipy.linalg import sqrtm
+    r = np.random.default_rng(d + n)
+    x, y = (r.normal(size=(k, d))*np.logspace(0, -3, d) + r.normal(size=d)*.1 for k in (n, m))
+    (s, t), (p, q) = [np.atleast_2d(np.cov(v, rowvar=False)) for v in (x, y)], (x.mean(0), y.mean(0))
+    got, eps = F.frechet_distance(p, s, q, t), 1e-12*np.eye(d)
+    want = ((p - q)**2).sum() + np.trace(s) + np.trace(t) - 2*np.trace(sqrtm((s + eps)@(t + eps))).real
+    assert abs(got - want) < 1e-4*want
+    assert F.frechet_distance(p, s, p, s) < 1e-9*np.trace(s)
+
+def test_kid_of_torch_fidelity():
+    fidelity = pytest.importorskip('torch_fidelity.metric_kid')
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(200, 24)), r.normal(.2, 1.1, (180, 24))
+    kid = lambda k, size: fidelity.kid_features_to_metric(torch.from_numpy(x[:180]), torch.from_numpy(y), kid_subsets=k, kid_subset_size=size, verbose=False, rng_seed=0)
+    all_of_it = kid(1, 180)
+    assert abs(F.kid(x[:180], y, subsets=1, size=180) - all_of_it['kernel_inception_distance_mean']) < 1e-6*abs(all_of_it['kernel_inception_distance_mean'])
+    ours, other = F.kid(x[:180], y, subsets=400, size=60), kid(400, 60)
+    assert abs(ours - other['kernel_inception_distance_mean']) < 4*ours.spread*(2/400)**.5
+    assert abs(ours.spread/other['kernel_inception_distance_std'] - 1) < .2
+
+def test_inception_score_of_torch_fidelity():
+    fidelity = pytest.importorskip('torch_fidelity.metric_isc')
+    logits = torch.randn(120, 7, generator=torch.Generator().manual_seed(0)).double()*3
+    order = np.random.default_rng(5).permutation(120)
+    want = fidelity.isc_features_to_metric(logits[order], splits=10, shuffle=False)
+    got = F.inception_score(logits.softmax(1), splits=10, seed=5)
+    assert abs(got - want['inception_score_mean']) < 1e-6 and abs(got.spread - want['inception_score_std']) < 1e-6
+
+def test_threads_batches_and_forms_agree(folders):
+    a, b = folders
+    want = F.fid(a, b, 'random@32')
+    for kw in (dict(bs=5), dict(workers=4, bs=9)): assert abs(F.fid(a, b, 'random@32', **kw) - want) < 1e-4*want
+    assert abs(F.fid(pictures(70, 1), list(pictures(72, 2, sharp=12).flip(0)/255), 'random@32') - want) < 1e-4*want
+
+def test_bad_folders(folders, tmp_path):
+    a, b = folders
+    (tmp_path/'none').mkdir()
+    with pytest.raises(ValueError, match='no picture in'): F.fid(tmp_path/'none', b, 'random@32')
+    with pytest.raises((FileNotFoundError, ValueError), match='nowhere'): F.fid(tmp_path/'nowhere', b, 'random@32')
+    c = write(tmp_path/'c', pictures(6, 3))
+    (c/'broken.png').write_bytes((c/'000.png').read_bytes()[:60])
+    Image.new('RGBA', (40, 40), (9, 9, 9, 99)).save(c/'glass.png')
+    with pytest.raises(ValueError) as e: F.features(c, 'random@32')
+    said = str(e.value)
+    assert said.startswith('2 of 8 pictures cannot be used') and 'broken.png' in said and 'glass.png' in said and 'skip=True' in said and '\n' not in said
+    with pytest.warns(UserWarning, match='2 of 8 pictures left out'): assert len(F.features(c, 'random@32', skip=True)) == 6
+    for p in ('broken.png', 'glass.png'): (c/p).unlink()
+    Image.new('L', (50, 40), 90).save(c/'grey.png')
+    with pytest.raises(ValueError, match='40 x 40 and 50 x 40 pixels in one set, and random@32 has no size of its own'): F.features(c, 'random@32')
+    assert F.features(c, F.PooledNet(lambda x: x.mean((2, 3)), 'colour', size=20)).x.shape == (7, 3)
+
+def test_too_few_pictures(folders):
+    a, b = folders
+    with pytest.warns(UserWarning, match='FID of 70 pictures with 128 features'): F.fid(a, b, 'random@128')
+    with pytest.raises(ValueError, match='1 picture: a covariance needs 2'): F.fid(a, pictures(1, 1), 'random@32')
+    with pytest.raises(ValueError, match='KID needs 2 or more'): F.kid(pictures(1, 1), pictures(4, 1), 'random@32')
+
+def test_tiny_sets_have_no_nan():
+    "A bootstrap of three pictures draws one of them three times now and then; that has no pairs, and must not become NaN."
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for g in (None, [0, 1, 2], [0, 0, 1]): assert np.isfinite(F.kid(np.eye(3), 2*np.eye(3), groups=g).interval).all()
+
+def test_memory_does_not_grow():
+    "Endless batches are taken in one by one; what is kept is a mean and a covariance."
+    seen = []
+    def endless():
+        while True: seen.append(1); yield torch.rand(10, 3, 16, 16)
+    v = F.fid(endless(), endless(), 'random@8', n=300, bs=10, workers=1)
+    assert v.statement['n'] == [300, 300] and len(seen) < 120
+
+def test_light_import():
+    code = 'import sys, srgan_course.fid; print([m for m in ("fastai", "torchvision", "scipy", "pytorch_fid", "matplotlib") if m in sys.modules])'
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120)
+    assert r.stdout.strip() == '[]', r.stdout + r.stderr
