@@ -6,7 +6,7 @@ import copy, math, os, pickle, subprocess, sys, urllib.error
 import pytest, torch, torch.nn.functional as F
 from torch import nn
 from srgan_course import losses
-from srgan_course.losses import (AdversarialLoss, ContentLoss, CriticLoss, FEATURE_RMS, FeatureNet, PerceptualLoss, TVLoss, WeightedLoss, feature_net,
+from srgan_course.losses import (AdversarialLoss, ContentLoss, CriticLoss, FEATURE_RMS, FeatureNet, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, feature_net,
                                  measure_rms, vgg_layers, vgg_names)
 
 KINDS = ('bce', 'lsgan', 'hinge', 'mean')
@@ -276,9 +276,28 @@ def test_targets_features_are_not_kept():
     x, y = pictures(8); PerceptualLoss(FeatureNet(Count(), 'count'))(x, y)
     assert sorted(Count.seen) == [False, True]
 
+# --- what repeats
+
+def grid_against_loops(scale, blocks):
+    "GridLoss on random pictures beside a slow version: every place of every block, block by block."
+    x, y = (torch.rand(2, 3, 4*scale + 1, 5*scale) for _ in range(2))          # one row too many: it belongs to no block
+    def repeats(x):
+        out = []
+        for top in range(4 - blocks + 1):
+            for left in range(5 - blocks + 1):
+                part = torch.stack([x[..., i*scale:(i+1)*scale, j*scale:(j+1)*scale] for i in range(top, top + blocks) for j in range(left, left + blocks)]).mean(0)
+                out.append(part - part.mean((-2, -1), keepdim=True))
+        return torch.stack(out)
+    return GridLoss(scale, blocks)(x, y).item(), (repeats(x) - repeats(y)).abs().mean().item()
+
+@pytest.mark.parametrize('scale,blocks', [(2, 1), (2, 3), (4, 2), (4, 4)])
+def test_grid_against_loops(scale, blocks):
+    got, want = grid_against_loops(scale, blocks)
+    assert got == pytest.approx(want, rel=1e-4)
+
 # --- the sum
 
-def every_term(): return dict(content=(ContentLoss('l1'), 1.), smooth=(TVLoss(), 2e-8), features=(PerceptualLoss(SMALL), .1), adv=(AdversarialLoss(), 1e-3))
+def every_term(): return dict(content=(ContentLoss('l1'), 1.), smooth=(TVLoss(), 2e-8), grid=(GridLoss(2, 3), 1.), features=(PerceptualLoss(SMALL), .1), adv=(AdversarialLoss(), 1e-3))
 
 def reaches_the_generator(terms):
     "Trap 4's test: each term alone must move every parameter of the generator, and no other term's gradient may stand in for it."
