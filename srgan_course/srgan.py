@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'CRITICS', 'SCHEDULES', 'RECIPES', 'PHASES', 'CROPS', 'BENCHMARKS', 'MADE', 'PretrainRecipe',
-           'SRGANRecipe', 'check_recipe', 'get_recipe', 'soften', 'Glasses', 'start_from', 'make_generator',
+           'SRGANRecipe', 'check_recipe', 'get_recipe', 'soften', 'Glasses', 'Alike', 'start_from', 'make_generator',
            'make_critic', 'make_losses', 'psnr_metric', 'phases', 'make_learner', 'make_dls', 'use_recipe', 'Late',
            'run_phase', 'crop_box', 'credits', 'enlarge_all', 'measure_all', 'before_after', 'held_out',
            'sample_inputs', 'compare_models', 'Stopwatch', 'step_seconds', 'fit_minutes', 'Say', 'save_figure',
@@ -26,7 +26,7 @@ from .images import crop_to_multiple, downscale, interpolate, show_grid, to_imag
 from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_result, ssim_y
 from .generators import build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
-from .losses import AdversarialLoss, ContentLoss, CriticLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
+from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import EMA, LossHistory, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
@@ -69,6 +69,7 @@ class SRGANRecipe(PretrainRecipe):
     critic_nf:int = 24                 # channels of the critic's first layer
     shift:int = 0                      # pixels by which what a PoolCritic sees is moved at random, off the generator's grid
     soften:int = 0                     # how often what a PoolCritic sees is averaged with weights 1, 2, 1: it no longer asks for the finest stripes
+    alike:bool = False                 # whether the feature net sees pictures softened and moved like the critic
     whole:bool = False                 # whole aligned pictures resized to `size`, in place of random patches
     pre_epochs:int = 0                 # epochs of pretraining; `epochs` are those of the game (or the only ones)
     gan_lr:float = 1e-4                # the generator's learning rate in the game
@@ -82,6 +83,7 @@ class SRGANRecipe(PretrainRecipe):
     feature_loss:str = 'mse'           # how it compares them
     feature_scale:float = 0.           # what features are divided by; 0: the net's measured RMS
     tv:float = 0.                      # weight of the total variation (squared differences)
+    grid:float = 0.                    # weight of what repeats from block to block (`GridLoss`)
     adv:float = 1e-3                   # weight of the adversarial loss
     adv_kind:str = 'bce'               # 'bce', 'lsgan', 'hinge' or 'mean'
     real_label:float = 1.              # what the critic is to say of real pictures
@@ -100,6 +102,7 @@ def check_recipe(r):
     if r.critic == 'none' and r.pre_epochs: raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
     if r.perceptual and not r.feature_net: raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
     if (r.shift or r.soften) and r.critic != 'PoolCritic': raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
+    if r.alike and not (r.perceptual and (r.shift or r.soften)): raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
     if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale: raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
     if not 0 <= r.ema < 1: raise ValueError(f'ema is {r.ema}; give a share in [0,1)')
@@ -116,7 +119,9 @@ RECIPES = {r.name: r for r in (
                 perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0., save_every=380),
     SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80, save_every=500),
     SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
-    SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250))}
+    SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250),
+    SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250, epochs=10, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
+                perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
 
 # %% ../nbs/09_srgan.ipynb #4268cf76
 def get_recipe(recipe # a recipe, the name of one in `RECIPES`, or a JSON file
@@ -143,6 +148,18 @@ class Glasses(torch.nn.Module):
         if not self.training: return self.critic(x)
         (h, w), (i, j) = x.shape[2:], torch.randint(self.shift + 1, (2,)).tolist()
         return self.critic(x[..., i:h - self.shift + i, j:w - self.shift + j])
+
+# %% ../nbs/09_srgan.ipynb #940e2eef
+class Alike(torch.nn.Module):
+    "A loss that sees both pictures through the critic's glasses: softened, and in training moved by the same few pixels."
+    def __init__(self, loss, shift:int=0, times:int=0): super().__init__(); self.loss, self.shift, self.times = loss, shift, times
+    def __repr__(self): return f'Alike({self.loss}, shift={self.shift}, times={self.times})'
+    def forward(self, output, target): # (B,3,H,W) both -> scalar
+        for _ in range(self.times): output, target = soften(output), soften(target)
+        if self.shift and torch.is_grad_enabled():
+            (h, w), (i, j) = output.shape[2:], torch.randint(self.shift + 1, (2,)).tolist()
+            output, target = (x[..., i:h - self.shift + i, j:w - self.shift + j] for x in (output, target))
+        return self.loss(output, target)
 
 # %% ../nbs/09_srgan.ipynb #9dee9c8c
 def start_from(net, start)->int: # tensors that were taken
@@ -172,7 +189,10 @@ def make_losses(r:SRGANRecipe
     "What each player is asked for; a term of weight 0 is not computed."
     adv = AdversarialLoss(r.adv_kind, r.real_label, r.fake_label, r.label_noise)
     terms = {'content': (ContentLoss(r.content_loss), r.content)} if r.content else {}
-    if r.perceptual: terms['perceptual'] = PerceptualLoss(r.feature_net, r.feature_loss, r.feature_scale or 'rms'), r.perceptual
+    if r.perceptual:
+        perceptual = PerceptualLoss(r.feature_net, r.feature_loss, r.feature_scale or 'rms')
+        terms['perceptual'] = Alike(perceptual, r.shift, r.soften) if r.alike else perceptual, r.perceptual
+    if r.grid: terms['grid'] = GridLoss(r.scale), r.grid
     if r.tv: terms['tv'] = TVLoss('l2'), r.tv
     return WeightedLoss(**terms, adv=(adv, r.adv)), CriticLoss(adv)
 
@@ -467,10 +487,16 @@ class Clock(Callback):
 
 # %% ../nbs/09_srgan.ipynb #f6251473
 def tensorboard(folder):
-    "fastai's own TensorBoard callback: losses, rates and metrics, without the network's graph."
+    "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
     try: from fastai.callback.tensorboard import TensorBoardCallback
     except ModuleNotFoundError: raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
-    return TensorBoardCallback(str(folder), trace_model=False, log_preds=False)
+    class Board(TensorBoardCallback):
+        def write(self, **values):
+            for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
+        def after_batch(self):
+            if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
+        def after_epoch(self): self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
+    return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../nbs/09_srgan.ipynb #baf3355f
 def phase_callbacks(r, phase, out, samples, progress, more=(), board=False):
@@ -611,9 +637,11 @@ def card(res:dict,   # a run's results.json
 
 # %% ../nbs/09_srgan.ipynb #bb81273d
 def finish(r, nets, pictures, out, source, dls):
-    "Measure all generators of a run on the held-out pictures; write results.json and the card."
+    "Measure all generators of a run, and what the game began with, on the held-out pictures; write results.json and the card."
     last, name = nets[list(phases(r))[-1]], 'SRGAN' if 'gan' in nets else r.name
-    models = {'nearest': 'nearest', 'bicubic': 'bicubic', **({'pretrained': nets['pretrain']} if 'gan' in nets and 'pretrain' in nets else {}), name: last}
+    before = {'pretrained': nets['pretrain']} if len(nets) == 2 else {}
+    if r.start and 'pretrain' not in nets and (net := load_model(find_model(r.start))).args['scale'] == r.scale: before = {Path(r.start).stem: net}
+    models = {'nearest': 'nearest', 'bicubic': 'bicubic', **before, name: last}
     table = compare_models(models, pictures, r.scale)
     figures, seconds = {k: row.to_dict() for k,row in table.iterrows()}, sum(float(n.meta.get('seconds', 0)) for n in nets.values())
     said, where = worth(r, figures, name, len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type

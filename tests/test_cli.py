@@ -155,17 +155,18 @@ def test_train_errors(tmp_path):
 def test_check(tmp_path, capsys, monkeypatch):
     "A folder is looked over before anything is trained: nothing is written, and the exit code says whether training would take it."
     from srgan_course import cli
+    from srgan_course.data import sample_photos
     from srgan_course.srgan import RECIPES
     recipe = str(RECIPES['quick'].replace(name='tiny', **{**TINY, 'pre_size': 0}).save(tmp_path/'tiny.json'))
     monkeypatch.chdir(tmp_path)
     folder = tmp_path/'mine'; folder.mkdir()
     for i in range(11): photo(folder/f'{i:02}.png', size=(40 + i, 40))
     (folder/'again.png').write_bytes((folder/'05.png').read_bytes()); photo(folder/'small.png', size=(31, 40))
-    Image.open(folder/'03.png').resize((86, 80), Image.Resampling.BICUBIC).save(folder/'large.png')
+    for name, size in {'f1.png': (64, 48), 'f2.jpg': (128, 96)}.items(): sample_photos('train')['flower'].resize(size).save(folder/name)
     assert cli.train(recipe, check=str(folder), json=True, device='cpu') == 0
     d = json.loads(capsys.readouterr().out)
-    assert (d['pictures'], d['training'] + d['held_out'], d['sizes']['largest']) == (14, 13, [86, 80]) and [Path(p).name for p in d['too_small']] == ['small.png']
-    assert [sorted(Path(p).name for p in g) for g in d['duplicates']] == [['05.png', 'again.png']] and ['03.png', 'large.png'] in [sorted(Path(p).name for p in g) for g in d['near_duplicates']]
+    assert (d['pictures'], d['training'] + d['held_out'], d['sizes']['largest']) == (15, 14, [128, 96]) and [Path(p).name for p in d['too_small']] == ['small.png']
+    assert [sorted(Path(p).name for p in g) for g in d['duplicates']] == [['05.png', 'again.png']] and ['f1.png', 'f2.jpg'] in [sorted(Path(p).name for p in g) for g in d['near_duplicates']]
     assert d['cost']['steps'] == {'pretrain': 6, 'gan': 6} and d['cost']['device'] == 'cpu' and d['cost']['minutes'] >= 0
     (folder/'torn.jpg').write_bytes(photo(folder/'05.png').read_bytes()[:100])
     assert cli.train(recipe, check=str(folder), device='cpu') == 1

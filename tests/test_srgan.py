@@ -6,7 +6,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from srgan_course import data, srgan
 from srgan_course.gan import checkpoints
-from srgan_course.generators import count_params, load_model
+from srgan_course.generators import count_params, load_model, shipped_models
 from srgan_course.images import downscale, to_image, to_tensor
 from srgan_course.losses import AdversarialLoss
 from srgan_course.srgan import RECIPES, SRGANRecipe, train, verdict
@@ -31,7 +31,7 @@ def pictures(n=4, size=200):
 def test_two_steps_and_resume(name, tmp_path):
     "Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of each phase and goes on; where patches grow, the second step sees the large ones."
     r = RECIPES[name]
-    r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5, feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net), precision='float32', save_every=0, sample_every=0)
+    r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5, feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net), start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
     for phase in srgan.phases(r):
         with pytest.raises(KeyboardInterrupt, match='resume'): train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
@@ -54,7 +54,7 @@ def test_recipe_round_trip(tmp_path):
     with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
 
 @pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')), ('critic .Patch. is not in', dict(critic='Patch')), ('generator .UNet. is not in', dict(generator='UNet')),
-    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)),
+    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('wears no glasses', dict(alike=True, shift=0, soften=0)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)),
     ('multiple of scale 4', dict(late=.2, late_size=66)), ('pre_size 33 is not', dict(pre_size=33)), ('ema is 1', dict(ema=1.)), ('nf is 4.5', dict(nf=4.5))])
 def test_settings_that_contradict_each_other(line, settings):
     with pytest.raises(ValueError, match=line): TINY.replace(**settings)
@@ -65,7 +65,9 @@ def test_recipes_say_what_the_issue_says():
     assert (pets.size//pets.scale, pets.size, pets.content_loss, pets.content, pets.adv, pets.perceptual, pets.tv, pets.epochs) == (32, 128, 'mse', 1, 1e-3, .006, 2e-8, 150)
     assert pets.feature_net.startswith('vgg16')
     assert (faces.size//faces.scale, faces.size, faces.n_blocks, faces.adv, faces.adv_kind, faces.fake_label, faces.epochs) == (44, 176, 16, 1e-3, 'bce', .1, 2500) and faces.label_noise
-    assert count_params(srgan.make_generator(light)) <= 400_000
+    assert count_params(srgan.make_generator(light.replace(start=''))) <= 400_000 and count_params(srgan.make_generator(RECIPES['srresnet-x4'])) <= 1_550_000
+    game = RECIPES['srgan-x4']
+    assert game.start == 'srresnet-x4' and (game.generator, game.nf, game.n_blocks) == tuple(getattr(RECIPES['srresnet-x4'], k) for k in ('generator', 'nf', 'n_blocks')) and game.perceptual and game.feature_net.startswith('vgg19')
 
 # ---- a run and its folder
 
