@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CLASSIC', 'LPIPS_NETS', 'STAND_INS', 'RESULT_FIELDS', 'mse_to_db', 'as_pixels', 'shave', 'psnr_y', 'psnr_rgb',
            'gaussian_window', 'local_mean', 'ssim_map', 'ssim_y', 'named_pictures', 'enlarger', 'evaluate_sr',
-           'mean_gradient', 'lpips_net', 'lpips', 'classification_report', 'check_result', 'save_result', 'load_result']
+           'mean_gradient', 'lpips_net', 'lpips', 'classification_report', 'check_result', 'save_result', 'load_result',
+           'results_folder', 'figure', 'numbers_in', 'differences', 'quotable']
 
 # %% ../nbs/03_metrics.ipynb #51800cab
 import datetime, json, os, platform, re, shlex, subprocess, sys, warnings
@@ -366,3 +367,52 @@ def load_result(path # a file that save_result wrote
     try: d = json.loads(Path(path).read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not JSON ({e})') from None
     return check_result(d)
+
+# %% ../nbs/03_metrics.ipynb #f49a7f4c
+def results_folder()->Path:
+    "The `results/` of the checkout that we are in, or of the one this package lies in."
+    here = Path(__file__).resolve().parent.parent if '__file__' in globals() else Path.cwd()
+    for d in (Path.cwd(), *Path.cwd().parents, here):
+        if (d/'results').is_dir() and (d/'settings.ini').is_file(): return d/'results'
+    raise FileNotFoundError(f'no results/ in {Path.cwd()} or above it: the measured figures are in the repository, not in the package')
+
+def figure(name:str,      # of a file in results/, without .json
+           *keys,         # the way into its figures, such as 'mean', 'psnr'
+           digits:int=2,  # behind the point
+           folder=None    # of results; found by `results_folder`
+          )->str:         # the figure as a text writes it
+    "One measured figure, from the file that its command wrote."
+    path = Path(folder or results_folder())/f'{name}.json'
+    if not path.is_file(): raise FileNotFoundError(f'{name} is not measured: there is no {path.name} in {path.parent.name}/')
+    v = load_result(path)['figures']
+    for i, k in enumerate(keys):
+        if not isinstance(v, dict) or k not in v: raise ValueError(f'{name}: no figure {" ".join(map(str, keys[:i+1]))!r}; there is {", ".join(v) if isinstance(v, dict) else v}')
+        v = v[k]
+    if isinstance(v, bool) or not isinstance(v, (int, float)): raise ValueError(f'{name}: {" ".join(map(str, keys))!r} is not a number; go on to {", ".join(v) if isinstance(v, dict) else "one"}')
+    return f'{v:,.{digits}f}'
+
+# %% ../nbs/03_metrics.ipynb #804ae7b2
+def numbers_in(figures,  # of a result: numbers, or dicts and lists of them
+               way:tuple=() # keys on the way here
+              ):         # yields (keys, number)
+    "Every number of a result, with the way to it."
+    if isinstance(figures, bool) or figures is None: return
+    if isinstance(figures, (int, float)): yield way, float(figures)
+    for k, v in figures.items() if isinstance(figures, dict) else enumerate(figures) if isinstance(figures, list) else (): yield from numbers_in(v, (*way, k))
+
+def differences(figures:dict # of a result
+               ):            # yields (keys, number)
+    "What one row of a result has over another, wherever two rows hold the same figure."
+    rows = {k: v for k, v in figures.items() if isinstance(v, dict)}
+    for a, x in rows.items():
+        yield from (((a, *way), v) for way, v in differences(x))
+        for b, y in rows.items(): yield from (((f'{a} - {b}', k), x[k] - y[k]) for k in x if a != b and all(isinstance(z.get(k), (int, float)) for z in (x, y)))
+
+def quotable(text:str,     # a number as it stands in a text, such as '31.26'
+             result:dict,  # as `load_result` gives it
+             percent=False # does the text say %?
+            )->list:       # ways to figures of the result that are written so
+    "Where a number of a text can have come from: a figure of this result, its spread, or the difference of two rows, rounded as the text rounds."
+    d = len(text.partition('.')[2])
+    found = [*numbers_in(result['figures']), *numbers_in(result.get('spread')), *differences(result['figures']), (('n',), result['n'])]
+    return [way for way, v in found if text.replace(',', '') in {f'{s*v:.{d}f}' for s in ((1, 100) if percent else (1,))}]

@@ -1,37 +1,131 @@
-"Every measured figure that README and the model cards quote stands in results/, and every file there follows the schema."
-import json, re
-from pathlib import Path
+"""Every measured figure that README, the model cards and the page of results quote stands in results/, of the model it is quoted for, or in nbs/published.csv.
+
+A row of a table is about what its first cell names, on the pictures its column names. In prose, a figure in dB, FID, KID or LPIPS has to be a figure of that kind, of something that its paragraph (or the card it stands on) names;
+a number of %, times, seconds or MB has to stand in some file. Where a figure is refused, write it with `metrics.figure`.
+"""
+import csv, json, re
 import pytest
 from conftest import ROOT
-from srgan_course.metrics import check_result, load_result
+from srgan_course.metrics import CLASSIC, figure, load_result, quotable
 
-RESULTS = sorted((ROOT/'results').glob('*.json'))
-# a number before dB, %, times, s or MB, or in a row of a table that begins with a name
-FIGURE = re.compile(r'(?<![\w.,-])(\d+(?:\.\d+)?)\s?(?:dB|%|times|seconds|MB)\b|(?<![\w.,-])(\d+\.\d+)\s?(?=\||$)', re.M)
-QUOTED = [ROOT/'README.md', *sorted((ROOT/'srgan_course'/'models').glob('*.md'))]
-ALLOWED = {'28.43', '28.42', '26.26', '50'}      # published figures and plain words ("50 % larger") that no run of ours measures
+RESULTS = {p.stem: load_result(p) for p in sorted((ROOT/'results').glob('*.json'))}
+PUBLISHED = list(csv.DictReader((ROOT/'nbs'/'published.csv').open(encoding='utf-8')))
+CARDS = sorted((ROOT/'srgan_course'/'models').glob('*.md'))
+PAGES = {'README.md': ROOT/'README.md', **{p.name: p for p in CARDS}, 'results.ipynb': ROOT/'nbs'/'results.ipynb'}
 
-def numbers(o):
-    "Every number in a nested value."
-    if isinstance(o, bool) or o is None: return
-    if isinstance(o, (int, float)): yield float(o)
-    elif isinstance(o, dict): yield from (n for v in o.values() for n in numbers(v))
-    elif isinstance(o, list): yield from (n for v in o for n in numbers(v))
+NUMBER = r'(?<![\w.,/-])(\d[\d,]*(?:\.\d+)?)'
+BEFORE = re.compile(NUMBER + r'\s?(dB|%|times|seconds|MB)(?![\w-])')
+AFTER = re.compile(r'\b(FID|KID|LPIPS)\b[^\d.|]{0,16}?(\d*\.\d+)')
+COLUMNS = {'set5': 'set5', 'photos': 'embedded', 'embedded': 'embedded'}          # a word of a column's title -> the end of a file's name
+WORDS = {'50': '"50 % larger" is not a measurement'}
+
+def subject(name):
+    "What a result is about: light-x4-set5 -> light-x4, bicubic-x4-set5 -> bicubic-x4, demo -> demo."
+    return re.sub(r'-(set5|embedded|train|kid|fid|lpips|speed)$', '', name)
+
+def about(text, scale=4):
+    "The subjects of results, and the methods of the published table, that a text names."
+    t = text.lower().replace('`', '')
+    has = lambda s: re.search(rf'(?<![\w-]){re.escape(s.lower())}(?![\w-])', t)
+    found = {s for s in map(subject, RESULTS) if has(s) or has(s.replace('_', ' '))}
+    return found | {f'{c}-x{scale}' for c in CLASSIC if has(c)}, {r['method'] for r in PUBLISHED if has(r['method'])}
+
+def tables(text):
+    "Tables of a Markdown text: lists of rows of cells."
+    block = []
+    for line in [*text.splitlines(), '']:
+        if line.lstrip().startswith('|'): block.append([c.strip() for c in line.strip().strip('|').split('|')])
+        elif block:
+            if len(block) > 2: yield block[0], [r for r in block[2:]]
+            block = []
+
+def check_table(head, rows, page, scale):
+    "The numbers of a table that nothing holds. Only tables that are about results, or what is published, are looked at."
+    bad, where = [], None
+    if not re.search(r'PSNR|SSIM|FID|KID|LPIPS|dB', ' '.join(head)): return bad
+    if m := re.search(r'\bx([234])\b', ' '.join(head)): scale = int(m[1])
+    for r in rows:
+        names, methods = about(r[0], scale)
+        kinds = {'pretrained', 'SRGAN'} & set(re.findall(r'\w+', r[0])) if 'demo' in names else set()
+        where = None
+        for title, cell in zip(head[1:], r[1:]):
+            where = next((v for k, v in COLUMNS.items() if k in title.lower()), where)
+            for s in re.findall(r'(?<![\w.,-])\d+\.\d+(?![\w.])', cell):
+                files = [v for k, v in RESULTS.items() if subject(k) in names and (not where or k.endswith(where) or not re.search('-(set5|embedded)$', k))]
+                ok = any(kinds <= set(map(str, w)) and w[-1] != 'n' for v in files for w in quotable(s, v))
+                if not (ok or any(s in row.values() for row in PUBLISHED if row['method'] in methods and where in (None, row['set'].lower()))):
+                    bad.append(f'{page}: {s!r} in the row {r[0]!r}, column {title!r}: no file about {sorted(names) or r[0]} holds it' + (f' for {where}' if where else ''))
+    return bad
+
+def kind_fits(kind, way):
+    "Is the figure at the end of `way` of the kind that the text says?"
+    way = ' '.join(map(str, way)).lower()
+    return {'dB': 'psnr' in way or 'db' in way, '%': True, 'times': True, 'seconds': True, 'MB': True}.get(kind, kind.lower() in way)
+
+def check_prose(text, page, scale, own=None):
+    "The numbers with a unit, outside tables, that nothing holds."
+    bad = []
+    for par in re.split(r'\n\s*\n', '\n'.join('' if l.lstrip().startswith('|') else l for l in text.splitlines())):
+        names, methods = about(par, scale)
+        named = names | ({own, *(f'{c}-x{scale}' for c in CLASSIC)} if own else set())
+        for m in [*BEFORE.finditer(par), *AFTER.finditer(par)]:
+            s, kind = (m[1], m[2]) if m.re is BEFORE else (m[2], m[1])
+            if s in WORDS: continue
+            strict = kind in ('dB', 'FID', 'KID', 'LPIPS') or own
+            files = [v for k, v in RESULTS.items() if not strict or subject(k) in named]
+            ok = any(kind_fits(kind, w) for v in files for w in quotable(s, v, kind == '%'))
+            ok = ok or kind in ('dB', 'FID', 'LPIPS') and any(s in (r['psnr'], r['ssim']) for r in PUBLISHED if r['method'] in methods)
+            if not ok: bad.append(f'{page}: {m[0]!r}: no file about {sorted(named) if strict else "anything"} holds it')
+    return bad
+
+def check(text, page, own=None, scale=4):
+    text = re.sub(r'```.*?```', '', text, flags=re.S)
+    return [b for head, rows in tables(text) for b in check_table(head, rows, page, scale)] + check_prose(text, page, scale, own)
+
+def text_of(path):
+    "A page as Markdown; of a notebook its prose, and what its cells have shown as Markdown."
+    if path.suffix == '.md': return path.read_text(encoding='utf-8')
+    join, parts = ''.join, []
+    for c in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        if c['cell_type'] == 'markdown': parts.append(join(c['source']))
+        parts += [join(o['data']['text/markdown']) for o in c.get('outputs', ()) if 'text/markdown' in o.get('data', {})]
+    return '\n\n'.join(parts)
 
 def test_results_follow_the_schema():
     assert RESULTS, 'no file in results/'
-    for p in RESULTS: load_result(p)
+    for k, r in RESULTS.items(): assert r['name'] == k, f'{k}.json says its name is {r["name"]}'
 
-@pytest.mark.parametrize('page', QUOTED, ids=lambda p: p.name)
+def test_published_rows_have_source_and_protocol():
+    for r in PUBLISHED: assert r['source'] and r['protocol'] and r['where'] and float(r['psnr']) > 20, r
+    cited = {r['source'] for r in PUBLISHED}
+    keys = set(re.findall(r'^@\w+\{(\w+)', (ROOT/'nbs'/'references.bib').read_text(encoding='utf-8'), re.M))
+    assert cited <= keys, f'published.csv cites {cited - keys}, which references.bib does not hold'
+
+@pytest.mark.parametrize('page', PAGES)
 def test_quoted_figures_were_measured(page):
-    measured = [n for p in RESULTS for n in numbers(json.loads(p.read_text(encoding='utf-8')))]
-    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.S)
-    for m in FIGURE.finditer(text):
-        s = m.group(1) or m.group(2)
-        if s in ALLOWED: continue
-        digits = len(s.partition('.')[2])
-        assert any(f'{v:.{digits}f}' == s or f'{100*v:.{digits}f}' == s for v in measured), f'{page.name} quotes {m.group(0)!r}, which no file in results/ holds'
+    own = PAGES[page].stem if PAGES[page] in CARDS else None
+    bad = check(text_of(PAGES[page]), page, own, int(own[-1]) if own else 4)
+    assert not bad, '\n'.join(bad)
 
-def test_a_wrong_figure_is_found():
-    "The test above can fail: a figure nobody measured is caught, and one that was is not."
-    assert [m.group(1) or m.group(2) for m in FIGURE.finditer('it gains 0.77 dB\n| light-x4 | 31.35 | 0.88 |')] == ['0.77', '31.35', '0.88']
+def test_every_model_has_its_figures_on_its_card():
+    for p in CARDS:
+        text = p.read_text(encoding='utf-8')
+        for d in ('set5', 'embedded'): assert figure(f'{p.stem}-{d}', 'mean', 'psnr', folder=ROOT/'results') in text, f'{p.name} does not say its PSNR on {d}'
+
+HEAD = '| x4, PSNR / SSIM | Set5 | embedded photos |\n|---|---|---|\n'
+
+def test_wrong_figures_are_found():
+    "The tests above can fail: on a figure nobody measured, on another model's, on that of other pictures or of another kind."
+    f = lambda m, d, k='psnr', digits=2: figure(f'{m}-{d}', 'mean', k, digits=digits, folder=ROOT/'results')
+    bi, lz, photos = f('bicubic-x4', 'set5'), f('lanczos-x4', 'set5'), f('bicubic-x4', 'embedded')
+    assert check(f'{HEAD}| bicubic | {bi} / {f("bicubic-x4", "set5", "ssim", 4)} | {photos} |', 'page') == []
+    assert len(check(f'{HEAD}| bicubic | {lz} | {photos} |', 'page')) == 1                  # Lanczos' figure in bicubic's row
+    assert len(check(f'{HEAD}| bicubic | {photos} | {bi} |', 'page')) == 2                  # columns exchanged
+    assert len(check(f'{HEAD}| bicubix | {bi} | |', 'page')) == 1                           # about nothing that was measured
+    assert check(f'Bicubic reaches {bi} dB on Set5.', 'page') == []
+    assert len(check(f'Everything reaches {bi} dB on Set5.', 'page')) == 1                  # says not what
+    assert len(check('Bicubic reaches 99.99 dB.', 'page')) == 1
+    assert len(check(f'Bicubic has a KID of {f("bicubic-x4", "set5", "ssim", 4)}, and FID {bi}.', 'page')) == 2       # true figures, of another kind
+    assert len(check(f'It reaches {lz} dB; light-x2 has {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 0
+    assert len(check(f'It reaches {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 1                # another model's figure on this card
+    assert check('SRResNet has 32.05 dB [@ledig2017srgan].', 'page') == [] and len(check('A network has 32.05 dB.', 'page')) == 1
