@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: help demo test slow lessons docs readme export benchmarks clean
+.PHONY: help demo test slow lessons docs readme export benchmarks results studies clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -40,7 +40,13 @@ docs: $(READY)  ## the site, into _docs/ (needs Quarto)
 	@$(BIN)/nbdev-docs
 
 benchmarks: $(READY)  ## the ratios of benchmarks/, written to results/ (a quiet machine, please)
-	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+	@for b in upscale upscale_speed data_loading gan_step; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
+
+results: $(READY)  ## the figures in results/ anew, as far as cheap; says what changed, what it leaves out, and how long that takes
+	@$(BIN)/python benchmarks/results.py $(ARGS)
+
+studies: $(READY)  ## what takes long, one after another: make studies ARGS='--minutes 60'; without ARGS it lists them
+	@$(BIN)/python benchmarks/studies.py $(ARGS)
 
 clean:  ## remove what was built; .venv, demo/ and runs/ stay
 	@rm -rf _docs _proc build dist .pytest_cache *.egg-info

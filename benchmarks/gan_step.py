@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One critic + generator step: ours against stock fastai `GANLearner` in turns and against a hand-written loop of the same arithmetic.
 
-usage: gan_step.py [--rounds N] [--threads N] [--sizes small large] [--no-save]
+usage: gan_step.py [--quick] [--rounds N] [--threads N] [--sizes small large] [--no-save]
 
 Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
 minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
@@ -18,7 +18,10 @@ def parse():
     ap.add_argument('--sizes', nargs='+', default=list(SIZES), choices=list(SIZES))
     ap.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1), help='torch threads (default: two)')
     ap.add_argument('--no-save', action='store_true', help='print only')
-    return ap.parse_args()
+    ap.add_argument('--quick', action='store_true', help='the small networks, two rounds, print only')
+    args = ap.parse_args()
+    if args.quick: args.sizes, args.rounds, args.no_save = ['small'], 2, True
+    return args
 
 def networks(nf, n_blocks):
     import torch

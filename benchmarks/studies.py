@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The queue of what takes long: training the models that ship, and the benchmarks that want a quiet machine. It can be stopped and gone on with.
+
+usage: studies.py [--minutes M] [--only NAME...]
+
+Without --minutes it lists the queue and where each study stands: not begun, begun, finished. With it, studies are taken up in their order until the time is over; a training that is stopped leaves a checkpoint, and the next call goes on from there.
+"""
+import argparse, json, signal, subprocess, sys, time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos', 'srgan-x4': 'bsds500+t91+photos'}   # recipe -> pictures; light-x4 begins from light-x2, srgan-x4 from srresnet-x4
+MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']), 'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
+           'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
+
+class Training:
+    def __init__(self, name, data): self.name, self.data, self.out = name, data, ROOT/'runs'/name
+    def state(self):
+        if (self.out/'results.json').is_file() and (self.out/'generator.safetensors').is_file(): return 'finished'
+        return 'begun' if any((self.out/'checkpoints').glob('*')) else 'not begun'
+    def command(self): return [sys.executable, '-m', 'srgan_course', 'train', '--recipe', self.name, '--data', self.data, '--out', f'runs/{self.name}', *(['--resume'] if self.state() == 'begun' else [])]
+    def says(self): return f'python benchmarks/ship.py runs/{self.name} {self.name}    puts it into the package' if self.state() == 'finished' else f'runs/{self.name}'
+    def fits(self, seconds): return seconds > 60
+
+class Measurement:
+    def __init__(self, name, minutes, args, files): self.name, self.minutes, self.args, self.files = name, minutes, args, files
+    def state(self):
+        n = sum((ROOT/'results'/f'{f}.json').is_file() for f in self.files)
+        return 'finished' if n == len(self.files) else 'begun' if n else 'not begun'
+    def command(self): return [sys.executable, *self.args]
+    def says(self): return f'about {self.minutes} minutes; writes {", ".join(f"results/{f}.json" for f in self.files)}'
+    def fits(self, seconds): return seconds > 60*self.minutes
+
+def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items())]
+
+def run(study, seconds):
+    "Run it for at most `seconds`; a training is asked to stop, and leaves a checkpoint."
+    p = subprocess.Popen(study.command(), cwd=ROOT)
+    try: p.wait(seconds)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as e:
+        p.send_signal(signal.SIGTERM)
+        try: p.wait(120)
+        except subprocess.TimeoutExpired: p.kill(); p.wait()
+        if isinstance(e, KeyboardInterrupt): raise
+    return p.returncode
+
+def main(argv=None, studies=None):
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('--minutes', type=float, help='go on with the queue for so long')
+    ap.add_argument('--only', nargs='+', default=[], help='only these studies')
+    args, studies = ap.parse_args(argv), studies if studies is not None else queue()
+    if unknown := set(args.only) - {s.name for s in studies}: ap.error(f'no study {", ".join(sorted(unknown))}; there are {", ".join(s.name for s in studies)}')
+    studies = [s for s in studies if not args.only or s.name in args.only]
+    end = time.monotonic() + 60*(args.minutes or 0)
+    for s in studies if args.minutes else ():
+        left = end - time.monotonic()
+        if s.state() == 'finished': continue
+        if not s.fits(left): print(f'{s.name}: {max(left, 0)/60:.1f} minutes are left, too few for it', flush=True); continue
+        print(f'== {s.name} ({s.state()}), {left/60:.0f} minutes left', flush=True)
+        code = run(s, left)
+        print(f'{s.name}: {s.state()}' + (f' (exit code {code})' if code and time.monotonic() < end else ''), flush=True)
+    for s in studies: print(f'{s.name:14} {s.state():10} {s.says()}')
+    return 0
+
+if __name__ == '__main__': sys.exit(main())

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Megapixels a second: `light-x4` against networks of SRResNet's size, and what a folder of small pictures costs beside the network's own time.
+
+Everything in turns within one run; medians, and the least and greatest ratio of a round. bfloat16 is timed as well, and how far its picture is from float32's is measured on the embedded photographs.
+Writes results/upscale_speed.json and results/upscale_folder.json.
+usage: upscale_speed.py [--quick] [--threads N] [--only speed|folder]
+"""
+import argparse, statistics, tempfile, time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+ap.add_argument('--quick', action='store_true', help='fewer rounds and pictures; writes nothing')
+ap.add_argument('--threads', type=int, default=0, help="torch's threads; its own choice where not given")
+ap.add_argument('--only', choices=('speed', 'folder'))
+SHAPES = {'16 pictures of 64 x 64': (16, 64, 64), 'one picture of 256 x 256': (1, 256, 256)}
+ROUND = 3                                                  # digits kept
+
+def seconds(f):
+    t = time.perf_counter(); f()
+    return time.perf_counter() - t
+
+def in_turns(ways, rounds):
+    "Seconds of each way, round by round, after one round to warm up."
+    for f in ways.values(): f()
+    rows = [{k: seconds(f) for k, f in ways.items()} for _ in range(rounds)]
+    return {k: [r[k] for r in rows] for k in ways}
+
+def ratio(a, b): return [x/y for x, y in zip(a, b)]
+
+def networks():
+    from srgan_course.generators import LightSR, SRResNet, count_params
+    from srgan_course.upscale import Upscaler, shipped_models
+    light = Upscaler.load('light-x4', device='cpu')
+    ups = {'light-x4': light, 'SRResNet 64 x 16': Upscaler(SRResNet(4, 64, 16), device='cpu'),
+           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models() else Upscaler(LightSR(4, 64, 18), device='cpu'),
+           'light-x4 bfloat16': Upscaler(light.net, device='cpu', precision='bfloat16')}
+    return ups, {k: count_params(u.net) for k, u in ups.items()}
+
+def bfloat16_loss(ups):
+    "dB that bfloat16 takes from light-x4 on the held-out photographs, or None where it cannot run."
+    from srgan_course.metrics import evaluate_sr
+    return evaluate_sr(ups['light-x4'], 'embedded', 4).psnr['mean'] - evaluate_sr(ups['light-x4 bfloat16'], 'embedded', 4).psnr['mean']
+
+def bfloat16_runs():
+    "Whether bfloat16 convolutions run here, asked in a process of its own: on some virtual machines they end it."
+    from srgan_course.gan import pick_precision
+    return pick_precision('cpu') == 'bfloat16'
+
+def speed(quick):
+    half = bfloat16_runs()                                 # first: it may tell torch's kernels what to leave alone
+    import torch
+    ups, params = networks()
+    if not half: del ups['light-x4 bfloat16']
+    figures, spread = dict(parameters=params), {}
+    for what, (b, h, w) in SHAPES.items():
+        if quick: b = min(b, 4)
+        x, pixels = torch.rand(b, 3, h, w), 16*b*h*w/1e6
+        t = in_turns({k: (lambda u=u: u.forward(x)) for k, u in ups.items()}, 3 if quick else 9)
+        figures[what] = {k: dict(megapixels_per_second=round(pixels/statistics.median(v), ROUND)) for k, v in t.items()}
+        spread[what] = {}
+        for k in t:
+            if k == 'light-x4': continue
+            r = ratio(t[k], t['light-x4'])
+            figures[what][k]['light_is_faster'] = round(statistics.median(r), ROUND)
+            spread[what][k] = [round(min(r), ROUND), round(max(r), ROUND)]
+        for k, f in figures[what].items(): print(f'{what}: {k:18} {f["megapixels_per_second"]:7.2f} MP/s' + (f', light-x4 {f["light_is_faster"]:.2f} times as fast {spread[what][k]}' if k != 'light-x4' else ''), flush=True)
+    if 'light-x4 bfloat16' in ups:
+        figures['bfloat16_loss_db'] = round(bfloat16_loss(ups), 4)
+        print(f'bfloat16 costs {figures["bfloat16_loss_db"]:.4f} dB on the held-out photographs')
+    else: print('bfloat16: not faster here, or does not run; float32 only')
+    return figures, spread
+
+def folder(quick, tmp):
+    "A folder of small pictures: everything srgan-upscale does, over the network alone on the same pictures."
+    from PIL import Image
+    from srgan_course.data import sample_photos
+    from srgan_course.images import downscale, open_image, save_image
+    from srgan_course.upscale import Upscaler, upscale_file, upscale_folder
+    up, n, src = Upscaler.load('light-x4', device='cpu'), 24 if quick else 500, tmp/'in'
+    src.mkdir()
+    photos = [downscale(p.convert('RGB'), 2) for p in sample_photos('all').values()]
+    for i in range(n):
+        p = photos[i % len(photos)]; x, y = i*37 % (p.width - 96), i*53 % (p.height - 96)
+        save_image(p.crop((x, y, x + 96, y + 96)), src/f'{i:03}.jpg')
+    files = sorted(src.iterdir()); imgs = [open_image(f) for f in files]
+    ways = {'network': lambda: [up(m) for m in imgs], 'folder': lambda: upscale_folder(src, tmp/'out', up, again=True, progress=False),
+            'one by one': lambda: [upscale_file(f, tmp/'single.png', up) for f in files]}
+    t = in_turns(ways, 3)
+    figures = {'pictures': n, **{f'{k}: ms a picture': round(1000*statistics.median(v)/n, ROUND) for k, v in t.items()}}
+    spread = {}
+    for k in ('folder', 'one by one'):
+        r = ratio(t[k], t['network'])
+        figures[f'{k} / network'], spread[f'{k} / network'] = round(statistics.median(r), ROUND), [round(min(r), ROUND), round(max(r), ROUND)]
+    print(f'{n} pictures of 96 x 96: ' + ', '.join(f'{k} {v}' for k, v in figures.items() if k != 'pictures'), spread, flush=True)
+    return figures, spread, n
+
+def main(quick, threads, only):
+    import torch
+    from srgan_course.metrics import save_result
+    if threads: torch.set_num_threads(threads)
+    start, out = time.perf_counter(), ROOT/'results'
+    if only != 'folder':
+        figures, spread = speed(quick)
+        if not quick: save_result(out/'upscale_speed.json', 'light-x4 against networks of SRResNet\'s size: megapixels out a second', figures, 'random pictures', 17, protocol='x4; network alone, float32 and channels_last unless said otherwise; 9 rounds in turns: medians; spread: least and greatest ratio of a round',
+                                  spread=spread, seconds=round(time.perf_counter() - start, 1))
+    start = time.perf_counter()
+    if only != 'speed':
+        with tempfile.TemporaryDirectory() as tmp: figures, spread, n = folder(quick, Path(tmp))
+        if not quick: save_result(out/'upscale_folder.json', 'A folder of small pictures, file to file, against the network alone on opened pictures', figures, 'crops of 96 x 96 of the embedded photographs, JPEG in, PNG out', n,
+                                  protocol='light-x4, float32; 3 rounds in turns: medians; spread: least and greatest ratio of a round', spread=spread, seconds=round(time.perf_counter() - start, 1))
+
+if __name__ == '__main__': main(**vars(ap.parse_args()))
