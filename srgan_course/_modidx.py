@@ -2,6 +2,8 @@
 
 d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_url': '', 'lib_path': 'srgan_course'},
   'syms': { 'srgan_course.cli': { 'srgan_course.cli._check': ('cli.html#_check', 'srgan_course/cli.py'),
+                                  'srgan_course.cli._count': ('cli.html#_count', 'srgan_course/cli.py'),
+                                  'srgan_course.cli._figures': ('cli.html#_figures', 'srgan_course/cli.py'),
                                   'srgan_course.cli._model': ('cli.html#_model', 'srgan_course/cli.py'),
                                   'srgan_course.cli._model_line': ('cli.html#_model_line', 'srgan_course/cli.py'),
                                   'srgan_course.cli._polite_kill': ('cli.html#_polite_kill', 'srgan_course/cli.py'),
@@ -10,6 +12,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'srgan_course.cli._upscale_one': ('cli.html#_upscale_one', 'srgan_course/cli.py'),
                                   'srgan_course.cli.demo': ('cli.html#demo', 'srgan_course/cli.py'),
                                   'srgan_course.cli.evaluate': ('cli.html#evaluate', 'srgan_course/cli.py'),
+                                  'srgan_course.cli.fid': ('cli.html#fid', 'srgan_course/cli.py'),
                                   'srgan_course.cli.lessons': ('cli.html#lessons', 'srgan_course/cli.py'),
                                   'srgan_course.cli.lessons_folder': ('cli.html#lessons_folder', 'srgan_course/cli.py'),
                                   'srgan_course.cli.main': ('cli.html#main', 'srgan_course/cli.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ERRORS', 'COMMANDS', 'one_line_errors', 'demo', 'upscale', 'train', 'evaluate', 'read_header', 'model_facts',
-           'models', 'lessons_folder', 'lessons', 'main']
+           'models', 'fid', 'lessons_folder', 'lessons', 'main']
 
 # %% ../nbs/cli.ipynb #83825119
 import json as js, sys
@@ -229,6 +229,48 @@ def models(
     if json: print(js.dumps(facts))
     else: print('\n'.join(_model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with srgan-evaluate --model NAME. Their cards: ' + str(folder))
 
+# %% ../nbs/cli.ipynb #5a92af73
+def _figures(a, b, net, kid, score, **kwargs):
+    "What was asked for, features computed once; FID comes always."
+    from srgan_course import fid as m
+    source = a
+    if kid: a, b = (m.features(x, net, **kwargs) for x in (a, b))
+    res = {'fid': m.fid(a, b, net, **kwargs)}
+    if kid: res['kid'] = m.kid(a, b, net, **kwargs)
+    if score: res['inception_score'] = m.inception_score(source, **kwargs)
+    return res
+
+# %% ../nbs/cli.ipynb #69dd9a27
+@call_parse
+@one_line_errors
+def fid(
+    a:str, # A folder of pictures, a known name, or statistics (.npz)
+    b:str, # What to compare it with: the same
+    net:str='inception@2048', # Feature net: inception@2048 (or @768, @192, @64), squeezenet-torchvision@512, squeezenet-caffe@512, random@256
+    kid:bool=False, # KID, too, with its 95 % interval?
+    score:bool=False, # The Inception Score of the first set, too?
+    n:int=None, # Only the first so many pictures of each set
+    skip:bool=False, # Go on past files that cannot be read?
+    cache:Path=None, # Folder that keeps features, by the files' content
+    result:Path=None, # File to write the result to, such as results/fid.json
+    json:bool=False, # Print the figures as JSON?
+):
+    "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
+    import time, warnings
+    from srgan_course.metrics import save_result
+    start = time.monotonic()
+    print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always', UserWarning)
+        figures = _figures(a, b, net, kid, score, n=n, skip=skip, cache=cache)
+    for w in said:
+        if issubclass(w.category, UserWarning): print(f'srgan-fid: {w.message}', file=sys.stderr)
+    values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
+    if result: save_result(result, f'{a} against {b}', values, f'{a}, {b}', _count(values['fid']['n']), protocol=repr(figures['fid']), seconds=round(time.monotonic() - start, 1))
+    print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
+
+def _count(n): return min(k for k in n if k is not None)     # statistics may not know theirs
+
 # %% ../nbs/cli.ipynb #bea376e2
 def lessons_folder(): # folder that holds the lesson notebooks
     "Where the lessons are: inside the installed package, or in the clone it was installed from."
@@ -256,7 +298,7 @@ def lessons(
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 
 # %% ../nbs/cli.ipynb #5a460a72
-COMMANDS = 'demo upscale train evaluate models lessons'.split()
+COMMANDS = 'demo upscale train evaluate models fid lessons'.split()
 
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."

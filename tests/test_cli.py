@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from conftest import ROOT
 
-COMMANDS = 'demo upscale train evaluate models lessons'.split()
+COMMANDS = 'demo upscale train evaluate models fid lessons'.split()
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):
@@ -182,3 +182,21 @@ def test_lessons(tmp_path):
     (tmp_path/'l'/'00_tour.ipynb').write_text('mine'); (tmp_path/'l'/'01_images.ipynb').unlink()
     r = run('lessons', '--to', tmp_path/'l', '--no-open')
     assert (tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists() and '1 files copied' in r.stdout
+
+def test_fid(tmp_path, capsys):
+    "FID and KID of two folders, by a net that needs no download; bad input is one line."
+    from srgan_course import cli
+    from srgan_course.data import draw_pet
+    for kind in ('cat', 'dog'):
+        (tmp_path/kind).mkdir()
+        for i in range(6): draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
+    cats, dogs = str(tmp_path/'cat'), str(tmp_path/'dog')
+    cli.fid(cats, dogs, net='random@256', kid=True, json=True)
+    out = capsys.readouterr(); d = json.loads(out.out)
+    assert d['fid']['value'] > 0 and len(d['kid']['interval']) == 2 and d['fid']['net'] == 'random@256'
+    assert len(out.err.splitlines()) == 2 and 'no full rank' in out.err and 'Warning' not in out.err        # what is done, and the warning as a line
+    (tmp_path/'dog'/'x.png').write_bytes(b'no picture')
+    for line, args in {'cannot be used.*x.png': (cats, dogs), 'nowhere': (cats, 'nowhere')}.items():
+        with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, net='random@256')
+    cli.fid(cats, dogs, net='random@256', skip=True)
+    assert 'left out' in capsys.readouterr().err
