@@ -129,3 +129,72 @@ def test_wrong_figures_are_found():
     assert len(check(f'It reaches {lz} dB; light-x2 has {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 0
     assert len(check(f'It reaches {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 1                # another model's figure on this card
     assert check('SRResNet has 32.05 dB [@ledig2017srgan].', 'page') == [] and len(check('A network has 32.05 dB.', 'page')) == 1
+
+# ---- make results, make studies
+
+def script(name):
+    import importlib.util
+    spec = importlib.util.spec_from_file_location(name, ROOT/'benchmarks'/f'{name}.py')
+    spec.loader.exec_module(m := importlib.util.module_from_spec(spec))
+    return m
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    "results.py on a folder of its own, with a made-up srgan-evaluate."
+    m = script('results')
+    (tmp_path/'results').mkdir(); (tmp_path/'tmp').mkdir()
+    monkeypatch.setattr(m, 'RESULTS', tmp_path/'results')
+    def run(cmd, **kw):
+        if m.answer is None: return type('R', (), dict(returncode=2, stderr='srgan-evaluate: set5: no such folder\n', stdout=''))
+        from pathlib import Path
+        Path(cmd[-1]).write_text(json.dumps(m.answer), encoding='utf-8')
+        return type('R', (), dict(returncode=0, stderr='', stdout=''))
+    monkeypatch.setattr(m.subprocess, 'run', run)
+    m.tmp, m.answer = tmp_path/'tmp', dict(figures=dict(mean=dict(psnr=28.4293)), checksum='a')
+    return m
+
+def test_results_say_what_changed(ledger):
+    go = lambda: ledger.remake('x-set5', ['--model', 'x'], ledger.tmp)
+    assert go() == ('x-set5: new, mean 28.43 dB', True)
+    assert go() == ('x-set5: the same, mean 28.43 dB', True)
+    ledger.answer = dict(figures=dict(mean=dict(psnr=28.5)), checksum='b')
+    assert go() == ('x-set5: changed\n    mean psnr: 28.4293 -> 28.5', True)
+    ledger.answer = None
+    assert go() == ('x-set5: left out: srgan-evaluate: set5: no such folder', False)
+    assert json.loads((ledger.RESULTS/'x-set5.json').read_text())['figures']['mean']['psnr'] == 28.5       # the old file stands
+
+def test_results_cover_every_model_and_way():
+    m = script('results')
+    names = [n for n, _ in m.rows()]
+    assert len(names) == len(set(names)) and {f'{p.stem}-set5' for p in CARDS} <= set(names) and {f'{w}-x{s}-set5' for w in CLASSIC for s in (2, 4)} <= set(names)
+    assert set(RESULTS) - {n for n, _, _ in m.left_out()} <= set(names)
+    for b in m.BENCHMARKS: assert '--quick' in (ROOT/'benchmarks'/f'{b}.py').read_text(encoding='utf-8'), f'{b}.py has no --quick'
+
+class Fake:
+    "A study that takes three calls of a second each."
+    def __init__(self, name, file): self.name, self.file = name, file
+    def state(self): return {0: 'not begun', 3: 'finished'}.get(len(self.file.read_text()) if self.file.exists() else 0, 'begun')
+    def command(self): import sys; return [sys.executable, '-c', f'open({str(self.file)!r}, "a").write("x")']
+    def says(self): return ''
+    def fits(self, seconds): return seconds > 0
+
+def test_studies_go_on_where_they_stopped(tmp_path, capsys):
+    m, studies = script('studies'), [Fake('a', tmp_path/'a'), Fake('b', tmp_path/'b')]
+    m.main([], studies)                                                     # only lists
+    assert [s.state() for s in studies] == ['not begun']*2 and 'not begun' in capsys.readouterr().out
+    for want in (['begun', 'begun'], ['begun', 'begun'], ['finished', 'finished']):
+        m.main(['--minutes', '1'], studies)
+        assert [s.state() for s in studies] == want
+    before = (tmp_path/'a').read_text()
+    m.main(['--minutes', '1'], studies)                                     # what is finished is left alone
+    assert (tmp_path/'a').read_text() == before
+    with pytest.raises(SystemExit): m.main(['--only', 'c'], studies)
+
+def test_a_study_is_stopped_when_the_time_is_over(tmp_path):
+    "It gets SIGTERM, with time to leave a checkpoint."
+    import sys, time
+    class Long(Fake):
+        def command(self): return [sys.executable, '-c', f'import signal, sys, time\ndef f(*a): open({str(self.file)!r}, "w").write("x"); sys.exit(0)\nsignal.signal(signal.SIGTERM, f)\ntime.sleep(60)']
+    s, start = Long('long', tmp_path/'long'), time.monotonic()
+    script('studies').run(s, 2)
+    assert s.state() == 'begun' and time.monotonic() - start < 30
