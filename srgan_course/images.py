@@ -148,9 +148,10 @@ def _figure_bytes(fig, format, dpi):
     return out.getvalue()
 
 def _show_jpeg(b):
-    "Show JPEG bytes in a notebook."
-    from IPython.display import display, Image as Shown
-    display(Shown(data=b, format='jpeg'))
+    "Show JPEG bytes in a notebook; where nothing can show pictures, nothing is printed in their place."
+    import base64
+    from IPython.display import display
+    display({'image/jpeg': base64.b64encode(b).decode()}, raw=True)
 
 # %% ../nbs/01_images.ipynb #7c3ff5f8
 def _resize16(a, size, how):
