@@ -33,7 +33,7 @@ def theirs(monkeypatch):
     import pytorch_fid.inception as pf
     state, load = {k: v.float() for k, v in load_file(find_weights(F._FP16)).items()}, torch.nn.Module.load_state_dict
     monkeypatch.setattr(pf, 'load_state_dict_from_url', lambda *a, **k: state)
-    monkeypatch.setattr(torch.nn.Module, 'load_state_dict', lambda self, s, strict=True, **k: load(self, s, strict=False))
+    monkeypatch.setattr(torch.nn.Module, 'load_state_dict', lambda self, s, strict=True, **k: load(self, s, strict=False, **k))
     return pf
 
 @needs_inception
