@@ -731,7 +731,7 @@ def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
     some = lambda names: ', '.join(Path(n).name for n in names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
     wh, lines = (lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"), [f"{d['pictures']} pictures: {d['training']} for training, {d['held_out']} held out"]
     if d['sizes']: lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
-    for path, why in list(d['unreadable'].items())[:5]: lines.append(f'cannot be read: {Path(path).name} ({why})')
+    for path, why in list(d['unreadable'].items())[:5]: lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
     if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
     if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}")
     for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
