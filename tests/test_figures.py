@@ -130,6 +130,14 @@ def test_wrong_figures_are_found():
     assert len(check(f'It reaches {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 1                # another model's figure on this card
     assert check('SRResNet has 32.05 dB [@ledig2017srgan].', 'page') == [] and len(check('A network has 32.05 dB.', 'page')) == 1
 
+def test_tables_take_their_figures_from_the_files():
+    "What `make export` does to the front page's tables: each figure from its file, and nothing else touched."
+    from readme import refresh
+    write = lambda *a, **k: figure(*a, folder=ROOT/'results', **k)
+    text = '# Page\n\n| | Set5 PSNR | Set5 SSIM | three photos, PSNR | SSIM |\n|---|---|---|---|---|\n| bicubic | {} | 0.8111 | {} | 0.7360 |\n| `make demo`, SRGAN | | | {} | |\n| mine | 1.00 | | | |\n\nIt has 9.99 dB.'
+    right = text.format(write('bicubic-x4-set5', 'mean', 'psnr'), write('bicubic-x4-embedded', 'mean', 'psnr'), write('demo', 'mean', 'SRGAN', 'psnr'))
+    assert refresh(text.format('11.11', '22.22', '33.33'), write) == refresh(right, write) == right
+
 # ---- make results, make studies
 
 def script(name):
