@@ -31,6 +31,7 @@ def edges(n:int,   # length, pixels
     k = math.ceil(n/tile)
     return [round(i*n/k) for i in range(k + 1)]
 
+# %% ../nbs/10_upscale.ipynb #ad3a1268
 def tile_boxes(h:int,   # height, pixels
                w:int,   # width, pixels
                tile:int # longest side of a tile, pixels
@@ -65,6 +66,7 @@ def available_memory(device:torch.device # where the network runs
     except OSError: return None
     return next((int(l.split()[1])*1024 for l in text.splitlines() if l.startswith('MemAvailable')), None)
 
+# %% ../nbs/10_upscale.ipynb #375b4241
 def is_oom(e:BaseException # what was raised
           )->bool:
     "Was it a lack of memory?"
@@ -202,6 +204,7 @@ def halve(m:np.ndarray # (h,w,c)
     m = np.pad(m, ((0, len(m)%2), (0, m.shape[1]%2), (0, 0)))
     return m[::2, ::2] + m[1::2, ::2] + m[::2, 1::2] + m[1::2, 1::2]
 
+# %% ../nbs/10_upscale.ipynb #d161c36a
 def fill_colour(a:np.ndarray  # straight colours and alpha, (h,w,2 or 4), uint8 or uint16
                )->np.ndarray: # the same, but where alpha is 0 with colours of what is near
     "Give the invisible pixels the colour of the visible ones around them."
@@ -334,6 +337,7 @@ def fingerprint(up:Upscaler # the upscaler
     "What a result depends on, besides its picture."
     return f"{up.name} x{up.scale} {up.precision} {getattr(up.net, 'meta', {}).get('checksum', '')[:16]}".strip()
 
+# %% ../nbs/10_upscale.ipynb #f89a2ad9
 def read_log(dst:Path # folder of results
             )->dict:  # name of a result -> fingerprint of what made it
     "Which model made which file; the last word counts."
@@ -364,6 +368,7 @@ def show_progress(i:float,    # pictures done; a fraction counts
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     print(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '', file=sys.stderr, flush=True)
 
+# %% ../nbs/10_upscale.ipynb #621a850d
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
@@ -442,6 +447,7 @@ def label(img:Image.Image, # picture
     ImageDraw.Draw(out).text((2, height/2), text, fill='black', font=font, anchor='lm')
     return out
 
+# %% ../nbs/10_upscale.ipynb #6235a35b
 def side_by_side(imgs:list,      # pictures
                  gap:int=4,      # between them, pixels
                  down:bool=False # one below another?
@@ -473,6 +479,7 @@ def columns(layout:str,         # names with | between them
         cols[name] = way if isinstance(way, Image.Image) else way(lr)
     return cols
 
+# %% ../nbs/10_upscale.ipynb #642ad46c
 def caption(name:str,       # of a column
             m:Image.Image,  # its picture
             hr:Image.Image, # the original, or None
