@@ -559,7 +559,7 @@ def _weighted_mmd2(ks, w, v, g=None):
     s, (kx, ky, kxy) = G.sum(1), (G@k@G.T for k in ks)
     return _within(kx, w, s, G@np.diag(ks[0])) + _within(ky, v, s, G@np.diag(ks[1])) - 2*_across(kxy, w, v, s, s, True)
 
-# %% ../nbs/12_fid.ipynb #378e82bb
+# %% ../nbs/12_fid.ipynb #8f679797
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
 
 def _draw_weights(n, rng, k):
@@ -587,10 +587,11 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     if max(n, m) > 4000: return _kid_large(x, y, subsets, size, rng, groups, said)
     ks = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
     v = _weighted_mmd2(ks, _subset_weights(n, size, rng, subsets), _subset_weights(m, size, rng, subsets))
-    if not draws: return Figure(v.mean(), 'KID', spread=v.std(), **said)
+    spread = v.std() if size < max(n, m) else 0.
+    if not draws: return Figure(v.mean(), 'KID', spread=spread, **said)
     if g is None: d = _weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))
     else: w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws); d = _weighted_mmd2(ks, w, w, g)
-    return Figure(v.mean(), 'KID', _centred(v.mean(), d), v.std(), d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
+    return Figure(v.mean(), 'KID', _centred(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
 
 def _kid_large(x, y, subsets, size, rng, groups, said):
     "KID where the kernel of all pairs would not fit: the interval follows from the spread of subsets."
