@@ -2,7 +2,7 @@
 
 The folders hold crops of the embedded photos; the weights are those in the folder that SRGAN_WEIGHTS names, in both programs.
 Writes results/fid_distance.json and results/fid_folders.json.
-    python benchmarks/fid.py [--quick]
+    python benchmarks/fid.py [--quick] [distance] [folders]
 """
 import contextlib, io, statistics, sys, tempfile, time, warnings
 from pathlib import Path
@@ -26,12 +26,12 @@ def in_turns(times, *fs):
             secs[i].append(time.perf_counter() - t)
     return secs, values
 
-def report(name, what, data, n, secs, values, protocol, **more):
+def report(name, what, data, n, secs, values, protocol):
     ours, theirs = map(statistics.median, secs)
     figures = dict(ours_seconds=round(ours, 3), pytorch_fid_seconds=round(theirs, 3), ratio=round(theirs/ours, 2), relative_difference=float(abs(values[0] - values[1])/values[1]), value=float(values[0]))
     print(name, figures, flush=True)
     spread = dict(ours_seconds=[round(s, 3) for s in secs[0]], pytorch_fid_seconds=[round(s, 3) for s in secs[1]])
-    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, secs)), 1), **more)
+    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, secs)), 1))
 
 def distance(dims, times):
     from pytorch_fid.fid_score import calculate_frechet_distance
@@ -66,5 +66,6 @@ def folders(n, times):
 
 if __name__ == '__main__':
     quick = '--quick' in sys.argv
-    distance(512 if quick else 2048, 3 if quick else 2)
-    folders(8 if quick else 60, 1 if quick else 2)
+    which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders']
+    if 'distance' in which: distance(512 if quick else 2048, 3 if quick else 2)
+    if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
