@@ -57,7 +57,7 @@ def card(name, i, made):
     lines = [f'# {name}', '', i['summary'], '', '| | |', '|---|---|',
         f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
         f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
-        f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])} |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
+        f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])}; those smaller than {max(q['size'], q['late_size'])} pixels were left out |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
         f"| recipe | {i['recipe_text']} |", f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
         f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
         f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',

@@ -25,7 +25,7 @@ def to_markdown(nb):
 def row_of(label):
     "The results and the keys that a row of a table is about: ('light-x4-{}', 'mean') for `light-x4, which ships`."
     label = label.replace('`', '')
-    if m := re.match(r'(nearest|bilinear|bicubic|lanczos)\b', label): return f'{m[1]}-x4-{{}}', ('mean',)
+    if m := re.match(r'(nearest|bilinear|bicubic|lanczos)\b(?: x(\d))?', label): return f'{m[1]}-x{m[2] or 4}-{{}}', ('mean',)
     if m := re.match(r'[a-z]+-x\d\b', label): return f'{m[0]}-{{}}', ('mean',)
     if m := re.match(r'make demo, (\w+)', label): return 'demo', ('mean', m[1])
 
