@@ -5,9 +5,9 @@ interrupted can see exactly the data it would have seen."""
 
 # %% auto #0
 __all__ = ['PHOTOS', 'SCALES', 'TOY_VALID', 'PETS', 'DEGRADE', 'SOURCES', 'photo_paths', 'sample_photos', 'cut_pair', 'draws',
-           'patch_place', 'Recipe', 'in_test', 'import_fastai', 'draw_pet', 'Toy', 'get_picture', 'pets_dls',
+           'patch_place', 'Recipe', 'in_test', 'import_fastai', 'draw_pet', 'Toy', 'Smaller', 'get_picture', 'pets_dls',
            'check_pairs', 'Pictures', 'Nth', 'get_lr', 'get_hr', 'PatchLoader', 'Source', 'find_source', 'bsds_split',
-           'sr_dls', 'faces_dls']
+           'smaller_copies', 'sr_dls', 'faces_dls']
 
 # %% ../nbs/02_data.ipynb #31c7650a
 import hashlib,json,os,random,re,sys,warnings
@@ -114,6 +114,7 @@ class Recipe:
     seed:int = 42              # all that is drawn at random follows from it
     degrade:str = 'bicubic'    # name of what turns HR into LR
     augment:bool = True        # flips and quarter turns
+    copies:int = 0             # how many smaller copies of each training picture are added, each four fifths of the one before
     workers:int = 0            # processes that prepare batches (0: none besides this one)
 
     def __post_init__(self):
@@ -121,7 +122,7 @@ class Recipe:
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=' + ' or '.join(map(str, SCALES)))
         if self.size < self.scale or self.size % self.scale:
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={max(1, round(self.size/self.scale))*self.scale}')
-        for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, workers=0).items():
+        for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, copies=0, workers=0).items():
             if getattr(self, n) < least: raise ValueError(f'{n} is {getattr(self, n)}; give {n}={least} or more')
 
     def _check_type(self, name, typ):
@@ -425,8 +426,17 @@ def _drawn(toy): return np.asarray(draw_pet(toy.kind, toy.seed, toy.size))
 def _toys(n, size, start=0): return [Toy(('cat', 'dog')[i % 2], start + i//2, size) for i in range(n)]
 
 # %% ../nbs/02_data.ipynb #601358ac
+@dataclass(frozen=True)
+class Smaller:
+    "A picture made smaller when it is needed"
+    of:object    # a path, an open picture or a `Toy`
+    share:float  # of its width and height
+
+    def side(self, n): return max(1, round(self.share*n))
+
 def get_picture(o):
-    "A path, an open picture or a `Toy` as 8-bit RGB"
+    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB"
+    if isinstance(o, Smaller): return resize(img := get_picture(o.of), tuple(map(o.side, img.size)), 'bicubic')
     return Image.fromarray(_drawn(o)) if isinstance(o, Toy) else _rgb(o if isinstance(o, Image.Image) else open_image(o))
 
 def _kind_of(o): return o.kind if isinstance(o, Toy) else Path(o).parent.name
@@ -481,6 +491,7 @@ def _rgb(img):
 def _look(o, i=0):
     "Name and size; of a file the header is read, not the pixels."
     if isinstance(o, Toy): return f'{o.kind} {o.seed}', (o.size, o.size)
+    if isinstance(o, Smaller): name, size = _look(o.of, i); return f'{name} at {o.share:g}', tuple(map(o.side, size))
     if isinstance(o, Image.Image): return str(getattr(o, 'filename', '') or f'picture {i}'), o.size
     try:
         with Image.open(o) as im: return str(o), im.size
@@ -768,6 +779,14 @@ def _split_source(source, size, valid=None):
         train,held = map(find_images, parts[0]) if parts else _held_out(_items(source))
     return train,held if valid is None else _items(valid)
 
+# %% ../nbs/02_data.ipynb #66410084
+def smaller_copies(items, # paths, open pictures or `Toy`s
+                   n,     # copies of each: at 4/5 of its size, at 16/25, ...
+                   least): # side, pixels, that a copy must have
+    "Smaller copies of pictures, for training."
+    made = [Smaller(o, .8**k) for k in range(1, n + 1) for o in items]
+    return [o for o in made if min(_look(o)[1]) >= least]
+
 # %% ../nbs/02_data.ipynb #1e7d1cb2
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."
@@ -791,6 +810,8 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
         degrade = DEGRADE[recipe.degrade]
     elif DEGRADE.get(recipe.degrade) is not degrade: recipe = recipe.replace(degrade=getattr(degrade, '__name__', 'own'))   # a saved recipe must not say bicubic
     train,held = _split_source(source, max(recipe.size, 64), valid)
+    if recipe.copies and lr is not None: raise ValueError(f'copies is {recipe.copies} and LR pictures are given, which cannot be made smaller with them; give copies=0, or no lr')
+    if recipe.copies: train = list(train) + smaller_copies(train, recipe.copies, recipe.size)
     given = None if lr is None else _partners([*train, *held], lr, recipe.scale)
     pics = [Pictures(o, recipe, degrade, fit, keep_mb, given) for o in (train, held)]
     train,held = [[Nth(p, i) for i in range(len(p))] for p in pics]

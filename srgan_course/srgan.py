@@ -55,6 +55,7 @@ class PretrainRecipe(Recipe):
     pre_schedule:str = 'cosine'        # how that rate changes, see `SCHEDULES`
     late:float = 0.                    # share of pretraining's epochs, the last ones, whose patches are larger
     late_size:int = 0                  # their side, HR pixels
+    late_loss:str = ''                 # their loss, as for `pre_loss`; '': the same
     ema:float = .999                   # share of the old average kept a step; 0: no average
     precision:str = 'auto'             # 'auto', 'float32', 'bfloat16' or 'float16'
     save_every:int = 0                 # steps between checkpoints; 0: one each epoch
@@ -104,6 +105,7 @@ def check_recipe(r):
     if (r.shift or r.soften) and r.critic != 'PoolCritic': raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
     if r.alike and not (r.perceptual and (r.shift or r.soften)): raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
     if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale: raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
+    if r.late_loss and not r.late: raise ValueError(f'late_loss is {r.late_loss!r}, but late is 0; give late=.2, say, and a late_size')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
     if not 0 <= r.ema < 1: raise ValueError(f'ema is {r.ema}; give a share in [0,1)')
 
@@ -119,6 +121,7 @@ RECIPES = {r.name: r for r in (
                 perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0., save_every=380),
     SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80, save_every=500),
     SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
+    SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=12, late=.25, late_size=128, late_loss='mse', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250),
     SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250, epochs=10, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
                 perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
@@ -241,13 +244,14 @@ def use_recipe(dls, r:SRGANRecipe, phase:str='pretrain'):
 
 # %% ../nbs/09_srgan.ipynb #999cb109
 class Late(Callback):
-    "Larger patches in the last part of a phase: fewer of their pixels stand near a border, where a network sees less than it will in whole pictures."
+    "Larger patches in the last part of a phase: fewer of their pixels stand near a border, where a network sees less than it will in whole pictures. If the recipe says so, another loss, too."
     order, run_valid = -6, False
     def __init__(self, r): self.r = r
     def before_train(self):
-        late = self.learn.epoch >= round((1 - self.r.late)*self.learn.n_epoch)
-        dl = self.dls.train
-        dl.recipe = dl.recipe.replace(size=self.r.late_size if late else self.r.pre_size or self.r.size)
+        r, dl = self.r, self.dls.train
+        late = self.learn.epoch >= round((1 - r.late)*self.learn.n_epoch)
+        dl.recipe = dl.recipe.replace(size=r.late_size if late else r.pre_size or r.size)
+        if r.late_loss: self.learn.loss_func = ContentLoss(r.late_loss if late else r.pre_loss)
 
 # %% ../nbs/09_srgan.ipynb #4483d582
 class _Sched:
