@@ -512,23 +512,31 @@ def _exif_for(exif, size):
     except Exception: return exif                      # damaged notes stay what they were
 
 # %% ../nbs/01_images.ipynb #120ee722
-def _png16(a, notes):
-    "The bytes of a 16-bit PNG; what stands in it beside the pixels is taken from a one-pixel PNG by Pillow."
-    chunk = lambda kind, b: struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
-    small, extra, at, (h,w,c) = BytesIO(), b'', 8, a.shape
-    Image.new('RGB', (1, 1)).save(small, 'PNG', **notes)
+def _chunk(kind, b): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
+
+def _png_notes(notes, mode='RGB'):
+    "The chunks of a PNG that are neither its head nor its pixels, from a one-pixel PNG by Pillow."
+    small, extra, at = BytesIO(), b'', 8
+    Image.new(mode, (1, 1)).save(small, 'PNG', **notes)
     small = small.getvalue()
     while at < len(small):
         n = 12 + struct.unpack('>I', small[at:at+4])[0]
         if small[at+4:at+8] not in (b'IHDR', b'IDAT', b'IEND'): extra += small[at:at+n]
         at += n
+    return extra
+
+
+# %% ../nbs/01_images.ipynb #c53c86f2
+def _png16(a, notes):
+    "The bytes of a 16-bit PNG."
+    h,w,c = a.shape
     pack, idat, above = zlib.compressobj(6), [], np.zeros((1, 2*w*c), np.uint8)
     for i in range(0, h, 64):
         rows = a[i:i+64].astype('>u2').view(np.uint8).reshape(-1, 2*w*c)
         idat.append(pack.compress(np.insert(rows - np.concatenate([above, rows[:-1]]), 0, 2, axis=1).tobytes()))
         above = rows[-1:]
     head = struct.pack('>IIBBBBB', w, h, 16, {2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + extra + chunk(b'IDAT', b''.join([*idat, pack.flush()])) + chunk(b'IEND', b'')
+    return b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', head) + _png_notes(notes) + _chunk(b'IDAT', b''.join([*idat, pack.flush()])) + _chunk(b'IEND', b'')
 
 # %% ../nbs/01_images.ipynb #f8525920
 def _tiff(a, notes):
@@ -557,6 +565,19 @@ def _fit_format(img, fmt):
         img = from_array(to_array(img)[..., :-1], img.info)
     return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
 
+# %% ../nbs/01_images.ipynb #ea17c9ec
+def _png8(img, notes):
+    "The bytes of a PNG of mode L, RGB or RGBA, fast: OpenCV packs the pixels."
+    import cv2
+    a = np.asarray(img)
+    if a.ndim == 3: a = cv2.cvtColor(a, cv2.COLOR_RGB2BGR if a.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, zlib.Z_RLE]
+    if hasattr(cv2, 'IMWRITE_PNG_FILTER'): how[3:] = [zlib.Z_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]   # OpenCV 4.12 and later
+    ok, b = cv2.imencode('.png', a, how)
+    if not ok: raise ValueError('OpenCV could not pack the pixels')
+    b = memoryview(b)
+    return b''.join([b[:33], _png_notes(notes, img.mode), b[33:]])        # 8 bytes of signature and 25 of the head come first
+
 # %% ../nbs/01_images.ipynb #1f51c901
 def _encode(img, fmt, quality, info):
     "The bytes of a picture file."
@@ -567,6 +588,7 @@ def _encode(img, fmt, quality, info):
         for k,v in info.get('text', {}).items(): opts['pnginfo'].add_itxt(k, v)
         if 'xmp' in notes: opts['pnginfo'].add_itxt('XML:com.adobe.xmp', notes['xmp'].decode('utf-8', 'replace'))
         if getattr(img, 'deep', None) is not None: return _png16(img.deep, {**notes, **opts})
+        if img.mode in ('L', 'RGB', 'RGBA'): return _png8(img, {**notes, **opts})
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
     if fmt in ('JPEG', 'WEBP', 'AVIF'): opts['quality'] = quality
     if fmt == 'JPEG': opts['subsampling'] = 0

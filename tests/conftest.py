@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(config, items):
         if config.getoption('--' + flag): continue
         skip = pytest.mark.skip(reason=f'{flag}: run with --{flag}')
         for item in items:
-            if flag in item.keywords: item.add_marker(skip)
+            if item.get_closest_marker(flag): item.add_marker(skip)
     if hasattr(config, 'workerinput'): items.sort(key=seconds, reverse=True)    # in a worker of `make test`: what takes long begins first
 
 # rough seconds on one core, for the order alone; groups by their name

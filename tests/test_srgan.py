@@ -54,7 +54,7 @@ def test_recipe_round_trip(tmp_path):
     with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
 
 @pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')), ('critic .Patch. is not in', dict(critic='Patch')), ('generator .UNet. is not in', dict(generator='UNet')),
-    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('wears no glasses', dict(alike=True, shift=0, soften=0)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)),
+    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('wears no glasses', dict(alike=True, shift=0, soften=0)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)), ('but late is 0', dict(late_loss='mse')),
     ('multiple of scale 4', dict(late=.2, late_size=66)), ('pre_size 33 is not', dict(pre_size=33)), ('ema is 1', dict(ema=1.)), ('nf is 4.5', dict(nf=4.5))])
 def test_settings_that_contradict_each_other(line, settings):
     with pytest.raises(ValueError, match=line): TINY.replace(**settings)
@@ -104,7 +104,7 @@ def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
 
 # ---- a model to begin from, and larger patches late
 
-GROWS = TINY.replace(name='grows', critic='none', shift=0, soften=0, pre_epochs=0, epochs=4, steps_per_epoch=3, late=.5, late_size=48, perceptual=0., feature_net='', save_every=2)
+GROWS = TINY.replace(name='grows', critic='none', shift=0, soften=0, pre_epochs=0, epochs=4, steps_per_epoch=3, late=.5, late_size=48, late_loss='mse', copies=1, perceptual=0., feature_net='', save_every=2)
 
 class Die(Callback):
     "The end of the process, after a step."
@@ -133,7 +133,7 @@ def test_growing_patches_killed_and_resumed(tmp_path):
 def test_begun_from_another_model(run, tmp_path):
     "Training goes on from the model that is named, by file; one of another width is refused before anything is kept."
     start = str(run.out/'generator.safetensors')
-    r = GROWS.replace(name='more', start=start, late=0., late_size=0, epochs=1, steps_per_epoch=1, ema=0., pre_lr=1e-9)
+    r = GROWS.replace(name='more', start=start, late=0., late_size=0, late_loss='', epochs=1, steps_per_epoch=1, ema=0., pre_lr=1e-9)
     res = train(r, 'embedded', tmp_path/'a', progress=False, device='cpu')
     assert torch.allclose(weights(tmp_path/'a'/'generator.safetensors'), weights(start), atol=1e-7)
     assert 'begun from generator.safetensors' in (tmp_path/'a'/'generator.md').read_text(encoding='utf-8') and abs(res.table.loc['more', 'psnr'] - run.table.loc['SRGAN', 'psnr']) < 1e-3
@@ -145,7 +145,7 @@ def test_begun_from_another_model(run, tmp_path):
 
 def test_no_time_for_a_step(tmp_path, capsys):
     "A budget of six microseconds: one step, a model that can be used and is about as good as bicubic, and no pretence."
-    r = GROWS.replace(name='hurry', late=0., late_size=0)
+    r = GROWS.replace(name='hurry', late=0., late_size=0, late_loss='')
     res = train(r, 'embedded', tmp_path/'a', minutes=1e-7, device='cpu')
     assert '1e-07 minutes are too short for more than one step' in capsys.readouterr().out.splitlines()[0]
     assert res.recipe.steps_per_epoch == res.recipe.epochs == 1 and load_model(tmp_path/'a'/'generator.safetensors').meta['steps'] == '1'
@@ -176,7 +176,7 @@ def test_a_run_of_several_sources(tmp_path, capsys):
     "Sources joined by +: the first one's held-out pictures; the card names all, their terms, and what is not known."
     (tmp_path/'mine').mkdir()
     for i, im in enumerate(pictures(2)): im.save(tmp_path/'mine'/f'{i}.png')
-    res = train(GROWS.replace(epochs=1, late=0., late_size=0), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
+    res = train(GROWS.replace(epochs=1, late=0., late_size=0, late_loss=''), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
     said, card = capsys.readouterr().out, (tmp_path/'a'/'generator.md').read_text(encoding='utf-8')
     assert '7 pictures for training and 3 held out' in said and 'float32 on cpu' in said.splitlines()[0]
     assert '- `embedded`: five photographs' in card and 'CC BY 2.0' in card and '`mine`: a folder of pictures; nothing is known here of their terms' in card and str(tmp_path) not in card
