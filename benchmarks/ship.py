@@ -47,6 +47,24 @@ def failures(name):
     save_image(sheet, MODELS/f'{name}-failures.jpg', quality=80)
     return '; '.join(f'`{n}`: {PHOTOS[n][3]}' for n in FAILS)
 
+def first_leg(name):
+    "Where a model goes on with an earlier one of its own name: what that one was."
+    path = RESULTS/f'{name}-first-train.json'
+    if not path.exists(): return []
+    r = json.loads(path.read_text(encoding='utf-8'))
+    return [f"| begun from | an earlier `{name}`: {recipe_text(r['recipe'])}; {r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit {r['commit'][:10]} |"]
+
+def nearness(name):
+    "The table of KID and what stands beside it, where srgan_quality.py has measured it."
+    path = RESULTS/f'{name}-kid.json'
+    if not path.exists(): return []
+    r = json.loads(path.read_text(encoding='utf-8')); f = r['figures']
+    models = [m for m in f if ' - ' not in m]
+    rows = [f"| {'' if m == name else f'{name} beside '}{m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | {v['gradient']:.2f} | {v['psnr']:.2f} |" for m, v in ((m, f[m]) for m in models)]
+    less = [f"| {name} less {m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | | |" for m, v in ((m, f[f'{name} - {m}']) for m in models[:-1])]
+    return ['| the 100 held-out photographs of BSDS500 | KID (95 % interval) | gradient, share of HR\'s | PSNR |', '|---|---|---|---|', *rows, *less, '',
+            f"{r['protocol'][0].upper() + r['protocol'][1:].partition('; squeeze-caffe')[0]}. Smaller KID is nearer; a difference whose interval holds 0 is none. LPIPS is not given: its weights could not be had where this was measured.", '']
+
 def card(name, i, made):
     "The model card: every figure comes from results/."
     r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
@@ -58,12 +76,13 @@ def card(name, i, made):
         f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
         f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
         f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])}; those smaller than {max(q['size'], q['late_size'])} pixels were left out |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
-        f"| recipe | {i['recipe_text']} |", f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
+        f"| recipe | {i['recipe_text']} |", *first_leg(name), f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
         f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
         f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',
         f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|', *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
         f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / {held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
-        f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *i.get('more', []),
+        f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *nearness(name),
+        *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of generated ones (means of the last 50 steps): neither player has won.", ''] if 'balance' in r else []),
         '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f'- `{n}`: {why}.' for n, (_, _, why) in FAILS.items()],
         '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
         f"Photos: {i['credit']}.", '', '## What it must not be used for', '',
@@ -76,7 +95,8 @@ def recipe_text(q):
     parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}")]
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
-    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" if q['late'] else ''))
+    if q.get('copies'): parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1)) + ' of its size')
+    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" + (f", with {q['late_loss'].upper()}" if q.get('late_loss') else '') if q['late'] else ''))
     return ', '.join(parts) + ", flips and quarter turns, LR by Pillow's antialiased bicubic of the whole picture"
 
 SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.', 'light-x2': 'Enlarges photographs by two in each direction.',
@@ -91,6 +111,11 @@ def ship(run, name):
     q, data = res['recipe'], res['data'].split('+')
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md', **made)
+    if q['start'] == name and not (RESULTS/f'{name}-first-train.json').exists():        # goes on with the model of the same name
+        (RESULTS/f'{name}-first-train.json').write_text(json.dumps({**json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')), 'name': f'{name}-first-train'}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    if (run/'history_gan.csv').exists():
+        from srgan_course.srgan import last_words
+        res['balance'] = last_words(run)
     (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     index = json.loads((MODELS/'index.json').read_text(encoding='utf-8')) if (MODELS/'index.json').exists() else {}
     for d in SETS:
