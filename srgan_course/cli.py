@@ -240,15 +240,22 @@ def _figures(a, b, net, kid, score, **kwargs):
     if score: res['inception_score'] = m.inception_score(source, **kwargs)
     return res
 
+def _net(features, dims):
+    "The name of a feature net: as given, or with its usual number of features."
+    if '@' in features: return features
+    return f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
+
 # %% ../nbs/cli.ipynb #69dd9a27
-@call_parse
+@call_parse(pos=['b'])
 @one_line_errors
 def fid(
     a:str, # A folder of pictures, a known name, or statistics (.npz)
-    b:str, # What to compare it with: the same
-    net:str='inception@2048', # Feature net: inception@2048 (or @768, @192, @64), squeezenet-torchvision@512, squeezenet-caffe@512, random@256
+    b:str=None, # What to compare it with: the same
+    features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; also with its layer, as in inception@768
+    dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
-    score:bool=False, # The Inception Score of the first set, too?
+    Is:bool=False, # The Inception Score of the first set, too?
+    save_stats:Path=None, # Keep the statistics of the first set in this file (.npz)
     n:int=None, # Only the first so many pictures of each set
     skip:bool=False, # Go on past files that cannot be read?
     cache:Path=None, # Folder that keeps features, by the files' content
@@ -258,11 +265,13 @@ def fid(
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     import time, warnings
     from srgan_course.metrics import save_result
-    start = time.monotonic()
+    start, net = time.monotonic(), _net(features, dims)
+    if save_stats: return _keep_statistics(a, b, net, save_stats, n=n, skip=skip)
+    if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
-        figures = _figures(a, b, net, kid, score, n=n, skip=skip, cache=cache)
+        figures = _figures(a, b, net, kid, Is, n=n, skip=skip, cache=cache)
     for w in said:
         if issubclass(w.category, UserWarning): print(f'srgan-fid: {w.message}', file=sys.stderr)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
@@ -270,6 +279,15 @@ def fid(
     print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
 
 def _count(n): return min(k for k in n if k is not None)     # statistics may not know theirs
+
+def _keep_statistics(a, b, net, path, **kwargs):
+    "Mean and covariance of one set, for later."
+    from srgan_course import fid as m
+    if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
+    if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
+    s = m.Stats(m.pooled_net(net).note)
+    for x in m.feature_batches(a, net, **kwargs): s.add(x)
+    print(f'{s.save(path)}: {s.n} pictures, {net}')
 
 # %% ../nbs/cli.ipynb #bea376e2
 def lessons_folder(): # folder that holds the lesson notebooks

@@ -191,12 +191,12 @@ def test_fid(tmp_path, capsys):
         (tmp_path/kind).mkdir()
         for i in range(6): draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
     cats, dogs = str(tmp_path/'cat'), str(tmp_path/'dog')
-    cli.fid(cats, dogs, net='random@256', kid=True, json=True)
+    cli.fid(cats, dogs, features='random@256', kid=True, json=True)
     out = capsys.readouterr(); d = json.loads(out.out)
     assert d['fid']['value'] > 0 and len(d['kid']['interval']) == 2 and d['fid']['net'] == 'random@256'
     assert len(out.err.splitlines()) == 2 and 'no full rank' in out.err and 'Warning' not in out.err        # what is done, and the warning as a line
     (tmp_path/'dog'/'x.png').write_bytes(b'no picture')
     for line, args in {'cannot be used.*x.png': (cats, dogs), 'nowhere': (cats, 'nowhere')}.items():
-        with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, net='random@256')
-    cli.fid(cats, dogs, net='random@256', skip=True)
+        with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, features='random@256')
+    cli.fid(cats, dogs, features='random@256', skip=True)
     assert 'left out' in capsys.readouterr().err
