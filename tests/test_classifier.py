@@ -1,0 +1,356 @@
+"Lesson 04's library: what must not move does not, what must be equal is, bad input ends in one line, and the command."
+import json, subprocess, sys
+from types import SimpleNamespace
+import numpy as np, pytest, torch
+from PIL import Image
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+from conftest import ROOT
+from srgan_course import classifier as C
+from srgan_course.data import TOY_VALID, Toy, draw_pet
+
+TINY = C.ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3)
+
+def toys(n=16, size=32): return C.split_pets(n=n, size=size)
+
+@pytest.fixture
+def pets(tmp_path):
+    "A folder with a folder of drawn pets for each class."
+    for kind in ('cat', 'dog'):
+        (tmp_path/'pets'/kind).mkdir(parents=True)
+        for i in range(6): draw_pet(kind, 100*(kind == 'dog') + i, 96).save(tmp_path/'pets'/kind/f'{i}.png')
+    return tmp_path/'pets'
+
+# ---- measures
+
+@pytest.fixture
+def judged():
+    r = np.random.default_rng(0)
+    y = r.integers(0, 2, 300)
+    z = (y + r.normal(0, .9, 300)).round(1)                         # with ties
+    p = 1/(1 + np.exp(-2*(z - .5)))
+    return np.stack([1 - p, p], 1), y
+
+def test_auc_is_that_of_scores(judged):
+    p, y = judged
+    assert C.auc(p[:, 1], y) == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-12)
+    r = C.report(p, y, times=0)
+    assert r['auc'] == pytest.approx(roc_auc_score(y, p[:, 1])) and r['f1'] == pytest.approx(f1_score(y, p.argmax(1))) and r['loss'] == pytest.approx(log_loss(y, p))
+
+def test_auc_of_decisions_is_found_out(judged, monkeypatch):
+    "The published project's mistake, made here on purpose: the comparison with scikit-learn's AUC of scores goes red, and the report refuses decisions."
+    p, y = judged
+    d = p.argmax(1).astype(float)
+    assert C.auc(d, y) == pytest.approx(balanced_accuracy_score(y, d))
+    with pytest.raises(ValueError, match='decisions'): C.report(np.stack([1 - d, d], 1), y)
+    right = C.auc
+    monkeypatch.setattr(C, 'auc', lambda s, y: right(np.asarray(s) > .5, y))
+    with pytest.raises(AssertionError): assert C._measures(p, y)['auc'] == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-6)
+
+def test_quick_measures_equal_scikit_learns(judged):
+    p, y = judged
+    for q, t in ((p, y), (np.random.default_rng(1).dirichlet(np.ones(3), 200), np.arange(200) % 3)):
+        a, b = C._measures(q, t), C.report(q, t, times=0)
+        for k in a: assert a[k] == pytest.approx(b[k], abs=1e-12), k
+
+def test_intervals_hold_the_figure_and_shrink(judged):
+    p, y = judged
+    small, large = C.report(p[:75], y[:75], times=200), C.report(p, y, times=200)
+    for r in (small, large):
+        for k in ('loss', 'accuracy', 'f1', 'auc'): assert r['intervals'][k][0] <= r[k] <= r['intervals'][k][1], k
+    wide = lambda r: np.diff(r['intervals']['accuracy'])[0]
+    assert wide(large) < .75*wide(small)
+    assert C.report(p, y, times=50)['intervals'] == C.report(p, y, times=50)['intervals'] != C.report(p, y, times=50, seed=1)['intervals']
+
+def test_calibration_error():
+    r = np.random.default_rng(0); p = r.uniform(.5, 1, 20000); y = (r.uniform(size=20000) > p).astype(int)
+    q = np.stack([p, 1 - p], 1)
+    assert C.ece(q, y) < .015                                        # says 80 %, is right 80 %
+    sure = np.stack([.5 + .5*np.sign(p - .5)*.998, .5 - .5*.998*np.sign(p - .5)], 1)
+    assert C.ece(sure, y) == pytest.approx(.999 - (y == 0).mean(), abs=1e-6)
+
+def test_imbalance_is_named():
+    r = np.random.default_rng(0); y = np.r_[np.zeros(90, int), np.ones(10, int)]; p = r.uniform(.6, .9, 100)
+    text = C.report_text(C.report(np.stack([p, 1 - p], 1), y, ['cat', 'dog'], times=0))
+    assert 'always the largest class: accuracy 0.9000' in text and 'uneven' in text
+    assert 'uneven' not in C.report_text(C.report(np.stack([p, 1 - p], 1), np.arange(100) % 2, times=0))
+
+def test_paired_tests():
+    from scipy.stats import ttest_rel
+    a, b = np.array([.91, .92, .90, .93, .91]), np.array([.92, .93, .92, .93, .93])
+    d = C.paired_interval(a, b)
+    t = ttest_rel(b, a).confidence_interval()
+    assert (d['lo'], d['hi']) == pytest.approx((t.low, t.high))
+    assert C.mcnemar([1]*10 + [0]*2, [0]*10 + [1]*2)['p'] == pytest.approx(.0385742, abs=1e-6)
+    with pytest.raises(ValueError, match='same ones'): C.mcnemar([1], [1, 0])
+    with pytest.raises(ValueError, match='two or more'): C.paired_interval([1.], [2.])
+
+# ---- the split
+
+def test_no_near_duplicate_crosses(pets):
+    from srgan_course.images import interpolate, downscale
+    for kind in ('cat', 'dog'):
+        im = Image.open(pets/kind/'0.png'); im.save(pets/kind/'0 again.jpg', quality=90)
+        interpolate(downscale(Image.open(pets/kind/'1.png'), 4), 4).save(pets/kind/'1 enlarged.png'); Image.open(pets/kind/'2.png').transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(pets/kind/'2 mirrored.png')
+    s = C.split_pets(pets, seed=0)
+    assert len(s.dropped) == 6 and all(a.name[0] == b.name[0] and a.parent == b.parent for a, b in s.dropped)
+    for seed in range(5):
+        s = C.split_pets(pets, seed=seed)
+        assert C.leaks(s.train, s.valid) == [] and not set(s.train) & set(s.valid) and len(s.train) + len(s.valid) == 12
+        assert np.bincount(s.y_valid).tolist() == [2, 2] and all(p.parent.name == s.classes[y] for p, y in zip(s.train + s.valid, [*s.y_train, *s.y_valid]))
+    assert C.split_pets(pets, seed=3).valid == C.split_pets(pets, seed=3).valid
+    assert len({tuple(C.split_pets(pets, seed=i).valid) for i in range(6)}) > 1
+
+def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
+    from srgan_course.images import downscale, interpolate
+    s = C.split_pets(pets)
+    copy = interpolate(downscale(Image.open(s.valid[0]).convert('RGB'), 4), 4)
+    assert C.leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
+
+def bad_folders(pets):
+    yield 'one class', lambda: [p.unlink() for p in (pets/'dog').iterdir()] and (pets/'dog').rmdir(), 'pictures of 1 class'
+    yield 'empty class', lambda: (pets/'bird').mkdir(), 'class bird has no picture'
+    yield 'a class too many', lambda: (pets/'bird').mkdir() or draw_pet('cat', 5, 40).save(pets/'bird'/'a.png'), 'wanted are exactly cat, dog'
+    yield 'unreadable', lambda: (pets/'cat'/'0.png').write_bytes(b'no picture'), 'cannot be read'
+    yield 'loose', lambda: draw_pet('cat', 5, 40).save(pets/'a.png'), 'outside of its class folders'
+
+@pytest.mark.parametrize('k', range(5))
+def test_bad_folders_end_in_one_line_and_nothing_is_written(pets, tmp_path, k):
+    what, spoil, says = list(bad_folders(pets))[k]
+    spoil()
+    with pytest.raises(ValueError, match=says) as e: C.train_classifier(TINY.replace(classes=('cat', 'dog')), pets, tmp_path/'out')
+    assert len(str(e.value).splitlines()) == 1 and not (tmp_path/'out').exists()
+
+def test_grey_and_transparent_pictures_are_read(pets):
+    Image.open(pets/'cat'/'0.png').convert('L').save(pets/'cat'/'0.png'); Image.open(pets/'cat'/'1.png').convert('RGBA').save(pets/'cat'/'1.png')
+    x = C.load_pictures([pets/'cat'/'0.png', pets/'cat'/'1.png'], 32)
+    assert x.shape == (2, 3, 32, 32) and x.dtype == torch.uint8 and (x[0, 0] == x[0, 1]).all()
+
+# ---- bodies, features, frozen layers
+
+def everything_in(net): return {k: v.clone() for k, v in net.state_dict().items()}
+
+def test_frozen_layers_do_not_move():
+    s = toys(); clf = C.Classifier(C.body('toynet-random'), s.classes, size=32)
+    before, head = everything_in(clf.body), everything_in(clf.head)
+    assert any('running_mean' in k for k in before)
+    C.fit_epochs(clf, C.classifier_dls(s, TINY, 'cpu'), TINY)
+    after = clf.body.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before), 'the frozen body has moved'
+    assert not torch.equal(head['2.weight'], clf.head.state_dict()['2.weight'])
+    clf.unfreeze(); C.fit_epochs(clf, C.classifier_dls(s, TINY, 'cpu'), TINY.replace(unfreeze=1), phase=1)
+    assert all(not torch.equal(before[k], clf.body.state_dict()[k]) for k in before if k.endswith(('weight', 'running_mean')))
+
+def test_that_test_would_see_moving_statistics(monkeypatch):
+    "fastai trains a frozen body's batch norm, and so does `Module.train`: without our `train`, the statistics move."
+    monkeypatch.setattr(C.Body, 'train', torch.nn.Module.train)
+    s = toys(); clf = C.Classifier(C.body('toynet-random'), s.classes, size=32)
+    before = everything_in(clf.body)
+    C.fit_epochs(clf, C.classifier_dls(s, TINY, 'cpu'), TINY)
+    assert not all(torch.equal(before[k], clf.body.state_dict()[k]) for k in before)
+
+@pytest.mark.parametrize('name', ['toynet-random', 'resnet18-random', 'mobilenet_v2-random'])
+def test_cached_features_equal_uncached_ones(name, tmp_path):
+    s, b = toys(), C.body(name)
+    x = C.load_pictures(s.train, 64)
+    f, again = (C.cached_features(b, x, bs=5, cache=tmp_path) for _ in range(2))
+    assert torch.equal(f, again) and len(list(tmp_path.iterdir())) == 1 and f.dtype == torch.float32
+    with torch.no_grad(): one = torch.cat([b.pooled(x[i:i+1].float()/255) for i in range(len(x))])
+    assert ((f - one).abs().max()/one.abs().max()) < 1e-5
+    view = C.cached_features(b, x, view=1, cache=tmp_path)
+    with torch.no_grad(): plain = b.pooled(C.augment(x, 42, 1))
+    assert ((view - plain).abs().max()/plain.abs().max()) < 1e-5 and not torch.allclose(view, f, rtol=1e-3, atol=0)
+    C.cached_features(b, x.flip(0), cache=tmp_path); C.cached_features(C.body(name, seed=1), x, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4                         # other pictures, other weights, another view: other files
+    for p in tmp_path.iterdir(): p.write_bytes(b'damaged')
+    assert torch.equal(C.cached_features(b, x, bs=5, cache=tmp_path), f)
+
+def test_cached_head_is_the_plain_loops_head():
+    "The same weights to begin with, the same batches: after some steps the same head."
+    s, b = toys(24), C.body('toynet-random')
+    x = C.load_pictures(s.train, 32); f = C.cached_features(b, x); y = torch.as_tensor(s.y_train)
+    h = C.train_head(f, y, steps=30, bs=8, seed=3)
+    clf = C.Classifier(b, s.classes, size=32, seed=3)
+    opt, g = torch.optim.Adam(clf.head.parameters(), 1e-3), torch.Generator().manual_seed(3)
+    for step in range(30):
+        if step % 3 == 0: order = torch.randperm(24, generator=g)
+        i = order[step % 3*8:][:8]
+        opt.zero_grad(); torch.nn.functional.cross_entropy(clf(x[i].float()/255), y[i]).backward(); opt.step()
+    assert torch.allclose(h.linear.weight, clf.head[-1].weight, atol=1e-5)
+
+def test_views_follow_from_their_numbers():
+    x = C.load_pictures(toys().train, 32)
+    a = C.augment(x, 7, 2)
+    assert torch.equal(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)])) and not torch.equal(a, C.augment(x, 7, 3))
+    assert torch.allclose(C.augment(x, 7, 2, flip=False, degrees=0, jitter=0), x.float()/255, atol=1e-5)
+
+def test_real_weights(srgan_weights):
+    "Photographs that ship with packages: a pretrained body tells what they show better than chance tells it; its own last layers name the cat."
+    from srgan_course.data import sample_photos
+    chelsea = C.load_pictures([sample_photos('valid')['chelsea']], 224)
+    for arch in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
+        net, source, variant = C.pretrained(arch)
+        b = C.Body(C.cut_head(net), arch, source, arch, variant, net)
+        mean = torch.tensor(C._MEAN).view(1, 3, 1, 1); std = torch.tensor(C._STD).view(1, 3, 1, 1)
+        top = net.eval()((chelsea.float()/255 - mean)/std).topk(3).indices[0].tolist()
+        assert set(top) & {281, 282, 283, 285, 287}, f'{arch} sees classes {top}, no cat'
+        assert b.label == arch if arch in source else source in b.label
+    assert C._strides_v1 is C.VARIANTS['v1'] and C.body('resnet50').net.layer2[0].conv1.stride == (2, 2)
+
+def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
+    monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
+    import torchvision
+    def offline(*a, **k): raise OSError('no route')
+    monkeypatch.setattr('torch.hub.load_state_dict_from_url', offline); monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
+    with pytest.raises(OSError, match=r'resnet18: its weights could not be had from https.*resnet18-random'): C.body('resnet18')
+    with pytest.raises(FileNotFoundError, match='SRGAN_WEIGHTS'): C.body('vgg16-oxford@relu2_2')
+    with pytest.raises(ValueError, match='not known'): C.body('resnet5')
+    with pytest.raises(ValueError, match='feature maps'): C.Body(torch.nn.Flatten(), 'flat')
+    with pytest.raises(ValueError, match="head='linear'"): C.Classifier(C.body('resnet18-random'), ['a', 'b'], 'own')
+
+# ---- runs
+
+def same(a, b): return all(torch.equal(a[k], b[k]) for k in a) and a.keys() == b.keys()
+
+def small_vgg(name, seed=0):
+    "A body whose network ends like VGG's, with dropout, only smaller."
+    net = C.build('toynet', seed=seed); b = C.Body(net.features, name, arch='toynet')
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        whole = torch.nn.Module(); whole.avgpool = torch.nn.AdaptiveAvgPool2d(2)
+        whole.classifier = torch.nn.Sequential(torch.nn.Linear(4*b.nf, 16), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(16, 10))
+    b._whole = [whole]
+    return b
+
+@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(head='own', epochs=1, unfreeze=2)], ids=['own head', 'fine-tuning', 'own head and fine-tuning'])
+def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
+    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    s, less = toys(), dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1)
+    whole = C.train_classifier(recipe, split=s, out=tmp_path/'whole')
+    C.train_classifier(recipe.replace(**less), split=s, out=tmp_path/'parts')
+    with pytest.raises(ValueError, match='holds a run already'): C.train_classifier(recipe, split=s, out=tmp_path/'parts')
+    with pytest.raises(ValueError, match='another run: bs'): C.train_classifier(recipe.replace(bs=4), split=s, out=tmp_path/'parts', resume=True)
+    with pytest.raises(ValueError, match='another run: train'): C.train_classifier(recipe, split=toys(8), out=tmp_path/'parts', resume=True)
+    parts = C.train_classifier(recipe, split=s, out=tmp_path/'parts', resume=True)
+    assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
+    assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
+
+def test_without_the_seeds_of_an_epoch_that_test_is_red(tmp_path, monkeypatch):
+    "A resume that forgets the random state: other views, so other weights."
+    count = iter(range(1000))
+    monkeypatch.setattr(C, 'draws', lambda n, *where: np.array([next(count)]*n) if where[-1] == 6 else np.random.SeedSequence(where).generate_state(n))
+    r, s = TINY.replace(unfreeze=2), toys()
+    whole = C.train_classifier(r, split=s)
+    C.train_classifier(r.replace(unfreeze=1), split=s, out=tmp_path)
+    assert not same(whole.classifier.state_dict(), C.train_classifier(r, split=s, out=tmp_path, resume=True).classifier.state_dict())
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+    r, s = TINY.replace(unfreeze=2), toys()
+    whole = C.train_classifier(r, split=s, out=tmp_path)
+    last = sorted((tmp_path/'checkpoints').iterdir())[-1]; raw = bytearray(last.read_bytes()); raw[-3] ^= 1; last.write_bytes(raw)
+    assert same(whole.classifier.state_dict(), C.train_classifier(r, split=s, out=tmp_path, resume=True).classifier.state_dict())
+    assert 'checksum does not fit' in capsys.readouterr().out
+
+@pytest.mark.parametrize('name', [n for n in C.CLASSIFIER_RECIPES if n != 'full'])
+def test_two_steps_of_every_recipe(name, tmp_path):
+    r = C.CLASSIFIER_RECIPES[name]
+    assert C.ClassifierRecipe.from_json(r.to_json()) == r
+    arch = r.body.split('-')[0]
+    r = r.replace(bs=2, epochs=1, views=min(r.views, 1), unfreeze=min(r.unfreeze, 1), body=f'{arch}-random')
+    s = toys(4, 64)
+    res = C.train_classifier(r, split=s, out=tmp_path)
+    assert len(res.history) == 1 + r.unfreeze and np.isfinite(res.report['loss'])
+    longer = C.train_classifier(r.replace(epochs=2), split=s, out=tmp_path, resume=True)
+    assert len(longer.history) == 2 + r.unfreeze and longer.history[0] == res.history[0]
+
+def test_two_steps_of_full(tmp_path):
+    "VGG16's own head, 119.5 million parameters, Adam and a checkpoint; random weights by name."
+    r = C.CLASSIFIER_RECIPES['full']
+    assert (r.size, r.bs, r.epochs, r.lr, r.valid, r.head) == (128, 256, 50, 1e-3, .3, 'own')
+    s = toys(4, 64)
+    res = C.train_classifier(r.replace(body='vgg16-random', bs=2, epochs=1), split=s, out=tmp_path)
+    clf = res.classifier
+    assert sum(p.numel() for p in clf.parameters() if p.requires_grad) == 119_554_050
+    state, plain = C.read_epoch(tmp_path/'checkpoints')
+    assert all(torch.equal(state[f'model.{k}'], p) for k, p in clf.named_parameters() if p.requires_grad) and not any(k.startswith('model.body') for k in state)
+    assert {k.rsplit('.', 1)[1] for k in state if k.startswith('adam.')} == {'step', 'exp_avg', 'exp_avg_sq'} and plain['history'] == res.history
+    back = C.load_classifier(tmp_path/'classifier.safetensors')
+    assert all(torch.equal(a, b) for a, b in zip(back.state_dict().values(), clf.state_dict().values())) and back.kind == 'own'
+
+def test_nan_ends_a_run():
+    with pytest.raises(FloatingPointError, match='smaller lr'): C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
+
+def test_recipes_refuse_what_cannot_be():
+    for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1), 'no field'):
+        with pytest.raises(ValueError, match=says): TINY.replace(**kw)
+    with pytest.raises(ValueError, match='not in'): C.get_classifier_recipe('fast')
+
+# ---- files
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+    clf = C.Classifier(C.body('toynet-random'), ['cat', 'dog'], size=32)
+    return clf, C.save_classifier(clf, tmp_path_factory.mktemp('c')/'c.safetensors', note='a test')
+
+def test_saved_and_loaded(saved, tmp_path):
+    clf, path = saved
+    x = C.load_pictures(toys().train, 32)
+    back = C.load_classifier(path)
+    assert np.array_equal(C.classify(clf, x), C.classify(back, x)) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
+    half = C.load_classifier(C.save_classifier(clf, tmp_path/'h.safetensors', dtype=torch.float16))
+    assert abs(C.classify(clf, x) - C.classify(half, x)).max() < 1e-2 and (tmp_path/'h.safetensors').stat().st_size < .6*path.stat().st_size
+    assert C.body(path).nf == clf.body.nf and C.body(path).frozen
+
+def test_files_that_are_not_ours(saved, tmp_path):
+    _, path = saved
+    raw, p = path.read_bytes(), tmp_path/'x.safetensors'
+    def refused(data, says):
+        p.write_bytes(data)
+        with pytest.raises(ValueError, match=says) as e: C.load_classifier(p)
+        assert len(str(e.value).splitlines()) == 1
+    refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
+    torch.save({'a': 1}, p); refused(p.read_bytes(), 'pickle')
+    from safetensors.torch import save
+    refused(save({'a': torch.zeros(1)}), 'not a classifier')
+    meta = dict(classifier='1', variant='', head='linear', classes='["cat", "dog"]', size='32', body='x', weights='y')
+    def with_sum(t, m): return save(t, m | dict(checksum=C._digest(json.dumps(m, sort_keys=True), *[x for k in sorted(t) for x in (k, t[k])])))
+    refused(with_sum({'a': torch.zeros(1)}, meta), 'does not say'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='os.system')), 'not known'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='toynet')), 'x.safetensors')
+    with pytest.raises(FileNotFoundError, match='no such file'): C.load_classifier(tmp_path/'none.safetensors')
+    bad = C.Classifier(C.body('toynet-random'), ['cat', 'dog'], size=32); bad.head[-1].weight.data[0, 0] = float('nan')
+    with pytest.raises(ValueError, match='not finite'): C.save_classifier(bad, tmp_path/'n.safetensors')
+    assert not (tmp_path/'n.safetensors').exists()
+
+def test_grad_cam_looks_where_the_evidence_is():
+    "A body with one map that lights up where a picture is white, and a head that calls this class 1."
+    class Bright(torch.nn.Module):
+        def forward(self, x): return torch.cat([torch.nn.functional.avg_pool2d(x[:, :1].relu(), 8), torch.zeros(len(x), 1, 8, 8)], 1)
+    clf = C.Classifier(C.Body(Bright(), 'bright'), ['dark', 'bright'], size=64)
+    clf.head[-1].weight.data = torch.tensor([[-1., 0.], [1., 0.]])
+    x = torch.zeros(1, 3, 64, 64); x[..., 8:24, 40:56] = 1
+    m = C.grad_cam(clf, x, 1)[0]
+    assert m.shape == (64, 64) and m.argmax() in [i*64 + j for i in range(8, 24) for j in range(40, 56)] and m[40:].max() < .05
+    assert C.grad_cam(clf, x, 0).max() == 0
+
+# ---- the command
+
+def command(*args, cwd=None, ok=None):
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert 'Traceback' not in r.stderr, r.stderr
+    if ok is not None: assert r.returncode == ok, r.stderr
+    return r
+
+def test_command_trains_evaluates_and_classifies(pets, tmp_path):
+    TINY.save(tmp_path/'tiny.json')
+    r = command('--train', pets, '--recipe', tmp_path/'tiny.json', '--out', tmp_path/'run', '--json', ok=0)
+    assert json.loads(r.stdout)['figures']['confusion'] and (tmp_path/'run'/'classifier.safetensors').is_file()
+    model = tmp_path/'run'/'classifier.safetensors'
+    r = json.loads(command('--evaluate', pets, '--model', model, '--json', ok=0).stdout)
+    assert r['n'] == 12 and 0 <= r['accuracy'] <= 1 and len(r['intervals']['auc']) == 2
+    (pets/'cat'/'broken.png').write_bytes(b'nothing')
+    r = command(pets/'cat', '--model', model, '--json', ok=1)
+    d = json.loads(r.stdout); assert len(d['pictures']) == 6 and len(d['bad']) == 1 and d['pictures'][0]['class'] in ('cat', 'dog') and 'broken.png' in r.stderr
+    assert abs(sum(d['pictures'][0]['probs'].values()) - 1) < 1e-6
+
+def test_command_errors(pets, tmp_path):
+    for args, says in (([], 'nothing to do'), ([tmp_path/'none.png', '--model', tmp_path/'m.safetensors'], 'no such file'), (['--train', tmp_path/'nowhere'], 'neither a folder'), ([pets, '--evaluate', 'x', '--train', 'y'], 'one of')):
+        r = command(*args, cwd=tmp_path, ok=2)
+        assert says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
