@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ERRORS', 'COMMANDS', 'one_line_errors', 'demo', 'upscale', 'train', 'evaluate', 'read_header', 'model_facts',
-           'models', 'fid', 'lessons_folder', 'lessons', 'main']
+           'models', 'classify', 'fid', 'cats', 'lessons_folder', 'lessons', 'main']
 
 # %% ../nbs/cli.ipynb #83825119
 import json as js, sys
@@ -208,6 +208,7 @@ def model_facts(files, index:dict # name -> what was measured of it
     return facts
 
 def _model_line(name, f):
+    if f['network'] == 'DCGANGenerator': return f"{name:12} noise DCGANGenerator {f['parameters']:>10,} parameters  {f['bytes']/1e6:5.2f} MB  pictures of {f['args']['size']} px by srgan-cats  {f['licence']}"
     known = lambda d: f"{d} {f[d]['psnr']:.2f} dB / {f[d]['ssim']:.4f}" if f.get(d) else f'{d} not measured'
     net = f"{f['network']} {f['args'].get('nf', '')} x {f['args'].get('n_blocks', '')}"
     return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {known('set5')}, {known('embedded')}  {f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
@@ -228,6 +229,43 @@ def models(
     facts = model_facts([shipped.get(str(f), f) for f in files] or shipped.values(), known)
     if json: print(js.dumps(facts))
     else: print('\n'.join(_model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with srgan-evaluate --model NAME. Their cards: ' + str(folder))
+
+# %% ../nbs/cli.ipynb #5548c7db
+@call_parse
+@one_line_errors
+def classify(
+    *paths:Path, # Pictures, or folders of pictures
+    model:Path=None, # A classifier's .safetensors file (default: the one in --out)
+    train:str=None, # Train on this: a folder with a folder of pictures for each class, a known name (pets, oxford-pets), or pets-toy
+    evaluate:str=None, # Judge the model on this: the same
+    recipe:str='quick', # To train: quick, full, resnet50, mobilenet_v2, squeezenet1_1, vgg16, or a JSON file
+    body:str=None, # Another body than the recipe's: a torchvision network, NAME-random, toynet-turns
+    epochs:int=None, # Another number of epochs than the recipe's
+    seed:int=None, # Who is held out, and all else that is random
+    out:Path='runs/classifier', # Folder of the run
+    resume:bool=False, # Go on with the run in --out?
+    json:bool=False, # Print as JSON?
+):
+    "Train a classifier of pictures, judge it, or let it name what pictures show"
+    if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures to classify')
+    if train: return _train_classifier(train, recipe, dict(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
+    if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
+    if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file or folder')
+    from srgan_course import classifier as m
+    clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
+    if evaluate:
+        r = m.evaluate_classifier(clf, evaluate)
+        print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_text(r)); return
+    rows, bad = m.classify_files(clf, paths)
+    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}" for r in rows))
+    for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
+    return 1 if bad else 0
+
+def _train_classifier(source, recipe, changes, out, resume, json):
+    from srgan_course import classifier as m
+    r = m.get_classifier_recipe(recipe)
+    res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
+    print((out/'results.json').read_text(encoding='utf-8').strip() if json else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #5a92af73
 def _figures(a, b, net, kid, score, **kwargs):
@@ -289,6 +327,53 @@ def _keep_statistics(a, b, net, path, **kwargs):
     for x in m.feature_batches(a, net, **kwargs): s.add(x)
     print(f'{s.save(path)}: {s.n} pictures, {net}')
 
+# %% ../nbs/cli.ipynb #14e5cc15
+@call_parse
+@one_line_errors
+def cats(
+    n:int=64, # How many cats
+    seed:int=0, # Same seed, same cats
+    out:Path=None, # Picture to write (default: cats.png, or cats.gif), or the run's folder with --train (default: cats-run)
+    model:str='dcgan-cats', # A generator that ships, by name, or a .safetensors file
+    truncation:float=None, # No number of the noise further from 0 than this
+    interpolate:bool=False, # The way from each cat to the next, eight steps a row?
+    gif:bool=False, # That way as a film?
+    train:str=None, # Train on this folder of pictures instead, or a known name: catfaces, toy
+    recipe:str='cats', # To train: quick, cats, dcgan, student, full, ..., or a JSON file
+    minutes:float=None, # Stop training after so long, with a checkpoint
+    resume:bool=False, # Go on with the run in --out?
+    device:str='auto', # To train on: auto, cpu, cuda or mps
+    json:bool=False, # Print what was done as JSON?
+):
+    "Make cats from noise with a DCGAN, or train one"
+    if train: res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
+    else: res = _draw_cats(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
+    print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
+
+# %% ../nbs/cli.ipynb #8541cc78
+def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
+    "A sheet, or a film."
+    from srgan_course.cats import cat_sheet, check_n, load_cats, make_faces, noise, sample_cats, save_gif, truncate, walk
+    from srgan_course.images import save_image
+    if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
+    net = load_cats(model)
+    res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
+    if not (gif or interpolate): save_image(cat_sheet(sample_cats(n, seed, net, truncation)), out); return res
+    x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
+    if gif: save_gif([cat_sheet(f[None]) for f in x], out)
+    else: save_image(cat_sheet(x, 8), out)
+    return res | dict(frames=len(x))
+
+def _train_cats(source, recipe, out, resume, minutes, device):
+    "The game on somebody's pictures."
+    from srgan_course.cats import get_cats_recipe, train_cats
+    from srgan_course.data import find_source
+    r = get_cats_recipe(recipe)
+    if source != 'toy': find_source(source)      # what is not there is told before torch has warmed up
+    _polite_kill()
+    train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
+    return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'), recipe=r.name)
+
 # %% ../nbs/cli.ipynb #bea376e2
 def lessons_folder(): # folder that holds the lesson notebooks
     "Where the lessons are: inside the installed package, or in the clone it was installed from."
@@ -316,7 +401,7 @@ def lessons(
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 
 # %% ../nbs/cli.ipynb #5a460a72
-COMMANDS = 'demo upscale train evaluate models fid lessons'.split()
+COMMANDS = 'demo upscale train evaluate models classify fid cats lessons'.split()
 
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
