@@ -14,6 +14,8 @@ MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'ups
            'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']), 'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders']),
            'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
 
+DOMAIN = {'cats': 60, 'faces': 60, 'pets': 60}                    # pairs of lesson 13, and minutes of their whole queue
+
 class Training:
     def __init__(self, name, data): self.name, self.data, self.out = name, data, ROOT/'runs'/name
     def state(self):
@@ -32,7 +34,16 @@ class Measurement:
     def says(self): return f'about {self.minutes} minutes; writes {", ".join(f"results/{f}.json" for f in self.files)}'
     def fits(self, seconds): return seconds > 60*self.minutes
 
-def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items())]
+class Resumable(Measurement):
+    "A study that does one thing after the other for as many minutes as it is given, and goes on the next time; it is finished when its file says that nothing is left."
+    def state(self):
+        files = [ROOT/'results'/f'{f}.json' for f in self.files]
+        if all(f.is_file() for f in files): return 'begun' if any(json.loads(f.read_text(encoding='utf-8')).get('not_measured') for f in files) else 'finished'
+        return 'begun' if (ROOT/'runs'/self.name.replace('-', '/')).is_dir() else 'not begun'
+    def fits(self, seconds): self.left = seconds; return seconds > 600
+    def command(self): return [sys.executable, *self.args, '--minutes', f'{max(5, self.left/60 - 4):.1f}']
+
+def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
 
 def run(study, seconds):
     "Run it for at most `seconds`; a training is asked to stop, and leaves a checkpoint."
