@@ -236,7 +236,7 @@ def checksum(tensors:dict, # name -> tensor
     return h.hexdigest()
 
 # %% ../nbs/05_generators.ipynb #7e387358
-NETWORKS = {'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'}   # class -> where it is defined
+NETWORKS = {'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan', 'DCGANGenerator': 'srgan_course.cats'}   # class -> where it is defined
 
 def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
                path,                # file to write, .safetensors
@@ -251,7 +251,7 @@ def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
     bad = [k for k,v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
     if bad: raise ValueError(f'{path}: not saved, {bad[0]} holds values that are not finite in {dtype}')
     meta = {k: v if isinstance(v, str) else json.dumps(v) for k,v in meta.items()}
-    meta |= dict(network=name, args=json.dumps(net.args), scale=str(net.args['scale']))
+    meta |= dict(network=name, args=json.dumps(net.args), scale=str(net.args.get('scale', 1)))   # 1: does not enlarge
     write_whole(path, save(tensors, meta | dict(checksum=checksum(tensors, meta))))
     return path
 
@@ -310,14 +310,15 @@ def load_model(path        # a file that `save_model` wrote
 # %% ../nbs/05_generators.ipynb #54070134
 MODELS = Path(__file__).parent/'models' if '__file__' in globals() else Path('../srgan_course/models').resolve()   # in a notebook there is no __file__
 
-def shipped_models()->dict: # name -> file
+def shipped_models(noise=False # those that make pictures from noise, instead of those that enlarge?
+                  )->dict: # name -> file
     "The models inside the package."
-    return {p.stem: p for p in sorted(MODELS.glob('*.safetensors'))}
+    return {p.stem: p for p in sorted(MODELS.glob('*.safetensors')) if p.stem.startswith('dcgan-') == noise}
 
 def find_model(name # name of a model that ships, or a file
               )->Path: # the file
     "The file that a model's name stands for."
-    known, p = shipped_models(), Path(name)
+    known, p = shipped_models() | shipped_models(noise=True), Path(name)
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.exists(): return p
     raise ValueError(f'no model {str(name)!r}; known are {", ".join(known) or "none in this installation"}, or give a .safetensors file')

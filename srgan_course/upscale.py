@@ -113,7 +113,9 @@ class Upscaler:
     ):
         "An upscaler with the weights of a file."
         p = find_model(name)
-        return cls(load_model(p), **(dict(name=p.stem) | kwargs))
+        net = load_model(p)
+        if 'scale' not in net.args: raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; it makes pictures from noise: srgan-cats --model {name}')
+        return cls(net, **(dict(name=p.stem) | kwargs))
 
 # %% ../nbs/10_upscale.ipynb #20abff43
 def true_float32(device:torch.device # where the network runs

@@ -1,0 +1,234 @@
+"""Lesson 16 from outside: shapes and counts, losses by hand, augmentation, ranges and colours, same seed same cats, resume to the last bit, bad input, the command."""
+import json, math, os, subprocess, sys
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from torch import nn
+from srgan_course import cats as C
+from srgan_course.data import Toy, draw_pet
+from srgan_course.generators import count_params, find_model, load_model, save_model, shipped_models
+
+TINY = dict(size=32, bs=4, steps_per_epoch=3, epochs=2, nf=4, crit_nf=4, nz=8, toys=18, precision='float32')
+SHIPPED = 'dcgan-cats' in shipped_models(noise=True)
+
+@pytest.mark.parametrize('size', C.SIZES)
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('dense', [0, 1])
+def test_shapes(size, channels, dense):
+    g, d = C.DCGANGenerator(size, 10, 4, channels, dense), C.DCGANCritic(size, 4, channels)
+    x = g(torch.randn(3, 10))
+    assert x.shape == (3, channels, size, size) and x.abs().max() <= 1
+    assert d(x).shape == (3, 1)
+    assert torch.equal(g.eval()(z := torch.randn(2, 10)), g(z[:, :, None, None]))
+
+def test_published_counts():
+    assert count_params(C.DCGANGenerator()) == 3_576_704 and count_params(C.DCGANCritic()) == 2_765_568
+    assert count_params(C.DCGANGenerator(nf=128)) == 12_658_432
+    student = C.DCGANGenerator(channels=1, dense=1)
+    assert student.start[0].lin.weight.shape == (256*8*8, 100)
+    assert isinstance(student.start[2], nn.LeakyReLU) and isinstance(C.DCGANGenerator().start[2], nn.ReLU)
+
+def test_start_of_weights():
+    torch.manual_seed(0)
+    for net in C.DCGANGenerator(), C.DCGANCritic():
+        for m in net.modules():
+            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): assert abs(m.weight.std().item() - .02) < .002 and abs(m.weight.mean().item()) < .002
+            if isinstance(m, nn.BatchNorm2d): assert abs(m.weight.mean().item() - 1) < .02 and m.weight.std() > 0 and not m.bias.any()
+
+def test_spectral_norm():
+    torch.manual_seed(0)
+    d = C.DCGANCritic(32, 8, norm='spectral').train()
+    for _ in range(30): d(torch.randn(2, 3, 32, 32))
+    for m in d.modules():
+        if isinstance(m, nn.Conv2d): assert abs(torch.linalg.matrix_norm(m.weight.detach().flatten(1), 2).item() - 1) < .05
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in d.modules())
+
+def by_hand(name, r, f):
+    "The two players' losses, number by number."
+    s, mean = (lambda v: 1/(1 + math.exp(-v))), (lambda v: sum(v)/len(v))
+    if name == 'bce':   return mean([-math.log(s(v)) for v in r]) + mean([-math.log(1 - s(v)) for v in f]), mean([-math.log(s(v)) for v in f])
+    if name == 'lsgan': return mean([.5*(v - 1)**2 for v in r]) + mean([.5*v*v for v in f]), mean([.5*(v - 1)**2 for v in f])
+    if name == 'hinge': return mean([max(0, 1 - v) for v in r]) + mean([max(0, 1 + v) for v in f]), -mean(f)
+    a, b = [v - mean(f) for v in r], [v - mean(r) for v in f]
+    kind = {'ra-bce': lambda v: math.log(1 + math.exp(-v)), 'ra-lsgan': lambda v: (v - 1)**2, 'ra-hinge': lambda v: max(0, 1 - v)}[name]
+    return mean(list(map(kind, a))) + mean([kind(-v) for v in b]), mean(list(map(kind, b))) + mean([kind(-v) for v in a])
+
+@pytest.mark.parametrize('name', ['bce', 'lsgan', 'hinge', 'ra-bce', 'ra-lsgan', 'ra-hinge'])
+def test_losses(name):
+    r, f = torch.tensor([[.7], [-.4], [.2]], requires_grad=True), torch.tensor([[-.3], [.8], [.1]], requires_grad=True)
+    adv, (crit, gen) = C.make_adv(name), by_hand(name, r.flatten().tolist(), f.flatten().tolist())
+    c = adv.crit(r, f); g = adv.gen(f, r)
+    assert abs(c.item() - crit) < 1e-6 and abs(g.item() - gen) < 1e-6
+    gr, gf = torch.autograd.grad(c, (r, f))
+    assert gr.sum() < 0 < gf.sum()                       # the critic wants more for real pictures, less for made ones
+    gf, = torch.autograd.grad(g, f)
+    assert gf.sum() < 0                                  # the generator wants more for its own
+
+@pytest.mark.parametrize('policy', C.POLICIES)
+def test_augmentation(policy):
+    torch.manual_seed(0)
+    x = (torch.rand(16, 3, 32, 32)*2 - 1).requires_grad_()
+    y = C.diff_augment(x, policy)
+    assert y.shape == x.shape and not torch.equal(x, y)
+    g, = torch.autograd.grad(y.square().sum(), x)
+    assert g.abs().sum((1, 2, 3)).min() > 0              # every picture's gradient passes
+    assert C.diff_augment(x, '') is x
+
+def test_shift_moves_and_hole_cuts():
+    torch.manual_seed(1)
+    x = torch.zeros(64, 1, 32, 32); x[:, :, 16, 16] = 1
+    at = C.random_shift(x).flatten(1).argmax(1)
+    moved = torch.stack([at//32 - 16, at % 32 - 16])
+    assert moved.min() == -4 and moved.max() == 4 and (C.random_shift(x).sum((1, 2, 3)) == 1).all()
+    kept = C.random_hole(torch.ones(256, 1, 32, 32)).sum((1, 2, 3))
+    assert kept.min() == 32*32 - 16*16 and kept.max() <= 32*32 - 8*8
+
+def test_critic_augments_only_in_training():
+    d = C.DCGANCritic(32, 4, norm='none', augment='colour+shift+hole'); x = torch.randn(2, 3, 32, 32)
+    assert not torch.equal(d(x), d(x))
+    d.eval(); assert torch.equal(d(x), d(x))
+
+def solid(folder, colour, n=12, size=40, mode='RGB'):
+    folder.mkdir(exist_ok=True)
+    for i in range(n): Image.new(mode, (size, size + i), colour).save(folder/f'{i:02d}.png')
+    return folder
+
+def test_colours_all_the_way(tmp_path):
+    "A known colour through files, loader, range, sheet and file."
+    folder = solid(tmp_path/'orange', (250, 128, 10))
+    r = C.CatsRecipe(**TINY)
+    z, x = C.cats_dls(str(folder), r, 'cpu').one_batch()
+    assert z.shape == (4, 8) and x.shape == (4, 3, 32, 32)
+    assert torch.allclose(x[0, :, 0, 0].as_subclass(torch.Tensor), torch.tensor([250, 128, 10.])/127.5 - 1, atol=1e-6)
+    C.cat_sheet(C.to_unit(x)).save(tmp_path/'sheet.png')
+    assert Image.open(tmp_path/'sheet.png').getpixel((3, 3)) == (250, 128, 10)
+
+def test_loader_follows_from_numbers():
+    r = C.CatsRecipe(**TINY)
+    a, b = (C.cats_dls('toy', r, 'cpu').train for _ in range(2))
+    xs, ys = [list(map(lambda t: t[1], a)) for _ in range(2)]
+    assert all(torch.equal(p, q) for p, q in zip(xs, ys)) and len(xs) == 3
+    b.start = 2; assert torch.equal(next(iter(b))[1], xs[2])
+    a.epoch = 1; assert not torch.equal(next(iter(a))[1], xs[0])
+    assert len(a.dataset) == 15
+
+def test_resume_is_exact(tmp_path):
+    r = C.CatsRecipe(**TINY | dict(norm='spectral', adv='ra-lsgan', ema=.9, policy='colour+shift+hole'))
+    whole = C.train_cats(r, 'toy', tmp_path/'a', device='cpu')
+    from fastai.callback.core import Callback
+    class Halt(Callback):
+        order = 98
+        def after_batch(self):
+            if self.learn.training and self.learn.n_steps == 4: self.learn.ask_stop('test')
+    C.train_cats(r, 'toy', tmp_path/'b', device='cpu', cbs=[Halt()])
+    with pytest.raises(ValueError, match='holds a run; go on with resume=True'): C.train_cats(r, 'toy', tmp_path/'b', device='cpu')
+    rest = C.train_cats(r, 'toy', tmp_path/'b', resume=True, device='cpu')
+    for (k, v), w in zip(whole.state_dict().items(), rest.state_dict().values()): assert torch.equal(v, w), k
+    assert (tmp_path/'a'/'samples'/'samples.gif').exists() and (tmp_path/'a'/'history.csv').exists()
+    assert (tmp_path/'a'/'history.csv').read_bytes() == (tmp_path/'b'/'history.csv').read_bytes()
+    net = load_model(tmp_path/'a'/'generator.safetensors')
+    assert torch.equal(C.sample_cats(3, 1, net), C.sample_cats(3, 1, tmp_path/'b'/'generator.safetensors'))
+
+@pytest.mark.parametrize('name', list(C.CATS_RECIPES))
+def test_every_recipe_takes_steps(name, tmp_path):
+    r = C.get_cats_recipe(name)
+    r = r.replace(bs=2, steps_per_epoch=2, epochs=1, toys=12, precision='float32')
+    if r.size == 128 or r.nf > 64: r = r.replace(nf=8, crit_nf=8)
+    net = C.train_cats(r, 'toy', tmp_path/'run', device='cpu')
+    assert C.make_faces(net, C.noise(2, r.nz)).shape == (2, r.channels, r.size, r.size)
+    assert C.CatsRecipe.load(tmp_path/'run'/'recipe.json') == r
+
+def test_settle():
+    "After `settle`, evaluation mode gives what training mode gives."
+    torch.manual_seed(0)
+    g = C.DCGANGenerator(32, 8, 4); z = C.noise(512, 8, 1)
+    C.settle(g, 512, bs=512)
+    with torch.no_grad(): assert (g(z) - g.train()(z)).abs().max() < 1e-3
+
+def test_noise_and_truncation():
+    assert torch.equal(C.noise(3, 5, 1), C.noise(9, 5, 1)[:3])
+    z = C.noise(2000, 50, 0)
+    t = C.truncate(z, 1.)
+    assert t.abs().max() <= 1 and torch.equal(t.argsort(0), z.argsort(0))
+    assert abs(t.std().item() - .5396) < .01                # of a normal distribution cut at 1
+    assert C.truncate(z) is z
+
+def test_slerp():
+    a, b = torch.tensor([3., 0, 0]), torch.tensor([0, 2., 0])
+    assert torch.allclose(C.slerp(a, b, 0.), a, atol=1e-6) and torch.allclose(C.slerp(a, b, 1.), b, atol=1e-6)
+    assert torch.allclose(C.slerp(a, b, .5), torch.tensor([3, 2, 0])*math.sqrt(.5), atol=1e-5)
+    assert torch.allclose(C.slerp(a, a, .3), a)
+    z = C.noise(64, 100)
+    assert C.slerp(z[:32], z[32:], .5).norm(dim=1).mean() > 9.5 > 8 > (z[:32]/2 + z[32:]/2).norm(dim=1).mean()
+    assert C.walk(z[:3], 4).shape == (12, 100) and C.walk(z[:3], 4, closed=False).shape == (9, 100)
+
+def test_nearest():
+    x = torch.rand(5, 3, 32, 32)
+    d, i = C.nearest_faces(x[[3, 1]].flip(-1), (x*255).round().byte())
+    assert i.tolist() == [3, 1] and d.max() < .003
+    assert C.nearest_faces(torch.rand(2, 3, 32, 32), x)[0].min() > .3
+
+@pytest.mark.parametrize('call, says', [
+    (lambda: C.DCGANGenerator(48), r'size 48 is not in \(32, 64, 128\)'),
+    (lambda: C.CatsRecipe(size=100), r'size 100 is not in'),
+    (lambda: C.DCGANGenerator(channels=4), 'channels is 4; give 3 for colour or 1 for grey'),
+    (lambda: C.DCGANGenerator(nz=8)(torch.zeros(2, 9)), r'takes noise \(B,8\), not \(2, 9\)'),
+    (lambda: C.DCGANCritic(64)(torch.zeros(1, 3, 32, 32)), r'judges pictures \(B,3,64,64\), not \(1, 3, 32, 32\)'),
+    (lambda: C.DCGANCritic(norm='layer'), "norm 'layer' is not in"),
+    (lambda: C.CatsRecipe(adv='wgan'), "'wgan'"),
+    (lambda: C.CatsRecipe(policy='blur'), "augmentation 'blur' is not in"),
+    (lambda: C.CatsRecipe(lr=0.), 'lr is 0.0; give a rate above 0'),
+    (lambda: C.CatsRecipe(ema=1.), 'ema is 1.0'),
+    (lambda: C.get_cats_recipe('dogs'), "recipe 'dogs' is not in"),
+    (lambda: C.check_n(0), 'n is 0; give a whole number of pictures from 1 on'),
+    (lambda: C.check_n(10**9), 'n is 1000000000: .* GB for pictures of 64 px'),
+    (lambda: C.truncate(torch.zeros(2), 0), 'truncation is 0; give a number above 0'),
+    (lambda: C.walk(torch.zeros(1, 4)), '1 cat is no way; give 2 or more'),
+    (lambda: C.load_cats('light-x4'), 'makes no pictures from noise'),
+    (lambda: C.cats_dls(['a.png']*5, C.CatsRecipe()), '5 pictures are too few')])
+def test_refused(call, says):
+    with pytest.raises(ValueError, match=says) as e: call()
+    assert '\n' not in str(e.value)
+
+def test_grey_pictures(tmp_path):
+    folder = solid(tmp_path/'grey', 90, mode='L')
+    with pytest.raises(ValueError, match='all 10 pictures are grey and the recipe is for colour; give channels=1'): C.cats_dls(str(folder), C.CatsRecipe(**TINY), 'cpu')
+    x = C.cats_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').one_batch()[1]
+    assert x.shape == (4, 1, 32, 32) and abs(x.mean().item() - (90/127.5 - 1)) < 1e-5
+
+def test_live_fid(tmp_path):
+    cb = C.live_fid('random@64', n=3, subsets=5, size=3)
+    C.train_cats(C.CatsRecipe(**TINY), 'toy', tmp_path/'run', device='cpu', cbs=[cb])
+    assert [e for e, _ in cb.history] == [0, 1] and all(math.isfinite(f) for _, f in cb.history)
+
+def test_no_fastai_for_sampling(tmp_path):
+    save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
+    code = f"import sys; from srgan_course.cats import sample_cats; x = sample_cats(2, 1, {str(tmp_path/'g.safetensors')!r}); assert x.shape == (2, 3, 32, 32); print([m for m in sys.modules if m.split('.')[0] in ('fastai', 'torchvision', 'matplotlib', 'pandas')])"
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert r.stdout.strip() == '[]', r.stdout + r.stderr
+
+@pytest.mark.skipif(not SHIPPED, reason='dcgan-cats is not in this tree')
+def test_shipped():
+    path = find_model('dcgan-cats')
+    assert path.stat().st_size < 8e6 and 'dcgan-cats' not in shipped_models() and (path.parent/'dcgan-cats.md').exists()
+    a, b = C.sample_cats(4, 3), C.sample_cats(4, 3)
+    assert a.shape == (4, 3, 64, 64) and torch.equal(a, b) and not torch.equal(a, C.sample_cats(4, 4))
+    assert 0 <= a.min() and a.max() <= 1 and a.std() > .1 and (a[0] - a[1]).abs().mean() > .02
+
+def command(*args, **kw): return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
+
+def test_command(tmp_path):
+    torch.manual_seed(0); save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
+    m = '--model', tmp_path/'g.safetensors'
+    for out in 'a.png', 'b.png': assert command('--n', 5, '--seed', 2, '--out', tmp_path/out, *m).returncode == 0
+    assert (tmp_path/'a.png').read_bytes() == (tmp_path/'b.png').read_bytes() and Image.open(tmp_path/'a.png').size == (100, 66)
+    r = command('--n', 3, '--interpolate', '--gif', '--out', tmp_path/'w.gif', *m, '--json')
+    assert r.returncode == 0 and Image.open(tmp_path/'w.gif').n_frames == json.loads(r.stdout)['frames'] > 3
+    for args, says in (('--n', 0), 'n is 0'), (('--model', 'light-x4'), 'makes no pictures from noise'), (('--model', 'nothing'), 'no model'), (('--train', tmp_path/'none'), 'neither a folder'):
+        r = command(*args, '--out', tmp_path/'x.png', *(m if '--model' not in args else ()))
+        assert r.returncode == 2 and says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
+
+def test_upscale_does_not_take_cats(tmp_path):
+    save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
+    from srgan_course.upscale import Upscaler
+    with pytest.raises(ValueError, match='srgan-cats'): Upscaler.load(tmp_path/'g.safetensors', device='cpu')
