@@ -499,7 +499,7 @@ def _both(a, b, net, keep, **kwargs):
     n = [getattr(s, 'n', None) if isinstance(s, Stats) else len(s) for s in (a, b)]
     return a, b, dict(net=note.get('net'), weights=note.get('weights'), dims=a.dims, resize=note.get('resize'), n=n)
 
-# %% ../nbs/12_fid.ipynb #089423ae
+# %% ../nbs/12_fid.ipynb #dfa03b19
 def few_pictures(n, dims):
     "Warn where sets are too small for the covariances of so many features."
     if (small := min((k for k in n if k is not None), default=dims + 1)) < 2: raise ValueError(f'{small} picture: a covariance needs 2 or more')
@@ -519,7 +519,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
     if not draws: return Figure(dist(a, b), 'FID', **said)
     value, pick = dist(a.stats, b.stats), _picks(len(a), len(b), groups, draws, seed)
     d = np.array([dist(Stats().add(a.x[i]), Stats().add(b.x[j])) for i, j in pick])
-    return Figure(value, 'FID', _centred(value, d), d.std(ddof=1), d - d.mean(), seed=seed, **said)
+    return Figure(value, 'FID', _centred(value, d), d.std(ddof=1), d - d.mean(), groups=None if groups is None else len(set(map(str, groups))), seed=seed, **said)
 
 # %% ../nbs/12_fid.ipynb #111e905b
 def _labels(groups, n, m):

@@ -129,6 +129,21 @@ def test_tiny_sets_have_no_nan():
         warnings.simplefilter('error')
         for g in (None, [0, 1, 2], [0, 0, 1]): assert np.isfinite(F.kid(np.eye(3), 2*np.eye(3), groups=g).interval).all()
 
+def test_classifiers_of_lesson_04_are_rulers():
+    "The body of a classifier, or a whole classifier for the score, goes where a net's name goes; the figure says which it was."
+    from srgan_course.classifier import body
+    b = body('toynet-random')
+    v = F.kid(pictures(20, 1, 64), pictures(20, 2, 64, sharp=12), b)
+    assert v.statement['net'] == b.name and v.statement['dims'] == b.nf and v > 0
+
+def test_speed_is_on_the_ledger():
+    "Agreement with pytorch-fid, and the ratios of `benchmarks/fid.py`: 2048 features, and the whole way from two folders."
+    from conftest import ROOT
+    from srgan_course.metrics import load_result
+    distance, folders = (load_result(ROOT/'results'/f'{n}.json')['figures'] for n in ('fid_distance', 'fid_folders'))
+    assert distance['relative_difference'] < 1e-4 and folders['relative_difference'] < 1e-3
+    assert distance['ratio'] > 5 and folders['ratio'] >= 1.5
+
 def test_memory_does_not_grow():
     "Endless batches are taken in one by one; what is kept is a mean and a covariance."
     seen = []
