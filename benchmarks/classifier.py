@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lesson 04 on real photographs: Model A with several bodies, and cached features against the plain loop.
 
-usage: classifier.py [features] [pets] [speed] [vgg] [--minutes M] [--data pets] [--cache FOLDER]
+usage: classifier.py [features] [pets] [speed] [vgg] [--minutes M] [--ready] [--bodies NAME...] [--data pets] [--cache FOLDER]
 
 features  works out the pooled features of every picture and of two augmented views of it, one body after the other; what is done is kept and skipped the next time
 pets      trains the heads, five seeds each (the seed says who is held out, how the head begins and in which order it sees the pictures), and writes results/classifier_pets.json
@@ -46,11 +46,12 @@ def split_of(y, seed, share=.3):
 def run_pets(args, end):
     items, y, dropped = everything(args.data)
     x, figures, spread, curves = C.load_pictures(items, SIZE), {}, {}, {}
-    start, ready = time.monotonic(), []
-    for name in BODIES:
+    start = time.monotonic()
+    for name in args.bodies:
+        if args.ready and not (args.cache/f'{name}.done').exists(): print(f'{name}: features not worked out yet'); continue
         b = C.body(name)
         if (f := features(b, x, args.cache, end)) is None: print(f'{name}: the time is over before its features are done'); continue
-        ready.append(name); print(f'{name}: features {tuple(f.shape)}, {time.monotonic() - start:.0f} s', flush=True)
+        (args.cache/f'{name}.done').touch(); print(f'{name}: features {tuple(f.shape)}, {time.monotonic() - start:.0f} s', flush=True)
         if 'pets' not in args.what: continue
         rows, plain = [], []
         for seed in SEEDS:
@@ -124,7 +125,8 @@ def run_vgg(args, bs=32):
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('what', nargs='*', default=['features', 'pets', 'speed', 'vgg'])
-    ap.add_argument('--minutes', type=float); ap.add_argument('--data', default='pets'); ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
+    ap.add_argument('--minutes', type=float, help='begin no new part of the features after so long'); ap.add_argument('--ready', action='store_true', help='only the bodies whose features are complete')
+    ap.add_argument('--bodies', nargs='+', default=BODIES); ap.add_argument('--data', default='pets'); ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
     args = ap.parse_args()
     end = time.monotonic() + 60*args.minutes if args.minutes else None
     if {'features', 'pets'} & set(args.what): run_pets(args, end)
