@@ -13,21 +13,20 @@ __all__ = ['VARIANTS', 'CLASSIFIER_RECIPES', 'thumbnail', 'alike_pairs', 'open_a
            'write_epoch', 'read_epoch', 'EpochKeeper', 'fit_epochs', 'plot_curves', 'fit_head', 'train_classifier',
            'keep_run', 'classify_files', 'evaluate_classifier']
 
-# %% ../nbs/04_classifier.ipynb #ee484891
+# %% ../nbs/04_classifier.ipynb #f1b7ea69
 import hashlib, json, math, os, time
 from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from PIL import Image
-from fastcore.basics import patch
 from .images import find_images, write_whole
-from .data import Recipe, TOY_VALID, Toy, _square, _toys, draws, find_source, get_picture, import_fastai
+from .data import Recipe, TOY_VALID, _square, _toys, draws, find_source, get_picture, import_fastai
 from .metrics import classification_report
 
 # %% ../nbs/04_classifier.ipynb #af2c62be

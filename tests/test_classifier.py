@@ -177,6 +177,15 @@ def test_cached_head_is_the_plain_loops_head():
         opt.zero_grad(); torch.nn.functional.cross_entropy(clf(x[i].float()/255), y[i]).backward(); opt.step()
     assert torch.allclose(h.linear.weight, clf.head[-1].weight, atol=1e-5)
 
+def test_cached_head_is_fastais_head():
+    "With all pictures in one batch the order does not matter: fastai's loop and the kept features end at the same head."
+    s, b = toys(24), C.body('toynet-random')
+    r = TINY.replace(bs=24, epochs=12, flip=False, degrees=0., jitter=0., seed=3)
+    clf = C.Classifier(b, s.classes, size=32, seed=3)
+    C.fit_epochs(clf, C.classifier_dls(s, r, 'cpu'), r)
+    h = C.train_head(C.cached_features(b, C.load_pictures(s.train, 32)), s.y_train, steps=12, bs=24, lr=r.lr, seed=3)
+    assert torch.allclose(h.linear.weight, clf.head[-1].weight, atol=1e-5) and torch.allclose(h.linear.bias, clf.head[-1].bias, atol=1e-5)
+
 def test_views_follow_from_their_numbers():
     x = C.load_pictures(toys().train, 32)
     a = C.augment(x, 7, 2)
