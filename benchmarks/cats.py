@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
-KEEP = 250, 500, 1000, 2000, 4000    # steps after which the generator is kept
+KEEP = *range(300, 1000, 100), *range(1000, 4001, 500)    # steps after which the generator is kept
+MEASURE = 500, 1000, 2000, 4000      # and of these, measured
 SHORT = 500                          # steps of the comparison over seeds
 # arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels
 SAME = dict(bs=32, crit_nf=32)
@@ -23,7 +24,7 @@ ARMS = {'cats': ('cats', {}, 4000, (42,)), 'student': ('student', SAME, SHORT, (
         'batch-norm': ('cats', dict(norm='batch'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)), 'bce': ('cats', dict(adv='bce'), SHORT, (42, 1, 2)),
         'augment': ('cats', dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-1e-3': ('cats', dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
         'ra-lsgan': ('cats', dict(adv='ra-lsgan'), SHORT, (42, 1, 2)), 'lsgan': ('cats', dict(adv='lsgan'), SHORT, (42, 1, 2)), 'smooth': ('cats', dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
-        'two-rates': ('cats', dict(lr=2.5e-4, crit_lr=1e-3), SHORT, (42, 1, 2)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2))}
+        'two-rates': ('cats', dict(lr=3e-4, crit_lr=1e-3), 2000, (42,)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2))}
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
@@ -63,8 +64,8 @@ def steps_done(out):
 def train(minutes=None, only=()):
     from srgan_course.cats import train_cats
     end = time.monotonic() + 60*(minutes or 0)
-    for out, r in runs():
-        if only and not any(out.name == o or out.name.startswith(f'{o}-') for o in only): continue
+    todo = [x for o in only for x in runs() if x[0].name == o or x[0].name.startswith(f'{o}-')] if only else runs()
+    for out, r in todo:
         left = (end - time.monotonic())/60
         if minutes and steps_done(out) < r.steps and left > .7:
             t = time.monotonic()
@@ -97,12 +98,12 @@ def sets(n=None):
     yield 'train', lambda: x()[rows % 6 != 0][torch.linspace(0, 2499, N).long()]
     yield 'held-out', lambda: x()[rows % 6 == 0]
     for out, r in runs():
-        for k in KEEP:
+        for k in MEASURE:
             for kind in 'ema', 'raw':
                 if (kind == 'ema') == bool(r.ema) and (f := out/f'generator-{k}-{kind}.safetensors').exists():
                     yield f'{out.name}-{k}', lambda f=f: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
         last = out/'generator.safetensors'
-        if last.exists() and (steps := steps_done(out)) not in KEEP: yield f'{out.name}-{steps}', lambda f=last: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
+        if last.exists() and (steps := steps_done(out)) not in MEASURE: yield f'{out.name}-{steps}', lambda f=last: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
 
 def measure(minutes=None, only=()):
     import warnings

@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'RelativisticLoss', 'make_adv',
            'CatsRecipe', 'get_cats_recipe', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
            'to_unit', 'noise', 'settle', 'cats_learner', 'train_cats', 'live_fid', 'check_n', 'truncate', 'make_faces',
-           'load_cats', 'sample_cats', 'cat_sheet', 'slerp', 'walk', 'save_gif', 'nearest_faces', 'cats_panel']
+           'load_cats', 'sample_cats', 'cat_sheet', 'slerp', 'walk', 'nearest_faces', 'save_gif', 'cats_panel']
 
 # %% ../nbs/16_cats.ipynb #a63e5720
 import json, math, time
@@ -81,7 +81,7 @@ class DCGANGenerator(nn.Module):
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
         return self.last(self.body(self.start(z.reshape(len(z), self.nz, 1, 1)))).tanh()
 
-# %% ../nbs/16_cats.ipynb #f524f54e
+# %% ../nbs/16_cats.ipynb #76a401d3
 def random_colour(x:Tensor # (B,C,H,W) in [-1,1]
                  )->Tensor:
     "Brightness, saturation and contrast of each picture, drawn anew."
@@ -106,6 +106,7 @@ def random_hole(x:Tensor, share:float=.5)->Tensor:
     out = lambda c, n: (torch.arange(n, device=x.device)[None] - c).add(k//2).div(k, rounding_mode='floor').ne(0)   # (B,n): False inside
     return x*(out(cy, h)[:, None, :, None] | out(cx, w)[:, None, None, :])
 
+# %% ../nbs/16_cats.ipynb #879df465
 POLICIES = dict(colour=random_colour, shift=random_shift, hole=random_hole)
 
 def diff_augment(x:Tensor,        # pictures in [-1,1], (B,C,H,W)
@@ -117,7 +118,7 @@ def diff_augment(x:Tensor,        # pictures in [-1,1], (B,C,H,W)
         x = POLICIES[p](x)
     return x
 
-# %% ../nbs/16_cats.ipynb #0c823755
+# %% ../nbs/16_cats.ipynb #13ecf9d4
 NORMS = ('batch', 'spectral', 'none')
 
 def down_block(ni:int, no:int, # channels in and out
@@ -126,6 +127,7 @@ def down_block(ni:int, no:int, # channels in and out
     "Half the side: convolution, norm, LeakyReLU."
     return nn.Sequential(nn.Conv2d(ni, no, 4, 2, 1, bias=False), *([nn.BatchNorm2d(no)] if norm == 'batch' else []), nn.LeakyReLU(.2, inplace=True))
 
+# %% ../nbs/16_cats.ipynb #7679da47
 class DCGANCritic(nn.Module):
     "DCGAN's critic: four halvings (at 64 px) and a last convolution that sees everything."
     def __init__(self,
@@ -152,7 +154,7 @@ class DCGANCritic(nn.Module):
         f = self.body(diff_augment(plain(x), self.augment if self.training else ''))
         with torch.autocast(f.device.type, enabled=False): return self.head(f.float()).flatten(1)
 
-# %% ../nbs/16_cats.ipynb #8d8286cf
+# %% ../nbs/16_cats.ipynb #b490a64f
 class RelativisticLoss(AdversarialLoss):
     "Relativistic average losses: not 'is this real?' but 'is this more real than the others?'"
     needs_real = True
@@ -169,6 +171,7 @@ class RelativisticLoss(AdversarialLoss):
     def gen(self, fake_pred, real_pred=None): return sum(self._halves(plain(fake_pred), plain(real_pred)))
     def score(self, pred): return plain(pred).sigmoid()
 
+# %% ../nbs/16_cats.ipynb #98a591c3
 def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and one of the first three
              real_label:float=1. # of the critic, where the loss has labels
             )->AdversarialLoss:
@@ -176,7 +179,7 @@ def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and
     if name.startswith('ra-'): return RelativisticLoss(name[3:])
     return AdversarialLoss(name, real_label=real_label)
 
-# %% ../nbs/16_cats.ipynb #35c546dd
+# %% ../nbs/16_cats.ipynb #aa0b929d
 @dataclass(frozen=True)
 class CatsRecipe(Recipe):
     "The settings of a game from noise to pictures."
@@ -214,13 +217,12 @@ class CatsRecipe(Recipe):
         for n in ('nz', 'nf', 'crit_nf', 'toys'):
             if getattr(self, n) < 1: raise ValueError(f'{n} is {getattr(self, n)}; give 1 or more')
         make_adv(self.adv, self.real_label); diff_augment(torch.zeros(1, self.channels, 8, 8), self.policy)
-    @property
-    def steps(self): return self.epochs*self.steps_per_epoch
+    steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
-# %% ../nbs/16_cats.ipynb #baa30a9b
+# %% ../nbs/16_cats.ipynb #2dc907b8
 _BEST = dict(norm='spectral', adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
 CATS_RECIPES = {r.name: r for r in (
-    CatsRecipe('quick', size=32, bs=32, epochs=6, nf=32, crit_nf=32, **(_BEST | dict(ema=.99))),   # toy cats, minutes
+    CatsRecipe('quick', size=32, bs=32, epochs=6, nf=32, crit_nf=32, toys=1200, **(_BEST | dict(ema=.99))),   # toy cats, minutes
     CatsRecipe('cats', bs=32, epochs=40, nf=32, crit_nf=32, **_BEST),                        # the one that ships
     CatsRecipe('dcgan', epochs=100),                                                         # the paper's settings, the tutorial's size
     CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                              # the paper's width
@@ -237,7 +239,7 @@ def get_cats_recipe(recipe # a `CatsRecipe`, a name in `CATS_RECIPES`, or a JSON
     if str(recipe).endswith('.json'): return CatsRecipe.load(recipe)
     raise ValueError(f'recipe {str(recipe)!r} is not in {tuple(CATS_RECIPES)}, nor a .json file')
 
-# %% ../nbs/16_cats.ipynb #fa6e10cd
+# %% ../nbs/16_cats.ipynb #b8e44a49
 def _faces(source, r):
     "Items of a source: training and held-out ones (every sixth)."
     if isinstance(source, np.ndarray): items = list(source)
@@ -246,6 +248,7 @@ def _faces(source, r):
     if len(items) < 12: raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     return [o for i, o in enumerate(items) if i % 6], items[::6]
 
+# %% ../nbs/16_cats.ipynb #9b6b8880
 def load_faces(items,         # paths, open pictures or `Toy`s
                size:int,      # side, pixels
                channels:int=3 # 3 colour, 1 grey
@@ -261,7 +264,7 @@ def load_faces(items,         # paths, open pictures or `Toy`s
     if channels == 3 and len(items) > 1 and (out[:, :1] == out).all(): raise ValueError(f'all {len(items)} pictures are grey and the recipe is for colour; give channels=1')
     return out
 
-# %% ../nbs/16_cats.ipynb #bb0333cf
+# %% ../nbs/16_cats.ipynb #91c961c8
 @dataclass(frozen=True)
 class Face:
     "Picture number `i` of an array, and its noise where it is held out: what a fastai item is here."
@@ -275,6 +278,7 @@ def get_noise(o)->Tensor: # (nz,)
 
 def get_face(o)->Image.Image: return Image.fromarray(o.pics[o.i].transpose(1, 2, 0).squeeze())
 
+# %% ../nbs/16_cats.ipynb #7d0b7268
 class FaceLoader:
     "Makes a fastai loader (`TfmdDL`) give noise and pictures; each batch follows from seed, epoch and number alone."
     def __init__(self, dataset, recipe=None, side=None, **kwargs):
@@ -333,7 +337,7 @@ def cats_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
     dls.recipe = r
     return dls
 
-# %% ../nbs/16_cats.ipynb #b2d5ea5b
+# %% ../nbs/16_cats.ipynb #c8844853
 def to_unit(x:Tensor # pictures in [-1,1]
            )->Tensor: # in [0,1]
     "From the generator's range to that of pictures."
@@ -343,6 +347,7 @@ def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
     return torch.from_numpy(np.random.default_rng(seed).standard_normal((n, nz)).astype(np.float32))
 
+# %% ../nbs/16_cats.ipynb #93430c98
 @torch.no_grad()
 def settle(net:nn.Module, # a generator whose weights are averages
            n:int=1024,    # noises to measure with
@@ -416,7 +421,7 @@ def live_fid(net='inception@768', **kwargs):
     object.__setattr__(cb, '__class__', LiveFID)      # fastai's own setattr would warn of it
     return cb
 
-# %% ../nbs/16_cats.ipynb #df88ee29
+# %% ../nbs/16_cats.ipynb #6426da71
 def _memory():
     "Bytes of memory in this machine; 8 GB where it does not say."
     import os
@@ -430,6 +435,7 @@ def check_n(n:int, size:int=64)->int: # n
     if need > _memory()/2: raise ValueError(f'n is {n}: {need/2**30:.0f} GB for pictures of {size} px, and this machine has {_memory()/2**30:.0f} GB; give n={int(_memory()/2/48/size**2)} at most, or call several times with other seeds')
     return n
 
+# %% ../nbs/16_cats.ipynb #0c9a4de8
 def truncate(z:Tensor,   # from a normal distribution
              t:float=None # no number further from 0 than this; None: as it is
             )->Tensor:   # of the same shape, and in the same order
@@ -451,7 +457,7 @@ def load_cats(model='dcgan-cats' # a model that ships, a file of `train_cats`, o
              )->nn.Module:       # float32, evaluation mode
     "A generator by name."
     net = model if isinstance(model, nn.Module) else load_model(find_model(model))
-    if not isinstance(net, DCGANGenerator): raise ValueError(f'{model} is a {type(net).__name__}, which makes no pictures from noise; give a DCGANGenerator, such as dcgan-cats')
+    if type(net).__name__ != 'DCGANGenerator': raise ValueError(f'{model} is a {type(net).__name__}, which makes no pictures from noise; give a DCGANGenerator, such as dcgan-cats')
     return net.eval()
 
 def sample_cats(n:int=64,           # how many
@@ -463,7 +469,7 @@ def sample_cats(n:int=64,           # how many
     net = load_cats(model)
     return make_faces(net, truncate(noise(check_n(n, net.args['size']), net.nz, seed), truncation))
 
-# %% ../nbs/16_cats.ipynb #2c2a5eb0
+# %% ../nbs/16_cats.ipynb #f44022c3
 def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
               cols:int=None, # in a row; default as square as can be
               gap:int=2      # white pixels between
@@ -476,6 +482,7 @@ def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
     for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
     return Image.fromarray(res)
 
+# %% ../nbs/16_cats.ipynb #1687c31f
 def slerp(a:Tensor, b:Tensor, # (..,nz)
           t                   # 0: a, 1: b; a number, or a tensor that broadcasts
          )->Tensor:
@@ -497,63 +504,6 @@ def walk(z:Tensor,      # (n,nz), stations
     t = torch.arange(steps)[:, None]/steps
     way = torch.cat([slerp(a[None], b[None], t) for a, b in zip(z, ends)])
     return way if closed else torch.cat([way, z[-1:]])
-
-def save_gif(frames,     # PIL pictures
-             path,
-             seconds:float=.1 # a frame
-            )->Path:
-    "An animated GIF, for ever."
-    import io
-    out = io.BytesIO()
-    frames[0].save(out, format='gif', save_all=True, append_images=frames[1:], duration=int(1000*seconds), loop=0)
-    write_whole(path, out.getvalue())
-    return Path(path)
-
-# %% ../nbs/16_cats.ipynb #b253f123
-def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
-              cols:int=None, # in a row; default as square as can be
-              gap:int=2      # white pixels between
-             )->Image.Image:
-    "Pictures in rows, as one."
-    x = (x.mul(255).round().byte().expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).numpy()
-    n, h, w, _ = x.shape
-    cols = min(cols or math.ceil(math.sqrt(n)), n)
-    res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
-    for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
-    return Image.fromarray(res)
-
-def slerp(a:Tensor, b:Tensor, # (..,nz)
-          t                   # 0: a, 1: b; a number, or a tensor that broadcasts
-         )->Tensor:
-    "From `a` to `b` along the sphere, on which nearly all noise lies."
-    w = (F.normalize(a, dim=-1)*F.normalize(b, dim=-1)).sum(-1, keepdim=True).clamp(-1, 1).acos()
-    t = torch.as_tensor(t, dtype=a.dtype)
-    s = w.sin()
-    near = s < 1e-4
-    s = torch.where(near, torch.ones_like(s), s)
-    return torch.where(near, (1 - t)*a + t*b, ((1 - t)*w).sin()/s*a + (t*w).sin()/s*b)
-
-def walk(z:Tensor,      # (n,nz), stations
-         steps:int=8,   # frames from one to the next
-         closed=True    # back to the first at the end?
-        )->Tensor:      # (frames,nz)
-    "Noise on the way from station to station."
-    if len(z) < 2: raise ValueError(f'{len(z)} cat is no way; give 2 or more')
-    ends = torch.cat([z[1:], z[:1]]) if closed else z[1:]
-    t = torch.arange(steps)[:, None]/steps
-    way = torch.cat([slerp(a[None], b[None], t) for a, b in zip(z, ends)])
-    return way if closed else torch.cat([way, z[-1:]])
-
-def save_gif(frames,     # PIL pictures
-             path,
-             seconds:float=.1 # a frame
-            )->Path:
-    "An animated GIF, for ever."
-    import io
-    out = io.BytesIO()
-    frames[0].save(out, format='gif', save_all=True, append_images=frames[1:], duration=int(1000*seconds), loop=0)
-    write_whole(path, out.getvalue())
-    return Path(path)
 
 # %% ../nbs/16_cats.ipynb #b19d7b69
 def nearest_faces(made:Tensor, # (n,C,H,W) in [0,1]
@@ -565,6 +515,18 @@ def nearest_faces(made:Tensor, # (n,C,H,W) in [0,1]
     y = torch.cat([small(real), small(real.flip(-1))])
     d, i = torch.cat([torch.cdist(small(c), y) for c in made.split(256)]).min(1)
     return d/y.shape[1]**.5, i % len(real)
+
+# %% ../nbs/16_cats.ipynb #fe984c71
+def save_gif(frames,     # PIL pictures
+             path,
+             seconds:float=.1 # a frame
+            )->Path:
+    "An animated GIF, for ever."
+    import io
+    out = io.BytesIO()
+    frames[0].save(out, format='gif', save_all=True, append_images=frames[1:], duration=int(1000*seconds), loop=0)
+    write_whole(path, out.getvalue())
+    return Path(path)
 
 # %% ../nbs/16_cats.ipynb #39d0045c
 def cats_panel(model='dcgan-cats', n:int=8):
