@@ -18,6 +18,7 @@ TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second pict
 FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
              coffee=(0, 172, 'the grain of the wood is thinner than a pixel of the small picture: fewer, thicker, smoother lines come out'))   # left, top, what goes wrong
+GAME = dict(china='echoes of strong edges stand in the flat sky; tiles and railings come out at another rhythm', chelsea='fur as busy as hair, but speckled: it follows no hair', coffee='a grain as rough as the wood\'s, but not its lines')   # what goes wrong where a game was played
 
 def figures(name): return json.loads((RESULTS/f'{name}.json').read_text(encoding='utf-8'))['figures']
 
@@ -83,7 +84,7 @@ def card(name, i, made):
         f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / {held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of generated ones (means of the last 50 steps): neither player has won.", ''] if 'balance' in r else []),
-        '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f'- `{n}`: {why}.' for n, (_, _, why) in FAILS.items()],
+        '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],
         '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
         f"Photos: {i['credit']}.", '', '## What it must not be used for', '',
         'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for recorded detail.', '',
@@ -92,7 +93,10 @@ def card(name, i, made):
 
 def recipe_text(q):
     "The recipe in words."
-    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}")]
+    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]
+    if q['shift'] or q['soften']:
+        who, often = ('the critic and the feature net see' if q['alike'] else 'the critic sees'), {0: 'not', 1: 'once', 2: 'twice'}.get(q['soften'], f"{q['soften']} times")
+        parts.append(f"{who} pictures softened {often} and moved by up to {q['shift']} pixels")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
     if q.get('copies'): parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1)) + ' of its size')

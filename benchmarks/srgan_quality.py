@@ -23,6 +23,16 @@ def enlarge(model, pictures):
     up = (lambda m: interpolate(m, 4, model)) if model in CLASSIC else Upscaler.load(model, device='cpu')
     return [up(downscale(p, 4)) for p in pictures]
 
+def kept(crops, cache):
+    "The features of crops; what was worked out before is not worked out again."
+    import hashlib, numpy as np
+    from srgan_course.fid import FeatureSet, features, pooled_net
+    path = cache/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
+    if path.exists(): return FeatureSet(np.load(path, allow_pickle=False), pooled_net(NET, 'bilinear').note)
+    x = features(crops, NET)
+    np.save(path, x.x)
+    return x
+
 def near(sr, hr, net):
     "Means over the pictures: PSNR and SSIM, gradients relative to HR's, and a distance of features."
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
@@ -31,18 +41,19 @@ def near(sr, hr, net):
 
 def main(quick, models):
     from srgan_course.data import bsds_split
-    from srgan_course.fid import crops, differ, features, kid
+    from srgan_course.fid import crops, differ, kid
     from srgan_course.images import crop_to_multiple, open_image
     from srgan_course.losses import find_weights
     from srgan_course.metrics import save_result
-    start, n = time.perf_counter(), 60 if quick else 1500
+    start, n, cache = time.perf_counter(), 60 if quick else 1500, ROOT/'runs'/'features'
+    cache.mkdir(parents=True, exist_ok=True)
     hr = [crop_to_multiple(open_image(p).convert('RGB'), 4) for p in bsds_split()['valid'][:20 if quick else None]]
     net = 'squeeze-caffe' if find_weights('squeezenet1_1_fp16.safetensors') else None
-    true, figures, kids = features(crops(hr, n, SIZE, seed=1)[0], NET), {}, {}
+    true, figures, kids = kept(crops(hr, n, SIZE, seed=1)[0], cache), {}, {}
     for m in models:
         sr = enlarge(m, hr)
         cut, which = crops(sr, n, SIZE, seed=0)
-        kids[m] = k = kid(features(cut, NET), true, size=min(1000, n), groups=which)
+        kids[m] = k = kid(kept(cut, cache), true, size=min(1000, n), groups=which)
         figures[m] = dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval], **near(sr, hr, net))
         print(m, figures[m], f'{time.perf_counter() - start:.0f} s', flush=True)
     for m in models[:-1]:
