@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Does the training set matter? The study of lesson 13: generators of one recipe trained on general photographs, on one kind of pictures, on a mixture, or tuned; each judged on both kinds.
 
-usage: domain.py [--pair cats|faces|pets] [--minutes M] [--precision auto|float32|bfloat16] [--list] [--report]
+usage: domain.py [--pair cats|faces|pets] [--minutes M] [--precision auto|float32|bfloat16] [--only training|judging] [--list] [--report] [--difficulty]
 
 The queue is gone through in its order, one training or one judgement after the other, until the time is over; the next call goes on. After each call results/domain_PAIR.json is written anew from what is there, as soon as the two arms
-have three seeds. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name (or from their downloads); what is trained is kept in runs/domain.
+have two seeds in common, the fewest that have an interval. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name (or from their downloads); what is trained is kept in runs/domain.
 """
 import argparse, sys, time, warnings
 from pathlib import Path
@@ -125,14 +125,15 @@ def precision_check(s):
 def report(s):
     "results/domain_PAIR.json from what was seen, if the two arms have all their seeds."
     p, top = s.p, s.p['numbers'][0]
-    if not all(s.done(a, top, i) for a in ('general', 'domain') for i in SEEDS): print('the two arms do not have all their seeds yet: nothing is written'); return
+    seeds = [i for i in SEEDS if all(s.done(a, top, i) for a in ('general', 'domain'))]
+    if len(seeds) < 2: print(f'the two arms have {len(seeds)} of {len(SEEDS)} seeds, too few for an interval: nothing is written'); return
     s.truth()
     name = lambda arm: s.kinds.get(arm, arm)
     figs, have = {}, {}                                                   # (kind, arm, n) -> list of figures by seed
     for arm, n in dict.fromkeys((a, n) for a, n, _ in queue(p)):
         have[arm, n] = [i for i in SEEDS if s.done(arm, n, i)]
-        if len(have[arm, n]) == len(SEEDS):
-            for k in s.judges: figs[k, arm, n] = [s.figures(f'{arm}-{n}-{i}', k) for i in SEEDS]
+        if set(seeds) <= set(have[arm, n]):
+            for k in s.judges: figs[k, arm, n] = [s.figures(f'{arm}-{n}-{i}', k) for i in seeds]
     classic = {(k, c): [s.figures(c, k)] for k in s.judges for c in ('bicubic', 'lanczos')}
     one = lambda g: dict(value=float(g), low=g.interval[0], high=g.interval[1], spread_over_seeds=g.spread, one=int(D.is_one(g)))
     metrics = list(classic['domain', 'bicubic'][0])
@@ -155,9 +156,25 @@ def report(s):
     photos = {k: len(set(j.groups.tolist())) for k, j in s.judges.items()}
     save_result(ROOT/'results'/f'domain_{s.pair}.json', f'generators trained on {name("general")} and on {name("domain")} pictures alone, judged on both', dict(judged_on=out, gap=gaps, by_number=by_number, content=content, **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
                 f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged on {p["test"]} squares from {photos["general"]} and {photos["domain"]} held-out pictures', p['test'],
-                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({F._FP16}, bilinear 299, {s.precision}), FID inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and seeds by t', seed=list(SEEDS), recipe=D_recipe,
+                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({F._FP16}, bilinear 299, {s.precision}), FID inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and seeds by t', seed=seeds, recipe=D_recipe,
                 spread=spread, seconds=round(seconds, 1), not_measured=left, tuned_steps=D.tuned(D_recipe, 'x').epochs*D_recipe.steps_per_epoch)
     print(f'results/domain_{s.pair}.json written' + (f'; not measured yet: {", ".join(left)}' if left else ''))
+
+def difficulty(n=400):
+    "Bicubic's error on several kinds of squares, before anything is trained: results/domain_difficulty.json."
+    start, general, figures = time.monotonic(), find_source('photos') + bsds_split()['train'], {}
+    for name, pictures, size, whole in (('faces, whole, 88 px', 'faces', 88, True), ('photographs, whole, 88 px', general, 88, True), ('photographs, crops, 88 px', general, 88, False), ('cat faces, whole, 64 px', 'catfaces', 64, True),
+                                        ('photographs, whole, 64 px', general, 64, True), ('photographs, crops, 64 px', general, 64, False), ('cats, whole, 96 px', 'pets/cat', 96, True), ('dogs, whole, 96 px', 'pets/dog', 96, True)):
+        x, which = D.squares(pictures, n, size, 0, whole=whole)
+        sr = D.enlarge('bicubic', D.make_small(x))
+        e = ((sr.float() - x)/255).square().mean((1, 2, 3)).numpy()
+        m = D.average(e, which)
+        figures[name] = dict(mse=float(m), mse_low=m.interval[0], mse_high=m.interval[1], median=float(np.median(e)))
+        print(name, {k: round(float(v), 5) for k, v in figures[name].items()}, flush=True)
+    ratio = lambda a, b: figures[a]['mse']/figures[b]['mse']
+    figures['ratio'] = {'photographs over faces, whole, 88 px': ratio('photographs, whole, 88 px', 'faces, whole, 88 px'), 'photographs over faces, crops, 88 px': ratio('photographs, crops, 88 px', 'faces, whole, 88 px'),
+                        'photographs over cat faces, whole, 64 px': ratio('photographs, whole, 64 px', 'cat faces, whole, 64 px'), 'photographs over cat faces, crops, 64 px': ratio('photographs, crops, 64 px', 'cat faces, whole, 64 px')}
+    save_result(ROOT/'results'/'domain_difficulty.json', "bicubic's mean squared error (RGB in [0,1]) on several kinds of squares", figures, 'photos+bsds500, faces, catfaces, pets', n, protocol='x4, LR by bicubic; whole: the middle square, made smaller; crops: at their own size', seed=0, seconds=round(time.monotonic() - start, 1))
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,14 +182,18 @@ def main():
     ap.add_argument('--minutes', type=float, help='go on with the queue for so long; without it, until it is done')
     ap.add_argument('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto', help='of training and of the features for KID and FID; auto takes what is fast here')
     ap.add_argument('--list', action='store_true', help='only say what is done')
+    ap.add_argument('--only', choices=('training', 'judging'), help='leave the other out; only what is trained can be judged')
+    ap.add_argument('--difficulty', action='store_true', help="only measure bicubic's error on several kinds of squares")
     ap.add_argument('--report', action='store_true', help='only write the result')
     a, start, took = ap.parse_args(), time.monotonic(), {}
+    if a.difficulty: difficulty(); return 0
     s = Study(a.pair, a.precision)
     if a.list:
         for name, _, done in s.steps(): print(f'{name:28} {"done" if done else "to do"}')
         return 0
     for name, do, done in () if a.report else s.steps():
-        if done: continue
+        if done or a.only and a.only not in name: continue
+        if a.only == 'judging' and not (s.out/name.split(',')[0]/'generator.safetensors').exists(): continue
         kind, left = name.split(', ')[-1], 60*(a.minutes or 1e9) - (time.monotonic() - start)
         if took and left < 1.1*took.get(kind, max(took.values())): print(f'{left:.0f} s are left, too few for {name}'); break
         t = time.monotonic(); do(); took[kind] = max(took.get(kind, 0), time.monotonic() - t)
