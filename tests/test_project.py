@@ -63,7 +63,7 @@ def test_import_order():
             assert number[other] < number[m], f'{m} (lesson {number[m]}) imports {other} (lesson {number[other]})'
 
 HEAVY = ['fastai', 'torchvision', 'matplotlib.pyplot', 'ipywidgets', 'sklearn', 'skimage']
-@pytest.mark.parametrize('mods, heavy', [(['images', 'data', 'cli'], [*HEAVY, 'torch']), (['generators', 'upscale', 'critics', 'losses', 'metrics', 'fid'], HEAVY)], ids=['no torch', 'torch alone'])
+@pytest.mark.parametrize('mods, heavy', [(['images', 'data', 'cli'], [*HEAVY, 'torch']), (['generators', 'upscale', 'critics', 'losses', 'metrics', 'fid', 'classifier'], HEAVY)], ids=['no torch', 'torch alone'])
 def test_light_at_import(mods, heavy):
     "These do not import fastai or torchvision; images, data and cli not even torch. One after the other, looked at after each."
     code = f'import sys, importlib\nfor m in {mods}:\n    importlib.import_module("srgan_course." + m)\n    if bad := [h for h in {heavy} if h in sys.modules]: sys.exit(f"srgan_course.{{m}} imports {{bad}}")'
