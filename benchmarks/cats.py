@@ -15,16 +15,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
 KEEP = *range(300, 1000, 100), *range(1000, 4001, 500)    # steps after which the generator is kept
-MEASURE = 500, 1000, 2000, 4000      # and of these, measured
+MEASURED = 500, 800                  # and of these, measured
 SHORT = 500                          # steps of the comparison over seeds
 # arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels
 SAME = dict(bs=32, crit_nf=32)
-ARMS = {'cats': ('cats', {}, 4000, (42,)), 'student': ('student', SAME, SHORT, (42,)),
-        'cats-seeds': ('cats', {}, SHORT, (1, 2)), 'student-seeds': ('student', SAME, SHORT, (1, 2)),
-        'batch-norm': ('cats', dict(norm='batch'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)), 'bce': ('cats', dict(adv='bce'), SHORT, (42, 1, 2)),
-        'augment': ('cats', dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-1e-3': ('cats', dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
-        'ra-lsgan': ('cats', dict(adv='ra-lsgan'), SHORT, (42, 1, 2)), 'lsgan': ('cats', dict(adv='lsgan'), SHORT, (42, 1, 2)), 'smooth': ('cats', dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
-        'two-rates': ('cats', dict(lr=3e-4, crit_lr=1e-3), 2000, (42,)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2))}
+FLAT = dict(anneal=0.)               # arms that differ in one thing are compared at a constant rate, at 500 steps
+ARMS = {'cats': ('cats', {}, 800, (42,)), 'student': ('student', SAME, SHORT, (42,)), 'flat': ('cats', FLAT, SHORT, (42,)),
+        'flat-seeds': ('cats', FLAT, SHORT, (1, 2)), 'student-seeds': ('student', SAME, SHORT, (1, 2)), 'cats-seeds': ('cats', {}, 800, (1, 2)),
+        'batch-norm': ('cats', FLAT | dict(norm='batch'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)), 'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
+        'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
+        'ra-lsgan': ('cats', FLAT | dict(adv='ra-lsgan'), SHORT, (42, 1, 2)), 'lsgan': ('cats', FLAT | dict(adv='lsgan'), SHORT, (42, 1, 2)), 'smooth': ('cats', FLAT | dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
+        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2))}
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
@@ -74,7 +75,7 @@ def train(minutes=None, only=()):
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 NETS = 'inception@768', 'inception@192'
-N = 1000     # pictures of a set
+N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 1000 and more where there is a GPU: features of 299 px take long
 
 def measured(x, name, net):
     "Features of bytes (n,3,64,64), kept beside the runs; the net computes in bfloat16 where a processor has it (the same for every set)."
@@ -96,14 +97,14 @@ def sets(n=None):
     x = lambda: torch.from_numpy(faces(3))
     rows = torch.arange(3000)
     yield 'train', lambda: x()[rows % 6 != 0][torch.linspace(0, 2499, N).long()]
-    yield 'held-out', lambda: x()[rows % 6 == 0]
     for out, r in runs():
-        for k in MEASURE:
+        for k in MEASURED:
             for kind in 'ema', 'raw':
                 if (kind == 'ema') == bool(r.ema) and (f := out/f'generator-{k}-{kind}.safetensors').exists():
                     yield f'{out.name}-{k}', lambda f=f: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
         last = out/'generator.safetensors'
-        if last.exists() and (steps := steps_done(out)) not in MEASURE: yield f'{out.name}-{steps}', lambda f=last: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
+        if last.exists() and (steps := steps_done(out)) not in MEASURED: yield f'{out.name}-{steps}', lambda f=last: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
+    yield 'held-out', lambda: x()[rows % 6 == 0][:N]
 
 def measure(minutes=None, only=()):
     import warnings
@@ -123,7 +124,7 @@ def measure(minutes=None, only=()):
         for net, f in fs.items():
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore', UserWarning)
-                if name != 'held-out': row[f'fid_{net}'] = round(float(fid(f, real[net])), 3)
+                if f.dims < N: row[f'fid_{net}'] = round(float(fid(f, real[net])), 3)
             k = kid(f, real[net])
             row[f'kid_{net}'], row[f'kid_{net}_interval'] = round(float(k), 5), [round(v, 5) for v in k.interval]
         p, q = precision_recall(fs[NETS[0]], real[NETS[0]])
@@ -134,15 +135,15 @@ def measure(minutes=None, only=()):
             seen = torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0]
             d = nearest_faces(x.float()/255, seen)[0]
             more = dict(nearest=round(d.mean().item(), 4), nearest_least=round(d.min().item(), 4))
-            try: s = inception_score(x[:500], 'squeezenet-caffe@logits', splits=5); more |= dict(classifier_score=round(float(s), 3), classifier_score_spread=round(float(s.spread), 3))
+            try: s = inception_score(x[:200], 'squeezenet-caffe@logits', splits=5); more |= dict(classifier_score=round(float(s), 3), classifier_score_spread=round(float(s.spread), 3))
             except (FileNotFoundError, ImportError): pass
             extra.write_text(json.dumps(more))
         figures[name] = row | json.loads(extra.read_text())
         print(name, figures[name], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
     save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
-                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: 500 against the same); pytorch-fid's Inception to 768 or 192 features (the 2048 need weights that cannot be had offline), its resize, {half}; KID with 95 % interval; "
-                         'precision and recall with 3 neighbours at 768; classifier score: SqueezeNet 1.1 (Caffe) on the first 500, 5 splits; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images',
+                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {min(N, 500)} real ones against the same); FID only where n is above the number of features; pytorch-fid's Inception to 768 or 192 features (the 2048 need weights that cannot be had offline), its resize, {half}; KID with 95 % interval; "
+                         'precision and recall with 3 neighbours at 768; classifier score: SqueezeNet 1.1 (Caffe) on the first 200, 5 splits; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images',
                 recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)},
                 seconds=round(time.monotonic() - start, 1))
 
@@ -156,14 +157,15 @@ def ship(name='dcgan-cats', run='cats-42'):
     net, r = load_cats(out/'generator.safetensors'), CatsRecipe.load(out/'recipe.json')
     steps, seconds = int(net.meta['steps']), float(net.meta['seconds'])
     file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md', recipe=net.meta['recipe'], steps=str(steps))
-    save_image(cat_sheet(sample_cats(64, 0, file)), models/f'{name}-samples.jpg', quality=85)
+    for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(cat_sheet(sample_cats(64, 0, file)), f, quality=85)
     study = json.loads((RESULTS/'cats_study.json').read_text(encoding='utf-8')) if (RESULTS/'cats_study.json').exists() else dict(figures={}, protocol='')
     key, lines = f'{run}-{steps}', []
     if f := study['figures'].get(key):
-        fig = dict(fid_768=f['fid_inception@768'], fid_192=f['fid_inception@192'], kid_768=f['kid_inception@768'], kid_768_interval=f['kid_inception@768_interval'], precision=f['precision'], recall=f['recall'])
+        fig = dict(fid_768=f.get('fid_inception@768'), fid_192=f['fid_inception@192'], kid_768=f['kid_inception@768'], kid_768_interval=f['kid_inception@768_interval'], n=N, precision=f['precision'], recall=f['recall'])
+        if fig['fid_768'] is None: del fig['fid_768']
         (RESULTS/f'{name}-fid.json').write_text(json.dumps({**study, 'name': f'{name}-fid', 'what': f'{name}: what it makes against its training pictures', 'figures': fig}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         lo, hi = fig['kid_768_interval']
-        lines = ['', '## Figures', '', f"`{name}` against 1,000 of its training pictures, 1,000 samples of seed 0: FID {fig['fid_768']:.2f} and KID {fig['kid_768']:.4f} (interval {lo:.4f} to {hi:.4f}) by `inception@768`, FID {fig['fid_192']:.2f} by `inception@192`. "
+        lines = ['', '## Figures', '', f"`{name}` against {N} of its training pictures, {N} samples of seed 0: KID {fig['kid_768']:.4f} (interval {lo:.4f} to {hi:.4f}) by `inception@768`, FID {fig['fid_192']:.2f} by `inception@192`. "
                  f"Precision {fig['precision']:.2f}, recall {fig['recall']:.2f}. These are not the 2048-feature figures that papers give: those weights cannot be had offline, and the two do not compare."]
     (models/f'{name}.md').write_text('\n'.join([f'# {name}', '', 'Makes faces of cats, 64 x 64 pixels, from noise: `srgan-cats`.', '', '| | |', '|---|---|',
         f"| network | `DCGANGenerator({', '.join(f'{k}={v}' for k, v in net.args.items())})`: {count_params(net):,} parameters |",

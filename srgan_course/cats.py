@@ -6,8 +6,9 @@
 __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block', 'Dense', 'DCGANGenerator', 'random_colour',
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'RelativisticLoss', 'make_adv',
            'CatsRecipe', 'get_cats_recipe', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
-           'to_unit', 'noise', 'settle', 'cats_learner', 'train_cats', 'live_fid', 'check_n', 'truncate', 'make_faces',
-           'load_cats', 'sample_cats', 'cat_sheet', 'slerp', 'walk', 'nearest_faces', 'save_gif', 'cats_panel']
+           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'train_cats', 'live_fid', 'check_n', 'truncate',
+           'make_faces', 'load_cats', 'sample_cats', 'cat_sheet', 'slerp', 'walk', 'nearest_faces', 'save_gif',
+           'cats_panel']
 
 # %% ../nbs/16_cats.ipynb #a63e5720
 import json, math, time
@@ -179,7 +180,7 @@ def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and
     if name.startswith('ra-'): return RelativisticLoss(name[3:])
     return AdversarialLoss(name, real_label=real_label)
 
-# %% ../nbs/16_cats.ipynb #aa0b929d
+# %% ../nbs/16_cats.ipynb #40d9a7bd
 @dataclass(frozen=True)
 class CatsRecipe(Recipe):
     "The settings of a game from noise to pictures."
@@ -199,6 +200,7 @@ class CatsRecipe(Recipe):
     lr:float = 2e-4            # the generator's rate
     crit_lr:float = 2e-4       # the critic's
     beta1:float = .5           # Adam's first
+    anneal:float = 0.          # share of the steps, at the end, in which both rates fall to 0 (a cosine)
     ema:float = 0.             # share of the old average that a step keeps; 0: no average
     policy:str = ''            # what the critic sees pictures through: see `diff_augment`
     zoom:float = 0.            # pictures are made larger by up to this share and cut
@@ -212,18 +214,18 @@ class CatsRecipe(Recipe):
         if self.norm not in NORMS: raise ValueError(f'norm {self.norm!r} is not in {NORMS}')
         for n in ('lr', 'crit_lr'):
             if getattr(self, n) <= 0: raise ValueError(f'{n} is {getattr(self, n)}; give a rate above 0')
-        for n in ('ema', 'beta1', 'zoom'):
+        for n in ('ema', 'beta1', 'zoom', 'anneal'):
             if not 0 <= getattr(self, n) < 1: raise ValueError(f'{n} is {getattr(self, n)}; give a number from 0 to below 1')
         for n in ('nz', 'nf', 'crit_nf', 'toys'):
             if getattr(self, n) < 1: raise ValueError(f'{n} is {getattr(self, n)}; give 1 or more')
         make_adv(self.adv, self.real_label); diff_augment(torch.zeros(1, self.channels, 8, 8), self.policy)
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
-# %% ../nbs/16_cats.ipynb #2dc907b8
+# %% ../nbs/16_cats.ipynb #e3637f4c
 _BEST = dict(norm='spectral', adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
 CATS_RECIPES = {r.name: r for r in (
-    CatsRecipe('quick', size=32, bs=32, epochs=6, nf=32, crit_nf=32, toys=1200, **(_BEST | dict(ema=.99))),   # toy cats, minutes
-    CatsRecipe('cats', bs=32, epochs=40, nf=32, crit_nf=32, **_BEST),                        # the one that ships
+    CatsRecipe('quick', size=32, bs=32, epochs=6, nf=32, crit_nf=32, toys=1200, anneal=.5, **(_BEST | dict(ema=.99))),   # toy cats, minutes
+    CatsRecipe('cats', bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, **_BEST),              # the one that ships
     CatsRecipe('dcgan', epochs=100),                                                         # the paper's settings, the tutorial's size
     CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                              # the paper's width
     CatsRecipe('student', channels=1, dense=True, lr=1e-3, crit_lr=1e-3, beta1=.9, epochs=47),     # 100 epochs of 3,000 pictures
@@ -376,7 +378,14 @@ def cats_learner(recipe, # a `CatsRecipe`
     return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
                         precision=r.precision, recipe=r, cbs=cbs, **kwargs)
 
-# %% ../nbs/16_cats.ipynb #39352e5e
+# %% ../nbs/16_cats.ipynb #df07bef7
+def anneal(r:CatsRecipe)->list: # callbacks
+    "The rates of a recipe whose rates fall."
+    if not r.anneal: return []
+    from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds
+    return [ParamScheduler({'lr': combine_scheds([1 - r.anneal, r.anneal], [SchedNo(r.lr, r.lr), SchedCos(r.lr, 0.)])})]
+
+# %% ../nbs/16_cats.ipynb #4f284746
 def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
                source='toy',       # 'toy', a folder, a known name such as 'catfaces', or a list of pictures
                out='cats-run',     # folder for all that is made
@@ -401,7 +410,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     learn = cats_learner(r, dls, cbs)
     if begun: learn.resume(out/'checkpoints')
     else: torch.manual_seed(r.seed)      # what the critic sees pictures through is drawn from torch's own state
-    with learn.no_bar(), learn.no_logging(): learn.fit(r.epochs)
+    with learn.no_bar(), learn.no_logging(): learn.fit(r.epochs, cbs=anneal(r))
     net = settle(learn.ema.model if r.ema else learn.generator.requires_grad_(False)).cpu()
     save_model(net, out/'generator.safetensors', recipe=r.to_json(), steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.0f}')
     return net

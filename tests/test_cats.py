@@ -113,7 +113,7 @@ def test_loader_follows_from_numbers():
     assert len(a.dataset) == 15
 
 def test_resume_is_exact(tmp_path):
-    r = C.CatsRecipe(**TINY | dict(norm='spectral', adv='ra-lsgan', ema=.9, policy='colour+shift+hole'))
+    r = C.CatsRecipe(**TINY | dict(norm='spectral', adv='ra-lsgan', ema=.9, anneal=.5, policy='colour+shift+hole'))
     whole = C.train_cats(r, 'toy', tmp_path/'a', device='cpu')
     from fastai.callback.core import Callback
     class Halt(Callback):
