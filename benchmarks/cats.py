@@ -193,7 +193,7 @@ def sampling(rounds=3):
     print(f, flush=True)
     save_result(RESULTS/'cats_sampling.json', '64 cats from a cold start, against importing torch alone', f, 'none', rounds, protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
 
-def step(rounds=5, threads=None):
+def step(rounds=3, threads=None):
     "A critic + generator step of DCGAN (64 px, 64 channels, batch 64): ours in bfloat16 and float32 against stock fastai in turns (two of its batches make a step)."
     import warnings
     import torch
