@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Lesson 11 on photographs: do super-resolved copies of the training pictures help a classifier?
+
+usage: augment.py [generator] [features] [leaky] [study] [--minutes M] [--body mobilenet_v2] [--data pets] [--out runs/augment]
+
+generator  trains the generator on the classifier's training pictures alone, for M minutes in all (first call), or goes on with it
+leaky      trains the pixels-only generator on for 150 steps twice: on the training pictures and, which is the leak, on the validation pictures
+features   works out the features of originals and copies; what is done is kept
+study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks) and results/augment_few.json (50 to 500 pictures a class)
+Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
+"""
+import argparse, time
+from pathlib import Path
+import numpy as np, torch
+from srgan_course import augment as M, classifier as C
+from srgan_course.generators import load_model
+from srgan_course.metrics import psnr_y, save_result
+
+ROOT = Path(__file__).resolve().parent.parent
+SEEDS, EPOCHS, SIZE, FEW = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500)
+FILES = {'SRGAN': 'generator', 'pixels only': 'pretrained'}
+
+def pictures(args):
+    s = C.split_pets(args.data, seed=42, classes=('cat', 'dog'))
+    return s, C.load_pictures(s.train, SIZE), C.load_pictures(s.valid, SIZE)
+
+def nets(args): return {k: load_model(args.out/'generator'/f'{f}.safetensors').eval() for k, f in FILES.items()}
+
+def copied(args, name, x, how):
+    "Copies, made once."
+    p = args.out/'copies'/f'{name}.npy'
+    if not p.exists(): p.parent.mkdir(parents=True, exist_ok=True); np.save(p, M.copies(x, how).numpy())
+    return torch.from_numpy(np.load(p))
+
+def run_generator(args, x):
+    out = args.out/'generator'
+    if (out/'results.json').exists(): return
+    begun = (out/'recipe.json').exists()
+    M.train_copier(x, M.SHORT, out, resume=begun, minutes=None if begun else args.minutes or 5)
+
+def run_leaky(args, x, xv, steps=150):
+    "Further steps on pixels, in which the pictures are the only thing that differs."
+    for name, pics in (('tuned on training', x), ('tuned on validation', xv)):
+        out = args.out/'leaky'/name.split()[-1]
+        if (out/'generator.safetensors').exists(): continue
+        r = M.SHORT.replace(name='pets-leak', critic='none', perceptual=0., feature_net='', shift=0, soften=0, pre_epochs=0, epochs=steps//50, steps_per_epoch=50, pre_lr=5e-4,
+                            start=str(args.out/'generator'/'pretrained.safetensors'))
+        M.train_copier(pics[::len(pics)//540], r, out, resume=(out/'recipe.json').exists())
+
+def kinds(args): return {'bicubic': 'bicubic', **nets(args)}
+
+def leaky_nets(args): return {f'tuned on {k}': load_model(args.out/'leaky'/k/'generator.safetensors').eval() for k in ('training', 'validation') if (args.out/'leaky'/k/'generator.safetensors').exists()}
+
+def features(args, x, xv):
+    b, kw = C.body(args.body), dict(cache=args.out/'features')
+    f, t = {'original': C.cached_features(b, x, **kw)}, {'original': C.cached_features(b, xv, **kw)}
+    ks = kinds(args)
+    for k, how in ks.items():
+        f[k] = C.cached_features(b, copied(args, f'train {k}', x, how), **kw); t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw); print(k, 'features', flush=True)
+    for k, how in leaky_nets(args).items(): t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw)
+    return b, f, t
+
+def quality(args, xv, n=100):
+    "PSNR of the enlarged validation pictures, the first n."
+    ours = M.as_pictures(xv[:n])
+    return {k: float(np.mean([psnr_y(c, p, 4) for c, p in zip(M.as_pictures(copied(args, f'valid {k}', xv, how)[:n]), ours)])) for k, how in {**kinds(args), **leaky_nets(args)}.items()}
+
+def run_study(args, s, x, xv):
+    start = time.monotonic()
+    b, f, t = features(args, x, xv)
+    y, yv = s.y_train, s.y_valid
+    said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=M.SHORT)
+    how = (f'{SIZE} x {SIZE} central squares, no other transforms in any arm; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
+           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator learnt from the {len(y)} training pictures alone; intervals: 95 % bootstrap of pictures and seeds; McNemar on probabilities averaged over seeds')
+    few = {}
+    for k in FEW:
+        preds = M.run_arms(f, y, t, SEEDS, k, EPOCHS)
+        few[str(k)] = M.table(preds, yv)
+        for arm in few[str(k)]:
+            if arm not in ('A', 'A + plain copies'): few[str(k)][arm]['over_plain'] = M.gap(M.right(preds['A + plain copies']['original'], yv), M.right(preds[arm]['original'], yv))
+        print(k, {a: round(v['accuracy'], 4) for a, v in few[str(k)].items()}, flush=True)
+    last = preds                                              # 500 a class
+    arms = M.table(last, yv)
+    B = last['B: A + SRGAN copies']['original']
+    against = {a: dict(gain=M.gap(M.right(last[a]['original'], yv), M.right(B, yv)), loss_change=M.gap(M.nll(last[a]['original'], yv), M.nll(B, yv)),
+                       mcnemar=C.mcnemar(M.right(last[a]['original'].mean(0), yv), M.right(B.mean(0), yv))) for a in last if not a.startswith('B')}
+    small = {arm: {k: dict(accuracy=float(M.right(p, yv).mean()), loss=float(M.nll(p, yv).mean())) for k, p in v.items()} for arm, v in last.items()}
+    pick = lambda arm, k: last[arm][k]
+    pair = lambda a, b: dict(gain=M.gap(M.right(a, yv), M.right(b, yv)), loss_change=M.gap(M.nll(a, yv), M.nll(b, yv)), mcnemar=C.mcnemar(M.right(a.mean(0), yv), M.right(b.mean(0), yv)))
+    Bk, bk = 'B: A + SRGAN copies', 'A + bicubic copies'
+    lows = {'A: SRGAN over bicubic': pair(pick('A', 'bicubic'), pick('A', 'SRGAN')), 'A: pixels only over bicubic': pair(pick('A', 'bicubic'), pick('A', 'pixels only')),
+            'B over A, both on SRGAN': pair(pick('A, twice the steps', 'SRGAN'), pick(Bk, 'SRGAN')), 'bicubic copies over A, both on bicubic': pair(pick('A, twice the steps', 'bicubic'), pick(bk, 'bicubic')),
+            'B on SRGAN over bicubic copies on bicubic': pair(pick(bk, 'bicubic'), pick(Bk, 'SRGAN')), 'A: originals over SRGAN': pair(pick('A', 'SRGAN'), pick('A', 'original'))}
+    if 'tuned on validation' in t: lows['leak: tuned on validation over tuned on training'] = pair(pick('A', 'tuned on training'), pick('A', 'tuned on validation'))
+    hundred = M.some_of_each(y, 100, 0)
+    leak = {}
+    for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
+        d = M.leak_of_split(f['original'][i], f['SRGAN'][i], y[i], SEEDS, epochs=EPOCHS)
+        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky']), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky']))
+    q = quality(args, xv)
+    seconds = round(time.monotonic() - start, 1)
+    save_result(ROOT/'results'/'augment_pets.json', 'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
+                dict(arms=arms, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak, psnr=q), protocol=how, seconds=seconds, spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']), **said)
+    save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds, spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
+    for a, v in against.items(): print(f"B over {a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f} [{v['loss_change']['lo']:+.4f}, {v['loss_change']['hi']:+.4f}]")
+    for a, v in lows.items(): print(f"{a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f}")
+    print(leak, q, small['A'], sep='\n')
+
+if __name__ == '__main__':
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('what', nargs='*', default=['generator', 'leaky', 'features', 'study'])
+    ap.add_argument('--minutes', type=float); ap.add_argument('--body', default='mobilenet_v2'); ap.add_argument('--data', default='pets'); ap.add_argument('--out', type=Path, default=ROOT/'runs'/'augment')
+    args = ap.parse_args()
+    s, x, xv = pictures(args)
+    if 'generator' in args.what: run_generator(args, x)
+    if 'leaky' in args.what: run_leaky(args, x, xv)
+    if 'features' in args.what: features(args, x, xv)
+    if 'study' in args.what: run_study(args, s, x, xv)

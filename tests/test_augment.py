@@ -1,0 +1,99 @@
+"""Lesson 11: the generator sees no held-out picture, arms differ in nothing but what they name, intervals that mean something, leaks that show, and that the lesson says what was measured."""
+import json
+import numpy as np, pytest, torch
+from conftest import ROOT
+from srgan_course import augment as M
+from srgan_course import classifier as C
+from srgan_course.metrics import load_result
+
+RESULT = ROOT/'results'/'augment_pets.json'
+measured = pytest.mark.skipif(not RESULT.exists(), reason='results/augment_pets.json: not measured')
+
+def some(n=120, d=20, gap=.6, seed=0):
+    "Features of two classes that overlap."
+    g = torch.Generator().manual_seed(seed)
+    y = np.arange(n) % 2
+    return torch.randn(n, d, generator=g) + gap*torch.as_tensor(2*y - 1)[:, None]*torch.cat([torch.ones(2), torch.zeros(d - 2)]), y
+
+def test_generator_learns_from_training_pictures_alone(monkeypatch, tmp_path):
+    "What `train` is given, to learn from and to watch, are the given pictures, each once."
+    seen = {}
+    monkeypatch.setattr(M, 'train', lambda r, source, out, **kw: seen.update(source=source, **kw))
+    x = torch.randint(0, 256, (30, 3, 16, 16), dtype=torch.uint8)
+    M.train_copier(x, M.SHORT, tmp_path, every=10)
+    key = lambda pics: [np.asarray(p).tobytes() for p in pics]
+    a, v = key(seen['source']), key(seen['valid'])
+    assert len(a) == 27 and len(v) == 3 and sorted(a + v) == sorted(key(M.as_pictures(x)))
+
+def test_copy_is_the_same_picture_and_stays_on_its_side():
+    "A copy is found as a near-duplicate of its own picture; in a split of lesson 04 no copy of a held-out picture is in training."
+    s = C.split_pets('pets-toy', n=20, size=64)
+    x, xv = C.load_pictures(s.train, 64), C.load_pictures(s.valid, 64)
+    train = M.as_pictures(torch.cat([x, M.copies(x)]))
+    found = C.leaks(train + M.as_pictures(M.copies(xv[:2])), M.as_pictures(xv), .98)
+    assert {(len(train) + i, i) for i in range(2)} <= set(found)
+    a, v = M.honest_split(50)
+    assert not set(a % 50) & set(v)
+    a, v = M.leaky_split(50)
+    assert set(a % 50) & set(v % 50)
+
+def test_steps_and_seeds_are_shared(monkeypatch):
+    "All arms of a seed learn from the same pictures; all but the first take the same number of steps."
+    f, y = some()
+    seen = []
+    real = M.train_head
+    monkeypatch.setattr(M, 'train_head', lambda feats, y, steps, **kw: (seen.append((len(feats), steps, kw['seed'])), real(feats, y, steps=steps, **kw))[1])
+    kinds = {k: f for k in ('original', 'bicubic', 'pixels only', 'SRGAN')}
+    M.run_arms(kinds, y, {'original': f}, seeds=(0, 1), k=30, epochs=2, bs=16)
+    assert {s for n, s, _ in seen[:2]} == {8} and {s for n, s, _ in seen[2:]} == {16}
+    assert [n for n, *_ in seen] == [60]*4 + [120]*8 and {z for *_, z in seen} == {0, 1}
+
+def test_same_features_give_no_gain():
+    "Arms whose copies are the originals are one arm: gain exactly 0, and a p of 1."
+    f, y = some()
+    fv, yv = some(200, seed=1)
+    preds = M.run_arms({k: f for k in ('original', 'SRGAN')}, y, {'original': fv}, seeds=(0, 1), epochs=5, arms=('A + plain copies', 'B: A + SRGAN copies'))
+    t = M.table(preds, yv, base='A + plain copies')['B: A + SRGAN copies']
+    assert t['gain']['mean'] == t['gain']['lo'] == t['gain']['hi'] == 0 and t['mcnemar']['p'] == 1
+
+def test_interval_covers():
+    "Over repeated draws of pictures, about 95 % of the intervals hold the true difference."
+    r, hits = np.random.default_rng(0), 0
+    for i in range(100):
+        a = r.random((5, 150)); d = r.normal(.1, 1, 150) + r.normal(0, .02, (5, 1))
+        g = M.gap(a, a + d, times=200, seed=i); hits += g['lo'] <= .1 <= g['hi']
+    assert 86 <= hits <= 100
+    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1, hi=.2)).endswith('none')
+
+def test_leak_makes_a_gain():
+    "Copies in one heap with their originals flatter a head that can learn by heart; split first, and it goes."
+    f, y = some(100, 300, .15)
+    d = M.leak_of_split(f, f + .01*torch.randn(f.shape, generator=torch.Generator().manual_seed(3)), y, seeds=(0, 1, 2), epochs=60)
+    assert np.mean(d['leaky']) > np.mean(d['honest']) + .1
+
+@pytest.mark.parametrize('call,says', [
+    (lambda: M.some_of_each([0, 0, 1], 2, 0), 'the smallest class has 1'), (lambda: M.copies(torch.zeros(1, 3, 30, 30, dtype=torch.uint8)), 'no multiple of scale 4'),
+    (lambda: M.gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'), "no features of 'SRGAN'")])
+def test_bad_input(call, says):
+    with pytest.raises(ValueError) as e: call()
+    assert says in str(e.value) and '\n' not in str(e.value)
+
+def lesson(): return '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'11_augment.ipynb').read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+
+@measured
+def test_lesson_ends_with_the_sentence_that_the_figures_allow():
+    r = load_result(RESULT)
+    assert len(r['seed']) >= 5 and set(r['figures']['arms']) == set(M.ARMS)
+    d = r['figures']['B_over']['A + plain copies']['gain']
+    assert r['verdict'] == M.verdict(d)
+    text = lesson().split('## What you have learnt')[0]
+    assert r['verdict'] in text.split('## What the photographs say')[1]
+
+@measured
+def test_every_number_of_the_lessons_results_is_in_the_file():
+    import re
+    from srgan_course.metrics import quotable
+    r, few = load_result(RESULT), load_result(ROOT/'results'/'augment_few.json')
+    text = lesson().split('## What the photographs say')[1].split('## What you have learnt')[0]
+    for s in re.findall(r'(?<![\w.])\d+\.\d+(?![\w])', text):
+        assert list(quotable(s, r)) or list(quotable(s, few)), f'{s} is in neither file'
