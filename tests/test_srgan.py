@@ -176,7 +176,7 @@ def test_a_run_of_several_sources(tmp_path, capsys):
     "Sources joined by +: the first one's held-out pictures; the card names all, their terms, and what is not known."
     (tmp_path/'mine').mkdir()
     for i, im in enumerate(pictures(2)): im.save(tmp_path/'mine'/f'{i}.png')
-    res = train(GROWS.replace(epochs=1, late=0., late_size=0, late_loss=''), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
+    res = train(GROWS.replace(epochs=1, late=0., late_size=0, late_loss='', copies=0), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
     said, card = capsys.readouterr().out, (tmp_path/'a'/'generator.md').read_text(encoding='utf-8')
     assert '7 pictures for training and 3 held out' in said and 'float32 on cpu' in said.splitlines()[0]
     assert '- `embedded`: five photographs' in card and 'CC BY 2.0' in card and '`mine`: a folder of pictures; nothing is known here of their terms' in card and str(tmp_path) not in card

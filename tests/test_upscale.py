@@ -386,7 +386,7 @@ COLD = '''
 import sys
 from srgan_course.upscale import upscale_file
 upscale_file(sys.argv[1], sys.argv[2], sys.argv[3])
-slow = ['fastai', 'torchvision', 'matplotlib', 'scipy', 'skimage', 'sklearn', 'pandas', 'ipywidgets', 'IPython', 'cv2', 'lpips', 'torch._dynamo', 'torch.onnx']
+slow = ['fastai', 'torchvision', 'matplotlib', 'scipy', 'skimage', 'sklearn', 'pandas', 'ipywidgets', 'IPython', 'lpips', 'torch._dynamo', 'torch.onnx']
 print([m for m in slow if m in sys.modules])
 '''
 
