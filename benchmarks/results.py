@@ -6,7 +6,7 @@ usage: results.py [--list] [--no-benchmarks] [--no-page]
 Every row is measured by the command that a reader would type (`srgan-evaluate --result`), in a process of its own, and takes the place of the old file only when it is whole and says something else. A row whose pictures are missing is said and passed over.
 Then each benchmark runs with --quick (which prints and writes nothing: figures of speed want a quiet machine), and the page of results is made from the files.
 """
-import argparse, json, re, subprocess, sys, tempfile, time
+import argparse, json, subprocess, sys, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,8 +17,9 @@ BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed
 def models():
     "The models that ship, and their scales."
     index = json.loads(INDEX.read_text(encoding='utf-8')) if INDEX.exists() else {}
-    known = {k: v['scale'] for k, v in index.items() if re.search(r'-x\d$', k)}                     # the others make pictures from noise
-    for p in INDEX.parent.glob('*-x[234].safetensors'): known.setdefault(p.stem, int(p.stem[-1]))
+    known = {k: v['scale'] for k, v in index.items()}
+    for p in INDEX.parent.glob('*-x[234].safetensors'):                  # the others make pictures from noise
+        known.setdefault(p.stem, int(p.stem[-1]))
     return {k: s for k, s in sorted(known.items()) if (INDEX.parent/f'{k}.safetensors').exists()}
 
 def rows():

@@ -68,6 +68,7 @@ def nearness(name):
 
 def card(name, i, made):
     "The model card: every figure comes from results/."
+    from srgan_course.srgan import verdict
     r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
     q, s = r['recipe'], i['scale']
     row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}" for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
@@ -83,7 +84,7 @@ def card(name, i, made):
         f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|', *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
         f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / {held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *nearness(name),
-        *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of generated ones (means of the last 50 steps): neither player has won.", ''] if 'balance' in r else []),
+        *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of generated ones (means of the last 50 steps): {verdict(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r else []),
         '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],
         '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
         f"Photos: {i['credit']}.", '', '## What it must not be used for', '',
@@ -131,7 +132,7 @@ def ship(run, name):
 
 def cards(*names):
     index = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))
-    for name in names or [n for n in index if n[-2:-1] == 'x']:                            # dcgan-cats has a card of its own
+    for name in names or index:
         index[name]['recipe_text'] = recipe_text(json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))['recipe'])
         index[name]['credit'] = failures(name)
         r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
