@@ -100,7 +100,7 @@ def patch_place(n, # pictures
     return int(_turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
 
 # %% ../nbs/02_data.ipynb #45c6762b
-SCALES = (2, 4)   # the factors offered
+SCALES = (2, 3, 4)   # the factors offered
 
 @dataclass(frozen=True)
 class Recipe:
@@ -119,7 +119,7 @@ class Recipe:
 
     def __post_init__(self):
         for f in fields(self): self._check_type(f.name, f.type)
-        if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=' + ' or '.join(map(str, SCALES)))
+        if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
         if self.size < self.scale or self.size % self.scale:
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={max(1, round(self.size/self.scale))*self.scale}')
         for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, copies=0, workers=0).items():

@@ -61,6 +61,16 @@ def check_trap_9(dl, scale, n=24):
 def test_patch_is_the_crop_of_the_lr(scale):
     assert check_trap_9(sr_dls('embedded', R.replace(scale=scale), device='cpu').train, scale)
 
+def test_sizes_not_divisible_by_three(tmp_path):
+    "A picture of 121 x 100 pixels is cut to 120 x 99 before it is made a third: LR and HR stay on each other, and are measured so."
+    from srgan_course.metrics import evaluate_sr
+    folder = pictures(tmp_path/'odd', size=(121, 100))
+    dl = sr_dls(folder, R.replace(scale=3), device='cpu').train
+    xb, yb = next(iter(dl))
+    assert xb.shape[-2:] == (16, 16) and yb.shape[-2:] == (48, 48) and check_trap_9(dl, 3)
+    table = evaluate_sr('bicubic', folder, 3)
+    assert len(table) == 7 and table.psnr.between(20, 60).all()
+
 def test_trap_9_is_caught(monkeypatch, dls):
     "The named fault: patches of HR that are shrunk one by one."
     def shrink_patch(pair, top, left, side, scale, view=0):
@@ -342,14 +352,14 @@ def bad(f, *words, kind=ValueError):
     assert all(w in str(e.value) for w in words) and '\n' not in str(e.value), str(e.value)
 
 def test_bad_recipes():
-    bad(lambda: Recipe(scale=3), 'scale 3 is not in (2, 4); give scale=2 or 4')
+    bad(lambda: Recipe(scale=5), 'scale 5 is not in (2, 3, 4); give scale=2, 3 or 4')
     bad(lambda: Recipe(size=98), 'size 98 is not a multiple of scale 4', 'size=96')
     bad(lambda: Recipe(bs=0), 'bs is 0'); bad(lambda: Recipe(seed=-1), 'seed is -1'); bad(lambda: Recipe(augment=1), 'augment is 1, a int; give a bool')
     bad(lambda: Recipe.from_json('{'), 'not JSON'); bad(lambda: Recipe.from_json('{"bs": 4, "batch": 2}'), "no field 'batch'")
 
 def test_recipe_file_names_itself(tmp_path):
     p = R.save(tmp_path/'recipe.json'); assert Recipe.load(p) == R
-    p.write_text('{"scale": 3}'); bad(lambda: Recipe.load(p), 'recipe.json', 'scale 3')
+    p.write_text('{"scale": 5}'); bad(lambda: Recipe.load(p), 'recipe.json', 'scale 5')
 
 def test_bad_folders(tmp_path):
     bad(lambda: sr_dls(tmp_path, R), 'no picture in', tmp_path.name)
