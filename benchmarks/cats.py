@@ -3,6 +3,7 @@
 
 usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below, in their order, until the time is over; without --minutes, say where they stand
        cats.py measure [--minutes M]                   FID, KID, precision, recall and classifier score of every generator that was kept; writes results/cats_study.json
+       cats.py study --minutes M                       both, one after the other
        cats.py ship                                    put the best generator into the package, with its card
        cats.py step                                    a step against stock fastai's GANLearner in turns; writes results/cats_step.json
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
@@ -14,25 +15,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
-KEEP = *range(300, 1000, 100), *range(1000, 4001, 500)    # steps after which the generator is kept
-MEASURED = 500, 800                  # and of these, measured
-SHORT = 500                          # steps of the comparison over seeds
-# arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels
-SAME = dict(bs=32, crit_nf=32)
-FLAT = dict(anneal=0.)               # arms that differ in one thing are compared at a constant rate, at 500 steps
-ARMS = {'cats': ('cats', {}, 800, (42,)), 'student': ('student', SAME, SHORT, (42,)), 'flat': ('cats', FLAT, SHORT, (42,)),
-        'flat-seeds': ('cats', FLAT, SHORT, (1, 2)), 'student-seeds': ('student', SAME, SHORT, (1, 2)), 'cats-seeds': ('cats', {}, 800, (1, 2)),
-        'batch-norm': ('cats', FLAT | dict(norm='batch'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)), 'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
-        'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
+KEEP = 500, *range(1000, 100_001, 1000)    # steps after which the generator is kept
+SHORT = 500                               # steps of the comparisons
+# arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels; those that are compared keep their rate
+SAME, FLAT = dict(bs=32, crit_nf=32), dict(anneal=0.)
+ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, (42, 1, 2)), 'student': ('student', SAME, SHORT, (42, 1, 2)),
+        'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, (42, 1, 2)), 'adam-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)), 'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
+        'ra-bce': ('cats', FLAT | dict(adv='ra-bce'), SHORT, (42, 1, 2)), 'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)),
         'ra-lsgan': ('cats', FLAT | dict(adv='ra-lsgan'), SHORT, (42, 1, 2)), 'lsgan': ('cats', FLAT | dict(adv='lsgan'), SHORT, (42, 1, 2)), 'smooth': ('cats', FLAT | dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
-        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2))}
+        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2)), 'cats-seeds': ('cats', {}, None, (1, 2))}
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
     from srgan_course.cats import get_cats_recipe
     for arm, (base, kw, steps, seeds) in ARMS.items():
         r = get_cats_recipe(base)
-        for s in seeds: yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s, epochs=steps//r.steps_per_epoch)
+        for s in seeds: yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s, **(dict(epochs=steps//r.steps_per_epoch) if steps else {}))
 
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
@@ -70,82 +68,100 @@ def train(minutes=None, only=()):
         left = (end - time.monotonic())/60
         if minutes and steps_done(out) < r.steps and left > .7:
             t = time.monotonic()
-            train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)], sample_every=100)
+            train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)], sample_every=max(100, r.steps//20))
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 NETS = 'inception@768', 'inception@192'
-N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 1000 and more where there is a GPU: features of 299 px take long
+N = int(os.environ.get('CATS_N', 500))     # pictures of a set: as many as are held out
+GREY = 'flat', 'student', 'held-out'       # judged without colour as well: the student's recipe makes grey pictures
 
-def measured(x, name, net):
-    "Features of bytes (n,3,64,64), kept beside the runs; the net computes in bfloat16 where a processor has it (the same for every set)."
+def measured(pictures, name):
+    "Both kinds of features of bytes (n,3,64,64) from one pass, kept beside the runs; the net computes in bfloat16 where a processor has it (the same for every set)."
     import numpy as np, torch
     from srgan_course.fid import FeatureSet, features, pooled_net
     from srgan_course.gan import pick_precision
-    file = RUNS/'features'/f'{name}-{net}.npy'
-    if not file.exists():
-        half = pick_precision() == 'bfloat16'
-        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half): f = features(x, net, bs=32)
-        file.parent.mkdir(parents=True, exist_ok=True); np.save(file, f.x)
+    files = [RUNS/'features'/f'{name}-{net}.npy' for net in NETS]
+    if not all(f.exists() for f in files):
+        half, net, early = pick_precision() == 'bfloat16', pooled_net(NETS[0]), []
+        hook = net.net.maxpool2.register_forward_hook(lambda m, i, y: early.append(y.float().mean((2, 3)).numpy()))
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half): late = features(pictures(), net, bs=25).x
+        hook.remove(); files[0].parent.mkdir(parents=True, exist_ok=True)
+        for f, x in zip(files, (late, np.concatenate(early))): np.save(f, x)
         (RUNS/'features'/'precision.txt').write_text('bfloat16' if half else 'float32')
-    return FeatureSet(np.load(file), pooled_net(net).note)
+    notes = dict(net=NETS[0], resize='bilinear 299'), dict(net=NETS[1], resize='bilinear 299')
+    return {net: FeatureSet(np.load(f), note) for net, f, note in zip(NETS, files, notes)}
 
-def sets(n=None):
-    "name -> function that gives bytes: real cats to train on, held out, and what each kept generator makes of seed 0."
+def grey(x):
+    "Bytes (n,3,H,W) without colour."
+    import torch
+    y = (x.float()*torch.tensor([.299, .587, .114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return y.round().clamp(0, 255).byte().expand(-1, 3, -1, -1).contiguous()
+
+def sets():
+    "(name, function that gives bytes): real cats to train on, held out, and what each kept generator makes of seed 0."
     import torch
     from srgan_course.cats import load_cats, sample_cats
-    x = lambda: torch.from_numpy(faces(3))
-    rows = torch.arange(3000)
-    yield 'train', lambda: x()[rows % 6 != 0][torch.linspace(0, 2499, N).long()]
+    made = lambda f: lambda: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1).contiguous()
+    real = lambda held: lambda: torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N] if held else torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0][torch.linspace(0, 2499, N).long()]
+    found = [('train', real(False)), ('held-out', real(True))]
     for out, r in runs():
-        for k in MEASURED:
-            for kind in 'ema', 'raw':
-                if (kind == 'ema') == bool(r.ema) and (f := out/f'generator-{k}-{kind}.safetensors').exists():
-                    yield f'{out.name}-{k}', lambda f=f: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
-        last = out/'generator.safetensors'
-        if last.exists() and (steps := steps_done(out)) not in MEASURED: yield f'{out.name}-{steps}', lambda f=last: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1)
-    yield 'held-out', lambda: x()[rows % 6 == 0][:N]
+        arm, n = out.name.rsplit('-', 1)[0], steps_done(out)
+        if arm == 'cats':
+            if (f := out/'generator.safetensors').exists() and n: found.append((f'{out.name}-{n}', made(f)))
+        elif (f := out/f'generator-{SHORT}-{"ema" if r.ema else "raw"}.safetensors').exists():
+            found.append((f'{out.name}-{SHORT}', made(f)))
+            if arm == 'flat': found.append((f'no-average-{out.name.rsplit("-", 1)[1]}-{SHORT}', made(out/f'generator-{SHORT}-raw.safetensors')))
+    for name, f in found: yield name, f
+    for name, f in found:
+        if name == 'train' or name.startswith(GREY): yield f'{name}-grey', lambda f=f: grey(f())
 
-def measure(minutes=None, only=()):
-    import warnings
+def wilson(k, n, z=1.96):
+    "95 % interval of a share of k in n."
+    p, d = k/n, 1 + z*z/n
+    off = z*(p*(1 - p)/n + z*z/4/n/n)**.5
+    return [round((p + z*z/2/n - off)/d, 3), round((p + z*z/2/n + off)/d, 3)]
+
+def judge(name, pictures, real):
+    "All figures of a set against `real`, kept beside the runs."
     import torch
     from srgan_course.cats import nearest_faces
     from srgan_course.fid import fid, inception_score, kid, precision_recall
+    file = RUNS/'features'/f'{name}.json'
+    if file.exists(): return json.loads(file.read_text())
+    fs, row = measured(pictures, name), {}
+    few, many = (k.split('@')[1] for k in NETS[::-1])
+    f = fid(fs[NETS[1]], real[NETS[1]], draws=100); row[f'fid_{few}'], row[f'fid_{few}_interval'] = round(float(f), 2), [round(v, 2) for v in f.interval]
+    k = kid(fs[NETS[0]], real[NETS[0]]); row[f'kid_{many}'], row[f'kid_{many}_interval'] = round(float(k), 5), [round(v, 5) for v in k.interval]
+    for key, v in zip(('precision', 'recall'), precision_recall(fs[NETS[0]], real[NETS[0]])): row[key], row[f'{key}_interval'] = round(float(v), 3), wilson(round(float(v)*N), N)
+    if not name.endswith('-grey'):
+        x = pictures()
+        d, _ = nearest_faces(x, torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0]); row |= dict(nearest=round(d.mean().item(), 4), nearest_least=round(d.min().item(), 4))
+        try: c = inception_score(x, 'squeezenet-caffe@logits', splits=5); row |= dict(classifier_score=round(float(c), 3), classifier_score_spread=round(float(c.spread), 3))
+        except (FileNotFoundError, ImportError, OSError): pass
+    file.write_text(json.dumps(row))
+    return row
+
+def measure(minutes=None, only=()):
     from srgan_course.metrics import save_result
-    end, start, figures, real = time.monotonic() + 60*(minutes or 1e9), time.monotonic(), {}, {}
+    end, start, figures, real, left = time.monotonic() + 60*(minutes or 1e9), time.monotonic(), {}, {}, []
     for name, pictures in sets():
-        if only and name not in ('train', 'held-out') and not any(name.startswith(o) for o in only): continue
-        files = [RUNS/'features'/f'{name}-{net}.npy' for net in NETS]
-        if not all(f.exists() for f in files) and time.monotonic() > end: continue
-        x = None if all(f.exists() for f in files) else pictures()
-        fs = {net: measured(x, name, net) for net in NETS}
-        if name == 'train': real = fs; continue
-        row = {}
-        for net, f in fs.items():
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore', UserWarning)
-                if f.dims < N: row[f'fid_{net}'] = round(float(fid(f, real[net])), 3)
-            k = kid(f, real[net])
-            row[f'kid_{net}'], row[f'kid_{net}_interval'] = round(float(k), 5), [round(v, 5) for v in k.interval]
-        p, q = precision_recall(fs[NETS[0]], real[NETS[0]])
-        row |= dict(precision=round(float(p), 3), recall=round(float(q), 3))
-        extra = RUNS/'features'/f'{name}.json'
-        if not extra.exists():
-            x = pictures() if x is None else x
-            seen = torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0]
-            d = nearest_faces(x.float()/255, seen)[0]
-            more = dict(nearest=round(d.mean().item(), 4), nearest_least=round(d.min().item(), 4))
-            try: s = inception_score(x[:200], 'squeezenet-caffe@logits', splits=5); more |= dict(classifier_score=round(float(s), 3), classifier_score_spread=round(float(s.spread), 3))
-            except (FileNotFoundError, ImportError): pass
-            extra.write_text(json.dumps(more))
-        figures[name] = row | json.loads(extra.read_text())
-        print(name, figures[name], flush=True)
+        if only and not name.startswith(('train', 'held-out', *only)): continue
+        if name in ('train', 'train-grey'): real[name] = measured(pictures, name); continue
+        if not (RUNS/'features'/f'{name}.json').exists() and time.monotonic() > end: left.append(name); continue
+        figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']); print(name, figures[name], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
+    todo = left + [o.name for o, r in runs() if steps_done(o) < r.steps]
     save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
-                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {min(N, 500)} real ones against the same); FID only where n is above the number of features; pytorch-fid's Inception to 768 or 192 features (the 2048 need weights that cannot be had offline), its resize, {half}; KID with 95 % interval; "
-                         'precision and recall with 3 neighbours at 768; classifier score: SqueezeNet 1.1 (Caffe) on the first 200, 5 splits; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images',
-                recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)},
-                seconds=round(time.monotonic() - start, 1))
+                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {N} real ones against the same); pytorch-fid's Inception up to its 192 features for FID, for which n suffices, and up to 768 for KID, precision and recall with 3 neighbours (the 2048 need weights that cannot be had offline), its resize, {half}; "
+                         '95 % intervals: FID and KID by bootstrap, precision and recall after Wilson; classifier score: SqueezeNet 1.1 (Caffe), 5 splits; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures without colour',
+                recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, anneal=r.anneal, policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)},
+                seconds=round(time.monotonic() - start, 1), not_measured=todo)
+
+def study(minutes):
+    "Train for three quarters of the time, and measure what there is."
+    if not minutes: raise SystemExit('cats.py study: give --minutes')
+    train(.75*minutes); measure(.25*minutes)
 
 def ship(name='dcgan-cats', run='cats-42'):
     "Put the generator of a run into the package: float16 weights, a sheet of 64 cats that nobody has picked, the card."
@@ -193,20 +209,21 @@ def sampling(rounds=3):
     print(f, flush=True)
     save_result(RESULTS/'cats_sampling.json', '64 cats from a cold start, against importing torch alone', f, 'none', rounds, protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
 
-def step(rounds=3, threads=None):
-    "A critic + generator step of DCGAN (64 px, 64 channels, batch 64): ours in bfloat16 and float32 against stock fastai in turns (two of its batches make a step)."
-    import warnings
+def step(rounds=5):
+    """A critic + generator step of DCGAN (64 px, 64 channels, batch 64) on one thread: ours in bfloat16 and float32 against stock fastai in turns (two of its batches make a step).
+    Seconds are the processor's own, which other programs hardly lengthen; the clock on the wall stands beside them."""
+    import gc, warnings
     import torch
+    import srgan_course.gan as gan           # before any torch operation: keeps oneDNN from AMX where it cannot be used
     from fastai.data.core import DataLoaders
     from fastai.data.load import DataLoader
     from fastai.vision.gan import FixedGANSwitcher, GANLearner
     from torch.nn import functional as F
-    from srgan_course.cats import CatsRecipe, DCGANCritic, DCGANGenerator
-    from srgan_course.gan import SRGANLearner
+    from srgan_course.cats import DCGANCritic, DCGANGenerator
     from srgan_course.metrics import save_result
     sys.path.insert(0, str(ROOT/'benchmarks'))
     from gan_step import quiet, timed
-    torch.set_num_threads(threads or min(2, os.cpu_count() or 1))
+    torch.set_num_threads(1)
     g = torch.Generator().manual_seed(0)
     z, x = torch.randn(64, 100, generator=g), torch.rand(64, 3, 64, 64, generator=g)*2 - 1
     def dls(n): return DataLoaders(DataLoader([(z, x)]*n, bs=None), DataLoader([(z, x)], bs=None))
@@ -214,24 +231,28 @@ def step(rounds=3, threads=None):
     gen = lambda fake_pred, output, target: bce(fake_pred, torch.ones_like(fake_pred))
     crit = lambda real_pred, fake_pred: bce(real_pred, torch.ones_like(real_pred)) + bce(fake_pred, torch.zeros_like(fake_pred))
     def nets(): torch.manual_seed(0); return DCGANGenerator(), DCGANCritic()
-    ours = lambda precision: timed(quiet(SRGANLearner(dls(1), *nets(), gen, crit, lr=2e-4, betas=(.5, .999), precision=precision)), 1)
+    ours = lambda precision: timed(quiet(gan.SRGANLearner(dls(1), *nets(), gen, crit, lr=2e-4, betas=(.5, .999), precision=precision)), 1)
     stock = timed(quiet(GANLearner(dls(2), *nets(), gen, crit, switcher=FixedGANSwitcher(1, 1), lr=2e-4)), 2)
     def quietly():
         with warnings.catch_warnings(): warnings.simplefilter('ignore'); return stock()
-    kinds, t = {'stock_float32': quietly, 'ours_float32': ours('float32'), 'ours_bfloat16': ours('bfloat16')}, {}
-    for f in kinds.values(): f(); f()
-    for _ in range(rounds):
-        for k, f in kinds.items(): t.setdefault(k, []).append(f())
-    ratio = lambda a, b: round(statistics.median(p/q for p, q in zip(t[a], t[b])), 2)
-    f = {k: round(statistics.median(v), 3) for k, v in t.items()} | dict(ratio_bfloat16=ratio('stock_float32', 'ours_bfloat16'), ratio_float32=ratio('stock_float32', 'ours_float32'))
+    kinds, t, start = {'stock_float32': quietly, 'ours_float32': ours('float32'), 'ours_bfloat16': ours('bfloat16')}, {}, time.monotonic()
+    for f in kinds.values(): f()
+    for r in range(rounds):
+        for k in [*kinds][r % 3:] + [*kinds][:r % 3]: gc.collect(); t.setdefault(k, []).append(kinds[k]())
+        print(r + 1, {k: [round(s, 3) for s in v[-1]] for k, v in t.items()}, flush=True)
+    med = lambda k, i: round(statistics.median(v[i] for v in t[k]), 3)
+    ratio = lambda b, i: round(statistics.median(p[i]/q[i] for p, q in zip(t['stock_float32'], t[b])), 2)
+    f = {f'{k}_s': med(k, 1) for k in kinds} | {f'{k}_wall_s': med(k, 0) for k in kinds}
+    f |= dict(ratio_bfloat16=ratio('ours_bfloat16', 1), ratio_float32=ratio('ours_float32', 1), ratio_bfloat16_wall=ratio('ours_bfloat16', 0), ratio_float32_wall=ratio('ours_float32', 0))
     print(f, flush=True)
     save_result(RESULTS/'cats_step.json', "a critic + generator step of DCGAN against stock fastai's GANLearner", f, 'random pictures', rounds,
-                protocol=f'64 px, 64 channels, batch 64, BCE; seconds are medians of {rounds} rounds in turns, ratios medians of each round; bfloat16 against its float32, and at equal precision; {torch.get_num_threads()} threads', spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in t.items()})
+                protocol=f'64 px, 64 channels, batch 64, BCE, one thread; seconds of the processor (and by the clock on the wall) are medians of {rounds} rounds in turns, ratios medians of each round; stock fastai in float32 against ours in bfloat16, and at equal precision',
+                spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in ((k, [s[1] for s in v]) for k, v in t.items())}, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', choices=('train', 'measure', 'ship', 'step', 'sampling'))
+    ap.add_argument('what', choices=('train', 'measure', 'study', 'ship', 'step', 'sampling'))
     ap.add_argument('--minutes', type=float)
     ap.add_argument('--only', nargs='+', default=[])
     args = ap.parse_args()
-    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only), 'ship': ship, 'step': step, 'sampling': sampling}[args.what]()
+    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only), 'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling}[args.what]()
