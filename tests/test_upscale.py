@@ -289,7 +289,14 @@ def folder(tmp_path):
     (d/'text.jpg').write_text('no'); (d/'empty.png').write_bytes(b''); (d/'notes.txt').write_text('not a picture')
     return d
 
-def test_folder(up, folder):
+@pytest.fixture(params=[1, 2], ids=['in a row', 'at once'])
+def threads(request):
+    "One thread: small pictures go through one after another; two: side by side."
+    before = torch.get_num_threads(); torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+def test_folder(up, folder, threads):
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['kept']), len(r['bad']), r['exit_code']) == (5, 0, 2, 1)
     out = folder.with_name('in-x4')
@@ -298,7 +305,7 @@ def test_folder(up, folder):
     lines = summary(r).splitlines()
     assert lines[0] == '5 done, 2 could not be done:' and len(lines) == 3
 
-def test_done_is_not_done_again(up, net, folder):
+def test_done_is_not_done_again(up, net, folder, threads):
     upscale_folder(folder, up=up, progress=False)
     out = folder.with_name('in-x4')
     stamp = {p: p.stat().st_mtime_ns for p in out.rglob('*.png')}
@@ -311,7 +318,7 @@ def test_done_is_not_done_again(up, net, folder):
     assert len(upscale_folder(folder, up=Upscaler(net, name='other', device='cpu'), progress=False)['done']) == 5      # another model
     assert len(upscale_folder(folder, up=up, progress=False, again=True)['done']) == 5
 
-def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch):
+def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch, threads):
     opened, loaded, o, l = [], [], U.open_image, U.load_model
     monkeypatch.setattr(U, 'open_image', lambda p, **k: (opened.append(Path(p)), o(p, **k))[1])
     monkeypatch.setattr(U, 'load_model', lambda p: (loaded.append(p), l(p))[1])
@@ -321,6 +328,7 @@ def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch):
 def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
     "While the network has one picture, the next one is opened and the one before is written; no more than that is held."
     from threading import Event
+    monkeypatch.setattr(U, 'SMALL', 0)
     opened, saved, net, o, s, c = [], [], [], U.open_image, U.save_image, U.Upscaler.__call__
     beside = {k: Event() for k in ('read', 'write')}
     def opens(p, **k): opened.append(p); len(opened) > 1 and beside['read'].set(); return o(p, **k)
@@ -336,7 +344,7 @@ def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['bad'])) == (5, 2) and len(saved) == 5
 
-def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch):
+def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch, threads):
     real = U.save_image
     def full(img, path, **k):
         if path.name.startswith('1'): raise OSError('no space left')
@@ -347,7 +355,24 @@ def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch):
     monkeypatch.setattr(U, 'save_image', real)
     assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png']
 
+def test_at_once_is_the_same_as_in_a_row(up, folder, monkeypatch):
+    "Two threads: small pictures side by side, a large one by itself; the files are those of one thread, and the number of threads is as before."
+    save_image(noise(40, 30), folder/'large.png'); monkeypatch.setattr(U, 'SMALL', 100)
+    at, real = [], U.at_once
+    monkeypatch.setattr(U, 'at_once', lambda todo, *a: (at.extend(p.name for p in todo), real(todo, *a))[1])
+    before, made = torch.get_num_threads(), []
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            r = upscale_folder(folder, folder.with_name(f'out{n}'), up, progress=False)
+            assert (len(r['done']), len(r['bad']), torch.get_num_threads()) == (6, 2, n)
+            made.append({p.name: p.read_bytes() for p in folder.with_name(f'out{n}').rglob('*.png')})
+    finally: torch.set_num_threads(before)
+    assert len(made[0]) >= 5 and made[0] == made[1]
+    assert sorted(at) == ['0.bmp', '0.png', '0.png', '1.png', '2.png']
+
 def test_interrupted_folder_goes_on(up, folder, monkeypatch):
+    monkeypatch.setattr(U, 'SMALL', 0)
     calls, real = [], U.Upscaler.__call__
     def stop(*a, **k):
         calls.append(a)
