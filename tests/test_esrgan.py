@@ -1,0 +1,192 @@
+"Lesson 14: networks, critics, loss, mixing, published names, DIV2K."
+import re
+import numpy as np, pytest, torch
+from PIL import Image
+from torch import nn
+from srgan_course.data import draw_pet
+from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
+from srgan_course.esrgan import (DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows, div2k_pairs, load_published,
+                                 mix_networks, phone, read_published, spectral_norms, starts)
+
+def small(seed=0, scale=4, **kw):
+    torch.manual_seed(seed)
+    return RRDBNet(scale, 8, 2, 4, **kw).eval()
+
+@pytest.mark.parametrize('args,n', [((4,), 16_697_987), ((2,), 16_697_987 - 36_928), ((4, 64, 6), 4_467_779)])
+def test_counts(args, n):
+    with torch.device('meta'): assert count_params(RRDBNet(*args)) == n
+
+def test_critic_counts():
+    with torch.device('meta'):
+        assert count_params(VGGCritic(128)) == 14_499_401
+        assert count_params(UNetCritic()) == 4_376_897
+
+@pytest.mark.parametrize('scale', (2, 3, 4))
+def test_shapes_radius_file(scale, tmp_path):
+    net, x = small(scale=scale), torch.rand(1, 3, 9, 11)
+    y = net(x)
+    assert y.shape == (1, 3, 9*scale, 11*scale)
+    one = RRDBNet(scale, 8, 1, 4)
+    assert one.radius == receptive_radius(one)
+    save_model(net, tmp_path/'a.safetensors')
+    again = load_model(tmp_path/'a.safetensors')
+    assert type(again) is RRDBNet and again.args == net.args and torch.equal(again(x), y)
+
+def test_block_adds_a_fifth():
+    torch.manual_seed(0)
+    block, x = DenseBlock(8, 4), torch.randn(1, 8, 6, 6)
+    with torch.no_grad(): whole = DenseBlock(8, 4, 100); whole.load_state_dict(block.state_dict()); assert torch.allclose(block(x) - x, .2*(whole(x) - x), atol=1e-6)
+    r = RRDB(8, 4)
+    with torch.no_grad(): assert torch.allclose(r(x) - x, .2*r.rdb3(r.rdb2(r.rdb1(x))), atol=1e-6)
+
+def test_bad_scale_and_critic_sizes():
+    with pytest.raises(ValueError, match='scale 5'): RRDBNet(5)
+    with pytest.raises(ValueError, match='multiple of 32'): VGGCritic(100)
+    with pytest.raises(ValueError, match='build it with their size'): VGGCritic(32, 4)(torch.rand(1, 3, 64, 64))
+    with pytest.raises(ValueError, match='multiples of 8'): UNetCritic(4)(torch.rand(1, 3, 20, 24))
+
+def test_critics_answer():
+    assert VGGCritic(32, 4)(torch.rand(2, 3, 32, 32)).shape == (2, 1)
+    assert UNetCritic(4)(torch.rand(2, 3, 16, 24)).shape == (2, 1, 16, 24)
+
+@pytest.mark.parametrize('seed', range(5))
+def test_spectral_norm(seed):
+    # the criterion: within 2 % of 1 after 20 power iterations in training, from construction on (which does 50 of its own: a random matrix's largest singular values lie close together)
+    torch.manual_seed(seed)
+    c, x = UNetCritic(8).train(), torch.rand(1, 3, 16, 16)
+    for _ in range(20): c(x)
+    norms = spectral_norms(c)
+    assert len(norms) == 8 and all(abs(v - 1) < .02 for v in norms), norms
+
+@pytest.mark.parametrize('kind', ('bce', 'lsgan', 'hinge'))
+def test_both_halves_send_gradient(kind):
+    loss = RelativisticLoss(kind)
+    for i in 0, 1:
+        a, b = (torch.tensor(v, requires_grad=True) for v in ([[.1], [.4]], [[.2], [-.3]]))
+        loss.halves(a, b)[i].backward()
+        assert a.grad.abs().min() > 0 and b.grad.abs().min() > 0
+    f, r = torch.tensor([[0.], [2.]]), torch.tensor([[1.], [3.]])
+    assert torch.isclose(loss.gen(f, r), loss.gen(f + 7, r + 7))            # only the difference counts
+    assert torch.isclose(loss.crit(r, f), loss.gen(r, f))                   # the same question with the roles changed
+    assert sum(loss.crit_halves(r, f)) == loss.crit(r, f)
+    with pytest.raises(ValueError, match='compares'): loss.gen(f)
+
+def test_relativistic_value():
+    f, r = torch.tensor([[0.], [2.]]), torch.tensor([[1.], [3.]])
+    want = np.log1p(np.exp(-(np.array([0, 2]) - 2))).mean() + np.log1p(np.exp(np.array([1, 3]) - 1)).mean()
+    assert RelativisticLoss().gen(f, r).item() == pytest.approx(want, rel=1e-5)
+    with pytest.raises(ValueError, match="'bce', 'lsgan' or 'hinge'"): RelativisticLoss('mean')
+
+def test_mix():
+    a, b, x = small(0), small(1), torch.rand(1, 3, 8, 8)
+    assert torch.equal(mix_networks(a, b, 0)(x), a(x)) and torch.equal(mix_networks(a, b, 1)(x), b(x))
+    w = lambda n: n.conv_first.weight
+    assert torch.allclose(w(mix_networks(a, b, .25)), .75*w(a) + .25*w(b), atol=1e-7)
+    with pytest.raises(ValueError, match='must agree'): mix_networks(a, small(scale=2), .5)
+    with pytest.raises(ValueError, match='from 0 to 1'): mix_networks(a, b, 1.5)
+
+def old(k):   # ESRGAN, 2018
+    k = re.sub(r'^body\.(\d+)\.rdb(\d)\.', r'RRDB_trunk.\1.RDB\2.', k)
+    return re.sub(r'^conv_body', 'trunk_conv', re.sub(r'^conv_up(\d)', r'upconv\1', re.sub('^conv_hr', 'HRconv', k)))
+
+def oldest(k):   # the first files number their layers; of two blocks, x2 or x4
+    if m := re.match(r'body\.(\d+)\.rdb(\d)\.conv(\d)\.(.*)', k): return f'model.1.sub.{m[1]}.RDB{m[2]}.conv{m[3]}.0.{m[4]}'
+    where, what = k.split('.')
+    return f'model.1.sub.2.{what}' if where == 'conv_body' else f'model.{dict(conv_first=0, conv_up1=3, conv_up2=6, conv_hr=8, conv_last=10)[where]}.{what}'
+
+def lorna(k):
+    for a, b in (r'^body\.', 'trunk.'), (r'^conv_first\.', 'conv1.'), (r'^conv_body\.', 'conv2.'), (r'^conv_up(\d)\.', r'upsampling\1.0.'), (r'^conv_hr\.', 'conv3.0.'), (r'^conv_last\.', 'conv4.'): k = re.sub(a, b, k)
+    return k
+
+@pytest.mark.parametrize('name', (str, old, oldest, lorna))
+@pytest.mark.parametrize('scale', (2, 4))
+def test_published_rrdb(name, scale, tmp_path):
+    net, x = small(scale=scale), torch.rand(1, 3, 8, 8)
+    torch.save({'params_ema': {'module.' + name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
+    got = load_published(tmp_path/'a.pth')
+    assert got.args == net.args and torch.equal(got(x), net(x))
+
+@pytest.mark.parametrize('block', ('conv', 'conv_block'))
+def test_published_srresnet(block, tmp_path):
+    torch.manual_seed(0)
+    net, x = SRResNet(4, 8, 2).eval(), torch.rand(1, 3, 8, 8)
+    def name(k):
+        for a, b in (r'^body\.(\d+)\.layers\.', r'trunk.\1.rcb.'), ('^head', block + '1'), ('^mid', block + '2'), (r'^up\.(\d+)\.', r'upsampling.\1.upsample_block.'), ('^tail', block + '3'): k = re.sub(a, b, k)
+        return k
+    torch.save({'state_dict': {name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
+    got = load_published(tmp_path/'a.pth')
+    assert got.args == net.args and torch.equal(got(x), net(x))
+
+class Bad:
+    def __reduce__(self): return (print, ('this must never run',))
+
+def test_published_refused(tmp_path, capsys):
+    p = tmp_path/'a.pth'
+    with pytest.raises(FileNotFoundError): load_published(p)
+    torch.save({'params': Bad()}, p)
+    with pytest.raises(ValueError, match='weights alone'): read_published(p)
+    assert 'never run' not in capsys.readouterr().out
+    torch.save({'a.weight': torch.zeros(1)}, p)
+    with pytest.raises(ValueError, match='neither an RRDBNet nor'): load_published(p)
+    d = small().state_dict()
+    torch.save(d | {'conv_first.weight': torch.zeros(8, 12, 3, 3)}, p)
+    with pytest.raises(ValueError, match='folded picture'): load_published(p)
+    torch.save({k: v for k, v in d.items() if k != 'conv_hr.bias'}, p)
+    with pytest.raises(ValueError, match=r'wants \(8,\) for conv_hr.bias, the file has nothing'): load_published(p)
+    torch.save(d | {'conv_hr.weight': torch.zeros(8, 8, 1, 1)}, p)
+    with pytest.raises(ValueError, match='conv_hr.weight'): load_published(p)
+
+def div2k(folder, sizes=((70, 50), (64, 64)), scale=2, lr=None):
+    for i, (w, h) in enumerate(sizes, 1):
+        img = draw_pet('cat', i, 70).resize((w*scale, h*scale))
+        for d, name, im in (f'DIV2K_train_HR', f'{i:04}.png', img), (f'DIV2K_train_LR_bicubic/X{scale}', f'{i:04}x{scale}.png', lr or img.reduce(scale)):
+            (folder/d).mkdir(parents=True, exist_ok=True); im.save(folder/d/name)
+    return folder
+
+def test_div2k_windows(tmp_path):
+    pairs = div2k_pairs(div2k(tmp_path))
+    assert [(a.name, b.name) for a, b in pairs] == [('0001x2.png', '0001.png'), ('0002x2.png', '0002.png')]
+    n = cut_windows(pairs, tmp_path/'cut', 2, 64)
+    lr, hr = [sorted((tmp_path/'cut'/k/'train').glob('*.png')) for k in ('LR', 'HR')]
+    assert n == len(lr) == len(hr) == 6 + 4 and [p.name for p in lr] == [p.name for p in hr]
+    for a, b in zip(lr, hr):                       # each LR window is still the HR window made small, so they are aligned
+        a, b = Image.open(a), Image.open(b)
+        assert b.size == (64, 64) and a.size == (32, 32) and np.abs(np.asarray(b.reduce(2), int) - np.asarray(a, int)).max() <= 1
+    when = [p.stat().st_mtime_ns for p in lr]
+    assert cut_windows(pairs, tmp_path/'cut', 2, 64) == n and when == [p.stat().st_mtime_ns for p in lr]
+    assert starts(10, 4) == [0, 4, 6] and starts(8, 4) == [0, 4] and starts(3, 4) == [0]
+
+def test_div2k_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match='DIV2K_train_HR'): div2k_pairs(tmp_path)
+    div2k(tmp_path)
+    with pytest.raises(FileNotFoundError, match='DIV2K_train_LR_unknown'): div2k_pairs(tmp_path, track='unknown')
+    (tmp_path/'DIV2K_train_HR/0003.png').write_bytes((tmp_path/'DIV2K_train_HR/0001.png').read_bytes())
+    with pytest.raises(ValueError, match='1 pictures of train have no partner'): div2k_pairs(tmp_path)
+    (tmp_path/'DIV2K_train_HR/0003.png').unlink()
+    draw_pet('cat', 1, 60).save(tmp_path/'DIV2K_train_LR_bicubic/X2/0001x2.png')
+    with pytest.raises(ValueError, match='not 2 times'): div2k_pairs(tmp_path)
+
+def test_phone():
+    a, b = draw_pet('cat', 1, 64), draw_pet('dog', 1, 64)
+    assert phone(a, 4).size == (16, 16) and phone(a, 4).tobytes() == phone(a, 4).tobytes()
+    clean = np.asarray(a.resize((16, 16), Image.BICUBIC), float)
+    assert 1 < np.abs(np.asarray(phone(a, 4), float) - clean).mean() < 40
+
+def test_two_steps_on_div2k(tmp_path):
+    from srgan_course.data import Recipe
+    from srgan_course.esrgan import div2k_dls
+    from srgan_course.gan import SRGANLearner
+    from srgan_course.losses import ContentLoss, CriticLoss, WeightedLoss
+    div2k(tmp_path)
+    for d in 'HR', 'LR_bicubic': (tmp_path/f'DIV2K_train_{d}').rename(tmp_path/f'DIV2K_valid_{d}')
+    div2k(tmp_path, sizes=((80, 64), (64, 64), (70, 70)))
+    dls = div2k_dls(tmp_path, Recipe('t', scale=2, size=32, bs=2, steps_per_epoch=2), tmp_path/'cut', window=64)
+    x, y = dls.one_batch()
+    assert x.shape == (2, 3, 16, 16) and y.shape == (2, 3, 32, 32)
+    for critic in VGGCritic(32, 4), UNetCritic(4):
+        net, adv = small(scale=2).train(), RelativisticLoss()
+        before = [[p.detach().clone() for p in m.parameters()] for m in (net, critic)]
+        learn = SRGANLearner(dls, net, critic, WeightedLoss(content=(ContentLoss('l1'), 1e-2), adv=(adv, 5e-3)), CriticLoss(adv), precision='float32')
+        with learn.no_bar(), learn.no_logging(): learn.fit(1)
+        for m, old in zip((net, critic), before):
+            assert all(p.isfinite().all() for p in m.parameters()) and any(not torch.equal(p, q) for p, q in zip(m.parameters(), old))
