@@ -14,6 +14,7 @@ MODELS, RESULTS = ROOT/'srgan_course'/'models', ROOT/'results'
 SETS = 'set5', 'embedded'
 TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second picture by name of `test`, beginning with the second)', 'Berkeley offers it for non-commercial research and education'),
          't91': ('the 91 pictures of Yang et al. (2010)', 'none stated for the pictures'),
+         'pets': ('1,800 photographs of cats and dogs from the Asirra set, short side 160 pixels', 'Kaggle offers it "for fun and research"; no licence stated for the pictures'),
          'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels', 'ImageNet gives access for non-commercial research and education')}
 FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
@@ -48,12 +49,15 @@ def failures(name):
     save_image(sheet, MODELS/f'{name}-failures.jpg', quality=80)
     return '; '.join(f'`{n}`: {PHOTOS[n][3]}' for n in FAILS)
 
-def first_leg(name):
-    "Where a model goes on with an earlier one of its own name: what that one was."
-    path = RESULTS/f'{name}-first-train.json'
-    if not path.exists(): return []
-    r = json.loads(path.read_text(encoding='utf-8'))
-    return [f"| begun from | an earlier `{name}`: {recipe_text(r['recipe'])}; {r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit {r['commit'][:10]} |"]
+LEGS = 'first', 'second', 'third'
+
+def legs(name):
+    "The results of earlier trainings that a model of this name has gone on from, in their order."
+    return [json.loads(p.read_text(encoding='utf-8')) for leg in LEGS if (p := RESULTS/f'{name}-{leg}-train.json').exists()]
+
+def earlier(name):
+    "Rows of the card that say what those were."
+    return [f"| {'begun from' if k == 0 else 'then'} | an earlier `{name}`: {recipe_text(r['recipe'])}; {r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit {r['commit'][:10]} |" for k, r in enumerate(legs(name))]
 
 def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
@@ -78,7 +82,7 @@ def card(name, i, made):
         f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
         f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
         f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])}; those smaller than {max(q['size'], q['late_size'])} pixels were left out |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
-        f"| recipe | {i['recipe_text']} |", *first_leg(name), f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
+        f"| recipe | {i['recipe_text']} |", *earlier(name), f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
         f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
         f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',
         f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|', *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
@@ -116,8 +120,9 @@ def ship(run, name):
     q, data = res['recipe'], res['data'].split('+')
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md', **made)
-    if q['start'] == name and not (RESULTS/f'{name}-first-train.json').exists():        # goes on with the model of the same name
-        (RESULTS/f'{name}-first-train.json').write_text(json.dumps({**json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')), 'name': f'{name}-first-train'}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    if q['start'] == name and (last := json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')))['recipe']['name'] != q['name']:        # goes on with the model of the same name
+        leg = f'{name}-{LEGS[len(legs(name))]}-train'
+        (RESULTS/f'{leg}.json').write_text(json.dumps({**last, 'name': leg}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     if (run/'history_gan.csv').exists():
         from srgan_course.srgan import last_words
         res['balance'] = last_words(run)
