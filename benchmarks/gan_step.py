@@ -5,6 +5,7 @@ usage: gan_step.py [--quick] [--rounds N] [--threads N] [--sizes small large] [-
 
 Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
 minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
+Beside the clock on the wall, the processor's own seconds are taken: other programs on the machine lengthen the first and hardly the second, so a ratio of a few percent is read from these (with --threads 1: a second thread that waits counts, too).
 """
 import argparse, gc, os, statistics, sys, time
 from pathlib import Path
@@ -49,6 +50,12 @@ def losses():
     def crit(real_pred, fake_pred): return bce(real_pred, real_pred.new_ones(real_pred.shape)) + bce(fake_pred, fake_pred.new_zeros(fake_pred.shape))
     return gen, crit
 
+class Both(tuple):
+    "Seconds by the clock on the wall and by the processor."
+    def __sub__(self, other): return Both(a - b for a,b in zip(self, other))
+
+def now(): return Both((time.perf_counter(), time.process_time()))
+
 def quiet(learn):
     from fastai.callback.progress import ProgressCallback
     learn.remove_cbs(ProgressCallback); learn.logger = lambda *a: None
@@ -64,8 +71,8 @@ def timed(learn, n):
     learn.add_cb(NoValid())
     class Clock(Callback):
         order = -99
-        def before_train(self): self.start = time.perf_counter()
-        def after_train(self): self.seconds = time.perf_counter() - self.start
+        def before_train(self): self.start = now()
+        def after_train(self): self.seconds = now() - self.start
     clock = Clock(); learn.add_cb(clock)
     def run(): learn.fit(1); return clock.seconds
     return run
@@ -103,7 +110,7 @@ def by_hand(size, precision):
         c.requires_grad_(not on)
         for m in bns: m.track_running_stats = not on
     def run():
-        start = time.perf_counter()
+        start = now()
         with amp(): fake = g(lr)
         fake = fake.float()
         with amp(): loss = cl(c(hr).float(), c(fake.detach()).float())
@@ -112,7 +119,7 @@ def by_hand(size, precision):
         with amp(): loss = gl(c(fake).float(), fake, hr)
         still(False)
         loss.backward(); og.step(); og.zero_grad()
-        return time.perf_counter() - start
+        return now() - start
     return run
 
 def measure(size, rounds):
@@ -135,13 +142,15 @@ def main():
     torch.set_num_threads(args.threads)
     figures, spread, start = {}, {}, time.time()
     for name in args.sizes:
-        sec = measure(SIZES[name], args.rounds)
+        both = measure(SIZES[name], args.rounds)
+        sec, cpu = [{k: [x[i] for x in v] for k,v in both.items()} for i in (0, 1)]
         res = {k: (statistics.median(v), min(v), max(v)) for k,v in sec.items()}
         for k,(m, lo, hi) in res.items(): print(f'{name:6} {k:26} {m:7.3f} s  ({lo:.3f} to {hi:.3f})', flush=True)
         ratios = {'stock float32 / ours float32': ratio(sec['stock fastai float32'], sec['ours float32']),
                   'stock float32 / ours bfloat16': ratio(sec['stock fastai float32'], sec['ours bfloat16']),
-                  'ours float32 / by hand': ratio(sec['ours float32'], sec['by hand float32']),
-                  'ours bfloat16 / by hand': ratio(sec['ours bfloat16'], sec['by hand bfloat16'])}
+                  **{f'ours {p} / by hand': ratio(sec[f'ours {p}'], sec[f'by hand {p}']) for p in ('float32', 'bfloat16')},
+                  **{f'ours {p} / by hand, processor': ratio(cpu[f'ours {p}'], cpu[f'by hand {p}']) for p in ('float32', 'bfloat16')},
+                  'stock float32 / ours bfloat16, processor': ratio(cpu['stock fastai float32'], cpu['ours bfloat16'])}
         for k,v in ratios.items(): print(f'{name:6} {k:32} {v:5.2f}', flush=True); figures[f'{name}: {k}'] = round(v, 3)
         for k,v in res.items(): figures[f'{name}: {k}, s'] = round(v[0], 4); spread[f'{name}: {k}, s'] = [round(v[1], 4), round(v[2], 4)]
     if args.no_save: return
