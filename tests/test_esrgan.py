@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 from srgan_course.data import draw_pet
 from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
-from srgan_course.esrgan import (DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows, div2k_pairs, load_published,
+from srgan_course.esrgan import (ESRGAN_RECIPES, DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows, div2k_pairs, load_published,
                                  mix_networks, phone, read_published, spectral_norms, starts)
 
 def small(seed=0, scale=4, **kw):
@@ -190,3 +190,24 @@ def test_two_steps_on_div2k(tmp_path):
         with learn.no_bar(), learn.no_logging(): learn.fit(1)
         for m, old in zip((net, critic), before):
             assert all(p.isfinite().all() for p in m.parameters()) and any(not torch.equal(p, q) for p, q in zip(m.parameters(), old))
+
+def test_recipes_are_found_when_asked_for():
+    from srgan_course import srgan
+    r = srgan.get_recipe('esrgan-quick')
+    assert r.generator == 'RRDBNet' and {'div2k-x2', 'esrgan-faces', 'real-photos', 'esrgan'} <= set(srgan.RECIPES)
+    for name in ESRGAN_RECIPES: assert srgan.SRGANRecipe.from_json(srgan.RECIPES[name].to_json()) == srgan.RECIPES[name]
+    with pytest.raises(ValueError, match='no labels'): srgan.make_losses(r.replace(real_label=.9))
+
+def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):
+    "A made DIV2K trains through `train`, LR made from HR, with either critic."
+    from srgan_course import srgan
+    from srgan_course.generators import load_model
+    div2k(tmp_path, sizes=((80, 64), (64, 64), (70, 70)))
+    (tmp_path/'DIV2K_train_HR').rename(tmp_path/'DIV2K_valid_HR')
+    div2k(tmp_path, sizes=((80, 64), (64, 64), (70, 70)))
+    import shutil; shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
+    for critic in 'VGGCritic', 'UNetCritic':
+        r = srgan.get_recipe('esrgan-quick').replace(critic=critic, bs=2, nf=8, n_blocks=1, critic_nf=4, steps_per_epoch=2, pre_epochs=1, epochs=1, pre_size=0, perceptual=0., feature_net='', precision='float32')
+        res = srgan.train(r, tmp_path, tmp_path/critic, progress=False, device='cpu')
+        assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4, percent=20)
+    assert (tmp_path/'windows_bicubic_X2_480'/'HR'/'train').is_dir() and len(list((tmp_path/'DIV2K_train_LR_bicubic'/'X2').iterdir())) == 3
