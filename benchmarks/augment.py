@@ -3,7 +3,7 @@
 
 usage: augment.py [generator] [features] [leaky] [study] [--minutes M] [--body mobilenet_v2] [--data pets] [--out runs/augment]
 
-generator  trains the generator on the classifier's training pictures alone, for M minutes in all (first call), or goes on with it
+generator  trains the generator on the classifier's training pictures alone: the whole of its recipe, or what M minutes allow; called again, it goes on
 leaky      trains the pixels-only generator on for 150 steps twice: on the training pictures and, which is the leak, on the validation pictures
 features   works out the features of originals and copies; what is done is kept
 study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks) and results/augment_few.json (50 to 500 pictures a class)
@@ -17,7 +17,7 @@ from srgan_course.generators import load_model
 from srgan_course.metrics import psnr_y, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS, EPOCHS, SIZE, FEW = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500)
+SEEDS, EPOCHS, SIZE, FEW, VIEWS = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500), 2
 FILES = {'SRGAN': 'generator', 'pixels only': 'pretrained'}
 
 def pictures(args):
@@ -36,7 +36,7 @@ def run_generator(args, x):
     out = args.out/'generator'
     if (out/'results.json').exists(): return
     begun = (out/'recipe.json').exists()
-    M.train_copier(x, M.SHORT, out, resume=begun, minutes=None if begun else args.minutes or 5)
+    M.train_copier(x, M.SHORT, out, resume=begun, minutes=None if begun else args.minutes)
 
 def run_leaky(args, x, xv, steps=150):
     "Further steps on pixels, in which the pictures are the only thing that differs."
@@ -53,12 +53,13 @@ def leaky_nets(args): return {f'tuned on {k}': load_model(args.out/'leaky'/k/'ge
 
 def features(args, x, xv):
     b, kw = C.body(args.body), dict(cache=args.out/'features')
-    f, t = {'original': C.cached_features(b, x, **kw)}, {'original': C.cached_features(b, xv, **kw)}
+    f, t = {'original': C.all_views(b, x, VIEWS, **kw)}, {'original': C.cached_features(b, xv, **kw)}
+    heap = [C.cached_features(b, x, **kw)]                  # as they are: for the leak of the split
     ks = kinds(args)
     for k, how in ks.items():
-        f[k] = C.cached_features(b, copied(args, f'train {k}', x, how), **kw); t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw); print(k, 'features', flush=True)
+        f[k] = C.all_views(b, copied(args, f'train {k}', x, how), VIEWS, **kw); t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw); print(k, 'features', flush=True)
     for k, how in leaky_nets(args).items(): t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw)
-    return b, f, t
+    return b, f, t, [*heap, C.cached_features(b, copied(args, 'train SRGAN', x, ks['SRGAN']), **kw)]
 
 def quality(args, xv, n=100):
     "PSNR of the enlarged validation pictures, the first n."
@@ -67,10 +68,10 @@ def quality(args, xv, n=100):
 
 def run_study(args, s, x, xv):
     start = time.monotonic()
-    b, f, t = features(args, x, xv)
+    b, f, t, heap = features(args, x, xv)
     y, yv = s.y_train, s.y_valid
     said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=type(M.SHORT).load(args.out/'generator'/'recipe.json'))          # the steps it had, not those that were planned
-    how = (f'{SIZE} x {SIZE} central squares, no other transforms in any arm; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
+    how = (f'{SIZE} x {SIZE} central squares; in every arm one of {VIEWS} fixed random views of each picture (flip, up to 10 degrees, light and colour by up to a fifth) at each step; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
            f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 % bootstrap of pictures and seeds; McNemar on probabilities averaged over seeds')
     few = {}
     for k in FEW:
@@ -95,7 +96,7 @@ def run_study(args, s, x, xv):
     hundred = M.some_of_each(y, 100, 0)
     leak = {}
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
-        d = M.leak_of_split(f['original'][i], f['SRGAN'][i], y[i], SEEDS, epochs=EPOCHS)
+        d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
         leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky']), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky']))
     q = quality(args, xv)
     seconds = round(time.monotonic() - start, 1)

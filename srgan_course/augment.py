@@ -55,16 +55,16 @@ def train_copier(x,        # uint8 (n,3,H,W): the classifier's training pictures
 ARMS = {'A': (None, 1), 'A, twice the steps': (None, 2), 'A + plain copies': ('plain', 2), 'A + bicubic copies': ('bicubic', 2),
         'A + pixels-only copies': ('pixels only', 2), 'B: A + SRGAN copies': ('SRGAN', 2)}   # arm -> added copies, steps as a multiple of A's
 
-def arm_features(feats:dict, # kind of picture -> features (n,nf) of all training pictures; 'original' is one
+def arm_features(feats:dict, # kind of picture -> features of all training pictures, (n,nf) or (views,n,nf); 'original' is one
                  y,          # (n,) class numbers
                  i,          # numbers of the pictures to learn from
                  added=None  # kind of the copies that are added; 'plain': the originals again
                 )->tuple:    # features and class numbers
     "What an arm learns from: the originals, and one copy of each."
-    f, yi = feats['original'][i], np.asarray(y)[i]
+    f, yi = feats['original'][..., i, :], np.asarray(y)[i]
     if added is None: return f, yi
     if (kind := 'original' if added == 'plain' else added) not in feats: raise ValueError(f'no features of {kind!r} copies; there are {", ".join(feats)}')
-    return torch.cat([f, feats[kind][i]]), np.concatenate([yi, yi])
+    return torch.cat([f, feats[kind][..., i, :]], -2), np.concatenate([yi, yi])
 
 # %% ../nbs/11_augment.ipynb #14d3545c
 def some_of_each(y,   # (n,) class numbers
@@ -151,11 +151,12 @@ def honest_split(n, valid=.3, seed=0):
 def leak_of_split(f, g,          # features (n,nf) of originals and of their copies
                   y, seeds=range(5), valid=.3, epochs=50, bs=64
                  )->dict:        # accuracies by seed with the leak and without, and losses
-    "The same pictures and head; the leaky one adds the copies before the split, and so is judged by originals and copies."
+    "The same pictures and head; the leaky one adds the copies before the split. Both are judged by their held-out originals."
     both, yy, out = torch.cat([f, g]), np.concatenate([y, y]), dict(leaky=[], honest=[], losses=dict(leaky=[], honest=[]))
     for seed in seeds:
         for k, how in (('leaky', leaky_split), ('honest', honest_split)):
             a, v = how(len(f), valid, seed)
+            v = v[v < len(f)]
             p = train_head(both[a], yy[a], steps=epochs*-(-len(a)//bs), seed=seed, bs=bs).probs(both[v])[:, 1]
             out[k].append(float(right(p, yy[v]).mean())); out['losses'][k].append(float(nll(p, yy[v]).mean()))
     return out

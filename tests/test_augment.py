@@ -71,6 +71,12 @@ def test_leak_makes_a_gain():
     d = M.leak_of_split(f, f + .01*torch.randn(f.shape, generator=torch.Generator().manual_seed(3)), y, seeds=(0, 1, 2), epochs=60)
     assert np.mean(d['leaky']) > np.mean(d['honest']) + .1
 
+def test_views_of_an_arm():
+    "With one view the arms are those of plain features; with several, a head sees more than the first."
+    f, y = some(); fv, yv = some(200, seed=1)
+    run = lambda g: M.run_arms({'original': g, 'SRGAN': g}, y, {'original': fv}, seeds=(0,), epochs=5, arms=('B: A + SRGAN copies',))['B: A + SRGAN copies']['original']
+    assert (run(f) == run(f[None])).all() and (run(torch.stack([f, f + 1])) != run(f)).any()
+
 @pytest.mark.parametrize('call,says', [
     (lambda: M.some_of_each([0, 0, 1], 2, 0), 'the smallest class has 1'), (lambda: M.copies(torch.zeros(1, 3, 30, 30, dtype=torch.uint8)), 'no multiple of scale 4'),
     (lambda: M.gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'), "no features of 'SRGAN'")])
