@@ -43,7 +43,7 @@ class Resumable(Measurement):
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, *self.args, '--minutes', f'{max(5, self.left/60 - 4):.1f}']
 
-def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
+def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']), Resumable('recognise', 25, ['benchmarks/recognise.py'], ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
 
 def run(study, seconds):
     "Run it for at most `seconds`; a training is asked to stop, and leaves a checkpoint."

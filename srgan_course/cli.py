@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ERRORS', 'COMMANDS', 'one_line_errors', 'demo', 'upscale', 'train', 'evaluate', 'read_header', 'model_facts',
-           'models', 'classify', 'fid', 'cats', 'lessons_folder', 'lessons', 'main']
+           'models', 'classify', 'recognise', 'fid', 'cats', 'lessons_folder', 'lessons', 'main']
 
 # %% ../nbs/cli.ipynb #83825119
 import json as js, sys
@@ -267,6 +267,72 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
     print((out/'results.json').read_text(encoding='utf-8').strip() if json else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, curves.png. Try: srgan-classify photo.jpg --out {out}')
 
+# %% ../nbs/cli.ipynb #61a0c524
+@call_parse
+@one_line_errors
+def recognise(
+    *paths:Path, # Pictures
+    model:str=None, # A student's .safetensors file, or a model that ships, to be compared, too
+    teacher:str=None, # The classifier: resnet50 (default), another of torchvision's, a classifier's .safetensors file, or toy
+    judge:str=None, # With --evaluate: a second classifier that nobody learnt from
+    evaluate:str=None, # Compare the ways to enlarge on this: a folder (with a folder for each class, or not), a known name, or pets-toy
+    train:str=None, # Train a student on this: the same
+    recipe:str='quick', # To train: quick, photos, imagenet, or a JSON file
+    labels:Path=None, # A labels.json that says which folder is which class (default: the one in the folder)
+    share:float=1., # Share of each class's pictures to use
+    size:int=192, # Side of the originals, pixels, a multiple of 3
+    steps:int=None, # To train: another number of steps than the recipe's
+    seed:int=42, # What all that is drawn at random follows from
+    out:Path=None, # The figure (default: NAME-recognised.jpg here), or the folder of a training (default: runs/recognise)
+    json:bool=False, # Print as JSON?
+):
+    "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
+    if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
+    if not (paths or train or evaluate): raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
+    if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file')
+    if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
+    if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
+    from srgan_course import recognise as m
+    if train: return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'), json)
+    t, said = m.teacher_or_toy(teacher)
+    if said: print(f'srgan-recognise: {said}', file=sys.stderr)
+    ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
+    return _compare_ways(evaluate, ways, t, judge, share, labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
+
+def _recognise_pictures(paths, ways, t, size, out, json):
+    from srgan_course import recognise as m
+    from srgan_course.images import open_image
+    rows, bad = [], []
+    for p in paths:
+        try: res = m.recognise_picture(open_image(p).convert('RGB'), ways, t, size=size)
+        except ERRORS as e:
+            if len(paths) == 1: raise
+            bad.append(dict(file=str(p), error=str(e))); print(f'srgan-recognise: {e}', file=sys.stderr); continue
+        dst = out or Path(f'{p.stem}-recognised.jpg')
+        dst.parent.mkdir(parents=True, exist_ok=True); m.guess_figure(res, dst)
+        rows.append(dict(file=str(p), figure=str(dst), classifier=t.name, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
+        if not json: print(f'{p} -> {dst}, seen by {t.name}\n' + '\n'.join(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in rows[-1]['guesses'].items()))
+    if json: print(js.dumps(dict(pictures=rows, bad=bad)))
+    return 1 if bad else 0
+
+# %% ../nbs/cli.ipynb #a581a3f2
+def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
+    from srgan_course import recognise as m
+    judges = [m.teacher(judge)] if judge else []
+    rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
+    tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
+    note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
+    if json: print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()} for k, d in tables.items()})))
+    else: print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.round(4).to_string()}' for k, d in tables.items()))
+
+def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
+    from srgan_course import recognise as m
+    r = m.get_recognise_recipe(recipe)
+    r = r.replace(**{k: v for k, v in dict(changes, teacher=teacher).items() if v is not None})
+    res = m.train_recognise(r, source, out, labels, progress=None if json else lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items())))
+    if json: print((out/'results.json').read_text(encoding='utf-8').strip())
+    else: print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out/"student.safetensors"}')
+
 # %% ../nbs/cli.ipynb #5a92af73
 def _figures(a, b, net, kid, score, **kwargs):
     "What was asked for, features computed once; FID comes always."
@@ -401,7 +467,7 @@ def lessons(
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 
 # %% ../nbs/cli.ipynb #5a460a72
-COMMANDS = 'demo upscale train evaluate models classify fid cats lessons'.split()
+COMMANDS = 'demo upscale train evaluate models classify recognise fid cats lessons'.split()
 
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."

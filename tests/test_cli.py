@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from conftest import ROOT
 
-COMMANDS = 'demo upscale train evaluate models classify fid cats lessons'.split()
+COMMANDS = 'demo upscale train evaluate models classify recognise fid cats lessons'.split()
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):

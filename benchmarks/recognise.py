@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Lesson 15 on photographs: what a third of the width and height costs a classifier, and how much a trained network wins back.
+
+usage: recognise.py [--minutes M] [--start FILE] [--out runs/recognise] [--only teachers|start|base|arms]
+
+teachers  top-1 and top-5 of three classifiers on all 600 of `photos` -> results/recognise_teachers.json
+start     a PSNR-trained x3 network: the body of an x4 one and a new tail, trained on pixels (all arms but "from scratch" begin with it)
+base      originals, classic ways and the GAN on the test pictures
+arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 2: each trained and judged, one after the other -> results/recognise_study.json
+What is done is kept in --out and not done again; with --minutes it stops before that time is over, and the next call goes on. The body must come from a model that has not seen `photos`
+(the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
+"""
+import argparse, json, time
+from pathlib import Path
+import numpy as np, torch
+from srgan_course import recognise as M
+from srgan_course.classifier import bootstrap_interval, load_pictures
+from srgan_course.data import find_source
+from srgan_course.generators import load_model, save_model
+from srgan_course.metrics import CLASSIC, save_result
+
+ROOT = Path(__file__).resolve().parent.parent
+TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'resnet50', 'mobilenet_v2', 192, 3, 32, 50, 8, 3e-4, (0, 1, 2)
+ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}   # weights of logits and pixels
+GAN = 'srgan-x4, made smaller'
+
+def jobs(): return [(a, s) for s in SEEDS for a in ARMS if s == 0 or 'scratch' not in a]
+
+def pictures(args):
+    paths = find_source('photos')
+    y = M.name_labels(paths)
+    parts = M.three_parts(paths, y, valid=.1, test=.3, seed=42)
+    pets = find_source('pets')[::5]                                       # more to learn from; never to judge by
+    return parts, pets
+
+def keep(args, way, seed, rec):
+    "What classifiers said of one way."
+    np.savez_compressed(args.out/f'{way}-{seed}.npz', psnr=rec.psnr[way], seconds=rec.seconds[way], **{k: v[way].astype(np.float16) for k, v in rec.scores.items()})
+
+def run_teachers(args):
+    if (ROOT/'results'/'recognise_teachers.json').exists() and not args.again: return
+    start, paths, fig, spread = time.monotonic(), find_source('photos'), {}, {}
+    y, x = M.name_labels(paths), load_pictures(paths, 224)
+    for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
+        t = M.teacher(n); z = M.scores_of(t, x, 25)
+        fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
+        spread[n] = bootstrap_interval(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
+    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol='central squares, bicubic to 224 pixels, float32; probably pictures of ImageNet\'s training set, so higher than on new ones',
+                spread=spread, seconds=round(time.monotonic() - start))
+
+def train_arm(args, way, seed, x, teacher, net=None):
+    a, b = ARMS[way]
+    net = net or (M.student(None, SCALE, 48, 8, seed) if 'scratch' in way else load_model(args.out/'psnr-x3.safetensors'))
+    rows = M.train_student(net, x, M.RecogniseLoss(teacher, a, b), STEPS, BS, LR, SIDE, SCALE, seed, every=10, precision=args.precision, progress=lambda r: print(way, seed, {k: round(v, 4) for k, v in r.items()}, flush=True))
+    save_model(net, args.out/f'{way}-{seed}.safetensors', torch.float16)
+    return net, rows
+
+def run_start(args, x):
+    p = args.out/'psnr-x3.safetensors'
+    if p.exists(): return
+    net = M.student(args.start, SCALE, seed=0)
+    M.train_student(net, x, M.RecogniseLoss(None, 0., 1.), 150, 16, 5e-4, 16, SCALE, 99, every=25, precision=args.precision, progress=lambda r: print('start', r, flush=True))
+    save_model(net, p)
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('--minutes', type=float, default=1e9); ap.add_argument('--start', default=str(ROOT/'runs'/'recognise'/'start.safetensors')); ap.add_argument('--out', type=Path, default=ROOT/'runs'/'recognise')
+    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true'); ap.add_argument('--precision', default='auto')
+    args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
+    if args.precision == 'auto':
+        from srgan_course.gan import pick_precision
+        args.precision = pick_precision('auto', torch.device('cpu'))
+    parts, pets = pictures(args); print(parts, args.precision, flush=True)
+    xt, y = load_pictures(parts.test, SIZE), parts.y_test
+    teacher, judge = M.teacher(TEACHER), M.teacher(JUDGE)
+    todo = [j for j in jobs() if not (args.out/f'{j[0]}-{j[1]}.npz').exists()]
+    x = load_pictures([*parts.train, *pets], SIZE) if todo else None
+    if args.only in (None, 'start') and todo: run_start(args, x)
+    evaluate = lambda ways: M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
+    if args.only in (None, 'base') and not (args.out/'base.json').exists():
+        start = time.monotonic()
+        rec = evaluate({**{w: w for w in CLASSIC}, GAN: M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), 'start': load_model(args.out/'psnr-x3.safetensors')})
+        for w in rec.ways: keep(args, w, 0, rec)
+        (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start))); print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
+    took = 0.
+    for way, seed in todo if args.only in (None, 'arms') else ():
+        if left() < 1.1*took: print('time is over; the next call goes on'); break
+        start = time.monotonic()
+        net, rows = train_arm(args, way, seed, x, teacher)
+        trained = time.monotonic() - start
+        small = M.shrink(xt, SCALE)
+        big, sec = M.enlarge_all(small, net, SCALE)
+        rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)}, {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
+        keep(args, way, seed, rec)
+        (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
+        took = max(took, time.monotonic() - start)
+        print(way, seed, f'{took:.0f} s: teacher {M.in_top(rec.of(way), y).mean():.3f}, judge {M.in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
+        write(args, parts, y)
+    write(args, parts, y)
+    if args.only in (None, 'teachers') and left() > 60: run_teachers(args)
+
+def gather(args, y):
+    "All that is measured, as one `Recognition`; trained ways carry their seed, as in 'logits 0'."
+    rec = M.Recognition(y, TEACHER, {TEACHER: {}, JUDGE: {}}, {}, {})
+    names = {**{w: (w, 0) for w in json.loads((args.out/'base.json').read_text())['ways']}, **{f'{a} {s}': (a, s) for a, s in jobs()}}
+    for name, (way, seed) in names.items():
+        if not (p := args.out/f'{way}-{seed}.npz').exists(): continue
+        with np.load(p) as d:
+            rec.psnr[name], rec.seconds[name] = d['psnr'], float(d['seconds'])
+            for k in rec.scores: rec.scores[k][name] = d[k].astype(np.float32)
+    return rec
+
+def write(args, parts, y):
+    "results/recognise_study.json from what there is."
+    if not (args.out/'base.json').exists(): return
+    rec = gather(args, y)
+    seeds = {a: [s for b, s in jobs() if b == a and f'{a} {s}' in rec.psnr] for a in ARMS}
+    figures, spread, confidence, kinds = {}, {}, {}, {}
+    for j in (TEACHER, JUDGE):
+        t = M.recognition_table(rec, j).replace(np.inf, np.nan)
+        rows = {w: {k: float(v) for k, v in t.loc[w].items() if v == v} for w in t.index if w not in {f'{a} {s}' for a, s in jobs()}}
+        for a, s in seeds.items():
+            if s: m = t.loc[[f'{a} {k}' for k in s]]; rows[a] = {k: float(v) for k, v in m.mean().items()}; spread[f'{j}: {a}'] = {'top1 by seed': m.top1.tolist(), 'psnr by seed': m.psnr.tolist()}
+        for a in [w for w in rows if w not in (M.ORIGINALS, 'bicubic')]:
+            ways = [f'{a} {k}' for k in seeds[a]] if a in seeds else [a]
+            g = M.won_back(rec, ways, j); rows[a] |= dict(won=g['won'], share=g['share']); spread.setdefault(f'{j}: {a}', {}).update({k: g['intervals'][k] for k in ('way', 'won', 'share')})
+        g = M.won_back(rec, 'bicubic', j); rows['bicubic']['cost'] = g['cost']; spread[f'{j}: bicubic'] = {'cost': g['intervals']['cost'], 'way': g['intervals']['base']}; spread[f'{j}: originals'] = {'way': g['intervals']['original']}
+        figures['teacher' if j == TEACHER else 'judge'] = rows
+        for a in ('logits', 'logits + pixels', 'pixels only'):
+            if seeds[a]:
+                for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, M.superclass(y))):
+                    tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j); store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k, v in r.items()} for g, r in tab.iterrows()}
+    pairs = {}
+    for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits')):
+        both = [s for s in seeds[a] if s in seeds[b]]
+        for j in (TEACHER, JUDGE):
+            if both:
+                g = M.won_back(rec, [f'{a} {s}' for s in both], j), M.won_back(rec, [f'{b} {s}' for s in both], j)
+                hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {s}', j), y) for s in both]).mean(0)
+                pairs[f'{j}: {a} - {b}'] = dict(difference=float((hit(a) - hit(b)).mean()), interval=list(bootstrap_interval(lambda u, v: (u - v).mean(), hit(a), hit(b))), seeds=len(both))
+    missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
+    spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
+    save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),
+                protocol=f'central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {len(parts.train)} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals by bootstrap of test pictures and seeds',
+                seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR, side=SIDE, size=SIZE, start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
+                spread=spread, seconds=round(spent), confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
+                note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably seen the photographs in training.')
+
+if __name__ == '__main__': main()

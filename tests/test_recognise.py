@@ -1,0 +1,150 @@
+"Lesson 15's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
+import json, subprocess, sys
+import numpy as np, pytest, torch
+from PIL import Image
+from conftest import ROOT
+from srgan_course import recognise as M
+from srgan_course.classifier import Classifier, body, build, load_pictures, save_classifier
+from srgan_course.data import _toys, draw_pet
+from srgan_course.generators import LightSR, save_model
+from srgan_course.images import downscale, to_image
+from srgan_course.metrics import load_result
+
+def toy(seed=0): return M.Teacher(build('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
+def one_line(f, *words, kind=ValueError):
+    with pytest.raises(kind) as e: f()
+    assert all(w in str(e.value) for w in words) and '\n' not in str(e.value), str(e.value)
+
+@pytest.fixture(scope='module')
+def x(): return load_pictures(_toys(12, 48), 48)
+
+# ---- the teacher
+
+@pytest.mark.parametrize('arch', ['toynet', 'mobilenet_v2', 'resnet18'])
+def test_teacher_does_not_move(arch, x):
+    "Neither weights nor the statistics of batch norm, in training mode, over steps of an optimiser that is given all that there is."
+    t = M.Teacher(build(arch, 2), arch).train()
+    was = {k: v.clone() for k, v in t.state_dict().items()}
+    net = LightSR(3, 4, 1)
+    opt = torch.optim.SGD([p for m in (net, t) for p in m.parameters() if p.requires_grad], .1)
+    for _ in range(2):
+        M.RecogniseLoss(t)(net(M.shrink(x[:4]).float()/255), x[:4].float()/255).backward(); opt.step()
+    assert not t.training and not any(m.training for m in t.modules())
+    assert all(torch.equal(v, was[k]) for k, v in t.state_dict().items())
+    assert all(p.grad is not None for p in net.parameters())
+
+def test_a_moving_teacher_is_found_out(x):
+    "The named fault: frozen weights, but batch norm in training mode."
+    class Moving(M.Teacher):
+        def train(self, mode=True): return torch.nn.Module.train(self, mode)
+    t = Moving(build('toynet', 2), 'moving').train()
+    was = {k: v.clone() for k, v in t.state_dict().items()}
+    t(x[:4].float()/255)
+    assert any(not torch.equal(v, was[k]) for k, v in t.state_dict().items())
+
+def test_normalised_once(x):
+    "A classifier of lesson 04 normalises by itself; as a teacher it says the same."
+    clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=48).eval()
+    with torch.no_grad(): torch.testing.assert_close(M.teacher(clf)(x[:3].float()/255), clf(x[:3].float()/255))
+
+def test_teacher_from_a_file(tmp_path, x):
+    clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=48).eval()
+    t = M.teacher(save_classifier(clf, tmp_path/'mine.safetensors'))
+    assert t.weights == 'mine.safetensors' and t.classes == ['cat', 'dog']
+    with torch.no_grad(): torch.testing.assert_close(t(x[:3].float()/255), clf(x[:3].float()/255))
+
+def test_without_a_classifier():
+    one_line(lambda: M.Teacher(build('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
+    one_line(lambda: M.teacher(body('toynet-random')), 'toynet-random is a body without a head')
+    one_line(lambda: M.teacher('vgg16-oxford@relu2_2'), 'is not known; give resnet50')
+
+# ---- measuring
+
+def test_ways_are_compared_on_the_same_pictures(x):
+    "A way that gives the originals back agrees with them to the last bit; one that gives black agrees only by chance, and costs."
+    small = M.shrink(x); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
+    rec = M.evaluate_recognition({'perfect': lambda im: back[im.tobytes()], 'black': lambda im: Image.new('RGB', (48, 48))}, x, np.arange(12) % 2, toy(), [toy(1)])
+    t = M.recognition_table(rec)
+    assert t.loss['perfect'] == 0 and t.agreement['perfect'] == 1 and t.psnr['perfect'] > 60 and t.loss['black'] > 0
+    assert M.won_back(rec, 'perfect', base='black', what='agreement', times=50)['way'] == 1
+
+def test_interval_of_what_is_won():
+    "Of 200 made studies, about 95 in 100 intervals hold the truth."
+    g, held = np.random.default_rng(0), 0
+    for k in range(60):
+        rec = M.Recognition(np.zeros(150, int), 'T', {'T': {w: np.eye(2)[(g.random(150) > p).astype(int)] for w, p in (('originals', .9), ('bicubic', .5), ('student', .6))}}, {}, {})
+        lo, hi = M.won_back(rec, 'student', times=200, seed=k)['intervals']['won']; held += lo <= .1 <= hi
+    assert 52 <= held <= 60
+
+def test_top5_and_loss_by_hand():
+    g = np.random.default_rng(1); z, y = g.normal(size=(50, 12)), g.integers(0, 12, 50)
+    assert (M.in_top(z, y, 5) == [t in np.argsort(-r)[:5] for r, t in zip(z, y)]).all()
+
+# ---- pictures and labels
+
+def folders(root, **counts):
+    for c, n in counts.items():
+        (root/c).mkdir(parents=True)
+        for i in range(n): draw_pet('cat', i, 48).save(root/c/f'{i}.png')
+    return root
+
+def test_sampler(tmp_path):
+    root = folders(tmp_path/'in', cat=10, dog=4, fox=1)
+    before = sorted(p.relative_to(root) for p in root.rglob('*'))
+    paths, y = M.sample_folder(root, .5, out=tmp_path/'list.txt')
+    assert np.bincount(y).tolist() == [5, 2, 1] and sorted(p.relative_to(root) for p in root.rglob('*')) == before      # nothing is moved
+    again, y2 = M.read_sample(tmp_path/'list.txt', root); assert again == paths and (y == y2).all()
+    (root/'cat'/'0.png').unlink(missing_ok=True); lost = paths[0]; lost.unlink(missing_ok=True)
+    one_line(lambda: M.read_sample(tmp_path/'list.txt', root), 'are not there any more')
+
+def test_labels_that_do_not_fit(tmp_path):
+    root = folders(tmp_path/'in', cat=3, dog=3)
+    (root/'labels.json').write_text('{"cat": 281, "dog": 207}'); one_line(lambda: M.labelled(root, toy()), 'labels go from 207 to 281', 'do not fit')
+    (root/'labels.json').write_text('{"cat": 0}'); one_line(lambda: M.labelled(root, toy()), 'folder dog is not in the labels')
+    (root/'labels.json').write_text('{'); one_line(lambda: M.labelled(root, toy()), 'is not JSON')
+    (root/'labels.json').unlink(); assert M.labelled(root, toy())[1].tolist() == [0, 0, 0, 1, 1, 1]        # the teacher's own names
+    (root/'fox').mkdir(); one_line(lambda: M.sample_folder(root), 'class fox has no picture')
+
+def test_pairs_that_do_not_match(x):
+    one_line(lambda: M.RecogniseLoss(toy())(torch.rand(1, 3, 48, 48), torch.rand(1, 3, 45, 48)), 'do not match')
+    one_line(lambda: M.shrink(x[..., :47]), 'no multiple of scale 3')
+    one_line(lambda: M.evaluate_recognition({'x2': LightSR(2, 4, 1)}, x, None, toy()), 'x2 makes pictures (32, 32)', '(48, 48) are wanted')
+
+def test_made_folder_by_class(tmp_path):
+    "The per-class code on an ImageNet-style folder."
+    root = folders(tmp_path/'in', cat=4, dog=4)
+    rec, items = M.evaluate_folder(root, {'bicubic': 'bicubic', 'nearest': 'nearest'}, toy(), [toy(1)], size=48, precision='float32')
+    t = M.by_class(rec, 'nearest', ['cat', 'dog'], times=20)
+    assert t.n.tolist() == [4, 4] and len(items) == 8 and M.plot_difficulty(t) and M.plot_three_axes(t)
+
+# ---- the command
+
+def test_command(tmp_path, capsys, monkeypatch):
+    from srgan_course import cli
+    monkeypatch.chdir(tmp_path); monkeypatch.setattr(M, 'toy_teacher', lambda seed=0: toy(seed))
+    draw_pet('dog', 1, 96).save('pet.png'); (tmp_path/'bad.png').write_bytes(b'no')
+    net = save_model(LightSR(3, 4, 1), tmp_path/'mine.safetensors')
+    cli.recognise(tmp_path/'pet.png', model=str(net), teacher='toy', json=True)
+    d = json.loads(capsys.readouterr().out)['pictures'][0]
+    assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4', 'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
+    assert cli.recognise(tmp_path/'pet.png', tmp_path/'bad.png', teacher='toy') == 1
+    assert 'bad.png' in capsys.readouterr().err
+    root = folders(tmp_path/'in', cat=2, dog=2)
+    cli.recognise(evaluate=str(root), teacher='toy', judge='toy-1', size=48, json=True)
+    d = json.loads(capsys.readouterr().out); assert d['n'] == 4 and d['labels'] and set(d['figures']) == {'toy 0', 'toy 1'}
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=2, bs=2, nf=4, n_blocks=1).save(tmp_path/'tiny.json')
+    cli.recognise(train='pets-toy', recipe=str(r), out=tmp_path/'run', json=True)
+    assert json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'run'/'student.safetensors').is_file()
+    for kw, says in ((dict(evaluate='nowhere', teacher='toy'), 'nowhere'), (dict(evaluate='a', train='b'), 'give one of'), (dict(evaluate=str(root), teacher='resnet5'), 'is not known'), (dict(), 'nothing to do')):
+        with pytest.raises((ValueError, OSError), match=says): cli.recognise(**kw)
+
+def test_command_line_errors(tmp_path):
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'recognise', str(tmp_path/'none.jpg')], capture_output=True, text=True)
+    assert r.returncode == 2 and r.stderr.strip().endswith('none.jpg: no such file') and len(r.stderr.strip().splitlines()) == 1
+
+def test_without_weights_the_stand_in_is_named(monkeypatch):
+    def gone(arch): raise OSError(f'{arch}: its weights could not be had; put them there')
+    monkeypatch.setattr(M, 'pretrained', gone); monkeypatch.setattr(M, 'toy_teacher', lambda seed=0: toy(seed))
+    t, said = M.teacher_or_toy()
+    assert t.name == 'toy 0' and "resnet50: its weights could not be had: the classifier is the course's own, taught on drawn pets" in said
+    one_line(lambda: M.teacher_or_toy('resnet50'), 'could not be had', kind=OSError)
