@@ -74,7 +74,7 @@ def train(minutes=None, only=()):
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 NETS = 'inception@768', 'inception@192'
-N = int(os.environ.get('CATS_N', 500))     # pictures of a set: as many as are held out
+N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 500 are held out
 GREY = 'flat', 'student', 'held-out'       # judged without colour as well: the student's recipe makes grey pictures
 
 def measured(pictures, name):
@@ -143,19 +143,29 @@ def judge(name, pictures, real):
     file.write_text(json.dumps(row))
     return row
 
+def words(name):
+    "What the critic said in the last 50 steps, in the mean: D(x), D(G(z))."
+    import csv
+    file = RUNS/name.removesuffix('-grey').rsplit('-', 1)[0]/'history.csv'
+    if name.endswith('-grey') or not file.exists(): return {}
+    rows = [r for r in csv.DictReader(file.open()) if r['d_real']][-50:]
+    return {k: round(statistics.mean(float(r[k]) for r in rows), 3) for k in ('d_real', 'd_fake')}
+
 def measure(minutes=None, only=()):
     from srgan_course.metrics import save_result
     end, start, figures, real, left = time.monotonic() + 60*(minutes or 1e9), time.monotonic(), {}, {}, []
     for name, pictures in sets():
         if only and not name.startswith(('train', 'held-out', *only)): continue
-        if name in ('train', 'train-grey'): real[name] = measured(pictures, name); continue
-        if not (RUNS/'features'/f'{name}.json').exists() and time.monotonic() > end: left.append(name); continue
-        figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']); print(name, figures[name], flush=True)
+        if name in ('train', 'train-grey'):
+            if name == 'train' or time.monotonic() < end or any((RUNS/'features').glob('*-grey.json')): real[name] = measured(pictures, name)
+            continue
+        if not (RUNS/'features'/f'{name}.json').exists() and (time.monotonic() > end or name.endswith('-grey') and 'train-grey' not in real): left.append(name); continue
+        figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']) | words(name); print(name, figures[name], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
     todo = left + [o.name for o, r in runs() if steps_done(o) < r.steps]
     save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
                 protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {N} real ones against the same); pytorch-fid's Inception up to its 192 features for FID, for which n suffices, and up to 768 for KID, precision and recall with 3 neighbours (the 2048 need weights that cannot be had offline), its resize, {half}; "
-                         '95 % intervals: FID and KID by bootstrap, precision and recall after Wilson; classifier score: SqueezeNet 1.1 (Caffe), 5 splits; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures without colour',
+                         '95 % intervals: FID and KID by bootstrap, precision and recall after Wilson; classifier score: SqueezeNet 1.1 (Caffe), 5 splits; D(x), D(G(z)): mean of the last 50 steps; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures without colour',
                 recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, anneal=r.anneal, policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)},
                 seconds=round(time.monotonic() - start, 1), not_measured=todo)
 

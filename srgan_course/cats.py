@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block', 'Dense', 'DCGANGenerator', 'random_colour',
-           'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'RelativisticLoss', 'make_adv',
-           'CatsRecipe', 'get_cats_recipe', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
-           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'train_cats', 'live_fid', 'check_n', 'truncate',
-           'make_faces', 'load_cats', 'sample_cats', 'cat_sheet', 'slerp', 'walk', 'nearest_faces', 'save_gif',
+           'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'make_adv', 'CatsRecipe',
+           'get_cats_recipe', 'toy_face', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
+           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid', 'train_cats',
+           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces', 'save_gif',
            'cats_panel']
 
-# %% ../nbs/16_cats.ipynb #a63e5720
-import json, math, time
+# %% ../nbs/16_cats.ipynb #ede5ab3a
+import copy, math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +20,8 @@ from PIL import Image
 from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import patch
-from .data import Recipe, Toy, draws, find_source, get_picture, import_fastai, in_test, _turn_order
-from .generators import count_params, find_model, load_model, read_model, save_model
+from .data import Recipe, draw_pet, find_source, get_picture, import_fastai, in_test, _Dice, _Look, _tilted, _turn_order
+from .generators import count_params, find_model, load_model, save_model
 from .images import resize, write_whole
 from .losses import AdversarialLoss, CriticLoss, WeightedLoss, plain
 
@@ -155,32 +155,17 @@ class DCGANCritic(nn.Module):
         f = self.body(diff_augment(plain(x), self.augment if self.training else ''))
         with torch.autocast(f.device.type, enabled=False): return self.head(f.float()).flatten(1)
 
-# %% ../nbs/16_cats.ipynb #b490a64f
-class RelativisticLoss(AdversarialLoss):
-    "Relativistic average losses: not 'is this real?' but 'is this more real than the others?'"
-    needs_real = True
-    def __init__(self, kind:str='lsgan'): # 'bce', 'lsgan' or 'hinge'
-        if kind == 'mean': raise ValueError("relativistic losses are 'bce', 'lsgan' or 'hinge'")
-        super().__init__(kind)
-    def _halves(self, r, f):
-        "How far `r` is from standing above the mean of `f`, and `f` from below that of `r`."
-        a, b = r - f.mean(), f - r.mean()
-        if self.kind == 'lsgan': return (a - 1).square().mean(), (b + 1).square().mean()
-        if self.kind == 'hinge': return F.relu(1 - a).mean(), F.relu(1 + b).mean()
-        return F.softplus(-a).mean(), F.softplus(b).mean()
-    def crit_halves(self, real_pred, fake_pred): return self._halves(plain(real_pred), plain(fake_pred))
-    def gen(self, fake_pred, real_pred=None): return sum(self._halves(plain(fake_pred), plain(real_pred)))
-    def score(self, pred): return plain(pred).sigmoid()
-
-# %% ../nbs/16_cats.ipynb #98a591c3
+# %% ../nbs/16_cats.ipynb #b6848c64
 def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and one of the first three
              real_label:float=1. # of the critic, where the loss has labels
             )->AdversarialLoss:
     "An adversarial loss by name."
-    if name.startswith('ra-'): return RelativisticLoss(name[3:])
+    if name.startswith('ra-'):
+        from srgan_course.esrgan import RelativisticLoss
+        return RelativisticLoss(name[3:])
     return AdversarialLoss(name, real_label=real_label)
 
-# %% ../nbs/16_cats.ipynb #40d9a7bd
+# %% ../nbs/16_cats.ipynb #f71138ad
 @dataclass(frozen=True)
 class CatsRecipe(Recipe):
     "The settings of a game from noise to pictures."
@@ -204,7 +189,7 @@ class CatsRecipe(Recipe):
     ema:float = 0.             # share of the old average that a step keeps; 0: no average
     policy:str = ''            # what the critic sees pictures through: see `diff_augment`
     zoom:float = 0.            # pictures are made larger by up to this share and cut
-    toys:int = 2000            # how many toy cats are drawn, where the source is 'toy'
+    toys:int = 1000            # how many toy cats are drawn, where the source is 'toy'
     precision:str = 'auto'     # 'auto', 'float32', 'bfloat16', 'float16'
 
     def __post_init__(self):
@@ -221,13 +206,13 @@ class CatsRecipe(Recipe):
         make_adv(self.adv, self.real_label); diff_augment(torch.zeros(1, self.channels, 8, 8), self.policy)
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
-# %% ../nbs/16_cats.ipynb #e3637f4c
-_BEST = dict(norm='spectral', adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
+# %% ../nbs/16_cats.ipynb #83675ec8
+_BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
 CATS_RECIPES = {r.name: r for r in (
-    CatsRecipe('quick', size=32, bs=32, epochs=6, nf=32, crit_nf=32, toys=1200, anneal=.5, **(_BEST | dict(ema=.99))),   # toy cats, minutes
-    CatsRecipe('cats', bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, **_BEST),              # the one that ships
+    CatsRecipe('quick', size=32, bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, **(_BEST | dict(ema=.99))),   # toy cats, minutes
+    CatsRecipe('cats', bs=32, epochs=40, nf=32, crit_nf=32, anneal=.5, **_BEST),             # the one that ships
     CatsRecipe('dcgan', epochs=100),                                                         # the paper's settings, the tutorial's size
-    CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                              # the paper's width
+    CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                   # the paper's width
     CatsRecipe('student', channels=1, dense=True, lr=1e-3, crit_lr=1e-3, beta1=.9, epochs=47),     # 100 epochs of 3,000 pictures
     CatsRecipe('student-long', channels=1, dense=True, lr=1e-3, crit_lr=1e-3, beta1=.9, epochs=469),   # the 1,000 it planned
     CatsRecipe('full', bs=64, steps_per_epoch=500, epochs=200, **(_BEST | dict(lr=2e-4, crit_lr=2e-4, ema=.999, policy='colour+shift+hole'))),  # 100,000 steps: for a GPU
@@ -241,17 +226,30 @@ def get_cats_recipe(recipe # a `CatsRecipe`, a name in `CATS_RECIPES`, or a JSON
     if str(recipe).endswith('.json'): return CatsRecipe.load(recipe)
     raise ValueError(f'recipe {str(recipe)!r} is not in {tuple(CATS_RECIPES)}, nor a .json file')
 
-# %% ../nbs/16_cats.ipynb #b8e44a49
+# %% ../nbs/16_cats.ipynb #ae8c3b89
+def toy_face(seed:int,    # as for `draw_pet`
+             size:int=32  # side, pixels
+            )->Image.Image:
+    "The head of a drawn cat, upright and in the middle, as photographs of faces are cut out."
+    r = _Dice(seed, 7, n=4096); _Look(r)
+    (x, y), scale, (co, si) = (r(-.22, .22), r(-.12, .24)), r(.74, 1.08), _tilted(r(-.22, .22))   # where `draw_pet` puts the head
+    big = 2*size
+    a = np.pad(np.asarray(draw_pet('cat', seed, big)), ((size, size), (size, size), (0, 0)), mode='edge')
+    k, u, v = 1.4*scale, -.7*scale, -.82*scale                                # side and corner of the cut, along the tilted head
+    at = lambda c: (c + 1)*big/2 + size
+    return Image.fromarray(a).transform((size, size), Image.Transform.AFFINE, (k*co, -k*si, at(x + u*co - v*si), k*si, k*co, at(y + u*si + v*co)), Image.Resampling.BICUBIC)
+
+# %% ../nbs/16_cats.ipynb #866c91a8
 def _faces(source, r):
     "Items of a source: training and held-out ones (every sixth)."
     if isinstance(source, np.ndarray): items = list(source)
-    elif isinstance(source, str) and source == 'toy': items = [Toy('cat', i, max(r.size, 32)) for i in range(r.toys)]
+    elif isinstance(source, str) and source == 'toy': items = [toy_face(i, r.size) for i in range(r.toys)]
     else: items = find_source(source) if isinstance(source, (str, Path)) else list(source)
     if len(items) < 12: raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     return [o for i, o in enumerate(items) if i % 6], items[::6]
 
-# %% ../nbs/16_cats.ipynb #9b6b8880
-def load_faces(items,         # paths, open pictures or `Toy`s
+# %% ../nbs/16_cats.ipynb #020388ec
+def load_faces(items,         # paths, open pictures or bytes
                size:int,      # side, pixels
                channels:int=3 # 3 colour, 1 grey
               )->np.ndarray:  # (n,channels,size,size), bytes
@@ -385,7 +383,45 @@ def anneal(r:CatsRecipe)->list: # callbacks
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds
     return [ParamScheduler({'lr': combine_scheds([1 - r.anneal, r.anneal], [SchedNo(r.lr, r.lr), SchedCos(r.lr, 0.)])})]
 
-# %% ../nbs/16_cats.ipynb #4f284746
+# %% ../nbs/16_cats.ipynb #7307225b
+@torch.no_grad()
+def make_faces(net:nn.Module, # a generator in evaluation mode
+               z:Tensor,      # noise (n,nz)
+               bs:int=64      # at a time
+              )->Tensor:      # (n,C,size,size) in [0,1]
+    "What a generator makes of `z`."
+    dev = next(net.parameters()).device
+    return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(bs)])
+
+# %% ../nbs/16_cats.ipynb #f44022c3
+def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
+              cols:int=None, # in a row; default as square as can be
+              gap:int=2      # white pixels between
+             )->Image.Image:
+    "Pictures in rows, as one."
+    x = (x.mul(255).round().byte().expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).numpy()
+    n, h, w, _ = x.shape
+    cols = min(cols or math.ceil(math.sqrt(n)), n)
+    res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
+    for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
+    return Image.fromarray(res)
+
+# %% ../nbs/16_cats.ipynb #68a0636f
+def face_grid(z:Tensor,      # noise (n,nz), the same at all times
+              folder,        # for the frames and the GIF
+              every:int=None,# steps from one to the next; default once an epoch
+              cols:int=8):   # pictures in a row
+    "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
+    from srgan_course.gan import SampleGrid
+    grid = SampleGrid(z, folder, every)
+    def draw():
+        ema = getattr(grid.learn, 'ema', None)
+        net = copy.deepcopy(grid.learn.generator if ema is None or ema.model is None else ema.model)
+        return cat_sheet(make_faces(settle(net, 256), z), cols)
+    object.__setattr__(grid, 'draw', draw)
+    return grid
+
+# %% ../nbs/16_cats.ipynb #eae10cec
 def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
                source='toy',       # 'toy', a folder, a known name such as 'catfaces', or a list of pictures
                out='cats-run',     # folder for all that is made
@@ -397,7 +433,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
                cbs=()              # more fastai callbacks
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
-    from srgan_course.gan import LossHistory, SampleGrid, SaveEvery, TimeBudget, checkpoints
+    from srgan_course.gan import LossHistory, SaveEvery, TimeBudget, checkpoints
     from srgan_course.srgan import Clock, pick_device
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')
@@ -406,7 +442,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     out.mkdir(parents=True, exist_ok=True); r.save(out/'recipe.json')
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
-           SampleGrid(noise(64, r.nz, 0), out/'samples', every=sample_every, cols=8, decode=to_unit), *([TimeBudget(minutes)] if minutes else []), *cbs]
+           face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *([TimeBudget(minutes)] if minutes else []), *cbs]
     learn = cats_learner(r, dls, cbs)
     if begun: learn.resume(out/'checkpoints')
     else: torch.manual_seed(r.seed)      # what the critic sees pictures through is drawn from torch's own state
@@ -444,7 +480,7 @@ def check_n(n:int, size:int=64)->int: # n
     if need > _memory()/2: raise ValueError(f'n is {n}: {need/2**30:.0f} GB for pictures of {size} px, and this machine has {_memory()/2**30:.0f} GB; give n={int(_memory()/2/48/size**2)} at most, or call several times with other seeds')
     return n
 
-# %% ../nbs/16_cats.ipynb #0c9a4de8
+# %% ../nbs/16_cats.ipynb #2d983471
 def truncate(z:Tensor,   # from a normal distribution
              t:float=None # no number further from 0 than this; None: as it is
             )->Tensor:   # of the same shape, and in the same order
@@ -452,15 +488,6 @@ def truncate(z:Tensor,   # from a normal distribution
     if t is None: return z
     if t <= 0: raise ValueError(f'truncation is {t}; give a number above 0, such as 1, or leave it out')
     return math.sqrt(2)*torch.erfinv(torch.erf(z.double()/math.sqrt(2))*math.erf(t/math.sqrt(2))).float()
-
-@torch.no_grad()
-def make_faces(net:nn.Module, # a generator in evaluation mode
-               z:Tensor,      # noise (n,nz)
-               bs:int=64      # at a time
-              )->Tensor:      # (n,C,size,size) in [0,1]
-    "What a generator makes of `z`."
-    dev = next(net.parameters()).device
-    return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(bs)])
 
 def load_cats(model='dcgan-cats' # a model that ships, a file of `train_cats`, or a generator
              )->nn.Module:       # float32, evaluation mode
@@ -477,19 +504,6 @@ def sample_cats(n:int=64,           # how many
     "Cats that do not exist."
     net = load_cats(model)
     return make_faces(net, truncate(noise(check_n(n, net.args['size']), net.nz, seed), truncation))
-
-# %% ../nbs/16_cats.ipynb #f44022c3
-def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
-              cols:int=None, # in a row; default as square as can be
-              gap:int=2      # white pixels between
-             )->Image.Image:
-    "Pictures in rows, as one."
-    x = (x.mul(255).round().byte().expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).numpy()
-    n, h, w, _ = x.shape
-    cols = min(cols or math.ceil(math.sqrt(n)), n)
-    res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
-    for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
-    return Image.fromarray(res)
 
 # %% ../nbs/16_cats.ipynb #1687c31f
 def slerp(a:Tensor, b:Tensor, # (..,nz)

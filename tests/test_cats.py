@@ -5,9 +5,10 @@ import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 from srgan_course import cats as C
-from srgan_course.data import Toy, draw_pet
+from srgan_course.data import draw_pet
 from srgan_course.generators import count_params, find_model, load_model, save_model, shipped_models
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = dict(size=32, bs=4, steps_per_epoch=3, epochs=2, nf=4, crit_nf=4, nz=8, toys=18, precision='float32')
 SHIPPED = 'dcgan-cats' in shipped_models(noise=True)
 
@@ -64,6 +65,11 @@ def test_losses(name):
     gf, = torch.autograd.grad(g, f)
     assert gf.sum() < 0                                  # the generator wants more for its own
 
+def test_relativistic_is_that_of_lesson_14():
+    from srgan_course.esrgan import RelativisticLoss
+    assert type(C.make_adv('ra-hinge')) is RelativisticLoss and C.make_adv('ra-hinge').kind == 'hinge'
+    assert not hasattr(C, 'RelativisticLoss')            # one definition, and no import before it is wanted
+
 @pytest.mark.parametrize('policy', C.POLICIES)
 def test_augmentation(policy):
     torch.manual_seed(0)
@@ -102,6 +108,14 @@ def test_colours_all_the_way(tmp_path):
     assert torch.allclose(x[0, :, 0, 0].as_subclass(torch.Tensor), torch.tensor([250, 128, 10.])/127.5 - 1, atol=1e-6)
     C.cat_sheet(C.to_unit(x)).save(tmp_path/'sheet.png')
     assert Image.open(tmp_path/'sheet.png').getpixel((3, 3)) == (250, 128, 10)
+
+def test_toy_faces_lie_over_one_another():
+    "Upright, in the middle, of one size: the mean of many is still a face, which that of whole drawings is not."
+    edges = lambda draw: np.abs(np.diff(np.stack([np.asarray(draw(i)) for i in range(40)]).astype(float).mean(0), axis=0)).mean()
+    assert edges(lambda i: C.toy_face(i, 32)) > 1.3*edges(lambda i: draw_pet('cat', i, 32))
+    mean = np.stack([np.asarray(C.toy_face(i, 64).convert('L')) for i in range(80)]).astype(float).mean(0)
+    assert np.corrcoef(mean[20:50].ravel(), mean[20:50, ::-1].ravel())[0, 1] > .8          # eyes at one height, left and right alike
+    assert C.toy_face(3, 16).size == (16, 16) and C.toy_face(3, 64).tobytes() == C.toy_face(3, 64).tobytes() != C.toy_face(4, 64).tobytes()
 
 def test_loader_follows_from_numbers():
     r = C.CatsRecipe(**TINY)
@@ -196,6 +210,23 @@ def test_grey_pictures(tmp_path):
     x = C.cats_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').one_batch()[1]
     assert x.shape == (4, 1, 32, 32) and abs(x.mean().item() - (90/127.5 - 1)) < 1e-5
 
+def test_grid_of_an_average_is_settled(tmp_path, capsys):
+    "The sheet is what `make_faces` gives of the settled average, and the average in training is left as it was."
+    import copy
+    seen = {}
+    from fastai.callback.core import Callback
+    class Look(Callback):
+        order = 91                                       # after the grid
+        def after_batch(self):
+            if self.learn.training and self.learn.n_steps == 4: seen['net'] = copy.deepcopy(self.learn.ema.model)
+    r = C.CatsRecipe(**TINY | dict(ema=.9))
+    C.train_cats(r, 'toy', tmp_path/'run', device='cpu', sample_every=2, cbs=[Look()])
+    assert 'no sample' not in capsys.readouterr().err
+    want = C.cat_sheet(C.make_faces(C.settle(copy.deepcopy(seen['net']), 256), C.noise(64, 8)), 8)
+    assert Image.open(tmp_path/'run'/'samples'/'sample-00000004.png').tobytes() == want.tobytes()
+    bn = next(m for m in seen['net'].modules() if isinstance(m, nn.BatchNorm2d))
+    assert bn.momentum is not None and bn.num_batches_tracked == 4
+
 def test_live_fid(tmp_path):
     cb = C.live_fid('random@64', n=3, subsets=5, size=3)
     C.train_cats(C.CatsRecipe(**TINY), 'toy', tmp_path/'run', device='cpu', cbs=[cb])
@@ -222,13 +253,57 @@ def test_command(tmp_path):
     m = '--model', tmp_path/'g.safetensors'
     for out in 'a.png', 'b.png': assert command('--n', 5, '--seed', 2, '--out', tmp_path/out, *m).returncode == 0
     assert (tmp_path/'a.png').read_bytes() == (tmp_path/'b.png').read_bytes() and Image.open(tmp_path/'a.png').size == (100, 66)
+    want = C.sample_cats(5, 2, tmp_path/'g.safetensors')                     # what is saved: 0 is black, 1 is white, rounded, nothing runs over
+    saved = np.asarray(Image.open(tmp_path/'a.png'))[:32, :32]
+    assert np.abs(saved/255 - want[0].permute(1, 2, 0).numpy()).max() <= .5/255 + 1e-6
     r = command('--n', 3, '--interpolate', '--gif', '--out', tmp_path/'w.gif', *m, '--json')
     assert r.returncode == 0 and Image.open(tmp_path/'w.gif').n_frames == json.loads(r.stdout)['frames'] > 3
     for args, says in (('--n', 0), 'n is 0'), (('--model', 'light-x4'), 'makes no pictures from noise'), (('--model', 'nothing'), 'no model'), (('--train', tmp_path/'none'), 'neither a folder'):
         r = command(*args, '--out', tmp_path/'x.png', *(m if '--model' not in args else ()))
         assert r.returncode == 2 and says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
 
+def test_command_refuses(tmp_path):
+    from srgan_course import cli
+    torch.manual_seed(0); save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
+    r = json.loads(C.CatsRecipe(**TINY).to_json()); (tmp_path/'48.json').write_text(json.dumps(r | dict(size=48))); (tmp_path/'tiny.json').write_text(json.dumps(r))
+    few, grey = solid(tmp_path/'few', (9, 9, 99), 5), solid(tmp_path/'grey', 90, mode='L')
+    for kw, says in ((dict(train=str(few), recipe=str(tmp_path/'tiny.json')), '5 pictures are too few for a GAN'), (dict(train=str(grey), recipe=str(tmp_path/'tiny.json')), 'give channels=1'),
+                     (dict(train=str(grey), recipe=str(tmp_path/'48.json')), r'size 48 is not in \(32, 64, 128\)'), (dict(n=10**9, model=str(tmp_path/'g.safetensors')), 'GB for pictures of 32 px'),
+                     (dict(truncation=-1., model=str(tmp_path/'g.safetensors')), 'truncation is -1.0'), (dict(gif=True, out=tmp_path/'x.png'), 'writes a .gif')):
+        with pytest.raises(ValueError, match=says) as e: cli.cats(**{'out': tmp_path/'run', **kw})
+        assert '\n' not in str(e.value)
+    assert not (tmp_path/'run').exists()
+
 def test_upscale_does_not_take_cats(tmp_path):
     save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
     from srgan_course.upscale import Upscaler
     with pytest.raises(ValueError, match='srgan-cats'): Upscaler.load(tmp_path/'g.safetensors', device='cpu')
+
+def script():
+    import importlib.util
+    spec = importlib.util.spec_from_file_location('bench_cats', ROOT/'benchmarks'/'cats.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
+    return m
+
+def test_benchmark_parts():
+    m = script()
+    assert m.wilson(5, 10) == [.237, .763] and m.wilson(0, 10) == [0, .278]     # published examples of the interval
+    x = torch.tensor([[255, 0, 0], [0, 255, 0], [90, 90, 90]], dtype=torch.uint8).view(3, 3, 1, 1)
+    assert m.grey(x)[:, :, 0, 0].tolist() == [[76]*3, [150]*3, [90]*3]
+    names = [o.name for o, _ in m.runs()]
+    assert len(set(names)) == len(names) and {f'{a}-{s}' for a in ('flat', 'student') for s in (42, 1, 2)} <= set(names)
+    one = {o.name: r for o, r in m.runs()}
+    for arm in 'spectral', 'adam-1e-3', 'bce', 'augment', 'ra-bce':              # what is compared has one step count, and one change
+        r, base = one[f'{arm}-42'], one['flat-42']
+        assert r.steps == base.steps == m.SHORT and (r.bs, r.nf, r.crit_nf, r.anneal) == (base.bs, base.nf, base.crit_nf, base.anneal)
+
+STUDY = ROOT/'results'/'cats_study.json'
+
+@pytest.mark.skipif(not STUDY.exists(), reason='results/cats_study.json: not measured')
+def test_study_is_sound():
+    study = json.loads(STUDY.read_text(encoding='utf-8')); f = study['figures']
+    for name, row in f.items():
+        for k in 'fid_192', 'kid_768', 'precision', 'recall':
+            lo, hi = row[f'{k}_interval']; assert lo <= row[k] <= hi, (name, k)
+    for grey in '', '-grey':                                                     # nothing that was made is nearer than cats nobody has seen
+        mine = [v for k, v in f.items() if k.endswith('-grey') == bool(grey) and 'held-out' not in k]
+        assert all(f[f'held-out{grey}']['kid_768_interval'][1] < v['kid_768'] for v in mine)
