@@ -6,7 +6,7 @@ usage: augment.py [generator] [features] [leaky] [study] [--minutes M] [--body m
 generator  trains the generator on the classifier's training pictures alone: the whole of its recipe, or what M minutes allow; called again, it goes on
 leaky      trains the pixels-only generator on for 150 steps twice: on the training pictures and, which is the leak, on the validation pictures
 features   works out the features of originals and copies; what is done is kept
-study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks) and results/augment_few.json (50 to 500 pictures a class)
+study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks, a body that has learnt nothing) and results/augment_few.json (50 to 500 pictures a class)
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
 import argparse, time
@@ -18,6 +18,7 @@ from srgan_course.metrics import psnr_y, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS, EPOCHS, SIZE, FEW, VIEWS = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500), 2
+CONTROL = 'squeezenet1_1-random'            # a body that has learnt nothing
 FILES = {'SRGAN': 'generator', 'pixels only': 'pretrained'}
 
 def pictures(args):
@@ -61,6 +62,15 @@ def features(args, x, xv):
     for k, how in leaky_nets(args).items(): t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw)
     return b, f, t, [*heap, C.cached_features(b, copied(args, 'train SRGAN', x, ks['SRGAN']), **kw)]
 
+def run_control(args, y, yv, x, xv):
+    "The arms with a body of random weights: whether anything here is due to what the body has learnt."
+    b, kw = C.body(CONTROL), dict(cache=args.out/'features')
+    f = {k: C.all_views(b, v, VIEWS, **kw) for k, v in {'original': x, 'bicubic': copied(args, 'train bicubic', x, 'bicubic'), 'SRGAN': copied(args, 'train SRGAN', x, nets(args)['SRGAN'])}.items()}
+    arms = ('A', 'A, twice the steps', 'A + plain copies', 'A + bicubic copies', 'B: A + SRGAN copies')
+    p = M.run_arms(f, y, {'original': C.cached_features(b, xv, **kw)}, SEEDS, 500, EPOCHS, arms=arms)
+    plain = M.right(p['A + plain copies']['original'], yv)
+    return dict(body=CONTROL, arms=M.table(p, yv), B_over_plain=M.gap(plain, M.right(p[arms[-1]]['original'], yv)))
+
 def quality(args, xv, n=100):
     "PSNR of the enlarged validation pictures, the first n."
     ours = M.as_pictures(xv[:n])
@@ -98,14 +108,17 @@ def run_study(args, s, x, xv):
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
         d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
         leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky']), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky']))
-    q = quality(args, xv)
+    q, control = quality(args, xv), run_control(args, y, yv, x, xv)
+    pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}      # probabilities averaged over seeds
+    pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}
     seconds = round(time.monotonic() - start, 1)
     save_result(ROOT/'results'/'augment_pets.json', 'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
-                dict(arms=arms, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak, psnr=q), protocol=how, seconds=seconds, spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']), **said)
+                dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak, psnr=q), protocol=how, seconds=seconds, spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']), **said)
     save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds, spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
     for a, v in against.items(): print(f"B over {a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f} [{v['loss_change']['lo']:+.4f}, {v['loss_change']['hi']:+.4f}]")
     for a, v in lows.items(): print(f"{a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f}")
-    print(leak, q, small['A'], sep='\n')
+    print(leak, q, small['A'], sep='\n'); print('random body', {a: round(v['accuracy'], 4) for a, v in control['arms'].items()}, control['B_over_plain']['mean'], control['B_over_plain']['lo'], control['B_over_plain']['hi'])
+    for a, r in pooled.items(): print(a, r['confusion'], {k: round(r[k], 4) for k in ('accuracy', 'auc', 'ece')})
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
