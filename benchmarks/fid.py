@@ -1,8 +1,8 @@
-"""The Fréchet distance at 2048 features, and a figure from two folders at 768, each against pytorch-fid's own in turns.
+"""The Fréchet distance at 2048 features, and a figure from two folders at 768, each against pytorch-fid's own in turns; and whether the figures agree.
 
 The folders hold crops of the embedded photos; the weights are those in the folder that SRGAN_WEIGHTS names, in both programs.
-Writes results/fid_distance.json and results/fid_folders.json.
-    python benchmarks/fid.py [--quick] [distance] [folders]
+Writes results/fid_distance.json, results/fid_folders.json and results/fid_agreement.json.
+    python benchmarks/fid.py [--quick] [distance] [folders] [agreement]
 """
 import contextlib, io, statistics, sys, tempfile, time, warnings
 from pathlib import Path
@@ -16,22 +16,28 @@ from srgan_course.metrics import save_result
 
 ROOT = Path(__file__).resolve().parent.parent
 
+def quietly(f):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(): warnings.simplefilter('ignore'); return f()
+
 def in_turns(times, *fs):
-    "Seconds and the last value of each function, called in turns."
-    secs, values = [[] for _ in fs], [None]*len(fs)
+    "Seconds by the clock, seconds of the processor and the last value of each function, called in turns."
+    wall, cpu, values = [[] for _ in fs], [[] for _ in fs], [None]*len(fs)
     for _ in range(times):
         for i, f in enumerate(fs):
-            t = time.perf_counter()
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(): warnings.simplefilter('ignore'); values[i] = f()
-            secs[i].append(time.perf_counter() - t)
-    return secs, values
+            time.sleep(.5)                                         # the other's threads wait awake for a while
+            t, c = time.perf_counter(), time.process_time()
+            values[i] = quietly(f)
+            wall[i].append(round(time.perf_counter() - t, 3)); cpu[i].append(round(time.process_time() - c, 3))
+    return wall, cpu, values
 
-def report(name, what, data, n, secs, values, protocol):
-    ours, theirs = map(statistics.median, secs)
-    figures = dict(ours_seconds=round(ours, 3), pytorch_fid_seconds=round(theirs, 3), ratio=round(theirs/ours, 2), relative_difference=float(abs(values[0] - values[1])/values[1]), value=float(values[0]))
+def report(name, what, data, n, wall, cpu, values, protocol):
+    "The ratio is of the clock's medians; other programs lengthen both of its sides, the processor's own seconds hardly."
+    (ours, theirs), (own, their_own) = (map(statistics.median, s) for s in (wall, cpu))
+    figures = dict(ours_seconds=ours, pytorch_fid_seconds=theirs, ratio=round(theirs/ours, 2), ours_processor_seconds=own, pytorch_fid_processor_seconds=their_own, processor_ratio=round(their_own/own, 2),
+                   relative_difference=float(abs(values[0] - values[1])/values[1]), value=float(values[0]))
     print(name, figures, flush=True)
-    spread = dict(ours_seconds=[round(s, 3) for s in secs[0]], pytorch_fid_seconds=[round(s, 3) for s in secs[1]])
-    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, secs)), 1))
+    spread = dict(ours_seconds=wall[0], pytorch_fid_seconds=wall[1], ours_processor_seconds=cpu[0], pytorch_fid_processor_seconds=cpu[1])
+    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, wall)), 1))
 
 def distance(dims, times):
     from pytorch_fid.fid_score import calculate_frechet_distance
@@ -40,32 +46,62 @@ def distance(dims, times):
         mix = r.normal(size=(dims, dims))/dims**.5*np.exp(-np.arange(dims)/(decay*dims))
         x = r.normal(size=(dims + 500, dims))@mix.T + decay
         stats += [x.mean(0), np.cov(x, rowvar=False)]
+    F.frechet_distance(*stats)                                     # what comes once, at the first call, is not counted: threads are started, memory is had
     report('fid_distance', f'Fréchet distance of two Gaussians with {dims} features: frechet_distance against pytorch-fid (scipy.linalg.sqrtm)', 'made-up features', dims + 500,
-           *in_turns(times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats)), f'{dims} features, {times} runs in turns, medians')
+           *in_turns(times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats)), f'{dims} features, {torch.get_num_threads()} threads, {times} runs in turns, medians')
 
-def folders(n, times):
+def write_folders(tmp, n):
+    "Crops of the embedded photos, and the same crops of their bicubic enlargements, as files."
+    photos = [p.convert('RGB') for p in sample_photos('all').values()]
+    enlarged = [interpolate(downscale(p.crop((0, 0, p.width//4*4, p.height//4*4)), 4), 4) for p in photos]
+    for name, pics in dict(hr=[p.crop((0, 0, *q.size)) for p, q in zip(photos, enlarged)], sr=enlarged).items():
+        Path(f'{tmp}/{name}').mkdir()
+        for i, x in enumerate(F.crops(pics, n=n, size=96)[0]): Image.fromarray(x.permute(1, 2, 0).numpy()).save(f'{tmp}/{name}/{i:04}.png')
+
+def theirs(tmp, dims):
+    "pytorch-fid's figure of two folders, with the weights at hand in its own network."
     import pytorch_fid.inception as pf
     from pytorch_fid.fid_score import calculate_fid_given_paths
     from safetensors.torch import load_file
-    path, load = find_weights(F._FP16), torch.nn.Module.load_state_dict
-    if not path: print(f'fid_folders left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names'); return
+    load = torch.nn.Module.load_state_dict
     def lenient(self, s, strict=True, **k): return load(self, s, strict=False, **k)
-    def theirs():
-        pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in load_file(path).items()}), lenient
-        try: return calculate_fid_given_paths([f'{tmp}/hr', f'{tmp}/sr'], 50, 'cpu', 768, num_workers=2)
-        finally: torch.nn.Module.load_state_dict = load
-    def ours(): F._NETS.clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', 'inception@768')
+    pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in load_file(find_weights(F._FP16)).items()}), lenient
+    try: return calculate_fid_given_paths([f'{tmp}/hr', f'{tmp}/sr'], 50, 'cpu', dims, num_workers=2)
+    finally: torch.nn.Module.load_state_dict = load
+
+def ours(tmp, dims): F._NETS.clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', f'inception@{dims}')
+
+def folders(n, times):
     with tempfile.TemporaryDirectory() as tmp:
-        photos = [p.convert('RGB') for p in sample_photos('all').values()]
-        enlarged = [interpolate(downscale(p.crop((0, 0, p.width//4*4, p.height//4*4)), 4), 4) for p in photos]
-        for name, pics in dict(hr=[p.crop((0, 0, *q.size)) for p, q in zip(photos, enlarged)], sr=enlarged).items():
-            Path(f'{tmp}/{name}').mkdir()
-            for i, x in enumerate(F.crops(pics, n=n, size=96)[0]): Image.fromarray(x.permute(1, 2, 0).numpy()).save(f'{tmp}/{name}/{i:04}.png')
+        write_folders(tmp, n)
         report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid', 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-               *in_turns(times, ours, theirs), f'inception@768, weights {path.name}, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)), f'inception@768, weights {F._FP16}, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+
+def agreement(n):
+    "The same folders, the same figures: FID against pytorch-fid by three layers; KID and IS of the same features against torch-fidelity."
+    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric
+    figures, start = {}, time.monotonic()
+    with tempfile.TemporaryDirectory() as tmp:
+        write_folders(tmp, n)
+        for dims in 64, 192, 768:
+            a, b = float(quietly(lambda: ours(tmp, dims))), float(quietly(lambda: theirs(tmp, dims)))
+            figures[f'FID inception@{dims}'] = dict(ours=a, other=b, relative_difference=abs(a - b)/b)
+        x, y = (F.features(f'{tmp}/{k}', 'inception@768').x for k in ('hr', 'sr'))
+    pair = [torch.from_numpy(v).double() for v in (x, y)]
+    k, other = float(F.kid(x, y, subsets=1, size=n, draws=0)), kid_features_to_metric(*pair, kid_subsets=1, kid_subset_size=n, verbose=False)['kernel_inception_distance_mean']
+    figures['KID inception@768'] = dict(ours=k, other=float(other), relative_difference=abs(k - other)/abs(other))
+    logits = torch.from_numpy(x[:, :10]).double()*3                # any classifier will do: both sides get the same ten numbers
+    i, other = float(F.inception_score(logits.softmax(1), splits=1)), isc_features_to_metric(logits, splits=1, shuffle=False)['inception_score_mean']
+    figures['Inception Score of given logits'] = dict(ours=i, other=float(other), relative_difference=abs(i - other)/other)
+    for name, f in figures.items(): print(name, f, flush=True)
+    save_result(ROOT/'results'/'fid_agreement.json', 'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures, 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
+                protocol=f'weights {F._FP16}, bilinear 299; KID of one subset of all; float32 features', seed=0, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     quick = '--quick' in sys.argv
-    which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders']
-    if 'distance' in which: distance(512 if quick else 2048, 3 if quick else 2)
+    which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
+    if 'distance' in which: distance(512 if quick else 2048, 3)
+    if not find_weights(F._FP16): sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names' if {'folders', 'agreement'} & set(which) else 0)
     if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
+    if 'agreement' in which: agreement(8 if quick else 36)

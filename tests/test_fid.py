@@ -140,7 +140,8 @@ def test_speed_is_on_the_ledger():
     "Agreement with pytorch-fid, and the ratios of `benchmarks/fid.py`: 2048 features, and the whole way from two folders."
     from conftest import ROOT
     from srgan_course.metrics import load_result
-    distance, folders = (load_result(ROOT/'results'/f'{n}.json')['figures'] for n in ('fid_distance', 'fid_folders'))
+    distance, folders, same = (load_result(ROOT/'results'/f'{n}.json')['figures'] for n in ('fid_distance', 'fid_folders', 'fid_agreement'))
+    assert {f'FID inception@{d}' for d in (64, 192, 768)} <= set(same) and all(f['relative_difference'] < 1e-3 for f in same.values())
     assert distance['relative_difference'] < 1e-4 and folders['relative_difference'] < 1e-3
     assert distance['ratio'] > 5 and folders['ratio'] >= 1.5
 
