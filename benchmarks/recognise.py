@@ -17,21 +17,30 @@ from srgan_course import recognise as M
 from srgan_course.classifier import bootstrap_interval, load_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
-from srgan_course.metrics import CLASSIC, save_result
+from srgan_course.metrics import CLASSIC, enlarger, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
-TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'resnet50', 'mobilenet_v2', 192, 3, 32, 50, 8, 3e-4, (0, 1, 2)
+TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resnet50', 192, 3, 32, 40, 8, 3e-4, (0, 1, 2)
 ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}   # weights of logits and pixels
 GAN = 'srgan-x4, made smaller'
 
-def jobs(): return [(a, s) for s in SEEDS for a in ARMS if s == 0 or 'scratch' not in a]
+def jobs(): return [*((a, s) for s in SEEDS for a in ('logits + pixels', 'pixels only', 'logits')), ('logits, from scratch', 0)]
 
 def pictures(args):
-    paths = find_source('photos')
-    y = M.name_labels(paths)
-    parts = M.three_parts(paths, y, valid=.1, test=.3, seed=42)
-    pets = find_source('pets')[::5]                                       # more to learn from; never to judge by
-    return parts, pets
+    "Originals to learn from (photos and pets) and to judge by, class numbers of these, how many photos are learnt from; kept, because opening them takes longer than a step."
+    p = args.out/'pictures.npz'
+    if not p.exists():
+        paths = find_source('photos')
+        parts = M.three_parts(paths, M.name_labels(paths), valid=.1, test=.3, seed=42)
+        x = load_pictures([*parts.train, *find_source('pets')[::5]], SIZE)                         # more to learn from; never to judge by
+        np.savez(p, x=x.numpy(), xt=load_pictures(parts.test, SIZE).numpy(), y=parts.y_test, n=len(parts.train))
+    with np.load(p) as d: return torch.from_numpy(d['x']), torch.from_numpy(d['xt']), d['y'], int(d['n'])
+
+def fast(way, args):
+    "A way to enlarge, its network in the precision of the study."
+    def enlarge(img):
+        with torch.autocast('cpu', torch.bfloat16, enabled=args.precision == 'bfloat16'): return way(img)
+    return enlarge
 
 def keep(args, way, seed, rec):
     "What classifiers said of one way."
@@ -42,10 +51,10 @@ def run_teachers(args):
     start, paths, fig, spread = time.monotonic(), find_source('photos'), {}, {}
     y, x = M.name_labels(paths), load_pictures(paths, 224)
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
-        t = M.teacher(n); z = M.scores_of(t, x, 25)
+        t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision)
         fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
         spread[n] = bootstrap_interval(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
-    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol='central squares, bicubic to 224 pixels, float32; probably pictures of ImageNet\'s training set, so higher than on new ones',
+    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training set, so higher than on new ones',
                 spread=spread, seconds=round(time.monotonic() - start))
 
 def train_arm(args, way, seed, x, teacher, net=None):
@@ -65,24 +74,23 @@ def run_start(args, x):
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('--minutes', type=float, default=1e9); ap.add_argument('--start', default=str(ROOT/'runs'/'recognise'/'start.safetensors')); ap.add_argument('--out', type=Path, default=ROOT/'runs'/'recognise')
-    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true'); ap.add_argument('--precision', default='auto')
+    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true'); ap.add_argument('--precision', default='bfloat16', choices=('auto', 'bfloat16', 'float32'))
     args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
     if args.precision == 'auto':
         from srgan_course.gan import pick_precision
         args.precision = pick_precision('auto', torch.device('cpu'))
-    parts, pets = pictures(args); print(parts, args.precision, flush=True)
-    xt, y = load_pictures(parts.test, SIZE), parts.y_test
+    x, xt, y, n = pictures(args)
     teacher, judge = M.teacher(TEACHER), M.teacher(JUDGE)
     todo = [j for j in jobs() if not (args.out/f'{j[0]}-{j[1]}.npz').exists()]
-    x = load_pictures([*parts.train, *pets], SIZE) if todo else None
     if args.only in (None, 'start') and todo: run_start(args, x)
-    evaluate = lambda ways: M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
     if args.only in (None, 'base') and not (args.out/'base.json').exists():
         start = time.monotonic()
-        rec = evaluate({**{w: w for w in CLASSIC}, GAN: M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), 'start': load_model(args.out/'psnr-x3.safetensors')})
+        ways = {**{w: w for w in CLASSIC}, GAN: fast(M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), args), 'start': fast(enlarger(load_model(args.out/'psnr-x3.safetensors'), SCALE), args)}
+        rec = M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
         for w in rec.ways: keep(args, w, 0, rec)
         (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start))); print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
+    if args.only in (None, 'teachers'): run_teachers(args)
     took = 0.
     for way, seed in todo if args.only in (None, 'arms') else ():
         if left() < 1.1*took: print('time is over; the next call goes on'); break
@@ -90,15 +98,13 @@ def main():
         net, rows = train_arm(args, way, seed, x, teacher)
         trained = time.monotonic() - start
         small = M.shrink(xt, SCALE)
-        big, sec = M.enlarge_all(small, net, SCALE)
+        big, sec = M.enlarge_all(small, fast(enlarger(net, SCALE), args), SCALE)
         rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)}, {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
         (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
         took = max(took, time.monotonic() - start)
         print(way, seed, f'{took:.0f} s: teacher {M.in_top(rec.of(way), y).mean():.3f}, judge {M.in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
-        write(args, parts, y)
-    write(args, parts, y)
-    if args.only in (None, 'teachers') and left() > 60: run_teachers(args)
+    write(args, n, y)
 
 def gather(args, y):
     "All that is measured, as one `Recognition`; trained ways carry their seed, as in 'logits 0'."
@@ -111,7 +117,7 @@ def gather(args, y):
             for k in rec.scores: rec.scores[k][name] = d[k].astype(np.float32)
     return rec
 
-def write(args, parts, y):
+def write(args, n, y):
     "results/recognise_study.json from what there is."
     if not (args.out/'base.json').exists(): return
     rec = gather(args, y)
@@ -142,7 +148,7 @@ def write(args, parts, y):
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
     save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),
-                protocol=f'central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {len(parts.train)} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals by bootstrap of test pictures and seeds',
+                protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals by bootstrap of test pictures and seeds',
                 seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR, side=SIDE, size=SIZE, start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
                 spread=spread, seconds=round(spent), confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
                 note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably seen the photographs in training.')

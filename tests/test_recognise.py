@@ -58,6 +58,23 @@ def test_without_a_classifier():
     one_line(lambda: M.teacher(body('toynet-random')), 'toynet-random is a body without a head')
     one_line(lambda: M.teacher('vgg16-oxford@relu2_2'), 'is not known; give resnet50')
 
+def test_top1_is_pinned():
+    "Measured once on all 600 photographs, by `benchmarks/recognise.py --only teachers`."
+    fig = load_result(ROOT/'results'/'recognise_teachers.json')['figures']
+    assert fig['resnet50']['top1'] > .7
+    for name, top1 in dict(resnet50=.868, mobilenet_v2=.860, squeezenet1_1=.625).items(): assert abs(fig[name]['top1'] - top1) <= .005
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['resnet50', 'mobilenet_v2', 'squeezenet1_1'])
+def test_top1_measured_again(name):
+    from srgan_course.data import find_source
+    try: paths, t = find_source('photos'), M.teacher(name)
+    except OSError as e: pytest.skip(str(e))
+    if t.weights.endswith('.pth'): pytest.skip("other weights than those measured")
+    want = load_result(ROOT/'results'/'recognise_teachers.json')['figures'][name]
+    z = M.scores_of(t, load_pictures(paths, 224), precision='bfloat16'); y = M.name_labels(paths)
+    assert abs(M.in_top(z, y).mean() - want['top1']) <= .005 and abs(M.in_top(z, y, 5).mean() - want['top5']) <= .005
+
 # ---- measuring
 
 def test_ways_are_compared_on_the_same_pictures(x):
