@@ -143,7 +143,7 @@ def test_speed_is_on_the_ledger():
     distance, folders, same = (load_result(ROOT/'results'/f'{n}.json')['figures'] for n in ('fid_distance', 'fid_folders', 'fid_agreement'))
     assert {f'FID inception@{d}' for d in (64, 192, 768)} <= set(same) and all(f['relative_difference'] < 1e-3 for f in same.values())
     assert distance['relative_difference'] < 1e-4 and folders['relative_difference'] < 1e-3
-    assert distance['ratio'] > 5 and folders['ratio'] >= 1.5
+    assert distance['ratio'] >= 10 and folders['ratio'] >= 1.5
 
 def test_memory_does_not_grow():
     "Endless batches are taken in one by one; what is kept is a mean and a covariance."
