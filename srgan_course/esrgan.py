@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['ESRGAN_RECIPES', 'DenseBlock', 'RRDB', 'RRDBNet', 'VGGCritic', 'settle_norms', 'UNetCritic', 'spectral_norms',
-           'RelativisticLoss', 'mix_networks', 'read_published', 'rename', 'from_numbers', 'load_published',
-           'div2k_pairs', 'starts', 'cut_windows', 'make_lr', 'div2k_dls', 'phone', 'offer']
+           'RelativisticLoss', 'offer', 'mix_networks', 'read_published', 'rename', 'from_numbers', 'load_published',
+           'div2k_pairs', 'starts', 'cut_windows', 'make_lr', 'div2k_from_hub', 'div2k_folder', 'div2k_dls', 'phone']
 
-# %% ../nbs/14_esrgan.ipynb #f8bcc073
-import copy, hashlib, io, re
+# %% ../nbs/14_esrgan.ipynb #d51bae42
+import copy, hashlib, io, os, re, zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageFilter
@@ -180,6 +181,35 @@ class RelativisticLoss(AdversarialLoss):
         return sum(self.halves(fake_pred, real_pred))
     def score(self, pred): return plain(pred).sigmoid()
 
+# %% ../nbs/14_esrgan.ipynb #f7a370a0
+def _relativistic(r):
+    if (r.real_label, r.fake_label, r.label_noise) != (1, 0, 0): raise ValueError('a relativistic loss has no labels; leave real_label, fake_label and label_noise as they are')
+    return RelativisticLoss(r.adv_kind.removeprefix('ra-'))
+
+def offer():
+    "Add this lesson's networks, losses and recipes to the tables of lesson 09."
+    from srgan_course import srgan as m
+    if 'RRDBNet' in m.GENERATORS: return
+    m.GENERATORS['RRDBNet'] = lambda r: dict(gc=max(1, r.nf//2))
+    m.CRITICS.update(VGGCritic=lambda r: VGGCritic(r.size, r.critic_nf), UNetCritic=lambda r: UNetCritic(r.critic_nf))
+    m.ONE_SIZE.update(('VGGCritic', 'UNetCritic'))
+    m.ADVERSARIAL.update({f'ra-{k}': _relativistic for k in ('bce', 'lsgan', 'hinge')})
+    m.RECIPES.update({k: m.SRGANRecipe(k, **v) for k,v in ESRGAN_RECIPES.items()})
+
+# %% ../nbs/14_esrgan.ipynb #369edb84
+_GAME = dict(generator='RRDBNet', adv_kind='ra-bce', content_loss='l1', content=.01, perceptual=1., feature_loss='l1', adv=5e-3, ema=.999)
+ESRGAN_RECIPES = {   # name -> settings of an `SRGANRecipe`
+    'esrgan': dict(_GAME, size=128, nf=64, n_blocks=23, critic='VGGCritic', critic_nf=64, feature_net='vgg19-torchvision@conv5_4', feature_scale=1., steps_per_epoch=1000, pre_epochs=1000, pre_lr=2e-4, pre_schedule='flat',
+                   epochs=400, schedule='tenth', save_every=1000),
+    'div2k-x2': dict(scale=2, size=96, bs=16, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=50, epochs=60, content_loss='mse', content=1., perceptual=.006,
+                     feature_net='vgg19-torchvision@relu5_4', feature_scale=1., adv=1e-3, ema=0.),
+    'esrgan-faces': dict(_GAME, size=160, whole=True, nf=64, n_blocks=6, critic='VGGCritic', critic_nf=64, feature_net='vgg19-torchvision@conv5_4', feature_scale=1., steps_per_epoch=100, pre_epochs=100, pre_lr=2e-4,
+                         pre_schedule='flat', epochs=100, save_every=500),
+    'esrgan-quick': dict(_GAME, scale=2, size=32, bs=8, nf=16, n_blocks=2, critic='VGGCritic', critic_nf=8, feature_net='vgg19-random@conv1_2', content=1., perceptual=.1, adv=5e-3, steps_per_epoch=50, pre_epochs=5,
+                         pre_size=48, pre_lr=1e-3, epochs=2, gan_lr=1e-4, crit_lr=1e-4, ema=.99),
+    'real-photos': dict(_GAME, scale=2, size=96, nf=64, n_blocks=6, degrade='phone', critic='UNetCritic', critic_nf=64, content=1., perceptual=1., adv=.1, feature_net='vgg19-torchvision@conv5_4', feature_scale=1.,
+                        steps_per_epoch=1000, pre_epochs=100, pre_lr=2e-4, pre_schedule='flat', epochs=40, save_every=1000)}
+
 # %% ../nbs/14_esrgan.ipynb #348ee161
 def mix_networks(a:nn.Module, # given at t=0
                  b:nn.Module, # given at t=1; of the same class and arguments
@@ -327,6 +357,39 @@ def make_lr(folder,             # holds DIV2K_train_HR
         save_image(downscale(hr, scale), q); n += 1
     return n
 
+# %% ../nbs/14_esrgan.ipynb #7265b143
+def div2k_from_hub(folder,                   # the layout grows here
+                   scale:int=2,
+                   split='train',            # or 'valid'
+                   track='bicubic',          # or 'unknown'
+                   names='*',                # which pictures, by name
+                   repo='eugenesiow/Div2k'   # a data set of the Hub that holds DIV2K's archives, or its pictures in their folders
+                  )->Path:                   # the same folder
+    "Download HR and LR of one split from the Hub: only the files that are wanted, only pictures out of archives."
+    try: from huggingface_hub import snapshot_download
+    except ImportError: raise ModuleNotFoundError('DIV2K comes from the Hugging Face Hub; pip install huggingface_hub, or lay the pictures out yourself') from None
+    hr, lr = f'DIV2K_{split}_HR', f'DIV2K_{split}_LR_{track}'
+    got = Path(snapshot_download(repo, repo_type='dataset', allow_patterns=[f'*{hr}.zip', f'*{lr}_X{scale}.zip', f'*{hr}/{names}', f'*{lr}/X{scale}/{names}']))
+    wanted, n = re.compile(rf'(?:^|/)({hr}|{lr}/X{scale})/(\d+(?:x\d)?\.png)$'), 0
+    def keep(name, read):
+        if not (m := wanted.search(name)) or not fnmatch(m[2], names): return 0
+        (out := Path(folder)/m[1]).mkdir(parents=True, exist_ok=True)
+        write_whole(out/m[2], read())
+        return 1
+    for f in sorted(p for p in got.rglob('*') if p.is_file()):
+        if f.suffix != '.zip': n += keep(f.relative_to(got).as_posix(), f.read_bytes); continue
+        with zipfile.ZipFile(f) as z: n += sum(keep(i.filename, lambda: z.read(i)) for i in z.infolist())
+    if not n: raise ValueError(f'{repo} gave no picture of {hr} named {names}')
+    return Path(folder)
+
+# %% ../nbs/14_esrgan.ipynb #cf1c20ee
+def div2k_folder(source # a folder, or a name such as 'div2k'
+                )->Path: # the folder that is laid out as DIV2K, or None
+    "Where DIV2K's layout is: in this folder, or in the one of this name inside SRGAN_DATA."
+    if not isinstance(source, (str, os.PathLike)): return None
+    for p in (Path(source), *([Path(d)/source] if (d := os.environ.get('SRGAN_DATA')) else [])):
+        if (p/'DIV2K_train_HR').is_dir(): return p
+
 # %% ../nbs/14_esrgan.ipynb #e0b16991
 def div2k_dls(folder,          # DIV2K as published; without LR pictures, bicubic ones are made
               recipe,          # `scale`, `size`, ...
@@ -356,32 +419,3 @@ def phone(img:Image.Image, # a sharp picture
     return Image.open(f).convert('RGB')
 
 DEGRADE.setdefault('phone', phone)   # named in recipes: degrade='phone'
-
-# %% ../nbs/14_esrgan.ipynb #f7a370a0
-def _relativistic(r):
-    if (r.real_label, r.fake_label, r.label_noise) != (1, 0, 0): raise ValueError('a relativistic loss has no labels; leave real_label, fake_label and label_noise as they are')
-    return RelativisticLoss(r.adv_kind.removeprefix('ra-'))
-
-def offer():
-    "Add this lesson's networks, losses and recipes to the tables of lesson 09."
-    from srgan_course import srgan as m
-    if 'RRDBNet' in m.GENERATORS: return
-    m.GENERATORS['RRDBNet'] = lambda r: dict(gc=max(1, r.nf//2))
-    m.CRITICS.update(VGGCritic=lambda r: VGGCritic(r.size, r.critic_nf), UNetCritic=lambda r: UNetCritic(r.critic_nf))
-    m.ONE_SIZE.update(('VGGCritic', 'UNetCritic'))
-    m.ADVERSARIAL.update({f'ra-{k}': _relativistic for k in ('bce', 'lsgan', 'hinge')})
-    m.RECIPES.update({k: m.SRGANRecipe(k, **v) for k,v in ESRGAN_RECIPES.items()})
-
-# %% ../nbs/14_esrgan.ipynb #aa9e5672
-_GAME = dict(generator='RRDBNet', adv_kind='ra-bce', content_loss='l1', content=.01, perceptual=1., feature_loss='l1', adv=5e-3, ema=.999)
-ESRGAN_RECIPES = {   # name -> settings of an `SRGANRecipe`
-    'esrgan': dict(_GAME, size=128, nf=64, n_blocks=23, critic='VGGCritic', critic_nf=64, feature_net='vgg19-torchvision@conv5_4', feature_scale=1., steps_per_epoch=1000, pre_epochs=1000, pre_lr=2e-4, pre_schedule='flat',
-                   epochs=400, schedule='tenth', save_every=1000),
-    'div2k-x2': dict(scale=2, size=96, bs=16, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=50, epochs=60, content_loss='mse', content=1., perceptual=.006,
-                     feature_net='vgg19-torchvision@relu5_4', feature_scale=1., adv=1e-3, ema=0.),
-    'esrgan-faces': dict(_GAME, size=160, whole=True, nf=64, n_blocks=6, critic='VGGCritic', critic_nf=64, feature_net='vgg19-torchvision@conv5_4', feature_scale=1., steps_per_epoch=100, pre_epochs=100, pre_lr=2e-4,
-                         pre_schedule='flat', epochs=100, save_every=500),
-    'esrgan-quick': dict(_GAME, scale=2, size=32, bs=8, nf=16, n_blocks=2, critic='VGGCritic', critic_nf=8, feature_net='vgg19-random@conv1_2', content=1., perceptual=.1, adv=5e-3, steps_per_epoch=50, pre_epochs=8,
-                         pre_size=48, pre_lr=1e-3, epochs=4, gan_lr=1e-4, crit_lr=1e-4, ema=.99),
-    'real-photos': dict(_GAME, scale=2, size=96, nf=64, n_blocks=6, degrade='phone', critic='UNetCritic', critic_nf=64, content=1., perceptual=1., adv=.1, feature_net='vgg19-torchvision@conv5_4', feature_scale=1.,
-                        steps_per_epoch=1000, pre_epochs=100, pre_lr=2e-4, pre_schedule='flat', epochs=40, save_every=1000)}

@@ -243,8 +243,9 @@ def make_learner(r:SRGANRecipe,
 def make_dls(r:SRGANRecipe, source, device, valid=None):
     "The loaders of a recipe: random patches, or whole aligned pictures."
     large = r.replace(size=max(r.size, r.pre_size, r.late_size))
-    given = isinstance(source, (str, Path)) and (Path(source)/'DIV2K_train_HR').is_dir() and valid is None and not r.whole   # pairs as DIV2K is published: lesson 14
-    dls = importlib.import_module(LATER[0]).div2k_dls(source, large, device=device) if given else sr_dls(source, large, valid=valid, fit=r.size if r.whole else None, device=device)
+    later = importlib.import_module(LATER[0])                                          # lesson 14 knows the layout of DIV2K, whose pairs are given
+    given = None if valid is not None or r.whole else later.div2k_folder(source)
+    dls = later.div2k_dls(given, large, device=device) if given else sr_dls(source, large, valid=valid, fit=r.size if r.whole else None, device=device)
     if r.critic in ONE_SIZE: dls.valid.valid_size = r.size
     return dls
 

@@ -57,6 +57,10 @@ def test_spectral_norm(seed):
     for _ in range(20): c(x)
     norms = spectral_norms(c)
     assert len(norms) == 8 and all(abs(v - 1) < .02 for v in norms), norms
+    opt = torch.optim.Adam(c.parameters(), lr=1e-4)                   # on weights that move it lags (measured: 4 to 18 %), and comes back when they rest (2 to 4 % after 20)
+    for _ in range(20): opt.zero_grad(); nn.functional.softplus(c(x)).mean().backward(); opt.step()
+    for _ in range(20): c(x)
+    assert all(abs(v - 1) < .06 for v in spectral_norms(c)), spectral_norms(c)
 
 @pytest.mark.parametrize('kind', ('bce', 'lsgan', 'hinge'))
 def test_both_halves_send_gradient(kind):
@@ -211,3 +215,50 @@ def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):
         res = srgan.train(r, tmp_path, tmp_path/critic, progress=False, device='cpu')
         assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4, percent=20)
     assert (tmp_path/'windows_bicubic_X2_480'/'HR'/'train').is_dir() and len(list((tmp_path/'DIV2K_train_LR_bicubic'/'X2').iterdir())) == 3
+
+def test_the_hub_is_asked_for_what_is_wanted(tmp_path, monkeypatch):
+    "The network function replaced at its edge: an archive and a folder become the published layout; a name that climbs out does not."
+    import sys, types, zipfile
+    from srgan_course.esrgan import div2k_from_hub
+    made, asked, there = div2k(tmp_path/'made'), [], tmp_path/'snapshot'
+    there.mkdir(); (made/'DIV2K_train_LR_bicubic').rename(there/'DIV2K_train_LR_bicubic')
+    with zipfile.ZipFile(there/'DIV2K_train_HR.zip', 'w') as z:
+        for p in sorted((made/'DIV2K_train_HR').iterdir()): z.write(p, f'DIV2K_train_HR/{p.name}')
+        z.writestr('DIV2K_train_HR/../../../evil.png', b'')
+    def snapshot_download(repo_id, **kw): asked.append((repo_id, kw)); return str(there)
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', types.SimpleNamespace(snapshot_download=snapshot_download))
+    assert len(div2k_pairs(div2k_from_hub(tmp_path/'a'))) == 2
+    repo, kw = asked[0]
+    assert repo == 'eugenesiow/Div2k' and set(kw) == {'repo_type', 'allow_patterns'} and kw['repo_type'] == 'dataset' and '*DIV2K_train_LR_bicubic_X2.zip' in kw['allow_patterns']
+    assert len(div2k_pairs(div2k_from_hub(tmp_path/'b', names='0002*'))) == 1
+    assert not list(tmp_path.rglob('evil.png'))
+    with pytest.raises(ValueError, match='gave no picture'): div2k_from_hub(tmp_path/'c', names='9*')
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
+    with pytest.raises(ModuleNotFoundError, match='pip install huggingface_hub'): div2k_from_hub(tmp_path/'d')
+
+def test_lr_is_made_where_it_is_missing(tmp_path):
+    import shutil
+    from srgan_course.esrgan import make_lr
+    from srgan_course.images import downscale
+    div2k(tmp_path, scale=4); shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
+    assert make_lr(tmp_path, 4) == 2 and make_lr(tmp_path, 4) == 0
+    for lr, hr in div2k_pairs(tmp_path, 4): assert np.array_equal(np.asarray(Image.open(lr)), np.asarray(downscale(Image.open(hr), 4)))
+    draw_pet('cat', 1, 51).save(tmp_path/'DIV2K_train_HR/0009.png')
+    with pytest.raises(ValueError, match='not a multiple of 4'): make_lr(tmp_path, 4)
+
+def test_without_the_small_numbers_features_explode():
+    "What residual scaling and small initial weights are for."
+    x = torch.rand(1, 3, 12, 12)
+    def grows(percent, gain):
+        torch.manual_seed(0)
+        net = RRDBNet(2, 8, 8, 4, percent)
+        with torch.no_grad():
+            for n, p in net.body.named_parameters(): p.mul_(gain/.1 if n.endswith('weight') else 1)
+            f = net.conv_first(x)
+            return (net.body(f).std()/f.std()).item()
+    assert grows(20, .1) == pytest.approx(1.2**8, rel=.1) and grows(100, .1) == pytest.approx(2**8, rel=.1) and grows(100, 1.) > 1e4
+
+def test_div2k_is_found_by_name(tmp_path, monkeypatch):
+    from srgan_course.esrgan import div2k_folder
+    div2k(tmp_path/'div2k'); monkeypatch.setenv('SRGAN_DATA', str(tmp_path))
+    assert div2k_folder('div2k') == tmp_path/'div2k' == div2k_folder(tmp_path/'div2k') and div2k_folder('embedded') is None and div2k_folder([1]) is None
