@@ -94,6 +94,9 @@ def main():
     took = 0.
     for way, seed in todo if args.only in (None, 'arms') else ():
         if left() < 1.1*took: print('time is over; the next call goes on'); break
+        mark = args.out/f'{way}-{seed}.begun'                               # another call may be at it
+        if (args.out/f'{way}-{seed}.npz').exists() or mark.exists() and time.time() - mark.stat().st_mtime < 300: continue
+        mark.touch()
         start = time.monotonic()
         net, rows = train_arm(args, way, seed, x, teacher)
         trained = time.monotonic() - start
@@ -138,13 +141,11 @@ def write(args, n, y):
                 for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, M.superclass(y))):
                     tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j); store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k, v in r.items()} for g, r in tab.iterrows()}
     pairs = {}
-    for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits')):
-        both = [s for s in seeds[a] if s in seeds[b]]
-        for j in (TEACHER, JUDGE):
-            if both:
-                g = M.won_back(rec, [f'{a} {s}' for s in both], j), M.won_back(rec, [f'{b} {s}' for s in both], j)
-                hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {s}', j), y) for s in both]).mean(0)
-                pairs[f'{j}: {a} - {b}'] = dict(difference=float((hit(a) - hit(b)).mean()), interval=list(bootstrap_interval(lambda u, v: (u - v).mean(), hit(a), hit(b))), seeds=len(both))
+    for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits'), ('logits', 'start'), ('logits + pixels', 'start'), ('pixels only', 'start')):
+        both = [k for k in seeds[a] if b not in seeds or k in seeds[b]]
+        for j in (TEACHER, JUDGE) if both else ():
+            hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both]).mean(0)
+            pairs[f'{j}: {a} - {b}'] = dict(difference=float((hit(a) - hit(b)).mean()), interval=list(bootstrap_interval(lambda u, v: (u - v).mean(), hit(a), hit(b))), seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
     save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),

@@ -12,7 +12,7 @@ __all__ = ['SUPERCLASSES', 'ORIGINALS', 'RECOGNISE_RECIPES', 'Teacher', 'imagene
            'RecogniseRecipe', 'get_recognise_recipe', 'labelled', 'train_recognise', 'evaluate_folder',
            'teacher_or_toy', 'way_of', 'picture_ways']
 
-# %% ../nbs/15_recognise.ipynb #ddd9f584
+# %% ../nbs/15_recognise.ipynb #373e05e0
 import json, math, time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from .data import Recipe, draws, find_source, get_picture
 from .metrics import CLASSIC, enlarger, psnr_y
 from .classifier import (Body, Classifier, architectures, body, bootstrap_interval, build, check_classes, load_classifier, load_pictures,
                                      near_duplicates, pretrained, resamples, split_pets)
-from .generators import LightSR, find_model, load_model, save_model
+from .generators import LightSR, build_network, find_model, load_model, save_model
 from .losses import PerceptualLoss
 
 # %% ../nbs/15_recognise.ipynb #560bdf87
@@ -251,21 +251,22 @@ def superclass(y # (n,) ImageNet class numbers
     if bad := [int(i) for i in y if int(i) not in of]: raise ValueError(f'class number {bad[0]} is not one of ImageNet\'s, 0 to 999')
     return [of[int(i)] for i in y]
 
-# %% ../nbs/15_recognise.ipynb #6e6d1699
+# %% ../nbs/15_recognise.ipynb #bf7bf533
 def student(start='light-x4', # a model whose head and body it takes; None: from scratch
             scale=3,          # 2, 3 or 4
             nf=32, n_blocks=6,# its size, from scratch
-            seed=0            # of what is new
-           )->LightSR:
-    "A network to be taught: `LightSR` with the body of one that has learnt, and a new tail where the factor differs."
+            seed=0,           # of what is new
+            network='LightSR' # from scratch: LightSR, SRResNet or RRDBNet
+           )->nn.Module:
+    "A network to be taught: with head and body of one that has learnt, and what differs with the factor made anew."
     args = dict(nf=nf, n_blocks=n_blocks)
     if start:
         known = load_model(find_model(start))
-        if type(known) is not LightSR: raise ValueError(f'{start} is a {type(known).__name__}; a student starts from a LightSR, such as light-x4')
-        args = {k: known.args[k] for k in args}
+        if 'scale' not in known.args: raise ValueError(f'{start} is a {type(known).__name__}, which enlarges nothing; a student starts from a model such as light-x4')
+        network, args = type(known).__name__, known.args
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = LightSR(scale, **args)
+        net = build_network(network, args | dict(scale=scale))
     if start:
         from srgan_course.srgan import start_from
         start_from(net, start)
@@ -581,7 +582,7 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
     if path: fig.savefig(path, dpi=130)
     return fig
 
-# %% ../nbs/15_recognise.ipynb #cf28fee8
+# %% ../nbs/15_recognise.ipynb #3f3d5aef
 @dataclass(frozen=True)
 class RecogniseRecipe(Recipe):
     "The settings of one student."
@@ -596,6 +597,7 @@ class RecogniseRecipe(Recipe):
     start:str = 'light-x4'        # whose body the student takes; '': from scratch
     nf:int = 32                   # channels, from scratch
     n_blocks:int = 6              # blocks, from scratch
+    network:str = 'LightSR'       # from scratch: LightSR, SRResNet or RRDBNet
     logits:float = 1.             # weight of the mean squared difference of scores
     pixel:float = 0.              # weight of the mean absolute difference of pixels
     feature:float = 0.            # weight of the perceptual loss
@@ -647,7 +649,7 @@ def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or
     try: return paths, fit_labels(name_labels(paths), teacher) if teacher.n == 1000 else None
     except ValueError: return paths, None
 
-# %% ../nbs/15_recognise.ipynb #9ef01546
+# %% ../nbs/15_recognise.ipynb #ec19a251
 def train_recognise(recipe='quick', # as for `get_recognise_recipe`
                     source=None,    # as for `labelled`; 'pets-toy' for the recipe quick, else 'photos'
                     out=None,       # folder for the student, its recipe, history and figures; None: nothing is written
@@ -661,7 +663,7 @@ def train_recognise(recipe='quick', # as for `get_recognise_recipe`
     items, y = labelled(source, t, r.share, labels, r.seed, size=r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
     x, xv, xt = (load_pictures(p, r.size) for p in (parts.train, parts.valid, parts.test))
-    net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed)
+    net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     loss = RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net)
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress)
     rec = evaluate_recognition({**{w: w for w in CLASSIC}, 'student': net}, xt, parts.y_test, t, judges, r.scale, r.precision)

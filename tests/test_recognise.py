@@ -165,3 +165,17 @@ def test_without_weights_the_stand_in_is_named(monkeypatch):
     t, said = M.teacher_or_toy()
     assert t.name == 'toy 0' and "resnet50: its weights could not be had: the classifier is the course's own, taught on drawn pets" in said
     one_line(lambda: M.teacher_or_toy('resnet50'), 'could not be had', kind=OSError)
+
+# ---- what the lesson says
+
+def test_last_sentence():
+    "The lesson's last sentence says what the file says: what a third of the pixels costs a classifier that nobody learnt from, and what is won back."
+    last = json.loads((ROOT/'nbs'/'15_recognise.ipynb').read_text(encoding='utf-8'))['cells'][-1]
+    text, d = ''.join(last['source']), load_result(ROOT/'results'/'recognise_study.json')
+    rows, way = d['figures']['judge'], d['spread'][f"{d['judge']}: logits + pixels"]
+    p = lambda v: f'{100*v:.1f}'
+    cost = d['spread'][f"{d['judge']}: bicubic"]['cost']
+    for words in (f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}", f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};", f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
+        assert words in text, words
+    runs = {1: 'one run', 2: 'two runs', 3: 'three runs'}[len(d['seeds']['logits + pixels'])]
+    assert runs in text and f"On {d['n']} photographs" in text
