@@ -11,12 +11,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = Path('runs')/'esrgan', ROOT/'results'
-NET, CROPS, SIDE, HELD = 'inception@768', 200, 96, 20
-SMALL = dict(scale=2, generator='RRDBNet', nf=32, n_blocks=2, save_every=50)
+NET, CROPS, SIDE, HELD = 'inception@192', 200, 96, 20
+SMALL = dict(scale=2, generator='RRDBNet', nf=32, n_blocks=2, save_every=25)
 BEGUN = dict(SMALL, start=(RUNS/'rrdb'/'generator.safetensors').as_posix())
-MORE = dict(BEGUN, size=48, critic='none', pre_lr=4e-4, steps_per_epoch=100, epochs=1)
-ARMS = {'rrdb': dict(SMALL, size=48, critic='none', pre_lr=1e-3, steps_per_epoch=100, epochs=6),                                                    # pixels alone
-        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=80, epochs=2, gan_lr=1e-4, crit_lr=2e-4, schedule='tail', adv_kind='ra-bce',
+MORE = dict(BEGUN, size=48, critic='none', pre_lr=4e-4, steps_per_epoch=60, epochs=1)
+ARMS = {'rrdb': dict(SMALL, size=48, critic='none', pre_lr=1e-3, steps_per_epoch=250, epochs=2),                                                    # pixels alone
+        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=1, gan_lr=1e-4, crit_lr=2e-4, schedule='tail', adv_kind='ra-bce',
                      feature_net='vgg19-oxford@conv3_4', feature_loss='l1', perceptual=1., content=.1, adv=.02, ema=.99),                            # and then against a critic
         'phone': dict(MORE, degrade='phone'), 'more': dict(MORE),                                                                                    # as many steps more, on a phone's pictures and on clean ones
         'srresnet': dict(SMALL, generator='SRResNet', nf=64, n_blocks=16, size=48, critic='none', pre_lr=8e-4, steps_per_epoch=100, epochs=100)}     # long; not part of `all`
@@ -161,7 +161,7 @@ def collect():
         figs = {}
         for k, v in rows.items(): n, how = k.rsplit('-', 1); figs.setdefault(n, {})['phone' if how == 'phone' else 'clean'] = v
         save_result(RESULTS/'esrgan_phone.json', 'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs, layout_says + '; 10 of the 100 held out', 10,
-            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; more and phone: 100 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
+            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; more and phone: 60 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

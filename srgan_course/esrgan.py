@@ -405,7 +405,7 @@ def div2k_dls(folder,          # DIV2K as published; without LR pictures, bicubi
         cut_windows(div2k_pairs(folder, recipe.scale, split, track), out, recipe.scale, window, split)
     return sr_dls(out/'HR', recipe, lr=out/'LR', **kwargs)
 
-# %% ../nbs/14_esrgan.ipynb #790abeb3
+# %% ../nbs/14_esrgan.ipynb #16b972d6
 def phone(img:Image.Image, # a sharp picture
           factor:int       # how many times smaller
          )->Image.Image:   # smaller, blurred, noisy and compressed
@@ -418,4 +418,4 @@ def phone(img:Image.Image, # a sharp picture
     f = io.BytesIO(); small.save(f, 'JPEG', quality=quality); f.seek(0)
     return Image.open(f).convert('RGB')
 
-DEGRADE.setdefault('phone', phone)   # named in recipes: degrade='phone'
+DEGRADE['phone'] = phone   # named in recipes: degrade='phone'
