@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ESRGAN at x2: a small RRDBNet trained with pixels alone and then in the relativistic game, beside the classic ways and light-x2; what lies between the two networks; a network without residual scaling; clean pictures against a phone's.
 
-The photographs of BSDS500 (the course's split) are laid out as DIV2K is published, in runs/esrgan/div2k: 300 to train on, 100 held out. Twenty of those (the first of every second by name) are measured.
+The photographs of BSDS500 (the course's split) are laid out as DIV2K is published, in runs/esrgan/div2k: 300 to train on, 100 held out. Forty of those (the first of every second by name) are measured.
 Each call goes on where the last one stopped. Runs, and what is measured of them, are kept in runs/esrgan; `collect` writes results/esrgan_x2.json, results/esrgan_scaling.json and results/esrgan_phone.json, and says what is missing.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (VGG19, Inception).
 usage: esrgan.py train|scaling|measure|phone|collect|all [--only NAME...] [--minutes M]
@@ -11,15 +11,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = Path('runs')/'esrgan', ROOT/'results'
-NET, CROPS, SIDE, HELD = 'inception@192', 200, 96, 20
+NET, CROPS, SIDE, HELD = 'inception@192', 400, 96, 40
 SMALL = dict(scale=2, generator='RRDBNet', nf=32, n_blocks=2, save_every=25)
+PIXELS = dict(size=48, critic='none', save_every=100)
 BEGUN = dict(SMALL, start=(RUNS/'rrdb'/'generator.safetensors').as_posix())
-MORE = dict(BEGUN, size=48, critic='none', pre_lr=4e-4, steps_per_epoch=60, epochs=1)
-ARMS = {'rrdb': dict(SMALL, size=48, critic='none', pre_lr=1e-3, steps_per_epoch=250, epochs=2),                                                    # pixels alone
-        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=1, gan_lr=1e-4, crit_lr=2e-4, schedule='tail', adv_kind='ra-bce',
+MORE = dict(BEGUN, **PIXELS | dict(pre_lr=4e-4, steps_per_epoch=300, epochs=2))
+ARMS = {'rrdb': dict(SMALL, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                                                        # pixels alone
+        'light': dict(scale=2, generator='LightSR', nf=48, n_blocks=8, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                # lesson 05's network of the same size, for as many steps
+        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=5, gan_lr=2e-4, crit_lr=1e-4, schedule='tail', adv_kind='ra-bce',
                      feature_net='vgg19-oxford@conv3_4', feature_loss='l1', perceptual=1., content=.1, adv=.02, ema=.99),                            # and then against a critic
         'phone': dict(MORE, degrade='phone'), 'more': dict(MORE),                                                                                    # as many steps more, on a phone's pictures and on clean ones
-        'srresnet': dict(SMALL, generator='SRResNet', nf=64, n_blocks=16, size=48, critic='none', pre_lr=8e-4, steps_per_epoch=100, epochs=100)}     # long; not part of `all`
+        'srresnet': dict(scale=2, generator='SRResNet', nf=64, n_blocks=16, **PIXELS | dict(pre_lr=4e-4, steps_per_epoch=250, epochs=8))}            # the published one, for half the steps, which take it longer
 SHARES = (0., .2, .4, .6, .8, 1.)
 SEEDS, STEPS = (0, 1, 2), 60
 
@@ -39,7 +41,7 @@ def layout():
 def train(only):
     from srgan_course.srgan import SRGANRecipe, known, RECIPES, run_state, train as run
     known(RECIPES, 'esrgan')                                    # lesson 14 adds what it has to lesson 09's tables
-    for name in only or [n for n in ARMS if n != 'srresnet']:
+    for name in only or list(ARMS):
         out = RUNS/name
         if (out/'generator.safetensors').exists(): print(name, 'is there'); continue
         start = time.perf_counter()
@@ -88,7 +90,7 @@ def networks():
     ends = [load_model(p) if (p := RUNS/n/'generator.safetensors').exists() else None for n in ('rrdb', 'game')]
     if ends[0] is not None: nets['rrdb'] = ends[0]
     if None not in ends: nets |= {'esrgan': ends[1]} | {f't={t:g}': mix_networks(*ends, t) for t in SHARES[1:-1]}
-    if (p := RUNS/'srresnet'/'generator.safetensors').exists(): nets['srresnet'] = load_model(p)
+    nets |= {n: load_model(p) for n in ('light', 'srresnet') if (p := RUNS/n/'generator.safetensors').exists()}
     return nets
 
 def held():
@@ -118,6 +120,18 @@ def measure(only=None):
                         gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4), seconds_megapixel=round(statistics.median(seconds), 4),
                         parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
         kept(f'model-{name}', one)
+    if not only or 'full' in only: kept('model-full', full)
+
+def full():
+    "The published RRDBNet with random weights: what a megapixel costs; how good it would be is not measured."
+    from srgan_course.esrgan import RRDBNet
+    from srgan_course.images import downscale
+    from srgan_course.metrics import enlarger
+    net, seconds = RRDBNet(2, 64, 23), []
+    f = enlarger(net, 2)
+    for p in held()[:3]:
+        a = downscale(p, 2); t = time.perf_counter(); f(a); seconds.append((time.perf_counter() - t)/(4*a.width*a.height/1e6))
+    return dict(seconds_megapixel=round(statistics.median(seconds), 4), parameters=sum(p.numel() for p in net.parameters()))
 
 def phone_rows(only=None):
     from srgan_course.esrgan import phone
@@ -146,22 +160,22 @@ def collect():
     if rows and (RUNS/'features'/'HR.npy').exists():
         which = np.sort(np.arange(CROPS) % HELD)
         load = lambda n: FeatureSet(np.load(RUNS/'features'/f'{n}.npy'), dict(net=NET))
-        kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows}
+        kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if n != 'full'}
         for n, k in kids.items(): rows[n] |= dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval])
-        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light-x2'), ('esrgan', 'light-x2')) if a in rows and b in rows]
+        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'), ('rrdb', 'light-x2'), ('esrgan', 'light-x2')) if a in rows and b in rows]
         diffs = {f'{a} - {b}': dict(kid=round(float(d := differ(kids[a], kids[b])), 6), interval=[round(v, 6) for v in d.interval]) for a, b in pairs}
         names = {0.: 'rrdb', 1.: 'esrgan'} | {t: f't={t:g}' for t in SHARES[1:-1]}
         curve = [dict(share=t, psnr=rows[n]['psnr'], ssim=rows[n]['ssim'], kid=rows[n]['kid'], interval=rows[n]['interval']) for t, n in sorted(names.items()) if n in rows]
-        order = ['nearest', 'bilinear', 'bicubic', 'lanczos', 'light-x2', 'srresnet', 'rrdb', 'esrgan']
+        order = ['nearest', 'bilinear', 'bicubic', 'lanczos', 'light-x2', 'light', 'srresnet', 'rrdb', 'esrgan', 'full']
         save_result(RESULTS/'esrgan_x2.json', 'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
             layout_says + f'; {HELD} of the 100 held out', HELD, seed=42, recipe=recipes, not_measured=[n for n in order if n not in rows],
-            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; seconds for a megapixel of the result, float32, one thread, median of {HELD} pictures')
+            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; seconds for a megapixel of the result, float32, one thread, median of {HELD} pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone, on three pictures')
     rows = {k[6:]: v for k, v in got.items() if k.startswith('phone-')}
     if rows:
         figs = {}
         for k, v in rows.items(): n, how = k.rsplit('-', 1); figs.setdefault(n, {})['phone' if how == 'phone' else 'clean'] = v
         save_result(RESULTS/'esrgan_phone.json', 'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs, layout_says + '; 10 of the 100 held out', 10,
-            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; more and phone: 60 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
+            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; more and phone: 600 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -179,3 +179,5 @@ def test_last_sentence():
         assert words in text, words
     runs = {1: 'one run', 2: 'two runs', 3: 'three runs'}[len(d['seeds']['logits + pixels'])]
     assert runs in text and f"On {d['n']} photographs" in text
+    readme = (ROOT/'README.md').read_text(encoding='utf-8')
+    for words in (f"on {d['n']} others", f"costs ResNet-50 {p(rows['bicubic']['cost'])} points", f"wins back {p(rows['logits + pixels']['won'])} of them"): assert words in readme, words
