@@ -4,13 +4,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: help demo test slow lessons docs readme export benchmarks results studies clean
+.PHONY: help demo test slow lessons docs quarto export benchmarks results studies clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(READY): settings.ini setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "srgan_course wants Python 3.10 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing). Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { v=$$($(PYTHON) --version 2>/dev/null | head -n 1); \
+	  echo "srgan_course wants Python 3.10 or newer; '$(PYTHON)' is $${v:-missing}. Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "Preparing .venv: about 6 GB with the CUDA build of torch, once. A smaller one: see 'A small installation' in README.md"
 	@if command -v uv >/dev/null 2>&1; then \
 	  { [ -x $(BIN)/python ] || uv venv -q --python $(PYTHON) .venv; } && uv pip install -q --python $(BIN)/python -e '.[dev]'; \
@@ -30,14 +31,16 @@ slow: $(READY)  ## the same with what takes long: fifty kills, the large picture
 	@$(BIN)/python tests/run.py --slow $(ARGS)
 
 lessons: $(READY)  ## Jupyter Lab on the lessons
-	@$(BIN)/jupyter lab nbs
+	@$(BIN)/jupyter lab nbs $(ARGS)
 
 export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks and write README.md
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write
 
-docs: $(READY)  ## the site, into _docs/ (needs Quarto)
-	@command -v quarto >/dev/null 2>&1 || { echo "make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/ (or: $(BIN)/nbdev-install-quarto), then run make docs again." >&2; exit 2; }
+docs: quarto $(READY)  ## the site, into _docs/ (needs Quarto)
 	@$(BIN)/nbdev-docs
+
+quarto:     # looked for before anything is installed
+	@command -v quarto >/dev/null 2>&1 || { echo "make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make docs again." >&2; exit 2; }
 
 benchmarks: $(READY)  ## the ratios of benchmarks/, written to results/ (a quiet machine, please)
 	@for b in upscale upscale_speed data_loading gan_step; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done

@@ -118,3 +118,17 @@ def test_metadata():
     scripts = {e.name: e.value for e in entry_points(group='console_scripts')}
     for line in cfg['console_scripts'].split('\n'):
         if line.strip(): name, target = (s.strip() for s in line.split('=')); assert scripts[name] == target
+
+def make(*args, **env):
+    env = {**{k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}, **env}
+    return subprocess.run([shutil.which('make'), '-C', str(ROOT), '--no-print-directory', *args], capture_output=True, text=True, env=env)
+
+@pytest.mark.skipif(not shutil.which('make'), reason='make is not on the path')
+def test_make_lists_what_it_can_and_says_what_is_missing(tmp_path):
+    "A bare make lists; what cannot be is said in one line before anything is prepared."
+    bare = make()
+    assert bare.returncode == 0 and {l.split()[1] for l in bare.stdout.splitlines()} >= {'demo', 'test', 'lessons', 'docs', 'clean'}
+    docs, old = make('-W', 'settings.ini', 'docs', PATH=str(tmp_path)), make('-W', 'settings.ini', 'test', 'PYTHON=python-of-nobody')
+    for r, says in ((docs, 'make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make docs again.'),
+                    (old, "srgan_course wants Python 3.10 or newer; 'python-of-nobody' is missing. Give another one: make PYTHON=python3.12 ...")):
+        assert r.returncode == 2 and r.stderr.splitlines()[0] == says and not r.stdout, r
