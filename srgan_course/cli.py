@@ -64,6 +64,7 @@ def upscale(
     if len(paths) > 1 and out is not None and out.suffix: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
     from srgan_course.upscale import Upscaler, upscale_folder, summary
     up, res, code = Upscaler.load(model, device=device), dict(done=[], kept=[], bad=[]), 0
+    if len(paths) > 1: _none_in_anothers_place(paths, out, up.scale)
     for p in paths:
         if p.is_dir():
             r = upscale_folder(p, out, up, tile=tile, again=again, progress=not json)
@@ -86,6 +87,18 @@ def _upscale_one(p, out, up, tile, json, res, alone):
     res['done'].append(d)
     if not json: print(f"{d['src']} ({d['size'][0]} x {d['size'][1]}) -> {d['dst']} ({d['out_size'][0]} x {d['out_size'][1]}), {d['model']}, {d['seconds']:.1f} s")
     return 0
+
+# %% ../nbs/cli.ipynb #4689b383
+def _none_in_anothers_place(paths, out, scale):
+    "Refuse pictures whose results would have one name, before any is made."
+    from srgan_course.images import find_images
+    from srgan_course.upscale import out_files, result_name, results_folder
+    taken = {}
+    for p in paths:
+        made = out_files(find_images(p), p, results_folder(p, out, scale), scale) if p.is_dir() else {p: (out or p.parent)/result_name(p, scale)}
+        for f,dst in made.items():
+            first = taken.setdefault(dst.resolve(), f)
+            if first.resolve() != f.resolve(): raise ValueError(f'{first} and {f} would both become {dst}; give one of them alone, with another --out')
 
 # %% ../nbs/cli.ipynb #3518bbc8
 def _polite_kill():

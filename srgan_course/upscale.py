@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['MEMORY', 'GREY', 'LOG', 'SMALL', 'CLASSIC', 'edges', 'tile_boxes', 'bytes_per_pixel', 'available_memory', 'is_oom',
            'pick_device', 'Upscaler', 'true_float32', 'grow', 'halve', 'fill_colour', 'blank', 'result_name',
-           'result_path', 'write_result', 'upscale_file', 'out_files', 'fingerprint', 'read_log', 'is_done',
-           'show_progress', 'summary', 'failed', 'in_a_row', 'is_small', 'at_once', 'upscale_folder', 'label',
-           'side_by_side', 'columns', 'caption', 'compare_sheet']
+           'result_path', 'write_result', 'upscale_file', 'out_files', 'results_folder', 'fingerprint', 'read_log',
+           'is_done', 'show_progress', 'summary', 'failed', 'in_a_row', 'is_small', 'at_once', 'upscale_folder',
+           'label', 'side_by_side', 'columns', 'caption', 'compare_sheet']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
 import copy, json, math, sys, time
@@ -286,7 +286,7 @@ def result_path(src:Path,  # picture
                 scale:int  # of the model
                )->Path:    # file to write
     "Where the result of a picture goes; never over the picture itself."
-    dst = Path(dst) if dst else src.parent
+    dst = Path(dst) if dst else src.with_name(result_name(src, scale))
     if dst.is_dir() or not dst.suffix: dst.mkdir(parents=True, exist_ok=True); dst = dst/result_name(src, scale)
     if dst.resolve() == src.resolve(): raise ValueError(f'{dst} is the picture itself; give another name for the result')
     return dst
@@ -332,6 +332,15 @@ def out_files(files:list, # pictures to read
         end = f'_{f.suffix[1:].lower()}' if same[stem(f)] > 1 else ''
         names[f] = dst/f.relative_to(root).with_name(result_name(f, scale, end))
     return names
+
+# %% ../nbs/10_upscale.ipynb #0592f3ee
+def results_folder(src:Path,  # folder of pictures
+                   dst,       # folder to write, or None: beside it
+                   scale:int  # of the model
+                  )->Path:    # folder to write
+    "FOLDER-x4 beside the folder, where nothing else is said."
+    src = Path(src).resolve()
+    return Path(dst) if dst else src.with_name(f'{src.name}-x{scale}')
 
 # %% ../nbs/10_upscale.ipynb #6e3ad754
 def fingerprint(up:Upscaler # the upscaler
@@ -444,7 +453,7 @@ def upscale_folder(src,               # folder of pictures
     t, src = time.perf_counter(), Path(src)
     files = find_images(src)
     if not isinstance(up, Upscaler): up = Upscaler.load(up)
-    dst = Path(dst) if dst else src.resolve().with_name(f'{src.resolve().name}-x{up.scale}')
+    dst = results_folder(src, dst, up.scale)
     if dst.is_file() or dst.resolve() == src.resolve(): raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
     files = [f for f in files if dst.resolve() not in f.resolve().parents]                          # not what an earlier run made
     log, want = {} if again else read_log(dst), fingerprint(up)

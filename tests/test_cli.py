@@ -1,5 +1,5 @@
 "The commands as real processes: help, results, exit codes, one line for each error, and nothing half written."
-import importlib.util, json, os, signal, subprocess, sys, time
+import importlib.util, json, os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 from PIL import Image
@@ -56,6 +56,10 @@ def test_upscale_one_and_errors(tmp_path):
     (tmp_path/'pickle.safetensors').write_bytes(b'\x80\x04K\x01.')
     one_line(run('upscale', src, '--model', tmp_path/'pickle.safetensors'), 'pickle.safetensors')
     (tmp_path/'empty').mkdir(); one_line(run('upscale', tmp_path/'empty'), 'no picture')
+    for d in 'ab': (tmp_path/d).mkdir(); photo(tmp_path/d/'x.png')
+    for pair in (('a', 'b'), ('a/x.png', 'b/x.png')):                 # the second would take the place of the first, or be taken for done
+        one_line(run('upscale', *(tmp_path/p for p in pair), '--out', tmp_path/'out'), 'would both become', str(tmp_path/'out'/'x-x4.png'))
+    for d in 'ab': shutil.rmtree(tmp_path/d)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a b.jpg', 'bad.png', 'big.png', 'empty', 'pickle.safetensors']
 
 def test_upscale_folder(tmp_path):
