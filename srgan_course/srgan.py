@@ -581,6 +581,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
     if r.start and run_state(out) == 'nothing': make_generator(r)
     if run_state(out) != 'nothing' and not resume: start_run(r, None, out, resume, minutes)
+    if run_state(out) == 'nothing' and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     dls = make_dls(r, source, pick_device(device), valid)
     out.mkdir(parents=True, exist_ok=True)
     with memory_advice(r, out):
