@@ -305,6 +305,7 @@ def recognise(
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file')
     if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
+    if len({p.stem for p in paths}) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
     from srgan_course import recognise as m
     if train: return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'), json)
     t, said = m.teacher_or_toy(teacher)
@@ -312,6 +313,7 @@ def recognise(
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     return _compare_ways(evaluate, ways, t, judge, share, labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
 
+# %% ../nbs/cli.ipynb #eecbf812
 def _recognise_pictures(paths, ways, t, size, out, json):
     from srgan_course import recognise as m
     from srgan_course.images import open_image

@@ -261,8 +261,15 @@ class Resumable(Learner):
     "A `Learner` on torch's optimisers, in the precision asked for, that is stopped only between two steps and goes on from a checkpoint."
     players, grad_norms = ('model',), True
     _stop, _last, _values, fitting, saved, stopped, amp = None, False, None, False, None, None, None
-    def __init__(self, dls, model, loss_func=None, lr:float=1e-4, precision:str='auto', channels_last:bool=True, recipe=None,
-                 opt_func=None, betas=(.9, .999), moms=None, **kwargs):
+    def __init__(self, dls, model, loss_func=None, # as in fastai's `Learner`
+                 lr:float=1e-4,           # of Adam, where `fit` is given none
+                 precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
+                 channels_last:bool=True, # keep weights and batches in the layout that convolutions like best
+                 recipe=None,             # kept in checkpoints; another one is refused at `resume`
+                 opt_func=None,           # a torch optimiser's class; None: Adam
+                 betas=(.9, .999),        # of Adam
+                 moms=None,               # as in fastai; None: the first of `betas` all along
+                 **kwargs):
         self._setup(precision, channels_last, recipe)
         super().__init__(dls, model, loss_func=loss_func, lr=lr, opt_func=torch_opt(opt_func, betas), moms=moms or (betas[0],)*3, **kwargs)
         self.add_cbs([Order(), StopOnNaN()])

@@ -99,7 +99,9 @@ class SRGANRecipe(PretrainRecipe):
 # %% ../nbs/09_srgan.ipynb #63eb3e4d
 LATER = ['srgan_course.esrgan']   # lessons whose `offer()` adds to the tables of this one; nothing of them is imported before it is asked for
 
-def known(table:dict, name)->bool:
+def known(table:dict, # name -> what it stands for: `GENERATORS`, `CRITICS`, `RECIPES`, ...
+          name        # the one that is looked for
+         )->bool:
     "Is it in the table, or in what later lessons add to it?"
     if name not in table:
         for m in LATER: importlib.import_module(m).offer()
@@ -108,7 +110,7 @@ def known(table:dict, name)->bool:
 def _offered(what, given, offered):
     if not known(offered, given): raise ValueError(f"{what} {given!r} is not in ({', '.join(offered)})")
 
-def check_recipe(r):
+def check_recipe(r): # a recipe; `ValueError` says which setting, and what to give
     "Refuse words that are not offered and settings that contradict each other."
     for what, offered in dict(generator=GENERATORS, critic=CRITICS, adv_kind=ADVERSARIAL, pre_schedule=SCHEDULES, schedule=SCHEDULES).items(): _offered(what, getattr(r, what), offered)
     if r.critic == 'none' and r.pre_epochs: raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
@@ -186,13 +188,15 @@ def start_from(net, start)->int: # tensors that were taken
     return len(same)
 
 # %% ../nbs/09_srgan.ipynb #fc588921
-def make_generator(r:SRGANRecipe):
+def make_generator(r:SRGANRecipe
+                  )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
     net = build_network(r.generator, dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks, **GENERATORS[r.generator](r)))
     if r.start: start_from(net, r.start)
     return net
 
-def make_critic(r:SRGANRecipe):
+def make_critic(r:SRGANRecipe
+               )->torch.nn.Module: # (B,3,H,W) -> logits: (B,1), or (B,1,h,w) where it judges places
     "Its critic."
     critic = CRITICS[r.critic](r)
     return Glasses(critic, r.shift, r.soften) if r.shift or r.soften else critic
@@ -211,7 +215,7 @@ def make_losses(r:SRGANRecipe
     return WeightedLoss(**terms, adv=(adv, r.adv)), CriticLoss(adv)
 
 # %% ../nbs/09_srgan.ipynb #78bf13c1
-def psnr_metric(scale):
+def psnr_metric(scale): # as many pixels are left out at each border
     "PSNR on luminance as a fastai metric."
     def psnr(out, y): return torch.as_tensor(psnr_y(plain(out).clamp(0, 1), plain(y), scale)).mean()
     return AvgMetric(psnr)
@@ -224,7 +228,7 @@ def phases(r:SRGANRecipe)->dict: # phase -> epochs
 
 # %% ../nbs/09_srgan.ipynb #f86b30ab
 def make_learner(r:SRGANRecipe,
-                 dls,
+                 dls,              # loaders of (LR, HR), from `make_dls`
                  phase:str,        # 'pretrain' or 'gan'
                  generator=None,   # the network to go on with; None: a new one
                  cbs=()            # more callbacks
@@ -240,7 +244,11 @@ def make_learner(r:SRGANRecipe,
     return learn
 
 # %% ../nbs/09_srgan.ipynb #4fc40537
-def make_dls(r:SRGANRecipe, source, device, valid=None):
+def make_dls(r:SRGANRecipe,
+             source,     # what `train` takes
+             device,     # that the batches go to
+             valid=None  # source of the held-out pictures; None: as `sr_dls` splits
+            ):           # DataLoaders of (LR, HR) in [0,1]: (bs,3,size/scale,size/scale), (bs,3,size,size)
     "The loaders of a recipe: random patches, or whole aligned pictures."
     large = r.replace(size=max(r.size, r.pre_size, r.late_size))
     later = importlib.import_module(LATER[0])                                          # lesson 14 knows the layout of DIV2K, whose pairs are given
@@ -250,7 +258,10 @@ def make_dls(r:SRGANRecipe, source, device, valid=None):
     return dls
 
 # %% ../nbs/09_srgan.ipynb #d8af0e71
-def use_recipe(dls, r:SRGANRecipe, phase:str='pretrain'):
+def use_recipe(dls,            # from `make_dls`
+               r:SRGANRecipe,
+               phase:str='pretrain' # or 'gan'
+              ):               # the same loaders
     "Loaders draw patches by this recipe; the two phases see different ones."
     if phase == 'pretrain': r = r.replace(size=r.pre_size or r.size)
     for dl in dls.loaders: dl.recipe = r.replace(seed=r.seed + 1000*PHASES.index(phase))
@@ -272,7 +283,9 @@ class _Sched:
     def __init__(self, lr, how): self.lr, self.f = lr, SCHEDULES[how]
     def __call__(self, p): return self.lr*self.f(p)
 
-def run_phase(learn, r:SRGANRecipe, phase:str):
+def run_phase(learn,         # from `make_learner`
+              r:SRGANRecipe,
+              phase:str):    # 'pretrain' or 'gan'
     "All epochs of a phase with its learning rate and schedule; goes on after `learn.resume`."
     lr, how = (r.pre_lr, r.pre_schedule) if phase == 'pretrain' else (r.gan_lr, r.schedule)
     late = [Late(r)] if r.late and phase == 'pretrain' else []
@@ -281,7 +294,10 @@ def run_phase(learn, r:SRGANRecipe, phase:str):
 # %% ../nbs/09_srgan.ipynb #ba0b0a1e
 CROPS = {'chelsea': (128, 64), 'china': (168, 60), 'coffee': (304, 224)}   # left and top of what the demo shows of each held-out photo
 
-def crop_box(name, img, side):
+def crop_box(name, # of an embedded photo, or any other
+             img,  # PIL image
+             side  # pixels
+            )->tuple: # left, top, right, bottom
     "A box of `side` pixels: the demo's place in a known photo, else the middle."
     left, top = CROPS.get(name, ((img.width - side)//2, (img.height - side)//2))
     left, top = (max(0, min(v, n - side)) for v, n in ((left, img.width), (top, img.height)))
@@ -293,7 +309,7 @@ def credits(names): "Who took the embedded photos that are shown."; return '; '.
 @torch.no_grad()
 def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
                 pictures:dict, # name -> HR picture
-                scale:int
+                scale:int      # how much smaller they are made
                )->dict:        # picture's name -> {'LR': ..., model's name: ..., 'HR': ...}, whole pictures
     "Every picture made small and enlarged by every model."
     res = {}
@@ -304,7 +320,8 @@ def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic way
     return res
 
 # %% ../nbs/09_srgan.ipynb #59f2b017
-def measure_all(enlarged:dict, scale:int
+def measure_all(enlarged:dict, # from `enlarge_all`
+                scale:int      # as many pixels are left out at each border
                )->dict: # picture's name -> model's name -> psnr, ssim, gradient
     "PSNR, SSIM and mean gradient of whole pictures; HR has a gradient only."
     res = {}
@@ -317,7 +334,7 @@ def measure_all(enlarged:dict, scale:int
 # %% ../nbs/09_srgan.ipynb #0a7a80ff
 def before_after(enlarged:dict,   # from `enlarge_all`
                  measured:dict=None, # from `measure_all`; None: measured here
-                 scale:int=4,
+                 scale:int=4,     # of the enlargement
                  side:int=128,    # pixels of the crops
                  size:float=2.2,  # inches of one on the sheet
                  path=None):      # where to save the figure
@@ -344,7 +361,10 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
     return res
 
 # %% ../nbs/09_srgan.ipynb #7f7b1d78
-def sample_inputs(pictures:dict, scale:int, side:int=32, n:int=4
+def sample_inputs(pictures:dict, # name -> HR picture
+                  scale:int,     # how much smaller they are made
+                  side:int=32,   # pixels of a sample, at most
+                  n:int=4        # samples
                  )->torch.Tensor: # (n,3,side,side)
     "The middles of the first `n` pictures, made small: what sample sheets are drawn from."
     lrs = [downscale(hr, scale) for hr in list(pictures.values())[:n]]
@@ -354,7 +374,7 @@ def sample_inputs(pictures:dict, scale:int, side:int=32, n:int=4
 # %% ../nbs/09_srgan.ipynb #97348e3d
 def compare_models(models:dict,   # name -> what `evaluate_sr` takes as a model
                    pictures:dict, # name -> HR picture
-                   scale:int
+                   scale:int      # where a model does not say its own
                   ):              # DataFrame: a row a model, mean PSNR and SSIM over the pictures
     "One row a model over the same pictures."
     import pandas as pd
@@ -417,14 +437,20 @@ class Say(Callback):
 _SAID = {'loss': 'loss', 'gen_loss': 'generator', 'crit_loss': 'critic', 'd_real': 'D(x)', 'd_fake': 'D(G(z))'}
 
 # %% ../nbs/09_srgan.ipynb #7c028211
-def save_figure(fig, path, **kwargs):
+def save_figure(fig,      # matplotlib figure
+                path,     # its suffix says the format
+                **kwargs  # of `savefig`
+               )->Path:   # the path
     "Write a figure whole or not at all."
     import io
     out = io.BytesIO(); fig.savefig(out, format=Path(path).suffix[1:], **kwargs)
     write_whole(path, out.getvalue())
     return Path(path)
 
-def save_curves(history, path, **kwargs):
+def save_curves(history,  # CSV of a `LossHistory`
+                path,     # PNG to write
+                **kwargs  # of `plot_history`
+               )->Path:   # the path
     "`plot_history` as a PNG."
     import matplotlib.pyplot as plt
     fig = plot_history(history, **kwargs)
@@ -457,7 +483,8 @@ class Result:
     said:str = ''                  # what the figures say, in a sentence
     def __repr__(self): return f'{self.recipe.name} in {self.out}\n{self.table.round(3)}\n{self.said}'
 
-def pick_device(device=None)->torch.device:
+def pick_device(device=None # 'cpu', 'cuda', 'mps', 'auto' or None
+               )->torch.device: # one that answers, or `ValueError`
     "The device asked for, else CUDA or MPS where there is one, else the processor."
     if device is None or str(device) == 'auto': device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: torch.empty(0, device=device)
@@ -473,14 +500,20 @@ def _same_run(kept, r, path):
     return kept
 
 # %% ../nbs/09_srgan.ipynb #4d91daab
-def run_state(out):
+def run_state(out   # a run's folder
+             )->str:
     "What a folder holds: 'nothing', 'begun', or 'finished'."
     out = Path(out)
     if (out/'results.json').exists(): return 'finished'
     return 'begun' if (out/'recipe.json').exists() else 'nothing'
 
 # %% ../nbs/09_srgan.ipynb #2b9c8204
-def start_run(r, dls, out, resume, minutes):
+def start_run(r,       # recipe as it was asked for
+              dls,     # its loaders; twenty of their batches are timed for `minutes`
+              out,     # the run's folder
+              resume,  # go on with what is there? Otherwise a folder in use is refused
+              minutes  # to train, or None: the recipe's own steps
+             ):        # recipe
     "The recipe as it will be run: kept in the folder, checked against it, or worked out from `minutes`."
     state, file = run_state(out), out/'recipe.json'
     if state != 'nothing' and not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True (--resume), or give another folder')
@@ -517,7 +550,14 @@ def tensorboard(folder):
     return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../nbs/09_srgan.ipynb #baf3355f
-def phase_callbacks(r, phase, out, samples, progress, more=(), board=False):
+def phase_callbacks(r,        # recipe
+                    phase,    # 'pretrain' or 'gan'
+                    out,      # the run's folder
+                    samples,  # (n,3,h,w) in [0,1]: LR pictures of the sample sheets
+                    progress, # say what is done?
+                    more=(),  # callbacks of the caller's
+                    board=False # logs for TensorBoard, too?
+                   )->list:
     "What a phase leaves behind while it runs."
     history = out/f'history_{phase}.csv'
     cbs = [SaveEvery(out/'checkpoints'/phase, steps=r.save_every or None), Clock(), LossHistory(history), SampleGrid(samples, out/'samples'/phase, every=r.sample_every or None),
@@ -526,7 +566,16 @@ def phase_callbacks(r, phase, out, samples, progress, more=(), board=False):
     return cbs + [Say(phase)] if progress else cbs
 
 # %% ../nbs/09_srgan.ipynb #9bcc9ceb
-def train_phase(r, phase, dls, out, generator, samples, progress, cbs=(), board=False):
+def train_phase(r,         # recipe
+                phase,     # 'pretrain' or 'gan'
+                dls,       # from `make_dls`
+                out,       # the run's folder
+                generator, # to begin from, or None: a new one
+                samples,   # (n,3,h,w) in [0,1]: LR pictures of the sample sheets
+                progress,  # say what is done?
+                cbs=(),    # more callbacks
+                board=False # logs for TensorBoard, too?
+               )->torch.nn.Module: # the phase's generator, read back from its file
     "Run a phase, or the rest of it, and keep its generator; a phase that is done is read from its file."
     file = out/('pretrained.safetensors' if phase == 'pretrain' and r.critic != 'none' else 'generator.safetensors')
     if file.exists() and read_model(file)[1].get('recipe') == r.to_json(): return load_model(file)
@@ -558,7 +607,9 @@ def memory_advice(r, out=None # a run's folder
         raise MemoryError(f'out of memory: {smaller}' + (f'; give another folder than {out}, whose checkpoints belong to bs {r.bs}' if kept else '')) from None
 
 # %% ../nbs/09_srgan.ipynb #d4147d47
-def resized(r:SRGANRecipe, size:int)->SRGANRecipe:
+def resized(r:SRGANRecipe,
+            size:int # HR pixels, a multiple of the scale
+           )->SRGANRecipe:
     "The recipe with patches of `size` HR pixels; those of pretraining and the late ones change in proportion."
     part = lambda v: max(1, round(v*size/r.size/r.scale))*r.scale if v else 0
     return r.replace(size=size, pre_size=part(r.pre_size), late_size=part(r.late_size))
@@ -602,7 +653,9 @@ def _copy_of(net):
 # %% ../nbs/09_srgan.ipynb #e48b43ff
 def steps_of(r)->dict: "Phase -> number of steps."; return {p: n*r.steps_per_epoch for p,n in phases(r).items()}
 
-def describe(r:SRGANRecipe, dls)->str:
+def describe(r:SRGANRecipe,
+             dls # from `make_dls`
+            )->str:
     "One line on what is about to be trained."
     start = f', begun from {Path(r.start).name}' if r.start else ''
     short = f'. {r.minutes:g} minutes are too short for more than one step a phase: this will be little more than what it starts from' if r.minutes and set(steps_of(r).values()) == {1} else ''
@@ -655,7 +708,13 @@ def card(res:dict,   # a run's results.json
         '', '## What it must not be used for', '', 'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for recorded detail.', ''])
 
 # %% ../nbs/09_srgan.ipynb #bb81273d
-def finish(r, nets, pictures, out, source, dls):
+def finish(r,        # recipe
+           nets,     # phase -> its generator
+           pictures, # name -> held-out HR picture
+           out,      # the run's folder
+           source,   # what `train` was given
+           dls       # its loaders
+          )->Result:
     "Measure all generators of a run, and what the game began with, on the held-out pictures; write results.json and the card."
     last, name = nets[list(phases(r))[-1]], 'SRGAN' if 'gan' in nets else r.name
     before = {'pretrained': nets['pretrain']} if len(nets) == 2 else {}
@@ -703,7 +762,9 @@ def twins(seen:list # from `inspect_picture`, readable ones
     return [g for g in groups.values() if len(g) > 1], near
 
 # %% ../nbs/09_srgan.ipynb #7ff73b80
-def check_pictures(source, r:SRGANRecipe, valid=None
+def check_pictures(source,        # what `train` takes
+                   r:SRGANRecipe,
+                   valid=None     # source of the held-out pictures
                   )->tuple: # a report that JSON can hold; the usable pictures for training, and those held out
     "What is in a source, before anything is trained on it."
     size, sides = max(r.size, r.pre_size, r.late_size), [[inspect_picture(o) for o in part] for part in _split_source(source, max(r.size, 64), valid)]
@@ -730,7 +791,11 @@ def peak_memory(device)->int: # bytes, or None where nobody counts
     except ModuleNotFoundError: return None                                       # Windows
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
 
-def expected_cost(r:SRGANRecipe, ours:list, held:list, device=None, minutes:float=None
+def expected_cost(r:SRGANRecipe,
+                  ours:list,         # files to train on
+                  held:list,         # files held out
+                  device=None,       # as in `train`
+                  minutes:float=None # to train, or None: the recipe's own steps
                  )->dict: # steps, seconds_per_step (by phase), minutes, memory (bytes), precision, device
     "Time and memory that a recipe will take on these pictures, from twenty timed steps of each phase."
     dls = make_dls(r, ours, pick_device(device), held)
@@ -776,7 +841,7 @@ def verdict(d_real:float,       # D(x), the critic's mean word on real pictures
 
 # %% ../nbs/09_srgan.ipynb #1ef76ef2
 def training_gif(out,           # a run's folder
-                 path,
+                 path,          # GIF to write
                  tile:int=128,  # width of the sheet's first picture, pixels
                  zoom:int=2):   # how much larger it is shown
     "The first picture of the sample sheets, as training went on, with phase and step."
@@ -797,7 +862,9 @@ def training_gif(out,           # a run's folder
     return Path(path)
 
 # %% ../nbs/09_srgan.ipynb #effd0ce3
-def all_curves(out, path=None):
+def all_curves(out,      # a run's folder
+               path=None # PNG to write; None: curves.png there
+              ):
     "The curves of both phases, one above the other, as one figure's file."
     import io
     out, ims = Path(out), []
@@ -820,21 +887,23 @@ def last_words(out, n:int=50 # steps of the running mean
 # %% ../nbs/09_srgan.ipynb #67867d49
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
 
-def clear_run(out):
+def clear_run(out): # a run's folder
     "Take away what a run has left in a folder, and nothing else."
     import shutil
     out = Path(out)
     for name in (*MADE, 'pretrained.safetensors', 'generator.md', *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))): (out/name).unlink(missing_ok=True)
     for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
 
-def demo_samples(scale=4, side=128):
+def demo_samples(scale=4,  # how much smaller they are made
+                 side=128  # HR pixels of a crop
+                )->torch.Tensor: # (3,3,side/scale,side/scale)
     "The crops of the held-out photos that the demo shows, made small."
     return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,im in sample_photos('valid').items()])
 
 # %% ../nbs/09_srgan.ipynb #3cec7732
 def demo_report(m:dict,    # from `measure_all`
                 words:dict, # from `last_words`
-                out
+                out         # the demo's folder
                )->str:
     "What the demo's figures say, and what to do next."
     mean = lambda model, what: sum(p[model][what] for p in m.values())/len(m)
