@@ -348,13 +348,16 @@ def make_lr(folder,             # holds DIV2K_train_HR
             split='train'       # or 'valid'
            )->int:              # pictures made now
     "The bicubic LR folder of a DIV2K that came without; what is there already stays."
-    out, n = Path(folder)/f'DIV2K_{split}_LR_bicubic'/f'X{check_scale(scale)}', 0
-    out.mkdir(parents=True, exist_ok=True)
-    for p in find_images(Path(folder)/f'DIV2K_{split}_HR'):
-        if (q := out/f'{p.stem}x{scale}.png').exists(): continue
-        hr = open_image(p)
-        if hr.width % scale or hr.height % scale: raise ValueError(f'{p}: {hr.width} x {hr.height} is not a multiple of {scale}; cut it, or give the LR pictures')
-        save_image(downscale(hr, scale), q); n += 1
+    out, large, n = Path(folder)/f'DIV2K_{split}_LR_bicubic'/f'X{check_scale(scale)}', find_images(Path(folder)/f'DIV2K_{split}_HR'), 0
+    for p in large:                                                     # from the headers: what cannot be done is said before anything is written
+        with Image.open(p) as im: w, h = im.size
+        if w % scale or h % scale: raise ValueError(f'{p}: {w} x {h} is not a multiple of {scale}; cut it, or give the LR pictures')
+    to = out if out.is_dir() else out.with_name(f'{out.name}.part')     # a folder of this name is whole, also where the work was stopped
+    to.mkdir(parents=True, exist_ok=True)
+    for p in large:
+        if (q := to/f'{p.stem}x{scale}.png').exists(): continue
+        save_image(downscale(open_image(p), scale), q); n += 1
+    if to != out: to.rename(out)
     return n
 
 # %% ../nbs/14_esrgan.ipynb #7265b143
@@ -397,13 +400,14 @@ def div2k_dls(folder,          # DIV2K as published; without LR pictures, bicubi
               track='bicubic', # or 'unknown'
               window:int=480,  # side of a window, HR pixels
               **kwargs):       # of `sr_dls`
-    "fastai `DataLoaders` of the pairs that DIV2K gives."
+    "fastai `DataLoaders` of the pairs that DIV2K gives; of its large pictures where the recipe has another way to make them small."
     window = max(window, recipe.size)//recipe.scale*recipe.scale
     out = Path(out or Path(folder)/f'windows_{track}_X{recipe.scale}_{window}')
     for split in 'train', 'valid':
         if track == 'bicubic' and not (Path(folder)/f'DIV2K_{split}_LR_bicubic'/f'X{recipe.scale}').is_dir() and (Path(folder)/f'DIV2K_{split}_HR').is_dir(): make_lr(folder, recipe.scale, split)
         cut_windows(div2k_pairs(folder, recipe.scale, split, track), out, recipe.scale, window, split)
-    return sr_dls(out/'HR', recipe, lr=out/'LR', **kwargs)
+    given = dict(lr=out/'LR') if recipe.degrade == 'bicubic' else {}    # a recipe that spoils its pictures itself wants the large ones alone
+    return sr_dls(out/'HR', recipe, **given, **kwargs)
 
 # %% ../nbs/14_esrgan.ipynb #16b972d6
 def phone(img:Image.Image, # a sharp picture

@@ -252,7 +252,10 @@ def make_dls(r:SRGANRecipe,
     "The loaders of a recipe: random patches, or whole aligned pictures."
     large = r.replace(size=max(r.size, r.pre_size, r.late_size))
     later = importlib.import_module(LATER[0])                                          # lesson 14 knows the layout of DIV2K, whose pairs are given
-    given = None if valid is not None or r.whole else later.div2k_folder(source)
+    given = later.div2k_folder(source)
+    if given and (valid is not None or r.whole):                                       # windows are for its own split and for patches; else its large pictures alone are taken
+        own = given/'DIV2K_valid_HR'
+        source, valid, given = given/'DIV2K_train_HR', own if valid is None and own.is_dir() else valid, None
     dls = later.div2k_dls(given, large, device=device) if given else sr_dls(source, large, valid=valid, fit=r.size if r.whole else None, device=device)
     if r.critic in ONE_SIZE: dls.valid.valid_size = r.size
     return dls
@@ -631,6 +634,8 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     r, out = get_recipe(recipe), Path(out)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
     if r.start and run_state(out) == 'nothing': make_generator(r)
+    if r.critic != 'none' and run_state(out) == 'nothing':
+        with torch.random.fork_rng(devices=[]): make_critic(r); make_losses(r)          # feature weights that are missing are told now, not after the pretraining
     if run_state(out) != 'nothing' and not resume: start_run(r, None, out, resume, minutes)
     if run_state(out) == 'nothing' and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     dls = make_dls(r, source, pick_device(device), valid)

@@ -1,5 +1,5 @@
 "Lesson 14: networks, critics, loss, mixing, published names, DIV2K."
-import re
+import re, shutil
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
@@ -169,6 +169,47 @@ def test_div2k_refused(tmp_path):
     (tmp_path/'DIV2K_train_HR/0003.png').unlink()
     draw_pet('cat', 1, 60).save(tmp_path/'DIV2K_train_LR_bicubic/X2/0001x2.png')
     with pytest.raises(ValueError, match='not 2 times'): div2k_pairs(tmp_path)
+
+def test_lr_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    from srgan_course import esrgan
+    div2k(tmp_path); shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
+    draw_pet('cat', 1, 51).save(tmp_path/'DIV2K_train_HR/0003.png')
+    with pytest.raises(ValueError, match='51 x 51 is not a multiple of 2'): esrgan.make_lr(tmp_path)
+    assert not (tmp_path/'DIV2K_train_LR_bicubic').exists()
+    (tmp_path/'DIV2K_train_HR/0003.png').unlink()
+    keep, saved = esrgan.save_image, []
+    def stop(img, q): saved.append(q); keep(img, q) if len(saved) < 2 else (_ for _ in ()).throw(KeyboardInterrupt())
+    monkeypatch.setattr(esrgan, 'save_image', stop)
+    with pytest.raises(KeyboardInterrupt): esrgan.make_lr(tmp_path)
+    assert not (tmp_path/'DIV2K_train_LR_bicubic/X2').exists()      # half a folder would be taken for a whole one
+    monkeypatch.setattr(esrgan, 'save_image', keep)
+    assert esrgan.make_lr(tmp_path) == 1 and len(div2k_pairs(tmp_path)) == 2
+
+def layout(folder):
+    div2k(folder)
+    for d in 'HR', 'LR_bicubic': (folder/f'DIV2K_train_{d}').rename(folder/f'DIV2K_valid_{d}')
+    return div2k(folder, sizes=((80, 64), (64, 64), (70, 70)))
+
+def test_a_recipe_that_spoils_its_pictures_does_so_on_div2k_too(tmp_path):
+    from srgan_course import srgan
+    r = srgan.get_recipe('esrgan-quick').replace(bs=2, steps_per_epoch=2, pre_size=0)
+    layout(tmp_path)
+    (lr, hr), (worse, same) = (srgan.make_dls(r.replace(degrade=d), str(tmp_path), 'cpu').one_batch() for d in ('bicubic', 'phone'))
+    assert torch.equal(hr, same) and (lr - worse).abs().mean() > .005
+
+def test_whole_pictures_of_div2k_are_its_large_ones(tmp_path):
+    from srgan_course import srgan
+    r = srgan.get_recipe('esrgan-quick').replace(bs=2, steps_per_epoch=2, pre_size=0)
+    layout(tmp_path)
+    for kw, valid in (dict(whole=True), None), ({}, str(tmp_path/'DIV2K_valid_HR')):
+        dls = srgan.make_dls(r.replace(**kw), str(tmp_path), 'cpu', valid)
+        assert (len(dls.train_ds), len(dls.valid_ds)) == (3, 2)     # the small pictures beside them are no pictures to learn from
+
+@pytest.mark.parametrize('change, says', [(dict(fake_label=.1), 'has no labels'), (dict(size=40), 'not a multiple of 32'), (dict(feature_net='vgg19-oxford@conv5_4'), 'conv5_4')])
+def test_what_the_game_wants_is_looked_for_before_the_pretraining(change, says, tmp_path):
+    from srgan_course import srgan
+    with pytest.raises((ValueError, OSError), match=says): srgan.train(srgan.get_recipe('esrgan-quick').replace(**change), 'embedded', tmp_path/'run', device='cpu', progress=False)
+    assert not (tmp_path/'run').exists()
 
 def test_phone():
     a, b = draw_pet('cat', 1, 64), draw_pet('dog', 1, 64)
