@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['SUPERCLASSES', 'ORIGINALS', 'RECOGNISE_RECIPES', 'Teacher', 'imagenet_classes', 'teacher', 'toy_teacher',
            'RecogniseLoss', 'Parts', 'three_parts', 'read_labels', 'fit_labels', 'sample_folder', 'read_sample',
-           'name_labels', 'superclass', 'student', 'shrink', 'cut', 'judge_loss', 'train_student', 'resized_to',
-           'Recognition', 'scores_of', 'enlarge_all', 'evaluate_recognition', 'in_top', 'agrees', 'logits_loss',
-           'recognition_table', 'won_back', 'groups_by_confidence', 'by_group', 'by_class', 'plot_difficulty',
-           'plot_three_axes', 'plot_tradeoff', 'guesses', 'square_for', 'recognise_picture', 'guess_figure',
-           'RecogniseRecipe', 'get_recognise_recipe', 'labelled', 'train_recognise', 'evaluate_folder',
-           'teacher_or_toy', 'way_of', 'picture_ways']
+           'name_labels', 'match_labels', 'superclass', 'student', 'shrink', 'cut', 'judge_loss', 'train_student',
+           'resized_to', 'Recognition', 'scores_of', 'enlarge_all', 'evaluate_recognition', 'in_top', 'agrees',
+           'logits_loss', 'recognition_table', 'won_back', 'groups_by_confidence', 'by_group', 'by_class',
+           'plot_difficulty', 'plot_three_axes', 'plot_tradeoff', 'guesses', 'square_for', 'recognise_picture',
+           'guess_figure', 'RecogniseRecipe', 'get_recognise_recipe', 'labelled', 'load_originals', 'train_recognise',
+           'evaluate_folder', 'teacher_or_toy', 'way_of', 'picture_ways']
 
 # %% ../nbs/15_recognise.ipynb #373e05e0
 import json, math, time
@@ -238,6 +238,15 @@ def name_labels(paths,      # files such as n01443537_goldfish.jpg
         if not numbers or w in found: raise ValueError(f'{w}_{c} does not stand where its number says, so labels do not fit')
         found[w] = last = numbers[0]
     return np.array([found[w] for w, _ in split], np.int64)
+
+# %% ../nbs/15_recognise.ipynb #2ebfe828
+def match_labels(labels, teacher # as from `read_labels`, a `Teacher`
+                )->dict:         # folder -> (class number, name)
+    "Where labels number only some of the classes from 0 on, as those without numbers do, the teacher's names decide."
+    part = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))
+    if not part or all(k == c for k, (_, c) in labels.items()) or all(_plain(c) == _plain(teacher.classes[n]) for n, c in labels.values()): return labels
+    found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
+    return {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
 
 # %% ../nbs/15_recognise.ipynb #25b4f603
 SUPERCLASSES = {'dogs': [(151, 268)], 'other mammals': [(101, 106), (147, 150), (269, 299), (330, 388)], 'birds': [(7, 24), (80, 100), (127, 146)],
@@ -611,6 +620,7 @@ class RecogniseRecipe(Recipe):
         super().__post_init__()
         if self.teacher in self.judges: raise ValueError(f'{self.teacher} is teacher and judge; a judge is a classifier that nobody learns from')
         if self.steps < 1 or self.lr <= 0: raise ValueError(f'steps is {self.steps} and lr {self.lr}; give numbers above 0')
+        if not 0 < self.share <= 1: raise ValueError(f'share is {self.share}; give a share above 0, at most 1, such as .15')
         if self.side*self.scale > self.size: raise ValueError(f'side {self.side} times {self.scale} is more than size {self.size}; give side={self.size//self.scale} or less')
 
 # %% ../nbs/15_recognise.ipynb #cd7ccfd5
@@ -642,12 +652,29 @@ def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or
         labels = labels or (root/'labels.json' if (root/'labels.json').is_file() else None)
         own = {c: (i, c) for i, c in enumerate(teacher.classes)}
         if labels is None and all(d.name in own for d in root.iterdir() if d.is_dir() and d.name[0] not in '._'): labels = own
+        if labels is not None and not isinstance(labels, dict): labels = match_labels(read_labels(labels), teacher)
         paths, y = sample_folder(root, share, seed=seed, labels=labels)
         return paths, (fit_labels(y, teacher) if labels else None)
     if labels: raise ValueError(f'{source} has no folders of classes, so the labels do not fit it')
     paths = find_images(root) if root.is_dir() else find_source(str(source))
     try: return paths, fit_labels(name_labels(paths), teacher) if teacher.n == 1000 else None
     except ValueError: return paths, None
+
+# %% ../nbs/15_recognise.ipynb #701eec2e
+def load_originals(items,   # paths, open pictures or `Toy`s
+                   size,    # side of their central squares, pixels
+                   scale=3  # sizes offered are its multiples
+                  )->Tensor: # uint8 (n,3,size,size)
+    "`load_pictures` that enlarges nothing."
+    def side(o):
+        if isinstance(o, Image.Image): return min(o.size)
+        if not isinstance(o, (str, Path)): return size             # drawn at the size that is asked for
+        try:
+            with Image.open(o) as im: return min(im.size)
+        except (OSError, SyntaxError): return size                 # what cannot be read is told by name when it is opened
+    sides = [side(o) for o in items]
+    if (few := sum(s < size for s in sides)): raise ValueError(f'{few} of {len(items)} pictures are smaller than {size} px (the smallest: {min(sides)}); an enlarged original has nothing to lose, so give larger pictures or size={min(sides)//scale*scale}')
+    return load_pictures(items, size)
 
 # %% ../nbs/15_recognise.ipynb #ec19a251
 def train_recognise(recipe='quick', # as for `get_recognise_recipe`
@@ -658,11 +685,12 @@ def train_recognise(recipe='quick', # as for `get_recognise_recipe`
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.metrics import save_result
     r = get_recognise_recipe(recipe)
+    if out and (Path(out)/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     t, judges = teacher(r.teacher), [teacher(j) for j in r.judges]
     items, y = labelled(source, t, r.share, labels, r.seed, size=r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
-    x, xv, xt = (load_pictures(p, r.size) for p in (parts.train, parts.valid, parts.test))
+    x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     loss = RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net)
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress)
@@ -680,7 +708,7 @@ def evaluate_folder(source, ways, teacher, judges=(), share=1., labels=None, siz
                    )->tuple: # `Recognition`, items
     "Compare ways to enlarge on a folder of pictures."
     items, y = labelled(source, teacher, share, labels, seed, size=size)
-    return evaluate_recognition(ways, load_pictures(items, size), y, teacher, judges, scale, precision), items
+    return evaluate_recognition(ways, load_originals(items, size, scale), y, teacher, judges, scale, precision), items
 
 # %% ../nbs/15_recognise.ipynb #35210480
 def teacher_or_toy(name=None # as for `teacher`; None: ResNet-50
