@@ -261,7 +261,7 @@ def load_faces(items,         # paths, open pictures or bytes
         img = img.convert('RGB' if channels == 3 else 'L').crop((*box, box[0] + n, box[1] + n))
         a = np.asarray(img if n == size else resize(img, (size, size), 'bicubic'))
         out[i] = a.transpose(2, 0, 1) if channels == 3 else a
-    if channels == 3 and len(items) > 1 and (out[:, :1] == out).all(): raise ValueError(f'all {len(items)} pictures are grey and the recipe is for colour; give channels=1')
+    if channels == 3 and len(items) > 1 and (out[:, :1] == out).all(): raise ValueError(f'all {len(items)} pictures are grey and the recipe is for colour; give channels=1, as the recipe student does')
     return out
 
 # %% ../nbs/16_cats.ipynb #91c961c8
@@ -345,6 +345,7 @@ def to_unit(x:Tensor # pictures in [-1,1]
 
 def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
+    if seed < 0: raise ValueError(f'seed is {seed}; give a whole number from 0 on')
     return torch.from_numpy(np.random.default_rng(seed).standard_normal((n, nz)).astype(np.float32))
 
 # %% ../nbs/16_cats.ipynb #93430c98
@@ -438,11 +439,12 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+    budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     dls = cats_dls(source, r, pick_device(device))
     out.mkdir(parents=True, exist_ok=True); r.save(out/'recipe.json')
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
-           face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *([TimeBudget(minutes)] if minutes else []), *cbs]
+           face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]
     learn = cats_learner(r, dls, cbs)
     if begun: learn.resume(out/'checkpoints')
     else: torch.manual_seed(r.seed)      # what the critic sees pictures through is drawn from torch's own state
@@ -486,7 +488,7 @@ def truncate(z:Tensor,   # from a normal distribution
             )->Tensor:   # of the same shape, and in the same order
     "Noise whose tails are pushed inwards: distributed as a normal one cut at `t`."
     if t is None: return z
-    if t <= 0: raise ValueError(f'truncation is {t}; give a number above 0, such as 1, or leave it out')
+    if not t > 0: raise ValueError(f'truncation is {t}; give a number above 0, such as 1, or leave it out')
     return math.sqrt(2)*torch.erfinv(torch.erf(z.double()/math.sqrt(2))*math.erf(t/math.sqrt(2))).float()
 
 def load_cats(model='dcgan-cats' # a model that ships, a file of `train_cats`, or a generator

@@ -9,6 +9,7 @@ __all__ = ['ERRORS', 'COMMANDS', 'one_line_errors', 'demo', 'upscale', 'train', 
 # %% ../nbs/cli.ipynb #83825119
 import json as js, sys
 from functools import wraps
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,10 +93,10 @@ def _upscale_one(p, out, up, tile, json, res, alone):
 def _none_in_anothers_place(paths, out, scale):
     "Refuse pictures whose results would have one name, before any is made."
     from srgan_course.images import find_images
-    from srgan_course.upscale import out_files, result_name, results_folder
+    from srgan_course.upscale import out_files, result_name, target_folder
     taken = {}
     for p in paths:
-        made = out_files(find_images(p), p, results_folder(p, out, scale), scale) if p.is_dir() else {p: (out or p.parent)/result_name(p, scale)}
+        made = out_files(find_images(p), p, target_folder(p, out, scale), scale) if p.is_dir() else {p: (out or p.parent)/result_name(p, scale)}
         for f,dst in made.items():
             first = taken.setdefault(dst.resolve(), f)
             if first.resolve() != f.resolve(): raise ValueError(f'{first} and {f} would both become {dst}; give one of them alone, with another --out')
@@ -234,7 +235,7 @@ def models(
     json:bool=False, # Print as JSON?
 ):
     "List the models that ship: scale, network, parameters, size of the file, figures (PSNR / SSIM on Y), licence"
-    folder = Path(__file__).parent/'models' if '__file__' in globals() else Path('../srgan_course/models').resolve()
+    folder = Path(__file__ if '__file__' in globals() else find_spec('srgan_course').origin).parent/'models'
     index = folder/'index.json'
     known = js.loads(index.read_text(encoding='utf-8')) if index.exists() else {}
     shipped = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
@@ -306,11 +307,16 @@ def recognise(
     if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
+    if not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
+    if labels and not labels.is_file(): raise FileNotFoundError(f'{labels}: no such file')
     from srgan_course import recognise as m
+    from srgan_course.data import find_source
+    for source in filter(None, (train, evaluate)):          # what is not there is told before a classifier is made ready
+        if source != 'pets-toy': find_source(source)
     if train: return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'), json)
+    ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = m.teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
-    ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     return _compare_ways(evaluate, ways, t, judge, share, labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
 
 # %% ../nbs/cli.ipynb #eecbf812
@@ -427,6 +433,7 @@ def cats(
     json:bool=False, # Print what was done as JSON?
 ):
     "Make cats from noise with a DCGAN, or train one"
+    if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
     if train: res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
     else: res = _draw_cats(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
     print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
@@ -451,9 +458,12 @@ def _train_cats(source, recipe, out, resume, minutes, device):
     from srgan_course.data import find_source
     r = get_cats_recipe(recipe)
     if source != 'toy': find_source(source)      # what is not there is told before torch has warmed up
+    if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     _polite_kill()
     train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
-    return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'), recipe=r.name)
+    from srgan_course.gan import checkpoints
+    left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])
+    return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'), recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})
 
 # %% ../nbs/cli.ipynb #bea376e2
 def lessons_folder(): # folder that holds the lesson notebooks

@@ -197,6 +197,8 @@ def test_nearest():
     (lambda: C.check_n(0), 'n is 0; give a whole number of pictures from 1 on'),
     (lambda: C.check_n(10**9), 'n is 1000000000: .* GB for pictures of 64 px'),
     (lambda: C.truncate(torch.zeros(2), 0), 'truncation is 0; give a number above 0'),
+    (lambda: C.truncate(torch.zeros(2), float('nan')), 'truncation is nan; give a number above 0'),
+    (lambda: C.noise(2, 4, -1), 'seed is -1; give a whole number from 0 on'),
     (lambda: C.walk(torch.zeros(1, 4)), '1 cat is no way; give 2 or more'),
     (lambda: C.load_cats('light-x4'), 'makes no pictures from noise'),
     (lambda: C.cats_dls(['a.png']*5, C.CatsRecipe()), '5 pictures are too few')])
@@ -272,7 +274,17 @@ def test_command_refuses(tmp_path):
                      (dict(truncation=-1., model=str(tmp_path/'g.safetensors')), 'truncation is -1.0'), (dict(gif=True, out=tmp_path/'x.png'), 'writes a .gif')):
         with pytest.raises(ValueError, match=says) as e: cli.cats(**{'out': tmp_path/'run', **kw})
         assert '\n' not in str(e.value)
-    assert not (tmp_path/'run').exists()
+    for minutes in 0., -1.:
+        with pytest.raises(ValueError, match='give a time above 0'): cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=minutes)
+    with pytest.raises(ValueError, match='are for training'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
+    assert not (tmp_path/'run').exists() and not (tmp_path/'x.png').exists()
+
+def test_command_says_how_to_go_on(tmp_path, capsys):
+    from srgan_course import cli
+    r = C.CatsRecipe(**TINY | dict(epochs=10**5)); r.save(tmp_path/'tiny.json')
+    cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=.005, resume=True, json=True)
+    said = capsys.readouterr()
+    assert 'holds no run to go on with' in said.err and 'the same call with --resume goes on' in json.loads(said.out.splitlines()[-1])['left']
 
 def test_upscale_does_not_take_cats(tmp_path):
     save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
