@@ -245,7 +245,10 @@ def match_labels(labels, teacher # as from `read_labels`, a `Teacher`
     "Where labels number only some of the classes from 0 on, as those without numbers do, the teacher's names decide."
     part = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))
     if not part or all(k == c for k, (_, c) in labels.items()) or all(_plain(c) == _plain(teacher.classes[n]) for n, c in labels.values()): return labels
-    found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
+    try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
+    except ValueError:
+        k, (_, c) = next(iter(labels.items()))
+        raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({k}: {c}), so they do not fit; give each folder the number of its class') from None
     return {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
 
 # %% ../nbs/15_recognise.ipynb #25b4f603
@@ -673,7 +676,7 @@ def load_originals(items,   # paths, open pictures or `Toy`s
             with Image.open(o) as im: return min(im.size)
         except (OSError, SyntaxError): return size                 # what cannot be read is told by name when it is opened
     sides = [side(o) for o in items]
-    if (few := sum(s < size for s in sides)): raise ValueError(f'{few} of {len(items)} pictures are smaller than {size} px (the smallest: {min(sides)}); an enlarged original has nothing to lose, so give larger pictures or size={min(sides)//scale*scale}')
+    if (few := sum(s < size for s in sides)): raise ValueError(f'{few} of {len(items)} pictures are smaller than {size} px (the smallest: {min(sides)}); an enlarged original has nothing to lose, so give larger pictures' + (f' or size={min(sides)//scale*scale}' if min(sides) >= 16*scale else ''))
     return load_pictures(items, size)
 
 # %% ../nbs/15_recognise.ipynb #ec19a251
