@@ -10,6 +10,7 @@ __all__ = ['SCALES', 'STEPS', 'NETWORKS', 'MODELS', 'keys', 'bicubic_taps', 'Bic
 
 # %% ../nbs/05_generators.ipynb #6dc760c2
 import copy, hashlib, importlib, inspect, json
+from importlib.util import find_spec
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
@@ -311,7 +312,7 @@ def load_model(path        # a file that `save_model` wrote
     return net.eval()
 
 # %% ../nbs/05_generators.ipynb #54070134
-MODELS = Path(__file__).parent/'models' if '__file__' in globals() else Path('../srgan_course/models').resolve()   # in a notebook there is no __file__
+MODELS = Path(__file__ if '__file__' in globals() else find_spec('srgan_course').origin).parent/'models'   # in a notebook there is no __file__
 
 def shipped_models(noise=False # those that make pictures from noise, instead of those that enlarge?
                   )->dict: # name -> file

@@ -12,6 +12,7 @@ __all__ = ['CLASSIC', 'LPIPS_NETS', 'STAND_INS', 'RESULT_FIELDS', 'mse_to_db', '
 import datetime, json, os, platform, re, shlex, subprocess, sys, warnings
 from functools import lru_cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
@@ -370,11 +371,12 @@ def load_result(path # a file that save_result wrote
 
 # %% ../nbs/03_metrics.ipynb #f49a7f4c
 def results_folder()->Path:
-    "The `results/` of the checkout that we are in, or of the one this package lies in."
-    here = Path(__file__).resolve().parent.parent if '__file__' in globals() else Path.cwd()
-    for d in (Path.cwd(), *Path.cwd().parents, here):
+    "The `results/` of the checkout that we are in, of the one this package lies in, or the copy inside an installed package."
+    package = Path(__file__ if '__file__' in globals() else find_spec('srgan_course').origin).resolve().parent
+    for d in (Path.cwd(), *Path.cwd().parents, package.parent):
         if (d/'results').is_dir() and (d/'settings.ini').is_file(): return d/'results'
-    raise FileNotFoundError(f'no results/ in {Path.cwd()} or above it: the measured figures are in the repository, not in the package')
+    if (package/'results').is_dir(): return package/'results'
+    raise FileNotFoundError(f'no results/ in {Path.cwd()}, above it, or in the package: install the package again, or work in a clone')
 
 def figure(name:str,      # of a file in results/, without .json
            *keys,         # the way into its figures, such as 'mean', 'psnr'

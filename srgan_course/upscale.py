@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEMORY', 'GREY', 'LOG', 'SMALL', 'CLASSIC', 'edges', 'tile_boxes', 'bytes_per_pixel', 'available_memory', 'is_oom',
            'pick_device', 'Upscaler', 'true_float32', 'grow', 'halve', 'fill_colour', 'blank', 'result_name',
-           'result_path', 'write_result', 'upscale_file', 'out_files', 'results_folder', 'fingerprint', 'read_log',
+           'result_path', 'write_result', 'upscale_file', 'out_files', 'target_folder', 'fingerprint', 'read_log',
            'is_done', 'show_progress', 'summary', 'failed', 'in_a_row', 'is_small', 'at_once', 'upscale_folder',
            'label', 'side_by_side', 'columns', 'caption', 'compare_sheet']
 
@@ -334,10 +334,10 @@ def out_files(files:list, # pictures to read
     return names
 
 # %% ../nbs/10_upscale.ipynb #0592f3ee
-def results_folder(src:Path,  # folder of pictures
-                   dst,       # folder to write, or None: beside it
-                   scale:int  # of the model
-                  )->Path:    # folder to write
+def target_folder(src:Path,  # folder of pictures
+                  dst,       # folder to write, or None: beside it
+                  scale:int  # of the model
+                 )->Path:    # folder to write
     "FOLDER-x4 beside the folder, where nothing else is said."
     src = Path(src).resolve()
     return Path(dst) if dst else src.with_name(f'{src.name}-x{scale}')
@@ -453,7 +453,7 @@ def upscale_folder(src,               # folder of pictures
     t, src = time.perf_counter(), Path(src)
     files = find_images(src)
     if not isinstance(up, Upscaler): up = Upscaler.load(up)
-    dst = results_folder(src, dst, up.scale)
+    dst = target_folder(src, dst, up.scale)
     if dst.is_file() or dst.resolve() == src.resolve(): raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
     files = [f for f in files if dst.resolve() not in f.resolve().parents]                          # not what an earlier run made
     log, want = {} if again else read_log(dst), fingerprint(up)

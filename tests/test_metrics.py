@@ -286,6 +286,17 @@ def test_results_are_whole_or_not_at_all(tmp_path, monkeypatch):
     p.write_text('[]'); one_line(lambda: M.load_result(p), 'JSON object')
     d = json.loads(before); del d['commit']; p.write_text(json.dumps(d)); one_line(lambda: M.load_result(p), 'no commit')
 
+def test_results_are_found_in_an_installed_package(tmp_path, monkeypatch):
+    "The lessons that `srgan-lessons` has copied show measured figures, too: outside a checkout, the package's own copy is read."
+    package = tmp_path/'site'/'srgan_course'; package.mkdir(parents=True)
+    (tmp_path/'lessons').mkdir(); monkeypatch.chdir(tmp_path/'lessons')
+    monkeypatch.setattr(M, '__file__', str(package/'metrics.py'))
+    one_line(M.results_folder, 'no results/ in', FileNotFoundError)
+    (package/'results').mkdir(); a_result(package/'results'/'x.json')
+    assert M.results_folder() == (package/'results').resolve() and M.figure('x', 'psnr') == '28.50'
+    (tmp_path/'results').mkdir(); (tmp_path/'settings.ini').touch()          # in a checkout, its own come first
+    assert M.results_folder() == tmp_path/'results'
+
 def test_every_result_in_the_repository():
     for p in sorted((ROOT/'results').rglob('*.json')):
         d = M.load_result(p)

@@ -1,5 +1,5 @@
 "The repository as a whole: modules equal to notebooks, notebooks clean, README equal to index, metadata true, nothing that must not be there."
-import configparser, json, os, re, shutil, subprocess, sys
+import configparser, json, os, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import pytest
 import readme
@@ -118,6 +118,18 @@ def test_metadata():
     scripts = {e.name: e.value for e in entry_points(group='console_scripts')}
     for line in cfg['console_scripts'].split('\n'):
         if line.strip(): name, target = (s.strip() for s in line.split('=')); assert scripts[name] == target
+
+def test_what_travels_in_the_package(monkeypatch):
+    "Lessons, measured figures and models: what the commands and the copied lessons read outside a clone."
+    setuptools, said = pytest.importorskip('setuptools'), {}
+    monkeypatch.chdir(ROOT); monkeypatch.setattr(setuptools, 'setup', lambda **kw: said.update(kw))
+    runpy.run_path('setup.py')
+    folder = lambda name: ROOT/said['package_dir'].get(name, name.replace('.', '/'))
+    kept = {name: {f.relative_to(folder(name)).as_posix() for p in patterns for f in folder(name).glob(p)} for name, patterns in said['package_data'].items()}
+    assert set(kept) <= set(said['packages']) and all(kept.values())
+    assert {p.name for p in NBS} | {'references.bib'} <= kept['srgan_course.lessons']
+    assert {p.name for p in (ROOT/'results').glob('*.json')} == kept['srgan_course.results']
+    assert {f'models/{p.name}' for p in (ROOT/'srgan_course'/'models').iterdir()} == kept['srgan_course']
 
 def make(*args, **env):
     env = {**{k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}, **env}
