@@ -110,28 +110,27 @@ def measure(only=None):
     for name, net in networks().items():
         if only and name not in only: continue
         def one():
-            f, sr, seconds = enlarger(net, 2), [], []
-            lr = [downscale(p, 2) for p in hr]
-            for a in lr:
-                t = time.perf_counter(); sr.append(f(a)); seconds.append((time.perf_counter() - t)/(4*a.width*a.height/1e6))
+            f = enlarger(net, 2)
+            sr = [f(downscale(p, 2)) for p in hr]
             feats(name, sr, 0)
             both = list(zip(sr, hr))
             return dict(psnr=round(statistics.mean(psnr_y(a, b, 2) for a, b in both), 4), ssim=round(statistics.mean(ssim_y(a, b, 2) for a, b in both), 5),
-                        gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4), seconds_megapixel=round(statistics.median(seconds), 4),
-                        parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
+                        gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4), parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
         kept(f'model-{name}', one)
-    if not only or 'full' in only: kept('model-full', full)
 
-def full():
-    "The published RRDBNet with random weights: what a megapixel costs; how good it would be is not measured."
+def speed(only=None):
+    "What a megapixel of each way costs, in turns, in processor seconds, which other work disturbs little. The published RRDBNet has random weights here: how good it would be is not measured."
     from srgan_course.esrgan import RRDBNet
     from srgan_course.images import downscale
     from srgan_course.metrics import enlarger
-    net, seconds = RRDBNet(2, 64, 23), []
-    f = enlarger(net, 2)
-    for p in held()[:3]:
-        a = downscale(p, 2); t = time.perf_counter(); f(a); seconds.append((time.perf_counter() - t)/(4*a.width*a.height/1e6))
-    return dict(seconds_megapixel=round(statistics.median(seconds), 4), parameters=sum(p.numel() for p in net.parameters()))
+    nets = {n: net for n, net in networks().items() if not n.startswith('t=')} | {'full': RRDBNet(2, 64, 23)}
+    lr = [downscale(p, 2) for p in held()[:3]]
+    def once(f, a): t = time.process_time(); f(a); return (time.process_time() - t)/(4*a.width*a.height/1e6)
+    def all_of_them():
+        fs = {n: enlarger(net, 2) for n, net in nets.items()}
+        took = [{n: once(f, a) for n, f in fs.items()} for a in lr]
+        return {n: dict(seconds_megapixel=round(statistics.median(t[n] for t in took), 4), parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters())) for n, net in nets.items()}
+    kept('speed', all_of_them)
 
 def phone_rows(only=None):
     from srgan_course.esrgan import phone
@@ -157,19 +156,20 @@ def collect():
         {k: dict(first=[s['first'] for s in v.values()], end=[s['end'] for s in v.values()], curve=[s['losses'][::5] for s in v.values()]) for k, v in scal.items()}, layout_says, 300,
         protocol=f'L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, null where it is no number; curve: every fifth step; one value or curve a seed', seed=list(SEEDS))
     rows = {k[6:]: v for k, v in got.items() if k.startswith('model-')}
+    for n, v in got.get('speed', {}).items(): rows.setdefault(n, {}).update(v)
     if rows and (RUNS/'features'/'HR.npy').exists():
         which = np.sort(np.arange(CROPS) % HELD)
         load = lambda n: FeatureSet(np.load(RUNS/'features'/f'{n}.npy'), dict(net=NET))
-        kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if n != 'full'}
+        kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if 'psnr' in rows[n]}
         for n, k in kids.items(): rows[n] |= dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval])
-        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'), ('rrdb', 'light-x2'), ('esrgan', 'light-x2')) if a in rows and b in rows]
+        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'), ('rrdb', 'light-x2'), ('esrgan', 'light-x2'), ('t=0.6', 'rrdb'), ('t=0.6', 'esrgan'), ('t=0.6', 'light-x2')) if a in rows and b in rows]
         diffs = {f'{a} - {b}': dict(kid=round(float(d := differ(kids[a], kids[b])), 6), interval=[round(v, 6) for v in d.interval]) for a, b in pairs}
         names = {0.: 'rrdb', 1.: 'esrgan'} | {t: f't={t:g}' for t in SHARES[1:-1]}
         curve = [dict(share=t, psnr=rows[n]['psnr'], ssim=rows[n]['ssim'], kid=rows[n]['kid'], interval=rows[n]['interval']) for t, n in sorted(names.items()) if n in rows]
         order = ['nearest', 'bilinear', 'bicubic', 'lanczos', 'light-x2', 'light', 'srresnet', 'rrdb', 'esrgan', 'full']
         save_result(RESULTS/'esrgan_x2.json', 'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
             layout_says + f'; {HELD} of the 100 held out', HELD, seed=42, recipe=recipes, not_measured=[n for n in order if n not in rows],
-            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; seconds for a megapixel of the result, float32, one thread, median of {HELD} pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone, on three pictures')
+            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; processor seconds for a megapixel of the result, float32, one thread, median of three pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone')
     rows = {k[6:]: v for k, v in got.items() if k.startswith('phone-')}
     if rows:
         figs = {}
@@ -186,6 +186,6 @@ if __name__ == '__main__':
     import os; os.chdir(ROOT)
     if args.what in ('scaling', 'all'): list(scaling())
     if args.what in ('train', 'all'): train(args.only)
-    if args.what in ('measure', 'all'): measure(args.only)
+    if args.what in ('measure', 'all'): measure(args.only); speed()
     if args.what in ('phone', 'all'): phone_rows()
     collect()
