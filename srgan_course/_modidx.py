@@ -476,6 +476,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'srgan_course.fid._kid_large': ('fid.html#_kid_large', 'srgan_course/fid.py'),
                                   'srgan_course.fid._labels': ('fid.html#_labels', 'srgan_course/fid.py'),
                                   'srgan_course.fid._linear': ('fid.html#_linear', 'srgan_course/fid.py'),
+                                  'srgan_course.fid._listed': ('fid.html#_listed', 'srgan_course/fid.py'),
                                   'srgan_course.fid._load': ('fid.html#_load', 'srgan_course/fid.py'),
                                   'srgan_course.fid._own': ('fid.html#_own', 'srgan_course/fid.py'),
                                   'srgan_course.fid._picks': ('fid.html#_picks', 'srgan_course/fid.py'),

@@ -358,6 +358,7 @@ def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
 def _figures(a, b, net, kid, score, **kwargs):
     "What was asked for, features computed once; FID comes always."
     from srgan_course import fid as m
+    a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
     source = a
     if kid: a, b = (m.features(x, net, **kwargs) for x in (a, b))
     res = {'fid': m.fid(a, b, net, **kwargs)}

@@ -242,7 +242,8 @@ def inception_weights(name:str, # for the error
         if path := find_weights(file):
             state = load_file(path) if file == _FP16 else torch.load(path, map_location='cpu', weights_only=True)
             if all(k in state for k in keys): return {k: state[k].float() for k in keys}, file
-    state = _download(name, _FULL_URL, "'random@256' (needs no file)")
+    near = "'inception@768' (whose weights are at hand)" if find_weights(_FP16) else "'random@256' (needs no file)"
+    state = _download(name, _FULL_URL, near)
     return {k: state[k].float() for k in keys}, _FULL
 
 # %% ../nbs/12_fid.ipynb #111ea4d6
@@ -378,7 +379,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
         if sum(map(len, batch)) >= bs: yield batch; batch = []
         if count == n: break
     if bad and skip: warnings.warn(f'{len(bad)} of {len(bad) + count} pictures left out: {"; ".join(bad[:5])}')
-    elif bad: raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; remove them, or give skip=True')
+    elif bad: raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; remove them, or leave them out with skip=True (--skip)')
     if batch: yield batch
     if not count: raise ValueError('no picture in the set; give a folder, a list, a tensor or statistics')
 
@@ -489,8 +490,11 @@ def _side(x, net, keep, **kwargs):
     for y in feature_batches(x, net, **kwargs): s.add(y)
     return s
 
+def _listed(x): return _items(x) if isinstance(x, (str, Path)) and not str(x).endswith('.npz') else x
+
 def _both(a, b, net, keep, **kwargs):
-    "Two sets, measured by one net, and what belongs into the statement."
+    "Two sets, measured by one net, and what belongs into the statement. Both are looked for before any weights are."
+    a, b = [_listed(x) for x in (a, b)]
     a, b = (_side(x, net, keep, **kwargs) for x in (a, b))
     said = [f'{s.note["net"]} ({s.note.get("weights", "")} {s.note.get("resize", "")})' if s.note.get('net') not in (None, 'given features') else None for s in (a, b)]
     if all(said) and said[0] != said[1]: raise ValueError(f'the first set was measured with {said[0]}, the second with {said[1]}; measure both with one net')

@@ -157,3 +157,12 @@ def test_light_import():
     code = 'import sys, srgan_course.fid; print([m for m in ("fastai", "torchvision", "scipy", "pytorch_fid", "matplotlib") if m in sys.modules])'
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120)
     assert r.stdout.strip() == '[]', r.stdout + r.stderr
+
+def test_folders_before_weights(tmp_path, monkeypatch):
+    "A folder without pictures is told before any weights are looked for."
+    def none(*args): raise AssertionError('weights were looked for')
+    monkeypatch.setattr(F, 'inception_weights', none)
+    for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
+    (empty := tmp_path/'none').mkdir()
+    for net in 'inception@2048', 'inception@64':
+        with pytest.raises(ValueError, match='no picture in'): F.fid(tmp_path, empty, net)
