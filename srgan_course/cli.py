@@ -278,6 +278,7 @@ def classify(
 def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
     r = m.get_classifier_recipe(recipe)
+    if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
     print((out/'results.json').read_text(encoding='utf-8').strip() if json else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, curves.png. Try: srgan-classify photo.jpg --out {out}')
 
@@ -359,6 +360,7 @@ def _figures(a, b, net, kid, score, **kwargs):
     "What was asked for, features computed once; FID comes always."
     from srgan_course import fid as m
     a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
+    if stats := [str(x) for x in (a, b) if kid and str(x).endswith('.npz')]: raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; KID needs the pictures: give their folder')
     source = a
     if kid: a, b = (m.features(x, net, **kwargs) for x in (a, b))
     res = {'fid': m.fid(a, b, net, **kwargs)}

@@ -370,6 +370,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
                  skip=False    # go on past files that cannot be read
                 ):             # yields lists of tensors (B,3,H,W)
     "Go through a set of pictures, decoding ahead of whoever asks; files that cannot be read are listed at the end."
+    if n is not None and n < 1: raise ValueError(f'n={n}: take one picture or more of each set, or leave n out for all')
     bad, batch, count = [], [], 0
     for x in _ahead(enumerate(_items(pictures)), _load, workers, 2*bs):
         if isinstance(x, str): bad.append(x); continue

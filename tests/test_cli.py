@@ -204,3 +204,9 @@ def test_fid(tmp_path, capsys):
         with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, features='random@256')
     cli.fid(cats, dogs, features='random@256', skip=True)
     assert 'left out' in capsys.readouterr().err
+
+def test_fid_wants_pictures_for_kid(tmp_path):
+    for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
+    assert run('fid', tmp_path, '--save-stats', tmp_path/'s.npz', '--features', 'random').returncode == 0
+    r = run('fid', tmp_path/'s.npz', tmp_path, '--kid', '--features', 'random')
+    assert r.returncode == 2 and 'KID needs the pictures' in r.stderr and 'Traceback' not in r.stderr

@@ -166,3 +166,8 @@ def test_folders_before_weights(tmp_path, monkeypatch):
     (empty := tmp_path/'none').mkdir()
     for net in 'inception@2048', 'inception@64':
         with pytest.raises(ValueError, match='no picture in'): F.fid(tmp_path, empty, net)
+
+def test_numbers_of_pictures_that_are_none(tmp_path):
+    for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
+    for n in 0, -3:
+        with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
