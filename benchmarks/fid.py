@@ -65,7 +65,9 @@ def theirs(tmp, dims):
     from safetensors.torch import load_file
     load = torch.nn.Module.load_state_dict
     def lenient(self, s, strict=True, **k): return load(self, s, strict=False, **k)
-    pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in load_file(find_weights(F._FP16)).items()}), lenient
+    full = find_weights(F._FULL)                                       # the same file that ours takes: pytorch-fid's own where it is, which has the last layers too
+    state = torch.load(full, map_location='cpu', weights_only=True) if full else load_file(find_weights(F._FP16))
+    pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in state.items()}), lenient
     try: return calculate_fid_given_paths([f'{tmp}/hr', f'{tmp}/sr'], 50, 'cpu', dims, num_workers=2)
     finally: torch.nn.Module.load_state_dict = load
 
@@ -75,16 +77,16 @@ def folders(n, times):
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
         report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid', 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)), f'inception@768, weights {F._FP16}, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)), f'inception@768, weights {F._FULL if find_weights(F._FULL) else F._FP16}, {torch.get_num_threads()} threads, {times} runs in turns, medians')
 
 def agreement(n):
-    "The same folders, the same figures: FID against pytorch-fid by three layers; KID and IS of the same features against torch-fidelity."
+    "The same folders, the same figures: FID against pytorch-fid by three layers, and by the last where its own weights are; KID and IS of the same features against torch-fidelity."
     from torch_fidelity.metric_isc import isc_features_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
     figures, start = {}, time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
-        for dims in 64, 192, 768:
+        for dims in (64, 192, 768) + (2048,)*bool(find_weights(F._FULL)):
             a, b = float(quietly(lambda: ours(tmp, dims))), float(quietly(lambda: theirs(tmp, dims)))
             figures[f'FID inception@{dims}'] = dict(ours=a, other=b, relative_difference=abs(a - b)/b)
         x, y = (F.features(f'{tmp}/{k}', 'inception@768').x for k in ('hr', 'sr'))
@@ -96,12 +98,12 @@ def agreement(n):
     figures['Inception Score of given logits'] = dict(ours=i, other=float(other), relative_difference=abs(i - other)/other)
     for name, f in figures.items(): print(name, f, flush=True)
     save_result(ROOT/'results'/'fid_agreement.json', 'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures, 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-                protocol=f'weights {F._FP16}, bilinear 299; KID of one subset of all; float32 features', seed=0, seconds=round(time.monotonic() - start, 1))
+                protocol=f'weights {F._FULL if find_weights(F._FULL) else F._FP16}, bilinear 299; KID of one subset of all; float32 features', seed=0, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     quick = '--quick' in sys.argv
     which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
     if 'distance' in which: distance(512 if quick else 2048, 3)
-    if not find_weights(F._FP16): sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names' if {'folders', 'agreement'} & set(which) else 0)
+    if not (find_weights(F._FULL) or find_weights(F._FP16)): sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names' if {'folders', 'agreement'} & set(which) else 0)
     if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
     if 'agreement' in which: agreement(8 if quick else 36)

@@ -8,6 +8,7 @@ __all__ = ['ERRORS', 'COMMANDS', 'one_line_errors', 'demo', 'upscale', 'train', 
 
 # %% ../nbs/cli.ipynb #83825119
 import json as js, sys
+from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
 from math import prod
@@ -356,22 +357,52 @@ def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
     else: print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out/"student.safetensors"}')
 
 # %% ../nbs/cli.ipynb #5a92af73
-def _figures(a, b, net, kid, score, **kwargs):
-    "What was asked for, features computed once; FID comes always."
+def _figures(a, b, net, kid, score, draws, **kwargs):
+    "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
     a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
-    if stats := [str(x) for x in (a, b) if kid and str(x).endswith('.npz')]: raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; KID needs the pictures: give their folder')
+    wanted = 'KID' if kid else 'an interval (--draws)' if draws else ''
+    if stats := [str(x) for x in (a, b) if wanted and str(x).endswith('.npz')]: raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
     source = a
-    if kid: a, b = (m.features(x, net, **kwargs) for x in (a, b))
-    res = {'fid': m.fid(a, b, net, **kwargs)}
+    if wanted: a, b = (m.features(x, net, **kwargs) for x in (a, b))
+    res = {'fid': m.fid(a, b, net, draws, **kwargs)}
     if kid: res['kid'] = m.kid(a, b, net, **kwargs)
-    if score: res['inception_score'] = m.inception_score(source, **kwargs)
+    if score: res['inception_score'] = m.inception_score(source, score, **kwargs)
     return res
 
 def _net(features, dims):
     "The name of a feature net: as given, or with its usual number of features."
     if '@' in features: return features
     return f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
+
+def _classifier(features):
+    "The classifier of the Inception Score: the feature net with its last layer."
+    name = features.split('@')[0]
+    if name.startswith('random'): raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or squeezenet-caffe')
+    return f'{name}@logits'
+
+def _count(n): return min(k for k in n if k is not None)     # statistics may not know theirs
+
+@contextmanager
+def _warnings_as_lines(command):
+    "The library's warnings, one line each on the standard error."
+    import warnings
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always', UserWarning)
+        yield
+    for w in said:
+        if issubclass(w.category, UserWarning): print(f'{command}: {w.message}', file=sys.stderr)
+
+def _keep_statistics(a, b, net, path, json, **kwargs):
+    "Mean and covariance of one set, for later."
+    from srgan_course import fid as m
+    if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
+    if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
+    s = m.Stats(m.pooled_net(net).note)
+    with _warnings_as_lines('srgan-fid'):
+        for x in m.feature_batches(a, net, **kwargs): s.add(x)
+    s.save(path)
+    print(js.dumps(dict(file=str(path), n=s.n, net=net)) if json else f'{path}: {s.n} pictures, {net}')
 
 # %% ../nbs/cli.ipynb #69dd9a27
 @call_parse(pos=['b'])
@@ -382,7 +413,8 @@ def fid(
     features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; also with its layer, as in inception@768
     dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
-    Is:bool=False, # The Inception Score of the first set, too?
+    Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
+    draws:int=0, # Bootstrap draws for a 95 % interval of FID, such as 100; each costs a distance
     save_stats:Path=None, # Keep the statistics of the first set in this file (.npz)
     n:int=None, # Only the first so many pictures of each set
     skip:bool=False, # Go on past files that cannot be read?
@@ -391,31 +423,18 @@ def fid(
     json:bool=False, # Print the figures as JSON?
 ):
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
-    import time, warnings
+    import time
     from srgan_course.metrics import save_result
     start, net = time.monotonic(), _net(features, dims)
-    if save_stats: return _keep_statistics(a, b, net, save_stats, n=n, skip=skip)
+    if save_stats and (other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]): raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
+    score = _classifier(features) if Is else None
+    if save_stats: return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter('always', UserWarning)
-        figures = _figures(a, b, net, kid, Is, n=n, skip=skip, cache=cache)
-    for w in said:
-        if issubclass(w.category, UserWarning): print(f'srgan-fid: {w.message}', file=sys.stderr)
+    with _warnings_as_lines('srgan-fid'): figures = _figures(a, b, net, kid, score, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
     if result: save_result(result, f'{a} against {b}', values, f'{a}, {b}', _count(values['fid']['n']), protocol=repr(figures['fid']), seconds=round(time.monotonic() - start, 1))
     print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
-
-def _count(n): return min(k for k in n if k is not None)     # statistics may not know theirs
-
-def _keep_statistics(a, b, net, path, **kwargs):
-    "Mean and covariance of one set, for later."
-    from srgan_course import fid as m
-    if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
-    if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
-    s = m.Stats(m.pooled_net(net).note)
-    for x in m.feature_batches(a, net, **kwargs): s.add(x)
-    print(f'{s.save(path)}: {s.n} pictures, {net}')
 
 # %% ../nbs/cli.ipynb #14e5cc15
 @call_parse

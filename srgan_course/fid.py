@@ -9,7 +9,7 @@ __all__ = ['INCEPTION_DIMS', 'half', 'sandwich', 'frechet_distance', 'Stats', 'P
            'precision_recall', 'inception_score', 'FIDCallback']
 
 # %% ../nbs/12_fid.ipynb #6f39fe37
-import hashlib, io, json, math, os, re, socket, warnings
+import contextlib, hashlib, io, json, math, os, re, socket, sys, warnings
 from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -228,7 +228,7 @@ def _download(name, url, others):
     timeout = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(30)
-        return torch.hub.load_state_dict_from_url(url, map_location='cpu', check_hash=True, weights_only=True)
+        with contextlib.redirect_stdout(sys.stderr): return torch.hub.load_state_dict_from_url(url, map_location='cpu', check_hash=True, weights_only=True)   # what it says of the download is not a result
     except (OSError, RuntimeError) as e:
         raise OSError(f'{name}: its weights could not be had from {url} ({getattr(e, "reason", None) or e}); put {url.split("/")[-1]} into the folder that SRGAN_WEIGHTS names, or take {others} instead, by name') from None
     finally: socket.setdefaulttimeout(timeout)
@@ -506,9 +506,12 @@ def _both(a, b, net, keep, **kwargs):
 
 # %% ../nbs/12_fid.ipynb #dfa03b19
 def few_pictures(n, dims):
-    "Warn where sets are too small for the covariances of so many features."
-    if (small := min((k for k in n if k is not None), default=dims + 1)) < 2: raise ValueError(f'{small} picture: a covariance needs 2 or more')
-    if small <= dims: warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
+    "Warn where sets are too small for the covariances of so many features, or of two sizes; statistics may not know theirs (None)."
+    for k,which in zip(n, ('first', 'second')):
+        if k is not None and k < 2: raise ValueError(f'{k} picture in the {which} set: a covariance needs 2 or more')
+    known = [k for k in n if k is not None]
+    if (small := min(known, default=dims + 1)) <= dims: warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
+    elif len(set(known)) > 1: warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; compare it only with others of the same two, or take KID', stacklevel=3)
 
 def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .npz, features
         net='inception@2048',  # as for `pooled_net`

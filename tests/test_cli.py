@@ -204,6 +204,37 @@ def test_fid(tmp_path, capsys):
         with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, features='random@256')
     cli.fid(cats, dogs, features='random@256', skip=True)
     assert 'left out' in capsys.readouterr().err
+    cli.fid(dogs, features='random', save_stats=tmp_path/'s.npz', skip=True, json=True)
+    out = capsys.readouterr()
+    assert json.loads(out.out) == dict(file=str(tmp_path/'s.npz'), n=6, net='random@256') and out.err.startswith('srgan-fid: 1 of 7 pictures left out') and len(out.err.splitlines()) == 1
+
+def test_fid_of_sets_of_two_sizes_says_so(tmp_path, capsys):
+    from srgan_course import cli
+    from srgan_course.data import draw_pet
+    for kind, n in (('cat', 12), ('dog', 10)):
+        (tmp_path/kind).mkdir()
+        for i in range(n): draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
+    cli.fid(str(tmp_path/'cat'), str(tmp_path/'dog'), features='random@8', draws=10, json=True)
+    out = capsys.readouterr(); f = json.loads(out.out)['fid']
+    assert 'FID of 12 against 10 pictures' in out.err and len(out.err.splitlines()) == 2
+    assert f['n'] == [12, 10] and f['interval'][0] < f['value'] < f['interval'][1]
+
+def test_fid_scores_by_the_classifier_that_was_named(tmp_path, capsys):
+    from srgan_course import cli
+    from srgan_course.data import draw_pet
+    from srgan_course.losses import find_weights
+    for i in range(20): draw_pet('cat', i, 32).save(tmp_path/f'{i}.png')
+    with pytest.raises(ValueError, match='random has no classes'): cli.fid(str(tmp_path), str(tmp_path), features='random', Is=True)
+    if not find_weights('squeezenet1_1_fp16.safetensors'): pytest.skip('SRGAN_WEIGHTS has no SqueezeNet')
+    cli.fid(str(tmp_path), str(tmp_path), features='squeezenet-caffe', Is=True)
+    assert 'classifier score (squeezenet-caffe@logits)' in capsys.readouterr().out
+
+def test_what_torch_says_of_a_download_is_no_result(monkeypatch, capsys):
+    from srgan_course import fid
+    monkeypatch.setattr(fid.torch.hub, 'load_state_dict_from_url', lambda *a, **k: print('Downloading: x') or {})
+    fid._download('a net', 'https://example.org/x.pth', 'another')
+    out = capsys.readouterr()
+    assert not out.out and 'Downloading' in out.err
 
 def test_fid_wants_pictures_for_kid(tmp_path):
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')

@@ -120,7 +120,7 @@ def test_bad_folders(folders, tmp_path):
 def test_too_few_pictures(folders):
     a, b = folders
     with pytest.warns(UserWarning, match='FID of 70 pictures with 128 features'): F.fid(a, b, 'random@128')
-    with pytest.raises(ValueError, match='1 picture: a covariance needs 2'): F.fid(a, pictures(1, 1), 'random@32')
+    with pytest.raises(ValueError, match='1 picture in the second set: a covariance needs 2'): F.fid(a, pictures(1, 1), 'random@32')
     with pytest.raises(ValueError, match='KID needs 2 or more'): F.kid(pictures(1, 1), pictures(4, 1), 'random@32')
 
 def test_tiny_sets_have_no_nan():
