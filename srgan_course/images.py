@@ -390,7 +390,7 @@ def _identify(f, max_pixels):
             raise ValueError('a picture of zero size' if zero else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
     w,h = img.size
     if not w*h: raise ValueError(f'a picture of zero size ({w} x {h} pixels)')
-    if w*h > max_pixels: raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; give a larger max_pixels if you trust the file')
+    if w*h > max_pixels: raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, open it in Python with a larger max_pixels')
     return img
 
 # %% ../nbs/01_images.ipynb #58ef9369

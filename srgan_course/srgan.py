@@ -27,7 +27,7 @@ from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_resul
 from .generators import build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
-from .gan import EMA, LossHistory, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
+from .gan import EMA, LossHistory, OPTIMISERS, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
@@ -53,7 +53,8 @@ class PretrainRecipe(Recipe):
     n_blocks:int = 8                   # its residual blocks
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
-    pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse' or 'charbonnier'
+    pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
+    opt:str = 'adam'                   # its optimiser: 'adam' or 'muon'
     pre_lr:float = 1.2e-3              # its learning rate
     pre_schedule:str = 'cosine'        # how that rate changes, see `SCHEDULES`
     late:float = 0.                    # share of pretraining's epochs, the last ones, whose patches are larger
@@ -80,7 +81,7 @@ class SRGANRecipe(PretrainRecipe):
     crit_lr:float = 1e-4               # the critic's
     schedule:str = 'flat'              # how both change
     beta1:float = .9                   # Adam's memory of gradients in the game
-    content_loss:str = 'l1'            # 'l1', 'mse' or 'charbonnier'
+    content_loss:str = 'l1'            # 'l1', 'mse', 'charbonnier' or 'luma'
     content:float = 1.                 # weight of the content loss in the game; a weight of 0 leaves a term out
     perceptual:float = 0.              # weight of the perceptual loss
     feature_net:str = ''               # whose features it compares, such as 'vgg19-torchvision@relu5_4'
@@ -112,7 +113,7 @@ def _offered(what, given, offered):
 
 def check_recipe(r): # a recipe; `ValueError` says which setting, and what to give
     "Refuse words that are not offered and settings that contradict each other."
-    for what, offered in dict(generator=GENERATORS, critic=CRITICS, adv_kind=ADVERSARIAL, pre_schedule=SCHEDULES, schedule=SCHEDULES).items(): _offered(what, getattr(r, what), offered)
+    for what, offered in dict(generator=GENERATORS, critic=CRITICS, adv_kind=ADVERSARIAL, pre_schedule=SCHEDULES, schedule=SCHEDULES, opt=OPTIMISERS).items(): _offered(what, getattr(r, what), offered)
     if r.critic == 'none' and r.pre_epochs: raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
     if r.perceptual and not r.feature_net: raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
     if (r.shift or r.soften) and r.critic != 'PoolCritic': raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
@@ -136,6 +137,7 @@ RECIPES = {r.name: r for r in (
     SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
     SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=8, late=.25, late_size=128, late_loss='mse', save_every=500),
     SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
+    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4, steps_per_epoch=1500, epochs=30, late=.3, late_size=128, late_loss='luma', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250),
     SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
                 perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
@@ -238,7 +240,7 @@ def make_learner(r:SRGANRecipe,
     net = make_generator(r) if generator is None else generator
     cbs = [*cbs, *([EMA(r.ema)] if r.ema else [])]
     kw = dict(precision=r.precision, recipe=r, cbs=cbs, metrics=psnr_metric(r.scale))
-    if phase == 'pretrain': learn = sr_learner(dls, net, ContentLoss(r.pre_loss), lr=r.pre_lr, **kw)
+    if phase == 'pretrain': learn = sr_learner(dls, net, ContentLoss(r.pre_loss), lr=r.pre_lr, opt_func=OPTIMISERS[r.opt], **kw)
     else: learn = SRGANLearner(dls, net, make_critic(r), *make_losses(r), lr=r.gan_lr, crit_lr=r.crit_lr, betas=(r.beta1, .999), **kw)
     learn.remove_cb(ProgressCallback); learn.logger = lambda *a: None
     return learn
