@@ -137,7 +137,7 @@ RECIPES = {r.name: r for r in (
     SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
     SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=8, late=.25, late_size=128, late_loss='mse', save_every=500),
     SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
-    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4, steps_per_epoch=1500, epochs=30, late=.3, late_size=128, late_loss='luma', save_every=500),
+    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4, steps_per_epoch=1500, epochs=24, late=.3, late_size=128, late_loss='luma', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250),
     SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
                 perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
