@@ -49,7 +49,7 @@ def failures(name):
     save_image(sheet, MODELS/f'{name}-failures.jpg', quality=80)
     return '; '.join(f'`{n}`: {PHOTOS[n][3]}' for n in FAILS)
 
-LEGS = 'first', 'second', 'third'
+LEGS = 'first', 'second', 'third', 'fourth', 'fifth'
 
 def legs(name):
     "The results of earlier trainings that a model of this name has gone on from, in their order."
@@ -96,6 +96,8 @@ def card(name, i, made):
         'Set5, Set14, BSD100 and Urban100 were not trained on, and no checkpoint was chosen on them: the last one is the one that ships.']
     (MODELS/f'{name}.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
+LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss', luma='a squared error of which seven tenths are luminance\'s')
+
 def recipe_text(q):
     "The recipe in words."
     parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]
@@ -103,9 +105,9 @@ def recipe_text(q):
         who, often = ('the critic and the feature net see' if q['alike'] else 'the critic sees'), {0: 'not', 1: 'once', 2: 'twice'}.get(q['soften'], f"{q['soften']} times")
         parts.append(f"{who} pictures softened {often} and moved by up to {q['shift']} pixels")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
-    parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
+    parts.append(f"{q.get('opt', 'adam').title()} {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
     if q.get('copies'): parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1)) + ' of its size')
-    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" + (f", with {q['late_loss'].upper()}" if q.get('late_loss') else '') if q['late'] else ''))
+    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" + (f", with {LATE[q['late_loss']]}" if q.get('late_loss') else '') if q['late'] else ''))
     return ', '.join(parts) + ", flips and quarter turns, LR by Pillow's antialiased bicubic of the whole picture"
 
 SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.', 'light-x2': 'Enlarges photographs by two in each direction.',
