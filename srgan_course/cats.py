@@ -21,7 +21,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import patch
 from .data import Recipe, draw_pet, find_source, get_picture, import_fastai, in_test, _Dice, _Look, _tilted, _turn_order
-from .generators import count_params, find_model, load_model, save_model
+from .generators import count_params, find_model, load_model, pick_device, save_model
 from .images import resize, write_whole
 from .losses import AdversarialLoss, CriticLoss, WeightedLoss, plain
 
@@ -435,7 +435,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.gan import LossHistory, SaveEvery, TimeBudget, checkpoints
-    from srgan_course.srgan import Clock, pick_device
+    from srgan_course.srgan import Clock
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')

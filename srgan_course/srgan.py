@@ -8,11 +8,11 @@ __all__ = ['GENERATORS', 'CRITICS', 'ONE_SIZE', 'ADVERSARIAL', 'SCHEDULES', 'LAT
            'start_from', 'make_generator', 'make_critic', 'make_losses', 'psnr_metric', 'phases', 'make_learner',
            'make_dls', 'use_recipe', 'Late', 'run_phase', 'crop_box', 'credits', 'enlarge_all', 'measure_all',
            'before_after', 'held_out', 'sample_inputs', 'compare_models', 'Stopwatch', 'step_seconds', 'fit_minutes',
-           'Say', 'save_figure', 'save_curves', 'Curves', 'Result', 'pick_device', 'run_state', 'start_run', 'Clock',
-           'tensorboard', 'phase_callbacks', 'train_phase', 'out_of_memory', 'memory_advice', 'resized', 'train',
-           'steps_of', 'describe', 'about_data', 'worth', 'card', 'finish', 'average_hash', 'near_pairs',
-           'inspect_picture', 'twins', 'check_pictures', 'peak_memory', 'expected_cost', 'report_text', 'verdict',
-           'training_gif', 'all_curves', 'last_words', 'clear_run', 'demo_samples', 'demo_report', 'demo']
+           'Say', 'save_figure', 'save_curves', 'Curves', 'Result', 'run_state', 'start_run', 'Clock', 'tensorboard',
+           'phase_callbacks', 'train_phase', 'memory_advice', 'resized', 'train', 'steps_of', 'describe', 'about_data',
+           'worth', 'card', 'finish', 'average_hash', 'near_pairs', 'inspect_picture', 'twins', 'check_pictures',
+           'peak_memory', 'expected_cost', 'report_text', 'verdict', 'training_gif', 'all_curves', 'last_words',
+           'clear_run', 'demo_samples', 'demo_report', 'demo']
 
 # %% ../nbs/09_srgan.ipynb #c709e017
 import hashlib, importlib, json, math, sys, time
@@ -24,7 +24,7 @@ from PIL import Image
 from .data import PHOTOS, SOURCES, Recipe, _split_source, get_hr, get_picture, sample_photos, sr_dls
 from .images import crop_to_multiple, downscale, interpolate, show_grid, to_image, to_tensor, write_whole
 from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_result, ssim_y
-from .generators import build_network, count_params, find_model, load_model, read_model, save_model
+from .generators import build_network, count_params, find_model, load_model, out_of_memory, pick_device, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import EMA, LossHistory, OPTIMISERS, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
@@ -488,14 +488,6 @@ class Result:
     said:str = ''                  # what the figures say, in a sentence
     def __repr__(self): return f'{self.recipe.name} in {self.out}\n{self.table.round(3)}\n{self.said}'
 
-def pick_device(device=None # 'cpu', 'cuda', 'mps', 'auto' or None
-               )->torch.device: # one that answers, or `ValueError`
-    "The device asked for, else CUDA or MPS where there is one, else the processor."
-    if device is None or str(device) == 'auto': device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
-    try: torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError): raise ValueError(f'device {str(device)!r} is not there; give cpu, or leave it out') from None
-    return torch.device(device)
-
 # %% ../nbs/09_srgan.ipynb #411cd798
 def _same_run(kept, r, path):
     "The kept recipe, if it is `r` (minutes may have set its epochs, the device its precision); else one clear line."
@@ -592,12 +584,6 @@ def train_phase(r,         # recipe
     return load_model(file)
 
 # %% ../nbs/09_srgan.ipynb #5d21fea0
-def out_of_memory(e:BaseException)->bool:
-    "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
-    if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
-    words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
-    return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
-
 @contextmanager
 def memory_advice(r, out=None # a run's folder
                  ):
