@@ -188,12 +188,14 @@ def orthogonal(m:Tensor,    # (a,b) matrix
                rounds:int=5 # of Newton and Schulz's iteration
               )->Tensor:    # (a,b): the same directions, with singular values near 1
     "The nearest matrix that goes equally far in all of its directions, nearly."
+    if m.shape[0] > m.shape[1]: return orthogonal(m.T, rounds).T
     m = m/(m.norm() + 1e-7)
-    if tall := m.shape[0] > m.shape[1]: m = m.T
+    one = torch.eye(len(m), dtype=m.dtype, device=m.device)
+    done, gram = one, m@m.T                                # all rounds act on the small (a,a) matrix m m^T
     for _ in range(rounds):
-        a = m@m.T
-        m = 3.4445*m + (2.0315*a@a - 4.7750*a)@m
-    return m.T if tall else m
+        p = 3.4445*one + gram@(2.0315*gram - 4.7750*one)
+        done, gram = p@done, p@gram@p
+    return done@m
 
 # %% ../nbs/08_gan.ipynb #d1ba2f1c
 class Muon(torch.optim.Optimizer):
