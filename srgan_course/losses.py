@@ -51,13 +51,14 @@ def luma(output:Tensor, # (B,3,H,W)
     return share*y.square().mean() + (1 - share)*d.square().mean()
 
 # %% ../nbs/07_losses.ipynb #36643f7c
-_DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier, 'luma': luma}
+_DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
+_OF_PICTURES = _DISTANCES | {'luma': luma} # luma is of colours; features have none
 
 class ContentLoss(nn.Module):
     "Distance between two pictures, pixel by pixel."
     def __init__(self, how:str='mse'): # 'mse', 'l1', 'charbonnier' or 'luma'
         super().__init__()
-        self.how, self.distance = how, _DISTANCES[_check('content loss', how, _DISTANCES)]
+        self.how, self.distance = how, _OF_PICTURES[_check('content loss', how, _OF_PICTURES)]
     def extra_repr(self): return repr(self.how)
     def forward(self,
                 output:Tensor, # (B,C,H,W)

@@ -248,7 +248,7 @@ def test_shipped_models():
 
 def test_bad_arguments(net):
     with pytest.raises(ValueError, match="precision 'float16' is not in"): Upscaler(net, precision='float16')
-    with pytest.raises(ValueError, match="device 'gpu' cannot be used here"): Upscaler(net, device='gpu')
+    with pytest.raises(ValueError, match="device 'gpu' is not there; give cpu"): Upscaler(net, device='gpu')
 
 @pytest.mark.cuda
 def test_cuda(net):
