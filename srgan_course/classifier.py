@@ -671,7 +671,8 @@ def _read_safe(path, mark):
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
     raw = path.read_bytes()
-    if raw[:2] == b'PK' or raw[:1] == b'\x80': raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file')
+    if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):      # a header's length can begin with the same byte, a header cannot
+        raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file')
     try: tensors, meta = load(raw), json.loads(raw[8:8 + int.from_bytes(raw[:8], 'little')]).get('__metadata__') or {}
     except Exception: raise ValueError(f'{path}: damaged, or not a safetensors file') from None
     if mark not in meta or 'checksum' not in meta: raise ValueError(f'{path}: not a {mark} of this package')
