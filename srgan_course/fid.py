@@ -618,15 +618,17 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     return Figure(v.mean(), 'KID', _centred(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
 
 def _kid_large(x, y, subsets, size, rng, groups, said):
-    "KID where the kernel of all pairs would not fit: the interval follows from the spread of subsets."
+    "KID where the kernel of all pairs would not fit: the interval follows from the spread of subsets, at most half of either set."
     if groups is not None: raise ValueError(f'{max(len(x), len(y))} pictures are too many for groups; give at most 4000')
-    v = []
+    n, v = min(len(x), len(y)), []
+    size = min(size, n//2)
+    if size < 2: raise ValueError(f'{n} pictures against more than 4000: KID needs 4 or more here')
     for _ in range(subsets):
         p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
         v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
     value, spread = np.mean(v), np.std(v)
-    off = 1.96*spread*(size/min(len(x), len(y)))**.5
-    return Figure(value, 'KID', (value - off, value + off), spread, **said)
+    off = 1.96*spread*(size/(n - size))**.5                    # of `size` out of n, without replacement, to n out of endless ones
+    return Figure(value, 'KID', (value - off, value + off), spread, **said | dict(subsets=f'{subsets} of {size}'))
 
 # %% ../nbs/12_fid.ipynb #28eab7ff
 def differ(a:Figure, # two figures with intervals, against the same reference

@@ -86,6 +86,13 @@ def test_kid_of_torch_fidelity():
     assert abs(ours - other['kernel_inception_distance_mean']) < 4*ours.spread*(2/400)**.5
     assert abs(ours.spread/other['kernel_inception_distance_std'] - 1) < .2
 
+def test_interval_of_large_sets_covers():
+    "By subsets of sets of one size, of two sizes, and by subsets asked for that are as large as the sets: the truth lies inside about 95 times of 100, or more."
+    for n, m, size in (200, 200, 1000), (200, 200, 50), (300, 40, 1000):
+        runs = [F._kid_large((r := np.random.default_rng(i)).normal(size=(n, 4)), r.normal(.3, 1, (m, 4)), 30, size, np.random.default_rng(0), None, {}) for i in range(60)]
+        held = np.mean([v.interval[0] <= np.mean(runs) <= v.interval[1] for v in runs])
+        assert .88 <= held and runs[0].statement['subsets'] == f'30 of {min(size, m//2)}'
+
 def test_inception_score_of_torch_fidelity():
     fidelity = pytest.importorskip('torch_fidelity.metric_isc')
     logits = torch.randn(120, 7, generator=torch.Generator().manual_seed(0)).double()*3
