@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
-from .images import crop_to_multiple,downscale,find_images,open_image,resize
+from .images import crop_to_multiple,downscale,find_images,open_image,resize,to_8bit
 
 # %% ../nbs/02_data.ipynb #0a6c829e
 PHOTOS = dict(            # name: (package, file, split, credit)
@@ -442,13 +442,14 @@ def get_picture(o):
 def _kind_of(o): return o.kind if isinstance(o, Toy) else Path(o).parent.name
 
 def _by_class(items, share, seed):
-    "Numbers of the items held out: a `share` of each class, at least one."
+    "Numbers of the items held out: a `share` of each class, at least one, and never all."
     labels = np.array([_kind_of(o) for o in items])
     if len(set(labels)) < 2: raise ValueError(f'pictures of one class only ({labels[0]}); a classifier wants one folder for each of two classes or more')
     keys,out = draws(len(items), seed, 3),[]
     for c in sorted(set(labels)):
         i = np.flatnonzero(labels == c); i = i[np.argsort(keys[i], kind='stable')]
-        out += i[:max(1, round(share*len(i)))].tolist()
+        if len(i) < 2: raise ValueError(f'class {c} has one picture; it takes two, one to learn from and one to judge by')
+        out += i[:min(len(i) - 1, max(1, round(share*len(i))))].tolist()
     return sorted(out)
 
 # %% ../nbs/02_data.ipynb #3f490d26
@@ -485,7 +486,7 @@ def check_pairs(lr, hr, # pictures, or arrays (H,W,3)
 
 def _rgb(img):
     "8-bit RGB; 16 bit is scaled, not clipped."
-    if img.mode.startswith('I;16'): img = Image.fromarray(((np.asarray(img).astype(np.uint32) + 128)//257).astype(np.uint8))
+    if img.mode.startswith('I;16'): img = Image.fromarray(to_8bit(np.asarray(img)))
     return img.convert('RGB')
 
 def _look(o, i=0):

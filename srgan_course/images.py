@@ -451,7 +451,8 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
     "Open any picture: upright, first frame, all its bits; what was done with a colour profile stands in `info['icc_note']`."
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
     if isinstance(path, DeepImage): return path
-    if isinstance(path, Image.Image): return _decode(path if isinstance(path, ImageFile.ImageFile) else path.copy(), None, icc)
+    if isinstance(path, ImageFile.ImageFile): return _decode(path, path.fp if path.tile else None, icc)   # not decoded yet: its file still holds all the bits
+    if isinstance(path, Image.Image): return _decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
         with open(path, 'rb') as f: return _open_file(f, os.fspath(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
@@ -524,7 +525,6 @@ def _png_notes(notes, mode='RGB'):
         if small[at+4:at+8] not in (b'IHDR', b'IDAT', b'IEND'): extra += small[at:at+n]
         at += n
     return extra
-
 
 # %% ../nbs/01_images.ipynb #c53c86f2
 def _png16(a, notes):

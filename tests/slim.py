@@ -33,6 +33,7 @@ def slim(data):
 def main(paths):
     for p in map(Path, paths):
         nb, before = nbformat.read(p, 4), p.stat().st_size
+        nb.metadata.pop('widgets', None)
         for c in nb.cells:
             for o in c.get('outputs', ()): slim(o.get('data', {}))
         nbformat.write(nb, p)
