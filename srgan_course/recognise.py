@@ -468,6 +468,8 @@ def won_back(recs,          # a `Recognition`, or one for each seed (of the same
     "How much of what the small size costs a way wins back."
     ways = [way] if isinstance(way, str) else list(way)
     recs = [recs]*len(ways) if isinstance(recs, Recognition) else list(recs)
+    if isinstance(way, str): ways = ways*len(recs)
+    if len(recs) != len(ways): raise ValueError(f'{len(recs)} recognitions and {len(ways)} ways; give one way for all, or one for each')
     hit = {'top1': lambda r, w: in_top(r.of(w, judge), r.y), 'top5': lambda r, w: in_top(r.of(w, judge), r.y, 5), 'agreement': lambda r, w: agrees(r, w, judge)}
     if what not in hit: raise ValueError(f'{what!r} is not in ({", ".join(hit)})')
     if what != 'agreement' and recs[0].y is None: raise ValueError(f"{what} wants labels; these pictures have none, give what='agreement'")
