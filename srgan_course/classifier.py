@@ -69,6 +69,7 @@ def leaks(train, valid, # items
           alike=.95     # from this correlation on two pictures count as one
          )->list:       # pairs (number in train, number in valid)
     "Which pictures of the training set look nearly like one of the validation set."
+    if not len(train) or not len(valid): return []
     return alike_pairs(*(np.stack(open_all(o, thumbnail)) for o in (train, valid)), alike)
 
 # %% ../nbs/04_classifier.ipynb #09b0374f

@@ -92,8 +92,9 @@ def check_scale(scale:int  # wanted enlargement
 
 def check_batch(x:Tensor  # should be a batch of colour pictures
                )->Tensor: # the same
-    "Refuse what is not `(B,3,H,W)`."
+    "Refuse what is not floats `(B,3,H,W)`."
     if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'shape {tuple(x.shape)} is not a batch of colour pictures; give a tensor (B,3,H,W)')
+    if not x.is_floating_point(): raise ValueError(f'pixels are {x.dtype}; give floats in [0,1], such as x/255')
     return x
 
 # %% ../nbs/05_generators.ipynb #7f5ee902

@@ -248,7 +248,8 @@ def lpips(sr,                # enlarged picture: PIL, or tensor (..,3,H,W) in [0
 # %% ../nbs/03_metrics.ipynb #4601b794
 def _scores(preds):
     "Probabilities (N,C) and labels (N,) as NumPy arrays, checked."
-    p, t = (np.asarray(a.detach().cpu() if isinstance(a, Tensor) else a) for a in preds)
+    wide = lambda a: a.detach().cpu().double() if a.is_floating_point() else a.detach().cpu()      # NumPy knows no bfloat16
+    p, t = (np.asarray(wide(a) if isinstance(a, Tensor) else a) for a in preds)
     t = t.reshape(-1)
     if p.ndim == 2 and p.shape[1] == 1: p = p[:, 0]
     if not len(t): raise ValueError('no prediction to judge: the list is empty')
