@@ -82,7 +82,7 @@ def run_study(args, s, x, xv):
     y, yv = s.y_train, s.y_valid
     said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=type(M.SHORT).load(args.out/'generator'/'recipe.json'))          # the steps it had, not those that were planned
     how = (f'{SIZE} x {SIZE} central squares; in every arm one of {VIEWS} fixed random views of each picture (flip, up to 10 degrees, light and colour by up to a fifth) at each step; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
-           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 % bootstrap of pictures and seeds; McNemar on probabilities averaged over seeds')
+           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 %, bootstrap of pictures and Student's t over seeds, for the five splits Student's t corrected for their overlap (Nadeau and Bengio); McNemar on probabilities averaged over seeds')
     few = {}
     for k in FEW:
         preds = M.run_arms(f, y, t, SEEDS, k, EPOCHS)
@@ -107,7 +107,7 @@ def run_study(args, s, x, xv):
     leak = {}
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
         d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
-        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky']), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky']))
+        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=M.split_gap(d['honest'], d['leaky']), loss_change=M.split_gap(d['losses']['honest'], d['losses']['leaky']))
     q, control = quality(args, xv), run_control(args, y, yv, x, xv)
     pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}      # probabilities averaged over seeds
     pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}
