@@ -82,7 +82,7 @@ def run_study(args, s, x, xv):
     y, yv = s.y_train, s.y_valid
     said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=type(M.SHORT).load(args.out/'generator'/'recipe.json'))          # the steps it had, not those that were planned
     how = (f'{SIZE} x {SIZE} central squares; in every arm one of {VIEWS} fixed random views of each picture (flip, up to 10 degrees, light and colour by up to a fifth) at each step; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
-           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 %, bootstrap of pictures and Student's t over seeds, for the five splits Student's t corrected for their overlap (Nadeau and Bengio); McNemar on probabilities averaged over seeds')
+           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 %, pictures by bootstrap and seeds by the t distribution, the five splits corrected for their overlap (Nadeau and Bengio); McNemar on probabilities averaged over seeds')
     few = {}
     for k in FEW:
         preds = M.run_arms(f, y, t, SEEDS, k, EPOCHS)
