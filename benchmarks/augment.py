@@ -107,7 +107,7 @@ def run_study(args, s, x, xv):
     leak = {}
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
         d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
-        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=M.split_gap(d['honest'], d['leaky']), loss_change=M.split_gap(d['losses']['honest'], d['losses']['leaky']))
+        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky'], overlap=.3/.7), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky'], overlap=.3/.7))
     q, control = quality(args, xv), run_control(args, y, yv, x, xv)
     pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}      # probabilities averaged over seeds
     pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}

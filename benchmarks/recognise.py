@@ -6,7 +6,7 @@ usage: recognise.py [--minutes M] [--start FILE] [--out runs/recognise] [--only 
 teachers  top-1 and top-5 of three classifiers on all 600 of `photos` -> results/recognise_teachers.json
 start     a PSNR-trained x3 network: the body of an x4 one and a new tail, trained on pixels (all arms but "from scratch" begin with it)
 base      originals, classic ways and the GAN on the test pictures
-arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 2: each trained and judged, one after the other -> results/recognise_study.json
+arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 4: each trained and judged, one after the other -> results/recognise_study.json
 What is done is kept in --out and not done again; with --minutes it stops before that time is over, and the next call goes on. The body must come from a model that has not seen `photos`
 (the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
 """
@@ -14,13 +14,14 @@ import argparse, json, time
 from pathlib import Path
 import numpy as np, torch
 from srgan_course import recognise as M
+from srgan_course.augment import gap
 from srgan_course.classifier import bootstrap_interval, load_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
 from srgan_course.metrics import CLASSIC, enlarger, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
-TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resnet50', 192, 3, 32, 40, 8, 3e-4, (0, 1, 2)
+TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resnet50', 192, 3, 32, 300, 8, 3e-4, (0, 1, 2, 3, 4)
 ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}   # weights of logits and pixels
 GAN = 'srgan-x4, made smaller'
 
@@ -144,12 +145,12 @@ def write(args, n, y):
     for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits'), ('logits', 'start'), ('logits + pixels', 'start'), ('pixels only', 'start')):
         both = [k for k in seeds[a] if b not in seeds or k in seeds[b]]
         for j in (TEACHER, JUDGE) if both else ():
-            hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both]).mean(0)
-            pairs[f'{j}: {a} - {b}'] = dict(difference=float((hit(a) - hit(b)).mean()), interval=list(bootstrap_interval(lambda u, v: (u - v).mean(), hit(a), hit(b))), seeds=len(both))
+            hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
+            g = gap(hit(b), hit(a)); pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
     save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),
-                protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals by bootstrap of test pictures and seeds',
+                protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals: test pictures by bootstrap, seeds by the t distribution',
                 seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR, side=SIDE, size=SIZE, start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
                 spread=spread, seconds=round(spent), confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
                 note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably seen the photographs in training.')

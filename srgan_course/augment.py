@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'TOY', 'ARMS', 'as_picture', 'as_pictures', 'as_bytes', 'copies', 'train_copier', 'arm_features',
-           'some_of_each', 'run_arms', 'right', 'nll', 'margin', 'gap', 'table', 'verdict', 'leaky_split',
-           'honest_split', 'leak_of_split', 'split_gap']
+           'some_of_each', 'run_arms', 'right', 'nll', 'gap', 'table', 'verdict', 'leaky_split', 'honest_split',
+           'leak_of_split']
 
 # %% ../nbs/11_augment.ipynb #98ba8d5d
 import math, numpy as np, torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from PIL import Image
 from .images import downscale, interpolate, to_image, to_tensor
 from .data import draws
-from .classifier import mcnemar, resamples, train_head
+from .classifier import mcnemar, paired_interval, resamples, train_head
 from .srgan import RECIPES, train
 
 # %% ../nbs/11_augment.ipynb #3962a38d
@@ -103,23 +103,16 @@ def nll(p, y):
     p = np.clip(np.asarray(p, np.float64), 1e-7, 1 - 1e-7)
     return -np.log(np.where(np.asarray(y) == 1, p, 1 - p))
 
-def margin(values,    # one number a seed
-           overlap=0. # of random splits of the same pictures: held-out pictures for one learnt from
-          )->float:   # half the width of the mean's 95 % interval; 0 for a single value, which does not tell
-    "How far the mean of a few runs may be off, by Student's t; for splits by Nadeau and Bengio (Machine Learning, 2003)."
-    from scipy.stats import t
-    k = len(values)
-    return float(t.ppf(.975, k - 1)*(np.var(values, ddof=1)*(1/k + overlap))**.5) if k > 1 else 0.
-
 def gap(a, b,     # (seeds,m): a figure of each picture under each seed, of two arms
         times=1000, seed=0
        )->dict:   # mean of b - a, its 95 % interval lo..hi, and each seed's mean
     "The paired difference of two arms, with an interval over pictures and seeds."
     d = np.asarray(b, np.float64) - np.asarray(a, np.float64)
     if d.ndim != 2: raise ValueError(f'arrays of shape {d.shape}; give (seeds, pictures)')
-    means, mean = d.mean(1), float(d.mean())
+    mean, seeds = float(d.mean()), d.mean(1)
     lo, hi = np.percentile([d.mean(0)[i].mean() for i in resamples(d.shape[1], times, seed)], [2.5, 97.5]) - mean
-    return dict(mean=mean, lo=mean - math.hypot(lo, margin(means)), hi=mean + math.hypot(hi, margin(means)), seeds=means.tolist())
+    runs = paired_interval(np.zeros(len(d)), seeds)['hi'] - mean if len(d) > 1 else 0.   # a single run says nothing of others
+    return dict(mean=mean, lo=mean - math.hypot(lo, runs), hi=mean + math.hypot(hi, runs), seeds=seeds.tolist())
 
 # %% ../nbs/11_augment.ipynb #ff440b37
 def table(preds:dict, # from `run_arms`
@@ -166,12 +159,3 @@ def leak_of_split(f, g,          # features (n,nf) of originals and of their cop
             p = train_head(both[a], yy[a], steps=epochs*-(-len(a)//bs), seed=seed, bs=bs).probs(both[v])[:, 1]
             out[k].append(float(right(p, yy[v]).mean())); out['losses'][k].append(float(nll(p, yy[v]).mean()))
     return out
-
-# %% ../nbs/11_augment.ipynb #73581796
-def split_gap(a, b,    # one figure a split, of two arms
-              valid=.3 # share held out by each split
-             )->dict:  # as `gap`'s
-    "The paired difference of two arms over random splits of the same pictures."
-    d = np.asarray(b, np.float64) - np.asarray(a, np.float64)
-    off = margin(d, valid/(1 - valid))
-    return dict(mean=float(d.mean()), lo=float(d.mean() - off), hi=float(d.mean() + off), seeds=d.tolist())

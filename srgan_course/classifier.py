@@ -534,13 +534,14 @@ def mcnemar(a_right, b_right # (n,) bool: which pictures A, and B, got right
     return dict(a_only=x, b_only=y, p=float(binomtest(x, x + y).pvalue) if x + y else 1.)
 
 def paired_interval(a, b,     # (n,) a figure of A and of B, for the same seeds
-                    level=.95
-                   )->dict:   # mean difference b - a, its interval lo..hi (Student's t), n
+                    level=.95,
+                    overlap=0. # of random splits of the same pictures: held-out pictures for each one learnt from
+                   )->dict:   # mean difference b - a, its interval lo..hi (Student's t; splits by Nadeau and Bengio, Machine Learning 2003), n
     "The difference of two arms over seeds."
     from scipy.stats import t
     d = np.asarray(b, np.float64) - np.asarray(a, np.float64)
     if len(d) < 2: raise ValueError(f'{len(d)} pair; an interval over seeds takes two or more')
-    w = t.ppf(.5 + level/2, len(d) - 1)*d.std(ddof=1)/len(d)**.5
+    w = t.ppf(.5 + level/2, len(d) - 1)*(d.var(ddof=1)*(1/len(d) + overlap))**.5
     return dict(mean=float(d.mean()), lo=float(d.mean() - w), hi=float(d.mean() + w), n=len(d))
 
 # %% ../nbs/04_classifier.ipynb #d8b6c632

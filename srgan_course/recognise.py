@@ -23,7 +23,7 @@ from .images import downscale, find_images, to_image, to_tensor, write_whole
 from .data import Recipe, draws, find_source, get_picture
 from .metrics import CLASSIC, enlarger, psnr_y
 from .classifier import (Body, Classifier, architectures, body, bootstrap_interval, build, check_classes, load_classifier, load_pictures,
-                                     near_duplicates, pretrained, resamples, split_pets)
+                                     near_duplicates, paired_interval, pretrained, resamples, split_pets)
 from .generators import LightSR, build_network, find_model, load_model, save_model
 from .losses import PerceptualLoss
 
@@ -474,12 +474,16 @@ def won_back(recs,          # a `Recognition`, or one for each seed (of the same
     if what not in hit: raise ValueError(f'{what!r} is not in ({", ".join(hit)})')
     if what != 'agreement' and recs[0].y is None: raise ValueError(f"{what} wants labels; these pictures have none, give what='agreement'")
     o, b, w = hit[what](recs[0], ORIGINALS), hit[what](recs[0], base), np.stack([hit[what](r, k) for r, k in zip(recs, ways)])
-    def figures(i, s):
+    def figures(i, s=slice(None)):
         o_, b_, w_ = o[i].mean(), b[i].mean(), w[s][:, i].mean()
         return dict(original=o_, base=b_, way=w_, cost=o_ - b_, won=w_ - b_, share=(w_ - b_)/(o_ - b_) if o_ != b_ else np.nan)
-    g = np.random.default_rng(seed)
-    draw = [figures(i, g.integers(0, len(w), len(w))) for i in resamples(len(o), times, seed)]
-    return {k: float(v) for k, v in figures(np.arange(len(o)), np.arange(len(w))).items()} | dict(n=len(o), seeds=len(w), intervals={k: np.percentile([d[k] for d in draw if d[k] == d[k]] or [np.nan], [2.5, 97.5]).tolist() for k in draw[0]} if times else {})
+    out = {k: float(v) for k, v in figures(slice(None)).items()}
+    draw, runs = [figures(i) for i in resamples(len(o), times, seed)], [figures(slice(None), [k]) for k in range(len(w))]
+    def interval(k):
+        lo, hi = np.percentile([d[k] for d in draw if d[k] == d[k]] or [np.nan], [2.5, 97.5]) - out[k]
+        off = paired_interval(np.zeros(len(w)), [r[k] for r in runs])['hi'] - out[k] if len(w) > 1 else 0.   # other runs, by Student's t
+        return [out[k] - math.hypot(lo, off), out[k] + math.hypot(hi, off)]
+    return out | dict(n=len(o), seeds=len(w), intervals={k: interval(k) for k in out} if times else {})
 
 # %% ../nbs/15_recognise.ipynb #d3c3322a
 def groups_by_confidence(rec, parts=4 # a `Recognition`, how many groups
@@ -542,11 +546,10 @@ def plot_tradeoff(points, x='psnr', y='top1', title='' # name -> dict of figures
                  ):                                    # matplotlib Figure
     "What a way costs in one measure and gains in another."
     import matplotlib.pyplot as plt
-    fig, ax = plt.subplots(figsize=(5, 3.2), layout='constrained')
+    fig, ax = plt.subplots(figsize=(6, 3.2), layout='constrained')
     plt.close(fig)
-    for k, v in points.items():
-        ax.plot(v[x], v[y], 'o'); ax.annotate(k, (v[x], v[y]), xytext=(4, 3), textcoords='offset points', fontsize=8)
-    ax.set(xlabel=x, ylabel=y, title=title); ax.margins(.15)
+    for i, (k, v) in enumerate(points.items()): ax.plot(v[x], v[y], 'os^D'[i//10 % 4], color=f'C{i % 10}', label=k, alpha=.8)
+    ax.set(xlabel=x, ylabel=y, title=title); ax.legend(loc='center left', bbox_to_anchor=(1, .5), fontsize=8)
     return fig
 
 # %% ../nbs/15_recognise.ipynb #822dbb22

@@ -191,7 +191,8 @@ def test_last_sentence():
     cost = d['spread'][f"{d['judge']}: bicubic"]['cost']
     for words in (f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}", f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};", f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
         assert words in text, words
-    runs = {1: 'one run', 2: 'two runs', 3: 'three runs'}[len(d['seeds']['logits + pixels'])]
+    runs = dict(zip(range(1, 6), ('one run', 'two runs', 'three runs', 'four runs', 'five runs')))[len(d['seeds']['logits + pixels'])]
     assert runs in text and f"On {d['n']} photographs" in text
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
-    for words in (f"on {d['n']} others", f"costs ResNet-50 {p(rows['bicubic']['cost'])} points", f"wins back {p(rows['logits + pixels']['won'])} of them"): assert words in readme, words
+    for words in (f"on {d['n']} others", f"costs ResNet-50 {p(rows['bicubic']['cost'])} points", f"wins back {p(rows['logits + pixels']['won'])} of them", f"win back {p(rows['pixels only']['won'])}"): assert words in readme, words
+    assert f"win back {p(rows['pixels only']['won'])};" in text
