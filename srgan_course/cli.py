@@ -381,6 +381,7 @@ def _classifier(features):
     if name.startswith('random'): raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or squeezenet-caffe')
     return f'{name}@logits'
 
+# %% ../nbs/cli.ipynb #706141bc
 def _count(n): return min(k for k in n if k is not None)     # statistics may not know theirs
 
 @contextmanager

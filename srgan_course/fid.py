@@ -583,7 +583,7 @@ def _weighted_mmd2(ks, w, v, g=None):
     s, (kx, ky, kxy) = G.sum(1), (G@k@G.T for k in ks)
     return _within(kx, w, s, G@np.diag(ks[0])) + _within(ky, v, s, G@np.diag(ks[1])) - 2*_across(kxy, w, v, s, s, True)
 
-# %% ../nbs/12_fid.ipynb #8f679797
+# %% ../nbs/12_fid.ipynb #0b019540
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
 
 def _draw_weights(n, rng, k):
@@ -592,6 +592,20 @@ def _draw_weights(n, rng, k):
     while (alone := (w > 0).sum(1) < 2).any(): w[alone] = rng.multinomial(n, np.full(n, 1/n), size=alone.sum())
     return w.astype(float)
 
+def _kid_large(x, y, subsets, size, rng, groups, said):
+    "KID where the kernel of all pairs would not fit: the interval follows from the spread of subsets, at most half of either set."
+    if groups is not None: raise ValueError(f'{max(len(x), len(y))} pictures are too many for groups; give at most 4000')
+    n, v = min(len(x), len(y)), []
+    size = min(size, n//2)
+    if size < 2: raise ValueError(f'{n} pictures against more than 4000: KID needs 4 or more here')
+    for _ in range(subsets):
+        p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
+        v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
+    value, spread = np.mean(v), np.std(v)
+    off = 1.96*spread*(size/(n - size))**.5                    # of `size` out of n, without replacement, to n out of endless ones
+    return Figure(value, 'KID', (value - off, value + off), spread, **said | dict(subsets=f'{subsets} of {size}'))
+
+# %% ../nbs/12_fid.ipynb #8f679797
 def kid(a, b,                  # folder, name, list, tensor, batches, features
         net='inception@2048',  # as for `pooled_net`
         subsets:int=100,       # how many subsets are drawn
@@ -616,19 +630,6 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     if g is None: d = _weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))
     else: w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws); d = _weighted_mmd2(ks, w, w, g)
     return Figure(v.mean(), 'KID', _centred(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
-
-def _kid_large(x, y, subsets, size, rng, groups, said):
-    "KID where the kernel of all pairs would not fit: the interval follows from the spread of subsets, at most half of either set."
-    if groups is not None: raise ValueError(f'{max(len(x), len(y))} pictures are too many for groups; give at most 4000')
-    n, v = min(len(x), len(y)), []
-    size = min(size, n//2)
-    if size < 2: raise ValueError(f'{n} pictures against more than 4000: KID needs 4 or more here')
-    for _ in range(subsets):
-        p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
-        v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
-    value, spread = np.mean(v), np.std(v)
-    off = 1.96*spread*(size/(n - size))**.5                    # of `size` out of n, without replacement, to n out of endless ones
-    return Figure(value, 'KID', (value - off, value + off), spread, **said | dict(subsets=f'{subsets} of {size}'))
 
 # %% ../nbs/12_fid.ipynb #28eab7ff
 def differ(a:Figure, # two figures with intervals, against the same reference
