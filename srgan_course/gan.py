@@ -372,7 +372,7 @@ def _stats(self:Resumable, **kwargs):
 
 @patch(as_prop=True)
 def step_values(self:Resumable):
-    "The numbers of the last step as floats; one wait for the device a step, however many ask."
+    "The numbers of the last step as floats; all are fetched together, once, however many ask."
     if self._values is None:
         t = {k: v for k,v in self.step_stats.items() if isinstance(v, Tensor)}
         floats = torch.stack([v.float().reshape(()) for v in t.values()]).tolist() if t else []

@@ -117,6 +117,7 @@ class AdversarialLoss:
                  real_noise:float = 0.): # the same for real pictures' labels
         if _check('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise, real_noise) != (1, 0, 0, 0):
             raise ValueError('the hinge loss has no labels; leave real_label, fake_label, noise and real_noise as they are, or take another kind')
+        if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1): raise ValueError(f"labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; give such, or take 'lsgan'")
         if noise < 0 or real_noise < 0: raise ValueError(f'noise {min(noise, real_noise)} is negative; give a standard deviation')
         self.kind, self.real_label, self.fake_label, self.noise, self.real_noise = kind, real_label, fake_label, noise, real_noise
     def __repr__(self): return f'{type(self).__name__}({self.kind!r}, labels {self.real_label:g} and {self.fake_label:g}, noise {self.real_noise:g} and {self.noise:g})'

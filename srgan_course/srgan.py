@@ -154,7 +154,7 @@ def get_recipe(recipe # a recipe, the name of one in `RECIPES`, or a JSON file
 
 # %% ../nbs/09_srgan.ipynb #9d088e16
 def soften(x): # (B,C,H,W) -> (B,C,H-2,W-2)
-    "Averages with weights 1, 2, 1 in both directions: stripes of two pixels vanish, of eight pixels lose a quarter."
+    "Averages with weights 1, 2, 1 in both directions: a wave of two pixels vanishes, one of four loses half, one of eight a seventh."
     x = (x[..., :-2] + 2*x[..., 1:-1] + x[..., 2:])/4
     return (x[..., :-2, :] + 2*x[..., 1:-1, :] + x[..., 2:, :])/4
 

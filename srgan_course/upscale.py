@@ -13,7 +13,7 @@ __all__ = ['MEMORY', 'GREY', 'LOG', 'SMALL', 'CLASSIC', 'edges', 'tile_boxes', '
 import copy, json, math, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
@@ -82,7 +82,8 @@ class Upscaler:
         if precision not in ('float32', 'bfloat16'): raise ValueError(f"precision {precision!r} is not in ('float32', 'bfloat16')")
         self.device, self.precision, self.memory, self._overlap = pick_device(device), precision, memory, overlap
         self.name, self.say = name or type(net).__name__, say or (lambda s: print(s, file=sys.stderr))
-        self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=torch.channels_last)
+        self.layout = torch.contiguous_format if self.device.type == 'mps' else torch.channels_last
+        self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
         self.scale = scale or getattr(net, 'args', {}).get('scale') or self.forward(torch.zeros(1, 3, 16, 16)).shape[-1]//16
 
     @property
@@ -103,17 +104,24 @@ class Upscaler:
         return cls(net, **(dict(name=p.stem) | kwargs))
 
 # %% ../nbs/10_upscale.ipynb #20abff43
+@contextmanager
 def true_float32(device:torch.device # where the network runs
                 ):                   # context
-    "Convolutions with all the digits of float32."
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == 'cuda' else nullcontext()
+    "Convolutions with all the digits of float32; no other setting of torch changes."
+    if device.type != 'cuda': yield; return
+    cudnn = torch.backends.cudnn
+    switch, name, exact = (cudnn.conv, 'fp32_precision', 'ieee') if hasattr(cudnn, 'conv') else (cudnn, 'allow_tf32', False)   # from torch 2.9 on; before
+    was = getattr(switch, name)
+    setattr(switch, name, exact)
+    try: yield
+    finally: setattr(switch, name, was)
 
 @patch
 def forward(self:Upscaler,
             x:Tensor  # (B,3,h,w) in [0,1], on any device
            )->Tensor: # (B,3,s*h,s*w), float32, on the network's device
     "The network, without gradients, in the precision asked for."
-    x = x.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
+    x = x.to(self.device, torch.float32).contiguous(memory_format=self.layout)
     half = torch.autocast(self.device.type, torch.bfloat16) if self.precision == 'bfloat16' else nullcontext()
     with torch.inference_mode(), true_float32(self.device), half: return self.net(x).float()
 
