@@ -8,12 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+def nb_id(p):
+    "How tests/test_notebooks.py names a notebook: kit/files, 03_metrics."
+    return p.relative_to(ROOT/'nbs').with_suffix('').as_posix() if p.is_relative_to(ROOT/'nbs') else p.stem
+
 def as_tests(paths):
     "What pytest is given for `paths`: a notebook is a test of tests/test_notebooks.py."
     if not paths: return [str(ROOT/'tests')]
     paths = [Path(p).resolve() for p in paths]
     if missing := [str(p) for p in paths if not p.exists()]: sys.exit(f'no such file: {", ".join(missing)}')
-    return [f'{ROOT/"tests"/"test_notebooks.py"}::test_notebook[{p.stem}]' if p.suffix == '.ipynb' else str(p) for p in paths]
+    return [f'{ROOT/"tests"/"test_notebooks.py"}::test_notebook[{nb_id(p)}]' if p.suffix == '.ipynb' else str(p) for p in paths]
 
 def run_pytest(tests, flags, workers):
     "Run `tests`; (name of the file, name of the test, 'passed', 'failed' or 'skipped', seconds) of each, and pytest's exit code."

@@ -1,14 +1,17 @@
-"""Every exercise: its check refuses the stub and one named typical mistake, accepts the folded solution, prints one line, and never raises.
+"""Every exercise: its check refuses the stub and every wrong answer of tests/solutions/, accepts the folded solution and every right one, prints one line, and never raises.
 
-An exercise's cells carry `#| exercise: N stub`, `N check` and `N mistake`; the solution is the python block in the Markdown cell that follows.
+An exercise is a Markdown cell that begins with `### Exercise N`, a cell marked `#| exercise: N stub`, a cell that calls the check, and a Markdown cell with the folded solution.
+Checks stand in `srgan_course.kit.exercises`, and no cell of a lesson holds a check or a wrong answer.
 """
-import contextlib, io, json, re
+import contextlib, importlib.util, io, json, re
 import pytest
 from conftest import ROOT
 
-NBS = sorted((ROOT/'nbs').glob('[0-9]*.ipynb'))
-MARK = re.compile(r'^#\|\s*exercise:\s*(\d+)\s+(stub|check|mistake)\s*$', re.M)
+NBS = [p for p in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')) if p.stem[:2] != '00']
+STUB = re.compile(r'^#\|\s*exercise:\s*(\d+)\s+stub\s*$', re.M)
 SOLUTION = re.compile(r'<summary>\s*Solution.*?```python\n(.*?)```', re.S)
+
+def code_cells(nb): return [''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
 
 def is_imports(src):
     "True where every line of a cell imports (or is a comment, or quietens fastai's import)."
@@ -16,49 +19,79 @@ def is_imports(src):
     return bool(lines) and all(re.match(r'(from|import)\s|import_fastai\(\)', l) for l in lines)
 
 def exercises(nb):
-    "Imports of the notebook, its check cells in order, and for each exercise its stub, mistake, solution and call."
-    cells = json.loads(nb.read_text(encoding='utf-8'))['cells']
-    imports, checks, ex, current = [], [], {}, None
-    for c in cells:
+    "Imports of the notebook, and for each exercise its stub, the call of its check and the folded solution."
+    imports, ex, current = [], {}, None
+    for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
         src = ''.join(c['source'])
         if c['cell_type'] == 'code':
-            m = MARK.search(src)
-            if m:
-                n, what = m.groups()
-                if what == 'check': checks.append(src)
-                else: ex.setdefault(n, {})[what] = src; current = n
-            elif is_imports(src) and not ex: imports.append(src)
-            elif current and (call := re.search(r'^\s*(check_\w+\(.*\))', src, re.M)): ex[current].setdefault('call', call.group(1))
-        elif current and (s := SOLUTION.search(src)): ex[current].setdefault('solution', s.group(1))
-    return imports, checks, ex
+            if m := STUB.search(src): current = m[1]; ex[current] = dict(stub=src)
+            elif is_imports(src): imports.append(src)
+            elif current and (call := re.search(r'^\s*(check_\w+\(.*\))', src, re.M)): ex[current].setdefault('call', call[1])
+        elif current and (s := SOLUTION.search(src)): ex[current].setdefault('solution', s[1])
+    return imports, ex
 
-ALL = [(p, n) for p in NBS for n in exercises(p)[2]]
-
-def test_every_lesson_has_exercises():
-    for p in NBS:
-        if p.stem.startswith('00'): continue
-        imports, checks, ex = exercises(p)
-        assert 2 <= len(ex) <= 4, f'{p.name} has {len(ex)} exercises'
-        for n, e in ex.items():
-            missing = {'stub', 'mistake', 'solution', 'call'} - set(e)
-            assert not missing, f'{p.name}, exercise {n}: no {", ".join(sorted(missing))}'
-
-def verdict(imports, checks, answer, call, name):
-    "What the check says of `answer`: its result and its one line."
+def namespace(nb, imports):
+    "What a lesson has in hand when its exercises begin: what it imports, and its own module."
     ns = {'__name__': 'exercise'}
     for s in imports: exec(s, ns)
-    for m in re.findall(r'^#\|\s*default_exp\s+(\w+)', (ROOT/'nbs'/name).read_text(encoding='utf-8').replace('\\n', '\n').replace('"', '\n'), re.M): exec(f'from srgan_course.{m} import *', ns)
-    for s in checks: exec(s, ns)
-    exec(answer, ns)
+    for s in code_cells(nb):
+        if m := re.search(r'^#\|\s*default_exp\s+([\w.]+)', s, re.M): exec(f'from srgan_course.{m[1]} import *', ns)
+    return ns
+
+def answers(nb, n, ns):
+    "The answers to exercise `n` in tests/solutions/: (kind, name, function, whether it makes the answer)."
+    path = ROOT/'tests'/'solutions'/f'e{nb.stem}.py'
+    if not path.exists(): return []
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    mod = importlib.util.module_from_spec(spec)
+    for k, v in ns.items():
+        if not k.startswith('__'): setattr(mod, k, v)
+    spec.loader.exec_module(mod)
+    marked = [(name, f) for name, f in vars(mod).items() if isinstance(getattr(f, 'exercise', None), tuple)]
+    return [(f.exercise[0], name, f, f.exercise[2]) for name, f in marked if f.exercise[1] == n]
+
+def verdict(call, ns):
+    "What the check says: its result and what it prints."
     out = io.StringIO()
     with contextlib.redirect_stdout(out): ok = eval(call, ns)
     return ok, out.getvalue()
 
+ALL = [(p, n) for p in NBS for n in exercises(p)[1]]
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+def test_every_lesson_has_exercises(nb):
+    imports, ex = exercises(nb)
+    assert 2 <= len(ex) <= 4, f'{nb.name} has {len(ex)} exercises'
+    for n, e in ex.items():
+        missing = {'stub', 'solution', 'call'} - set(e)
+        assert not missing, f'{nb.name}, exercise {n}: no {", ".join(sorted(missing))}'
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+def test_run_all_keeps_what_a_learner_wrote(nb):
+    "No cell defines an answer a second time, and none holds a check, which would give the answer away."
+    cells = code_cells(nb)
+    for n, e in exercises(nb)[1].items():
+        name = answer_name(e['stub'])
+        again = [s for s in cells if s != e['stub'] and re.search(rf'^(def|class)\s+{name}\b|^{name}\s*=', s, re.M)]
+        assert not again, f'{nb.name}: a cell besides the stub of exercise {n} defines {name}: {again[0][:80]!r}'
+    assert not [s for s in cells if re.search(r'^#\|\s*exercise:\s*\d+\s+(check|mistake)', s, re.M)], f'{nb.name} holds a check or a mistake'
+
+def answer_name(stub):
+    "The name that a stub asks for."
+    return re.search(r'^(?:def|class)\s+(\w+)|^(\w+)\s*=', stub, re.M).group(1) or re.search(r'^(\w+)\s*=', stub, re.M).group(1)
+
 @pytest.mark.parametrize('nb,n', ALL, ids=lambda v: getattr(v, 'stem', v))
 def test_exercise(nb, n):
-    imports, checks, ex = exercises(nb)
-    e = ex[n]
-    for what, want in dict(stub=False, mistake=False, solution=True).items():
-        ok, said = verdict(imports, checks, e[what], e['call'], nb.name)
-        assert ok is want, f'{nb.name}, exercise {n}: the check said {ok} of the {what}: {said}'
-        assert len(said.strip().splitlines()) == 1, f'{nb.name}, exercise {n}: not one line for the {what}: {said!r}'
+    imports, ex = exercises(nb)
+    e, ns = ex[n], namespace(nb, imports)
+    name, given = answer_name(e['stub']), answers(nb, n, ns)
+    kinds = [kind for kind, *_ in given]
+    assert kinds.count('wrong') >= 3 and kinds.count('right') >= 2, f'{nb.name}, exercise {n}: {kinds.count("wrong")} wrong answers and {kinds.count("right")} right ones in tests/solutions/; 3 and 2 are wanted'
+    tries = [('the stub', False, e['stub']), ('the folded solution', True, e['solution'])] + [(what, kind == 'right', f() if made else f) for kind, what, f, made in given]
+    for what, want, answer in tries:
+        here = dict(ns)
+        if isinstance(answer, str): exec(answer, here)
+        else: here[name] = answer
+        ok, said = verdict(e['call'], here)
+        assert ok is want, f'{nb.name}, exercise {n}: the check said {ok} of {what}: {said}'
+        assert len(said.strip().splitlines()) == 1, f'{nb.name}, exercise {n}: not one line for {what}: {said!r}'

@@ -3,7 +3,7 @@ import multiprocessing, sys
 import pytest
 from conftest import ROOT
 
-NBS = sorted((ROOT/'nbs').glob('*.ipynb'))
+NBS = sorted((ROOT/'nbs').glob('*.ipynb')) + sorted((ROOT/'nbs'/'kit').glob('*.ipynb'))
 
 def new_process():
     "A fork where that is safe: it need not import fastai again. A GPU that was used cannot be used in a fork."
@@ -31,9 +31,9 @@ def runs(path, flags=()):
 
 pytestmark = pytest.mark.filterwarnings('ignore:This process.*fork:DeprecationWarning')
 
-@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.relative_to(ROOT/'nbs').with_suffix('').as_posix())
 def test_notebook(nb, pytestconfig):
-    assert runs(nb, [f for f in ('slow', 'cuda') if pytestconfig.getoption('--' + f)]), f'nbs/{nb.name} failed; what it said stands below'
+    assert runs(nb, [f for f in ('slow', 'cuda') if pytestconfig.getoption('--' + f)]), f'{nb.relative_to(ROOT)} failed; what it said stands below'
 
 @pytest.mark.parametrize('cell, want', [('assert 1 + 1 == 2', True), ('assert 1 + 1 == 3', False), ('import os; os._exit(0)', None), ('#| slow\nassert False', True)])
 def test_the_runner_can_fail(cell, want, tmp_path):

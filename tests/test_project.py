@@ -5,7 +5,8 @@ import pytest
 import readme
 from conftest import ROOT
 
-NBS = sorted((ROOT/'nbs').glob('*.ipynb'))
+NBS = sorted((ROOT/'nbs').glob('*.ipynb')) + sorted((ROOT/'nbs'/'kit').glob('*.ipynb'))
+page = lambda p: p.relative_to(ROOT/'nbs').as_posix()                             # 03_metrics.ipynb, kit/files.ipynb
 cells = lambda p: json.loads(p.read_text(encoding='utf-8'))['cells']
 src = lambda c: ''.join(c['source'])
 
@@ -24,8 +25,8 @@ def nbdev(name, cwd): return subprocess.run([Path(sys.executable).parent/name], 
 def test_modules_equal_notebooks(copy):
     r = nbdev('nbdev-export', copy)
     assert r.returncode == 0, r.stderr
-    own = {'__init__.py', '__main__.py'}
-    names = lambda d: {p.name for p in (d/'srgan_course').glob('*.py')} - own
+    own = {'__init__.py', '__main__.py', 'kit/__init__.py'}
+    names = lambda d: {p.relative_to(d/'srgan_course').as_posix() for p in (d/'srgan_course').rglob('*.py')} - own
     assert names(copy) == names(ROOT)
     for n in sorted(names(ROOT)):
         assert (copy/'srgan_course'/n).read_text(encoding='utf-8') == (ROOT/'srgan_course'/n).read_text(encoding='utf-8'), f'srgan_course/{n} is not what its notebook exports: run make export'
@@ -33,7 +34,7 @@ def test_modules_equal_notebooks(copy):
 def test_notebooks_clean(copy):
     r = nbdev('nbdev-clean', copy)
     assert r.returncode == 0, r.stderr
-    for p in NBS: assert (copy/'nbs'/p.name).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{p.name} is not clean: run make export'
+    for p in NBS: assert (copy/'nbs'/page(p)).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{page(p)} is not clean: run make export'
 
 def test_readme_is_index():
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme.to_markdown(json.loads((ROOT/'nbs'/'index.ipynb').read_text(encoding='utf-8')))
@@ -46,8 +47,8 @@ def test_quarto_config_is_one():
 
 def test_sidebar_names_every_page():
     text = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
-    for p in NBS: assert p.name in text, f'{p.name} is not in the side bar of _quarto.yml'
-    for name in re.findall(r'[\w]+\.ipynb', text): assert (ROOT/'nbs'/name).exists(), f'_quarto.yml names {name}, which does not exist'
+    for p in NBS: assert page(p) in text, f'{page(p)} is not in the side bar of _quarto.yml'
+    for name in re.findall(r'[\w/]+\.ipynb', text): assert (ROOT/'nbs'/name).exists(), f'_quarto.yml names {name}, which does not exist'
 
 def test_page_names_differ_without_number():
     names = [re.sub(r'^\d+_', '', p.stem) for p in NBS]
@@ -55,11 +56,12 @@ def test_page_names_differ_without_number():
 
 def test_import_order():
     "A module imports only from lessons before it."
-    floor = {re.search(r'#\|\s*default_exp\s+(\w+)', s).group(1): p.stem for p in NBS for c in cells(p) for s in [src(c)] if re.search(r'#\|\s*default_exp', s)}
-    number = {m: int(s[:2]) if s[:2].isdigit() else 99 for m, s in floor.items()}
+    floor = {re.search(r'#\|\s*default_exp\s+([\w.]+)', s).group(1): page(p) for p in NBS for c in cells(p) for s in [src(c)] if re.search(r'#\|\s*default_exp', s)}
+    number = {m: 0 if m.startswith('kit.') else int(s[:2]) if s[:2].isdigit() else 99 for m, s in floor.items()}
     for m in number:
-        text = (ROOT/'srgan_course'/f'{m}.py').read_text(encoding='utf-8')
-        for other in re.findall(r'^\s*(?:from|import)\s+srgan_course\.(\w+)', text, re.M) + re.findall(r'^\s*from\s+\.(\w+)', text, re.M):
+        text = (ROOT/'srgan_course'/f'{m.replace(".", "/")}.py').read_text(encoding='utf-8')
+        for other in re.findall(r'^\s*(?:from|import)\s+srgan_course\.([\w.]+)', text, re.M) + re.findall(r'^\s*from\s+\.(\w+)', text, re.M):
+            if m.startswith('kit.') and other.startswith('kit.'): continue
             assert number[other] < number[m], f'{m} (lesson {number[m]}) imports {other} (lesson {number[other]})'
 
 HEAVY = ['fastai', 'torchvision', 'matplotlib.pyplot', 'ipywidgets', 'sklearn', 'skimage']
@@ -127,7 +129,7 @@ def test_what_travels_in_the_package(monkeypatch):
     folder = lambda name: ROOT/said['package_dir'].get(name, name.replace('.', '/'))
     kept = {name: {f.relative_to(folder(name)).as_posix() for p in patterns for f in folder(name).glob(p)} for name, patterns in said['package_data'].items()}
     assert set(kept) <= set(said['packages']) and all(kept.values())
-    assert {p.name for p in NBS} | {'references.bib'} <= kept['srgan_course.lessons']
+    assert {page(p) for p in NBS} | {'references.bib'} <= kept['srgan_course.lessons']
     assert {p.name for p in (ROOT/'results').glob('*.json')} == kept['srgan_course.results']
     assert {f'models/{p.name}' for p in (ROOT/'srgan_course'/'models').iterdir()} == kept['srgan_course']
 
