@@ -101,7 +101,7 @@ def read_tensors(path, # a file that `write_tensors` wrote
         raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file')
     try: tensors, meta = load(raw), _header(raw).get('__metadata__') or {}
     except Exception as e: raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]}); {advice}') from None
-    if not FORMS.keys() & meta.keys(): raise ValueError(f'{path}: holds no checksum, so it is no {kind}; give one that this package wrote')
-    if missing := [k for k in wants if k not in meta]: raise ValueError(f'{path}: not a {kind}, it does not say its {", ".join(missing)}')
+    if not FORMS.keys() & meta.keys(): raise ValueError(f'{path}: damaged, or not a {kind}: it holds no checksum; {advice}')
+    if missing := [k for k in wants if k not in meta]: raise ValueError(f'{path}: damaged, or not a {kind}: it does not say its {", ".join(missing)}; {advice}')
     if not _intact(tensors, meta): raise ValueError(f'{path}: damaged, its checksum does not fit; {advice}')
     return {k: v.clone() for k, v in tensors.items()}, meta
