@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['shown_names', 'find_name', 'link_names', 'colab_line', 'Links']
 
-# %% ../../nbs/kit/pages.ipynb #a6d45b0c
+# %% ../../nbs/kit/pages.ipynb #363f1308
 import ast, re
 from functools import lru_cache
+from pathlib import Path
 from fastcore.nbio import mk_cell
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup, patch_name
@@ -65,7 +66,7 @@ def link_names(text:str, # Markdown
         return f'[{m[0]}]({url})' if url else m[0]
     return _code.sub(one, text)
 
-# %% ../../nbs/kit/pages.ipynb #0f423a21
+# %% ../../nbs/kit/pages.ipynb #f2e265c7
 def colab_line(path:str, # a notebook in nbs/, such as '03_metrics.ipynb'
                cfg       # nbdev's settings
               )->str:    # Markdown, or nothing where Colab cannot see the notebook
@@ -90,5 +91,5 @@ class Links(Processor):
             data['text/markdown'] = link_names(text, find)
 
     def end(self):
-        path = self.nb.path_.name
+        path = Path(self.nb.path_).name
         if path[0].isdigit() and (line := colab_line(path, get_config())): self.nb.cells.insert(1, mk_cell(line, 'markdown'))
