@@ -97,7 +97,15 @@ def text_of(path):
 
 def test_results_follow_the_schema():
     assert RESULTS, 'no file in results/'
-    for k, r in RESULTS.items(): assert r['name'] == k, f'{k}.json says its name is {r["name"]}'
+    for k, r in RESULTS.items():
+        assert r['name'] == k, f'{k}.json says its name is {r["name"]}'
+        written = re.search(r'--result \S*?([\w-]+)\.json', r['command'])
+        assert not written or written[1] == k, f'{k}.json says it was written as {written[1]}.json: measure it anew'
+
+def test_a_judge_is_called_what_it_is():
+    "The ResNet-50 of these figures is pruned and has 8 bits: whoever quotes it says so in the same paragraph."
+    for page in ('README.md', 'results.ipynb'):
+        for par in re.split(r'\n\s*\n', text_of(PAGES[page])): assert 'ResNet-50' not in par or 'pruned' in par, f'{page}: {par[:200]}'
 
 def test_published_rows_have_source_and_protocol():
     for r in PUBLISHED: assert r['source'] and r['protocol'] and r['where'] and float(r['psnr']) > 20, r
