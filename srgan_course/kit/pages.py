@@ -36,15 +36,16 @@ def _rooms(): # {module: {name: address of its heading}}, modules without the pa
         rooms[mod.removeprefix(f'{cfg.lib_name}.')] = {k: v for k, v in where.items() if k in shown}
     return rooms
 
-# %% ../../nbs/kit/pages.ipynb #e9a909c5
+# %% ../../nbs/kit/pages.ipynb #e83e136f
 def find_name(name:str,  # what stands between the backticks, without ()
               own:str,   # the page's module, such as 'fid'
               rooms:dict # {module: {name: address}}
              ):          # address, or None
     "The address a name on a page leads to, if it is clear which is meant."
-    name = name.removeprefix('srgan_course.')
+    whole, name = name, name.removeprefix('srgan_course.')
     for mod in sorted(rooms, key=len, reverse=True):
         if name.startswith(f'{mod}.'): return _here(name[len(mod) + 1:], rooms[mod])
+    if whole != name: return None                 # a module, such as srgan_course.fid
     if url := _here(name, rooms.get(own, {})): return url
     if re.fullmatch('[a-z]+', name): return None
     found = [u for u in (_here(name, r) for r in rooms.values()) if u]
