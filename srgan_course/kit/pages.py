@@ -26,13 +26,14 @@ def shown_names(source:str # a module's source code
         elif isinstance(o, ast.Assign) and getattr(o.targets[0], 'id', '') == '__all__': public = set(ast.literal_eval(o.value))
     return {n for n in names if n.split('.')[0] in public and not n.split('.')[-1].startswith('_')}
 
-# %% ../../nbs/kit/pages.ipynb #6e4e6ac7
+# %% ../../nbs/kit/pages.ipynb #52525383
 @lru_cache(None)
 def _rooms(): # {module: {name: address of its heading}}, modules without the package's name
     cfg, rooms = get_config(), {}
+    site = cfg.doc_host + cfg.doc_baseurl.rstrip('/')      # links stay within the pages, wherever they are looked at
     for mod, syms in NbdevLookup().entries[cfg.lib_name]['syms'].items():
         shown = shown_names((cfg.config_path/(mod.replace('.', '/') + '.py')).read_text(encoding='utf-8'))
-        where = {k.removeprefix(f'{mod}.'): v[0] for k, v in syms.items()}
+        where = {k.removeprefix(f'{mod}.'): v[0].removeprefix(site) for k, v in syms.items()}
         rooms[mod.removeprefix(f'{cfg.lib_name}.')] = {k: v for k, v in where.items() if k in shown}
     return rooms
 
