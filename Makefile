@@ -34,13 +34,15 @@ lessons: $(READY)  ## Jupyter Lab on the lessons
 	@$(BIN)/jupyter lab nbs $(ARGS)
 
 export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks and write README.md
-	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write && $(BIN)/python tests/home.py --write
 
-docs: quarto $(READY)  ## the site, into _docs/ (needs Quarto)
+docs: quarto $(READY)  ## the site, into _docs/ (needs Quarto 1.9 or newer)
 	@$(BIN)/nbdev-docs
 
 quarto:     # looked for before anything is installed
 	@command -v quarto >/dev/null 2>&1 || { echo "make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make docs again." >&2; exit 2; }
+	@v=$$(quarto --version) && [ "$$(printf '1.9\n%s\n' "$$v" | sort -V | head -n 1)" = 1.9 ] \
+	  || { echo "make docs needs Quarto 1.9 or newer; this is $$v. Get a newer one from https://quarto.org/docs/get-started/" >&2; exit 2; }
 
 benchmarks: $(READY)  ## the ratios of benchmarks/, written to results/ (a quiet machine, please)
 	@for b in upscale upscale_speed data_loading gan_step; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done

@@ -39,6 +39,12 @@ def test_main_lists_commands():
     r = run(); assert r.returncode == 0 and all(c in r.stdout for c in COMMANDS)
     one_line(run('upscal'), 'upscal', 'upscale')
 
+def test_page_has_every_command():
+    "In the table of the commands' page, as a section of it, and as a script."
+    text = '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+    ini = (ROOT/'settings.ini').read_text(encoding='utf-8')
+    for c in COMMANDS: assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n' and f'srgan-{c} = srgan_course.cli:{c}' in ini, c
+
 def test_script_itself():
     r = subprocess.run([Path(sys.executable).parent/'srgan-evaluate', '--help'], capture_output=True, text=True, env=ENV)
     assert r.returncode == 0 and '--data' in r.stdout

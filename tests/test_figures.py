@@ -45,6 +45,7 @@ def check_table(head, rows, page, scale):
     bad, where = [], None
     if not re.search(r'PSNR|SSIM|FID|KID|LPIPS|dB', ' '.join(head)): return bad
     if m := re.search(r'\bx([234])\b', ' '.join(head)): scale = int(m[1])
+    whole = about(head[0])[0]                                                          # the file a whole table is about; its rows are entries of it
     for r in rows:
         m = re.search(r'\bx([234])\b', r[0])                                           # a row may name its own scale
         names, methods = about(r[0], int(m[1]) if m else scale)
@@ -55,6 +56,7 @@ def check_table(head, rows, page, scale):
             for s in re.findall(r'(?<![\w.,-])\d+\.\d+(?![\w.])', cell):
                 files = [v for k, v in RESULTS.items() if subject(k) in names and (not where or k.endswith(where) or not re.search('-(set5|embedded)$', k))]
                 ok = any(kinds <= set(map(str, w)) and w[-1] != 'n' for v in files for w in quotable(s, v))
+                ok = ok or any(r[0] in w and w[-1] != 'n' for k, v in RESULTS.items() if subject(k) in whole for w in quotable(s, v))
                 if not (ok or any(s in row.values() for row in PUBLISHED if row['method'] in methods and where in (None, row['set'].lower()))):
                     bad.append(f'{page}: {s!r} in the row {r[0]!r}, column {title!r}: no file about {sorted(names) or r[0]} holds it' + (f' for {where}' if where else ''))
     return bad
@@ -95,7 +97,15 @@ def text_of(path):
 
 def test_results_follow_the_schema():
     assert RESULTS, 'no file in results/'
-    for k, r in RESULTS.items(): assert r['name'] == k, f'{k}.json says its name is {r["name"]}'
+    for k, r in RESULTS.items():
+        assert r['name'] == k, f'{k}.json says its name is {r["name"]}'
+        written = re.search(r'--result \S*?([\w-]+)\.json', r['command'])
+        assert not written or written[1] == k, f'{k}.json says it was written as {written[1]}.json: measure it anew'
+
+def test_a_judge_is_called_what_it_is():
+    "The ResNet-50 of these figures is pruned and has 8 bits: whoever quotes it says so in the same paragraph."
+    for page in ('README.md', 'results.ipynb'):
+        for par in re.split(r'\n\s*\n', text_of(PAGES[page])): assert 'ResNet-50' not in par or 'pruned' in par, f'{page}: {par[:200]}'
 
 def test_published_rows_have_source_and_protocol():
     for r in PUBLISHED: assert r['source'] and r['protocol'] and r['where'] and float(r['psnr']) > 20, r
@@ -124,6 +134,10 @@ def test_wrong_figures_are_found():
     assert len(check(f'{HEAD}| bicubic | {lz} | {photos} |', 'page')) == 1                  # Lanczos' figure in bicubic's row
     assert len(check(f'{HEAD}| bicubic | {photos} | {bi} |', 'page')) == 2                  # columns exchanged
     assert len(check(f'{HEAD}| bicubix | {bi} | |', 'page')) == 1                           # about nothing that was measured
+    own = lambda row, k, digits=2: figure('srgan-x4-kid', row, k, digits=digits, folder=ROOT/'results')
+    table = '| srgan-x4 beside others | feature distance | PSNR |\n|---|---|---|\n| bicubic | {} | {} |\n'
+    assert check(table.format(own('bicubic', 'squeeze-caffe'), own('bicubic', 'psnr')), 'page') == []
+    assert len(check(table.format(own('srresnet-x4', 'squeeze-caffe'), own('srgan-x4', 'psnr')), 'page')) == 2       # other rows' figures of the same file
     assert check(f'Bicubic reaches {bi} dB on Set5.', 'page') == []
     assert len(check(f'Everything reaches {bi} dB on Set5.', 'page')) == 1                  # says not what
     assert len(check('Bicubic reaches 99.99 dB.', 'page')) == 1

@@ -47,7 +47,7 @@ def test_quarto_config_is_one():
 
 def test_sidebar_names_every_page():
     text = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
-    for p in NBS: assert page(p) in text, f'{page(p)} is not in the side bar of _quarto.yml'
+    for p in NBS: assert re.search(rf'(?<![\w/]){re.escape(page(p))}', text), f'{page(p)} is not in the side bar of _quarto.yml'
     for name in re.findall(r'[\w/]+\.ipynb', text): assert (ROOT/'nbs'/name).exists(), f'_quarto.yml names {name}, which does not exist'
 
 def test_page_names_differ_without_number():
@@ -121,11 +121,26 @@ def test_metadata():
     for line in cfg['console_scripts'].split('\n'):
         if line.strip(): name, target = (s.strip() for s in line.split('=')); assert scripts[name] == target
 
-def test_what_travels_in_the_package(monkeypatch):
-    "Lessons, measured figures and models: what the commands and the copied lessons read outside a clone."
+@pytest.fixture
+def said(monkeypatch):
+    "What setup.py tells setuptools."
     setuptools, said = pytest.importorskip('setuptools'), {}
     monkeypatch.chdir(ROOT); monkeypatch.setattr(setuptools, 'setup', lambda **kw: said.update(kw))
     runpy.run_path('setup.py')
+    return said
+
+def test_addresses_come_from_one_place(said):
+    "pyproject.toml alone gives the project's addresses: setup.py gives none, and `dynamic` does not promise any."
+    if sys.version_info < (3, 11): pytest.skip('tomllib came with Python 3.11')
+    import tomllib
+    project = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))['project']
+    assert 'urls' in project and 'urls' not in project['dynamic'] and not {'url', 'project_urls', 'download_url'} & set(said)
+    from setuptools.config.pyprojecttoml import validate
+    full = {'project': {**project, 'urls': {'Repository': 'https://github.com/someone/course', 'Documentation': 'https://someone.github.io/course/'}}}
+    for p in ({'project': project}, full): assert validate(p, ROOT/'pyproject.toml')
+
+def test_what_travels_in_the_package(said):
+    "Lessons, measured figures and models: what the commands and the copied lessons read outside a clone."
     folder = lambda name: ROOT/said['package_dir'].get(name, name.replace('.', '/'))
     kept = {name: {f.relative_to(folder(name)).as_posix() for p in patterns for f in folder(name).glob(p)} for name, patterns in said['package_data'].items()}
     assert set(kept) <= set(said['packages']) and all(kept.values())
