@@ -23,15 +23,17 @@ from torch import nn, Tensor
 from .images import downscale, find_images, to_image, to_tensor, write_whole
 from .data import Recipe, draws, find_source, get_picture
 from .metrics import CLASSIC, enlarger, psnr_y
-from .classifier import (Body, Classifier, alike_pairs, architectures, body, bootstrap_interval, build, check_classes, load_classifier,
-                                     load_pictures, open_all, paired_interval, pretrained, resamples, split_pets, thumbnail)
+from .classifier import (Body, Classifier, alike_pairs, architectures, body, bootstrap_interval, build, check_classes,
+                                     load_classifier, load_pictures, open_all, paired_interval, pretrained, resamples, split_pets, thumbnail)
 from .generators import LightSR, build_network, find_model, load_model, pick_device, save_model
 from .losses import PerceptualLoss
 
 # %% ../nbs/15_recognise.ipynb #560bdf87
 _MEAN, _STD = (.485, .456, .406), (.229, .224, .225)   # of ImageNet's colours
 
-def _layout(device): return torch.contiguous_format if torch.device(device).type == 'mps' else torch.channels_last   # the faster order in memory
+def _layout(device):
+    "The faster order in memory."
+    return torch.contiguous_format if torch.device(device).type == 'mps' else torch.channels_last
 
 class Teacher(nn.Module):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
@@ -48,7 +50,8 @@ class Teacher(nn.Module):
         for n, v in ('mean', mean), ('std', std): self.register_buffer(n, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
-            raise ValueError(f'{name} gives {tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__} for a picture, and no score for each class; '
+            got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+            raise ValueError(f'{name} gives {got} for a picture, and no score for each class; '
                              'a teacher is a classifier with its last layer')
         self.n = z.shape[1]
         self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
@@ -153,7 +156,7 @@ class Parts:
 _BLOCK = 2**26   # numbers in one block of a comparison of all pictures with all
 
 def _doubles(items, alike):
-    "Numbers of the pictures that nearly equal an earlier one (lesson 04), compared block by block, so that memory does not grow with the square."
+    "Numbers of the pictures that nearly equal an earlier one (lesson 04), compared block by block: memory does not grow with the square."
     t, gone = np.stack(open_all(items, thumbnail)), set()
     rows = max(1, _BLOCK//len(t))
     for a in range(0, len(t), rows): gone |= {a + j for i, j in alike_pairs(t[a:a+rows], t[a:], alike) if i < j}
@@ -166,7 +169,8 @@ def three_parts(items,      # paths, open pictures or `Toy`s
                 alike=.95   # pictures whose thumbnails correlate so much or more count as one
                )->Parts:
     "Split by picture."
-    if not (valid > 0 and test > 0 and valid + test < 1): raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
+    if not (valid > 0 and test > 0 and valid + test < 1):
+        raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
     if y is not None and len(y) != len(items): raise ValueError(f'{len(items)} pictures and {len(y)} labels do not match')
     gone = _doubles(items, alike) if len(items) else set()
     keep = [i for i in range(len(items)) if i not in gone]
@@ -179,7 +183,8 @@ def three_parts(items,      # paths, open pictures or `Toy`s
         order = order[np.argsort(share, kind='stable')] if max(seen.values()) > 2 else order
     a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
     cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
-    return Parts(*([items[i] for i in o] for o in cut), *((np.asarray(y)[o] if y is not None else None) for o in cut), [items[i] for i in sorted(gone)])
+    labels = [None if y is None else np.asarray(y)[o] for o in cut]
+    return Parts(*([items[i] for i in o] for o in cut), *labels, [items[i] for i in sorted(gone)])
 
 # %% ../nbs/15_recognise.ipynb #4736d8f5
 def read_labels(path    # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
@@ -442,7 +447,9 @@ _AT_ONCE = 256   # pictures enlarged before they are scored
 def _look(way, name, hr, small, everybody, scale, precision):
     "PSNR of some pictures enlarged in one way, what everybody says of them, and seconds a picture; of the originals where `way` is None."
     big, seconds = (hr, 0.) if way is None else enlarge_all(small, way, scale)
-    if big.shape != hr.shape: raise ValueError(f'{name} makes pictures {tuple(big.shape[-2:])} of {tuple(small.shape[-2:])}; {tuple(hr.shape[-2:])} are wanted')
+    if big.shape != hr.shape:
+        made, of, want = (tuple(p.shape[-2:]) for p in (big, small, hr))
+        raise ValueError(f'{name} makes pictures {made} of {of}; {want} are wanted')
     psnr = np.full(len(hr), np.inf) if way is None else psnr_y(big.float()/255, hr.float()/255, scale).double().numpy()
     return psnr, [scores_of(t, big, precision=precision) for t in everybody], seconds*len(hr)
 
@@ -460,8 +467,8 @@ def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network
     y, everybody = None if y is None else fit_labels(y, teacher), [teacher, *judges]
     for t in everybody:
         if t.n != teacher.n: raise ValueError(f'{t.name} tells {t.n} classes, {teacher.name} {teacher.n}; they must tell the same ones')
-    r = Recognition(y, teacher.name, {t.name: dict(known.scores[t.name]) if known else {} for t in everybody}, dict(known.psnr) if known else {},
-                    dict(known.seconds) if known else {})
+    r = Recognition(y, teacher.name, {t.name: dict(known.scores[t.name]) if known else {} for t in everybody},
+                    dict(known.psnr) if known else {}, dict(known.seconds) if known else {})
     todo = {k: w for k, w in {ORIGINALS: None, **ways}.items() if k not in r.psnr}
     seen = {k: [] for k in todo}
     for i in range(0, len(x), _AT_ONCE):
@@ -671,14 +678,17 @@ class RecogniseRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.teacher in self.judges: raise ValueError(f'{self.teacher} is teacher and judge; a judge is a classifier that nobody learns from')
+        if self.teacher in self.judges:
+            raise ValueError(f'{self.teacher} is teacher and judge; a judge is a classifier that nobody learns from')
         if self.steps < 1 or self.lr <= 0: raise ValueError(f'steps is {self.steps} and lr {self.lr}; give numbers above 0')
         if not 0 < self.share <= 1: raise ValueError(f'share is {self.share}; give a share above 0, at most 1, such as .15')
-        if self.side*self.scale > self.size: raise ValueError(f'side {self.side} times {self.scale} is more than size {self.size}; give side={self.size//self.scale} or less')
+        if self.side*self.scale > self.size:
+            raise ValueError(f'side {self.side} times {self.scale} is more than size {self.size}; give side={self.size//self.scale} or less')
 
 # %% ../nbs/15_recognise.ipynb #cd7ccfd5
 RECOGNISE_RECIPES = {r.name: r for r in (
-    RecogniseRecipe('quick', size=66, bs=16, steps=80, lr=1e-3, teacher='toy', judges=('toy-1',), start='', nf=16, n_blocks=3, precision='float32'),
+    RecogniseRecipe('quick', size=66, bs=16, steps=80, lr=1e-3, teacher='toy', judges=('toy-1',), start='', nf=16, n_blocks=3,
+                    precision='float32'),
     RecogniseRecipe('photos', side=32, pixel=10.),
     RecogniseRecipe('imagenet', size=225, bs=16, steps=40_000, share=.15, drop_small=True, valid=.01, test=.05))}
 
@@ -781,11 +791,13 @@ def train_recognise(recipe='quick', # as for `get_recognise_recipe`
     tables = {j.name: recognition_table(rec, j.name).replace(np.inf, np.nan) for j in (t, *judges)}
     if out:
         out = Path(out); out.mkdir(parents=True, exist_ok=True)
-        r.save(out/'recipe.json'); save_model(net, out/'student.safetensors', torch.float16, recipe=r.to_json(), data=str(source), summary=f'taught by {t.name}')
+        r.save(out/'recipe.json')
+        save_model(net, out/'student.safetensors', torch.float16, recipe=r.to_json(), data=str(source), summary=f'taught by {t.label}')
         write_whole(out/'history.json', json.dumps(rows, indent=1).encode())
         figures = {k: {w: {c: float(v) for c, v in row.items() if v == v} for w, row in tab.iterrows()} for k, tab in tables.items()}
-        save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged', figures, str(source), len(xt),
-                    protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, {r.scale} pixels cropped',
+        protocol = f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, {r.scale} pixels cropped'
+        save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged',
+                    figures, str(source), len(xt), protocol=protocol,
                     seed=r.seed, recipe=r, seconds=round(time.monotonic() - start, 1), networks={c.name: c.label for c in (t, *judges)},
                     pictures=dict(found=found, too_small=found - len(items), alike=len(parts.dropped)))
     return dict(student=net, rows=rows, recognition=rec, tables=tables, parts=parts, teacher=t, judges=judges, recipe=r)
