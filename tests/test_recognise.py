@@ -1,5 +1,5 @@
 "Lesson 15's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
-import json, subprocess, sys
+import json, re, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
@@ -267,10 +267,11 @@ def test_last_sentence():
     rows, way = d['figures']['judge'], d['spread'][f"{d['judge']}: logits + pixels"]
     p = lambda v: f'{100*v:.1f}'
     cost = d['spread'][f"{d['judge']}: bicubic"]['cost']
-    for words in (f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}", f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};", f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
+    for words in ("a pruned, 8-bit ResNet-50", f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}", f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};", f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
         assert words in text, words
     runs = dict(zip(range(1, 6), ('one run', 'two runs', 'three runs', 'four runs', 'five runs')))[len(d['seeds']['logits + pixels'])]
     assert runs in text and f"On {d['n']} photographs" in text
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
-    for words in (f"on {d['n']} others", f"costs ResNet-50 {p(rows['bicubic']['cost'])} points", f"wins back {p(rows['logits + pixels']['won'])} of them", f"win back {p(rows['pixels only']['won'])}"): assert words in readme, words
+    assert re.search(rf"costs (a pruned, 8-bit )?ResNet-50 {re.escape(p(rows['bicubic']['cost']))} points", readme)
+    for words in (f"on {d['n']} others", f"wins back {p(rows['logits + pixels']['won'])} of them", f"win back {p(rows['pixels only']['won'])}"): assert words in readme, words
     assert f"win back {p(rows['pixels only']['won'])};" in text
