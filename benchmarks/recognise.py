@@ -3,7 +3,7 @@
 
 usage: recognise.py [--minutes M] [--start FILE] [--out runs/recognise] [--only teachers|start|base|arms]
 
-teachers  top-1 and top-5 of three classifiers on all 600 of `photos` -> results/recognise_teachers.json
+teachers  top-1 and top-5 of three classifiers on all 600 of `photos`, and which weights they are -> results/recognise_teachers.json
 start     a PSNR-trained x3 network: the body of an x4 one and a new tail, trained on pixels (all arms but "from scratch" begin with it)
 base      originals, classic ways and the GAN on the test pictures
 arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 4: each trained and judged, one after the other -> results/recognise_study.json
@@ -47,16 +47,23 @@ def keep(args, way, seed, rec):
     "What classifiers said of one way."
     np.savez_compressed(args.out/f'{way}-{seed}.npz', psnr=rec.psnr[way], seconds=rec.seconds[way], **{k: v[way].astype(np.float16) for k, v in rec.scores.items()})
 
+def weights_of(t):
+    "Which weights a name stands for: their file, how many they are, the share of zeros among those of convolutions and linear layers, and where the first block of `layer2` has its stride."
+    w = torch.cat([p.detach().flatten() for p in t.net.parameters() if p.dim() > 1])
+    d = dict(label=t.label, weights=t.weights, parameters=sum(p.numel() for p in t.net.parameters()), zeros=round((w == 0).float().mean().item(), 4))
+    if hasattr(t.net, 'layer2'): d['stride in'] = next(n for n in ('conv1', 'conv2') if getattr(t.net.layer2[0], n).stride == (2, 2))
+    return d
+
 def run_teachers(args):
     if (ROOT/'results'/'recognise_teachers.json').exists() and not args.again: return
-    start, paths, fig, spread = time.monotonic(), find_source('photos'), {}, {}
+    start, paths, fig, spread, networks = time.monotonic(), find_source('photos'), {}, {}, {}
     y, x = M.name_labels(paths), load_pictures(paths, 224)
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
-        t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision)
+        t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
         fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
         spread[n] = bootstrap_interval(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
     save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training set, so higher than on new ones',
-                spread=spread, seconds=round(time.monotonic() - start))
+                spread=spread, seconds=round(time.monotonic() - start), networks=networks)
 
 def train_arm(args, way, seed, x, teacher, net=None):
     a, b = ARMS[way]
@@ -81,6 +88,8 @@ def main():
     if args.precision == 'auto':
         from srgan_course.gan import pick_precision
         args.precision = pick_precision('auto', torch.device('cpu'))
+    if args.only in (None, 'teachers'): run_teachers(args)
+    if args.only == 'teachers': return
     x, xt, y, n = pictures(args)
     teacher, judge = M.teacher(TEACHER), M.teacher(JUDGE)
     todo = [j for j in jobs() if not (args.out/f'{j[0]}-{j[1]}.npz').exists()]
@@ -91,7 +100,6 @@ def main():
         rec = M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
         for w in rec.ways: keep(args, w, 0, rec)
         (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start))); print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
-    if args.only in (None, 'teachers'): run_teachers(args)
     took = 0.
     for way, seed in todo if args.only in (None, 'arms') else ():
         if left() < 1.1*took: print('time is over; the next call goes on'); break
@@ -152,7 +160,7 @@ def write(args, n, y):
     save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),
                 protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals: test pictures by bootstrap, seeds by the t distribution',
                 seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR, side=SIDE, size=SIZE, start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
-                spread=spread, seconds=round(spent), confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
+                spread=spread, seconds=round(spent), networks={t: M.teacher(t).label for t in (TEACHER, JUDGE)}, confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
                 note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably seen the photographs in training.')
 
 if __name__ == '__main__': main()
