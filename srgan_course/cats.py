@@ -6,9 +6,9 @@
 __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block', 'Dense', 'DCGANGenerator', 'random_colour',
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'make_adv', 'CatsRecipe',
            'get_cats_recipe', 'toy_face', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
-           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid', 'train_cats',
-           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces', 'save_gif',
-           'cats_panel']
+           'to_unit', 'noise', 'settle', 'CatCritic', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid',
+           'train_cats', 'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk',
+           'nearest_faces', 'save_gif', 'cats_panel']
 
 # %% ../nbs/16_cats.ipynb #ede5ab3a
 import copy, math
@@ -67,14 +67,14 @@ class DCGANGenerator(nn.Module):
         channels:int=3, # 3 colour, 1 grey
         dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
         kernel:int=4,   # of the doublings: 4, or the student's 3
-        slope:float=.2  # of that LeakyReLU below 0; the student's was 0.1
+        leak:int=20     # slope of that LeakyReLU below 0, in hundredths; the student's was 10
     ):
         super().__init__()
         if channels not in (1, 3): raise ValueError(f'channels is {channels}; give 3 for colour or 1 for grey')
         if kernel not in (3, 4): raise ValueError(f'kernel is {kernel}; give 4, or 3 for the student\'s')
-        self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, slope=slope)
+        self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak)
         n = _doublings(size, 8 if dense else 4)
-        act = (lambda: nn.LeakyReLU(slope, inplace=True)) if dense else (lambda: nn.ReLU(inplace=True))
+        act = (lambda: nn.LeakyReLU(leak/100, inplace=True)) if dense else (lambda: nn.ReLU(inplace=True))
         top = nf*2**(n - 1)
         first = Dense(nz, top) if dense else nn.ConvTranspose2d(nz, top, 4, 1, 0, bias=False)
         self.start = nn.Sequential(first, nn.BatchNorm2d(top), act())
@@ -142,7 +142,7 @@ class DCGANCritic(nn.Module):
         size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
-        norm='batch',   # 'batch', 'spectral' (every layer's largest stretch is 1), 'none'
+        norm='batch',   # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
         augment=''      # what it sees the pictures through while training, see `diff_augment`
     ):
         super().__init__()
@@ -187,7 +187,7 @@ class CatsRecipe(Recipe):
     crit_nf:int = 64           # the critic's
     dense:bool = False         # begin with a linear layer, as the student project did
     kernel:int = 4             # of the generator's doublings: 4 or 3
-    slope:float = .2           # of the generator's LeakyReLU, where it begins with a linear layer
+    leak:int = 20              # slope of the generator's LeakyReLU, in hundredths, where it begins with a linear layer
     norm:str = 'batch'         # of the critic: 'batch', 'spectral' or 'none'
     adv:str = 'bce'            # the loss: see `make_adv`
     real_label:float = 1.      # what the critic is to say of real pictures
@@ -209,7 +209,7 @@ class CatsRecipe(Recipe):
         if self.norm not in NORMS: raise ValueError(f'norm {self.norm!r} is not in {NORMS}')
         for n in ('lr', 'crit_lr'):
             if getattr(self, n) <= 0: raise ValueError(f'{n} is {getattr(self, n)}; give a rate above 0')
-        for n in ('ema', 'beta1', 'zoom', 'anneal', 'slope'):
+        for n in ('ema', 'beta1', 'zoom', 'anneal'):
             if not 0 <= getattr(self, n) < 1: raise ValueError(f'{n} is {getattr(self, n)}; give a number from 0 to below 1')
         for n in ('nz', 'nf', 'crit_nf', 'toys'):
             if getattr(self, n) < 1: raise ValueError(f'{n} is {getattr(self, n)}; give 1 or more')
@@ -219,7 +219,7 @@ class CatsRecipe(Recipe):
 # %% ../nbs/16_cats.ipynb #83675ec8
 _BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
 _FULL = _BEST | dict(lr=2e-4, crit_lr=2e-4, ema=.999, policy='colour+shift+hole')
-_STUDENT = dict(channels=1, dense=True, kernel=3, slope=.1, lr=1e-3, crit_lr=1e-3, beta1=.9)
+_STUDENT = dict(channels=1, dense=True, kernel=3, leak=10, lr=1e-3, crit_lr=1e-3, beta1=.9)
 CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('quick', size=32, bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, **(_BEST | dict(ema=.99))),   # toy cats, minutes
     CatsRecipe('cats', bs=32, epochs=40, nf=32, crit_nf=32, anneal=.5, **_BEST),             # the one that ships
@@ -375,6 +375,18 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
+# %% ../nbs/16_cats.ipynb #10d41371
+class CatCritic(CriticLoss):
+    "The critic's loss, which also notes how often the critic is right."
+    def __call__(self,
+                 real_pred:Tensor, # (B,1) logits for real pictures
+                 fake_pred:Tensor  # and for generated ones
+                )->Tensor: # scalar
+        loss = super().__call__(real_pred, fake_pred)
+        higher = plain(real_pred).flatten()[:, None] > plain(fake_pred).flatten()
+        self.parts['crit_right'] = higher.float().mean().detach()      # share of pairs in which the real picture is judged higher
+        return loss
+
 # %% ../nbs/16_cats.ipynb #0942e1c9
 def cats_learner(recipe, # a `CatsRecipe`
                  dls,    # from `cats_dls`
@@ -384,10 +396,10 @@ def cats_learner(recipe, # a `CatsRecipe`
     r, adv = recipe, make_adv(recipe.adv, recipe.real_label)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(r.seed)
-        gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.slope)
+        gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak)
         crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
     cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
-    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
+    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CatCritic(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
                         precision=r.precision, recipe=r, cbs=cbs, **kwargs)
 
 # %% ../nbs/16_cats.ipynb #df07bef7
