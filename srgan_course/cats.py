@@ -399,8 +399,8 @@ def cats_learner(recipe, # a `CatsRecipe`
         gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak)
         crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
     cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
-    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CatCritic(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
-                        precision=r.precision, recipe=r, cbs=cbs, **kwargs)
+    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CatCritic(adv), lr=r.lr, crit_lr=r.crit_lr,
+                        betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
 
 # %% ../nbs/16_cats.ipynb #df07bef7
 def anneal(r:CatsRecipe)->list: # callbacks

@@ -515,8 +515,12 @@ def few_pictures(n, dims):
     for k,which in zip(n, ('first', 'second')):
         if k is not None and k < 2: raise ValueError(f'{k} picture in the {which} set: a covariance needs 2 or more')
     known = [k for k in n if k is not None]
-    if (small := min(known, default=dims + 1)) <= dims: warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
-    elif len(set(known)) > 1: warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; compare it only with others of the same two, or take KID', stacklevel=3)
+    if (small := min(known, default=dims + 1)) <= dims:
+        warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount '
+                      'that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
+    elif len(set(known)) > 1:
+        warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; '
+                      'compare it only with others of the same two, or take KID', stacklevel=3)
 
 def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .npz, features
         net='inception@2048',  # as for `pooled_net`
