@@ -6,9 +6,9 @@
 __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block', 'Dense', 'DCGANGenerator', 'random_colour',
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'make_adv', 'CatsRecipe',
            'get_cats_recipe', 'toy_face', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
-           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid', 'train_cats',
-           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces', 'save_gif',
-           'cats_panel']
+           'to_unit', 'noise', 'settle', 'CatCritic', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid',
+           'train_cats', 'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk',
+           'nearest_faces', 'save_gif', 'cats_panel']
 
 # %% ../nbs/16_cats.ipynb #ede5ab3a
 import copy, math
@@ -42,12 +42,15 @@ def init_dcgan(net:nn.Module # changed in place
     return net
 
 # %% ../nbs/16_cats.ipynb #d25d1cdc
-def up_block(ni:int,      # channels in
-             no:int,      # channels out
-             act=nn.ReLU  # makes the activation
+def up_block(ni:int,       # channels in
+             no:int,       # channels out
+             act=nn.ReLU,  # makes the activation
+             kernel:int=4  # 4, or 3, which stamps unevenly
             )->nn.Sequential: # (B,ni,H,W) -> (B,no,2H,2W)
     "Twice the side: transposed convolution, batch norm, activation."
-    return nn.Sequential(nn.ConvTranspose2d(ni, no, 4, 2, 1, bias=False), nn.BatchNorm2d(no), act())
+    return nn.Sequential(_double(ni, no, kernel), nn.BatchNorm2d(no), act())
+
+def _double(ni, no, kernel): return nn.ConvTranspose2d(ni, no, kernel, 2, 1, output_padding=4 - kernel, bias=False)
 
 class Dense(nn.Module):
     "Noise to a small picture by one linear layer."
@@ -62,17 +65,21 @@ class DCGANGenerator(nn.Module):
         nz:int=100,     # numbers of noise
         nf:int=64,      # channels before the last layer; the first has `nf` times a power of two
         channels:int=3, # 3 colour, 1 grey
-        dense:int=0     # 0: begin with a 4x4 convolution; 1: with a linear layer to 8x8, and LeakyReLU after it
+        dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
+        kernel:int=4,   # of the doublings: 4, or the student's 3
+        leak:int=20     # slope of that LeakyReLU below 0, in hundredths; the student's was 10
     ):
         super().__init__()
         if channels not in (1, 3): raise ValueError(f'channels is {channels}; give 3 for colour or 1 for grey')
-        self.args, n = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense)), _doublings(size, 8 if dense else 4)
-        act = (lambda: nn.LeakyReLU(.2, inplace=True)) if dense else (lambda: nn.ReLU(inplace=True))
+        if kernel not in (3, 4): raise ValueError(f'kernel is {kernel}; give 4, or 3 for the student\'s')
+        self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak)
+        n = _doublings(size, 8 if dense else 4)
+        act = (lambda: nn.LeakyReLU(leak/100, inplace=True)) if dense else (lambda: nn.ReLU(inplace=True))
         top = nf*2**(n - 1)
         first = Dense(nz, top) if dense else nn.ConvTranspose2d(nz, top, 4, 1, 0, bias=False)
         self.start = nn.Sequential(first, nn.BatchNorm2d(top), act())
-        self.body  = nn.Sequential(*[up_block(top >> i, top >> i+1, act) for i in range(n - 1)])
-        self.last  = nn.ConvTranspose2d(nf, channels, 4, 2, 1, bias=False)
+        self.body  = nn.Sequential(*[up_block(top >> i, top >> i+1, act, kernel) for i in range(n - 1)])
+        self.last  = _double(nf, channels, kernel)
         init_dcgan(self)
     @property
     def nz(self): return self.args['nz']
@@ -135,7 +142,7 @@ class DCGANCritic(nn.Module):
         size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
-        norm='batch',   # 'batch', 'spectral' (every layer's largest stretch is 1), 'none'
+        norm='batch',   # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
         augment=''      # what it sees the pictures through while training, see `diff_augment`
     ):
         super().__init__()
@@ -179,6 +186,8 @@ class CatsRecipe(Recipe):
     nf:int = 64                # the generator's channels
     crit_nf:int = 64           # the critic's
     dense:bool = False         # begin with a linear layer, as the student project did
+    kernel:int = 4             # of the generator's doublings: 4 or 3
+    leak:int = 20              # slope of the generator's LeakyReLU, in hundredths, where it begins with a linear layer
     norm:str = 'batch'         # of the critic: 'batch', 'spectral' or 'none'
     adv:str = 'bce'            # the loss: see `make_adv`
     real_label:float = 1.      # what the critic is to say of real pictures
@@ -196,6 +205,7 @@ class CatsRecipe(Recipe):
         super().__post_init__()
         _doublings(self.size)
         if self.channels not in (1, 3): raise ValueError(f'channels is {self.channels}; give 3 for colour or 1 for grey')
+        if self.kernel not in (3, 4): raise ValueError(f'kernel is {self.kernel}; give 4 or 3')
         if self.norm not in NORMS: raise ValueError(f'norm {self.norm!r} is not in {NORMS}')
         for n in ('lr', 'crit_lr'):
             if getattr(self, n) <= 0: raise ValueError(f'{n} is {getattr(self, n)}; give a rate above 0')
@@ -208,15 +218,17 @@ class CatsRecipe(Recipe):
 
 # %% ../nbs/16_cats.ipynb #83675ec8
 _BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
+_FULL = _BEST | dict(lr=2e-4, crit_lr=2e-4, ema=.999, policy='colour+shift+hole')
+_STUDENT = dict(channels=1, dense=True, kernel=3, leak=10, lr=1e-3, crit_lr=1e-3, beta1=.9)
 CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('quick', size=32, bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, **(_BEST | dict(ema=.99))),   # toy cats, minutes
     CatsRecipe('cats', bs=32, epochs=40, nf=32, crit_nf=32, anneal=.5, **_BEST),             # the one that ships
     CatsRecipe('dcgan', epochs=100),                                                         # the paper's settings, the tutorial's size
     CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                   # the paper's width
-    CatsRecipe('student', channels=1, dense=True, lr=1e-3, crit_lr=1e-3, beta1=.9, epochs=47),     # 100 epochs of 3,000 pictures
-    CatsRecipe('student-long', channels=1, dense=True, lr=1e-3, crit_lr=1e-3, beta1=.9, epochs=469),   # the 1,000 it planned
-    CatsRecipe('full', bs=64, steps_per_epoch=500, epochs=200, **(_BEST | dict(lr=2e-4, crit_lr=2e-4, ema=.999, policy='colour+shift+hole'))),  # 100,000 steps: for a GPU
-    CatsRecipe('full-128', size=128, steps_per_epoch=500, epochs=200, **(_BEST | dict(lr=2e-4, crit_lr=2e-4, ema=.999, policy='colour+shift+hole'))))}
+    CatsRecipe('student', epochs=47, **_STUDENT),                                            # 100 epochs of 3,000 pictures
+    CatsRecipe('student-long', epochs=469, **_STUDENT),                                      # the 1,000 it planned
+    CatsRecipe('full', bs=64, steps_per_epoch=500, epochs=200, **_FULL),                     # 100,000 steps: for a GPU
+    CatsRecipe('full-128', size=128, steps_per_epoch=500, epochs=200, **_FULL))}
 
 def get_cats_recipe(recipe # a `CatsRecipe`, a name in `CATS_RECIPES`, or a JSON file
                    )->CatsRecipe:
@@ -363,6 +375,18 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
+# %% ../nbs/16_cats.ipynb #10d41371
+class CatCritic(CriticLoss):
+    "The critic's loss, which also notes how often the critic is right."
+    def __call__(self,
+                 real_pred:Tensor, # (B,1) logits for real pictures
+                 fake_pred:Tensor  # and for generated ones
+                )->Tensor: # scalar
+        loss = super().__call__(real_pred, fake_pred)
+        higher = plain(real_pred).flatten()[:, None] > plain(fake_pred).flatten()
+        self.parts['crit_right'] = higher.float().mean().detach()      # share of pairs in which the real picture is judged higher
+        return loss
+
 # %% ../nbs/16_cats.ipynb #0942e1c9
 def cats_learner(recipe, # a `CatsRecipe`
                  dls,    # from `cats_dls`
@@ -372,10 +396,11 @@ def cats_learner(recipe, # a `CatsRecipe`
     r, adv = recipe, make_adv(recipe.adv, recipe.real_label)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(r.seed)
-        gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense), DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
+        gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak)
+        crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
     cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
-    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
-                        precision=r.precision, recipe=r, cbs=cbs, **kwargs)
+    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CatCritic(adv), lr=r.lr, crit_lr=r.crit_lr,
+                        betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
 
 # %% ../nbs/16_cats.ipynb #df07bef7
 def anneal(r:CatsRecipe)->list: # callbacks

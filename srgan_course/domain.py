@@ -169,7 +169,8 @@ def over_seeds(figs # one `Figure` a seed, of the same test pictures
         sd = v.std(ddof=1)
         runs = t.ppf(.975, k - 1)*sd/k**.5
     low, high = np.quantile(draws, [.025, .975])
-    return Figure(v.mean(), figs[0].name, (v.mean() - math.hypot(low, runs), v.mean() + math.hypot(high, runs)), sd, draws, **{**figs[0].statement, 'seeds': k})
+    both = v.mean() - math.hypot(low, runs), v.mean() + math.hypot(high, runs)
+    return Figure(v.mean(), figs[0].name, both, sd, draws, figs[0].covers, **{**figs[0].statement, 'seeds': k})
 
 def gap(a, b # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed
        )->Figure: # mean of a - b with its interval

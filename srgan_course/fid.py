@@ -43,7 +43,9 @@ def half(sigma # (d,d) covariance
     c, order, r, _ = lapack.dpstrf(sigma, lower=1)
     a = np.zeros((len(sigma), r))
     a[order - 1] = np.tril(c)[:, :r]
-    if abs(np.diag(sigma) - (a*a).sum(1)).max() > 1e-6*max(np.trace(sigma), 1e-300): raise ValueError('not a covariance: it has a negative eigenvalue')
+    probe = np.random.default_rng(0).normal(size=(len(sigma), 4))      # what is left over of sigma: nothing, if it is a covariance
+    left = abs(sigma@probe - a@(a.T@probe)).max()
+    if left > 1e-6*max(abs(sigma).max()*len(sigma), 1e-300): raise ValueError('not a covariance: it has a negative eigenvalue')
     return a
 
 # %% ../nbs/12_fid.ipynb #b9c90fde
@@ -468,11 +470,14 @@ class Figure(float):
                  interval=None,      # (low, high), 95 %
                  spread=None,        # standard deviation over subsets or splits
                  draws=None,         # values of the bootstrap, for `differ`
+                 covers='',          # what the interval is one of, where it is not the value of endless pictures
                  **statement):       # net, dims, resize, n, seed
-        self.name, self.interval, self.spread, self.draws, self.statement = name, interval, spread, draws, statement
+        self.name, self.interval, self.spread, self.draws, self.covers, self.statement = name, interval, spread, draws, covers, statement
     def __repr__(self):
-        said = [f'{self.name} {float(self):.5g}'] + ([f'95 %: {self.interval[0]:.5g} to {self.interval[1]:.5g}'] if self.interval else [])
-        return ', '.join(said + ([f'spread {self.spread:.2g}'] if self.spread else [])) + f' ({", ".join(f"{k} {v}" for k, v in self.statement.items() if v is not None)})'
+        said = [f'{self.name} {float(self):.5g}']
+        if self.interval: said.append(f'95 %{self.covers and " " + self.covers}: {self.interval[0]:.5g} to {self.interval[1]:.5g}')
+        if self.spread: said.append(f'spread {self.spread:.2g}')
+        return ', '.join(said) + f' ({", ".join(f"{k} {v}" for k, v in self.statement.items() if v is not None)})'
     def to_dict(self): return dict(value=float(self), interval=self.interval, spread=self.spread, **self.statement)
 
 # %% ../nbs/12_fid.ipynb #13a0f835
@@ -510,12 +515,16 @@ def few_pictures(n, dims):
     for k,which in zip(n, ('first', 'second')):
         if k is not None and k < 2: raise ValueError(f'{k} picture in the {which} set: a covariance needs 2 or more')
     known = [k for k in n if k is not None]
-    if (small := min(known, default=dims + 1)) <= dims: warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
-    elif len(set(known)) > 1: warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; compare it only with others of the same two, or take KID', stacklevel=3)
+    if (small := min(known, default=dims + 1)) <= dims:
+        warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an amount '
+                      'that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
+    elif len(set(known)) > 1:
+        warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; '
+                      'compare it only with others of the same two, or take KID', stacklevel=3)
 
 def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .npz, features
         net='inception@2048',  # as for `pooled_net`
-        draws:int=0,           # bootstrap draws for an interval; each costs a distance
+        draws:int=0,           # bootstrap draws for an interval of the FID at this n; each costs a distance
         groups=None,           # label of each picture; what has one label is drawn together, in both sets
         seed:int=0,            # of the draws
         **kwargs               # resize, cache, device, bs, workers, n, skip
@@ -527,7 +536,8 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
     if not draws: return Figure(dist(a, b), 'FID', **said)
     value, pick = dist(a.stats, b.stats), _picks(len(a), len(b), groups, draws, seed)
     d = np.array([dist(Stats().add(a.x[i]), Stats().add(b.x[j])) for i, j in pick])
-    return Figure(value, 'FID', _centred(value, d), d.std(ddof=1), d - d.mean(), groups=None if groups is None else len(set(map(str, groups))), seed=seed, **said)
+    said |= dict(groups=None if groups is None else len(set(map(str, groups))), seed=seed)
+    return Figure(value, 'FID', _centred(value, d), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
 
 # %% ../nbs/12_fid.ipynb #111e905b
 def _labels(groups, n, m):
@@ -637,9 +647,12 @@ def differ(a:Figure, # two figures with intervals, against the same reference
           )->Figure: # a - b with its interval
     "The difference of two figures; drawn together (same groups, same seed) their common chance cancels."
     if not (a.interval and b.interval): raise ValueError('a difference needs figures with intervals; give draws')
-    if a.draws is not None and b.draws is not None and len(a.draws) == len(b.draws): d = a.draws - b.draws
-    else: off = math.hypot(*((f.interval[1] - f.interval[0])/2 for f in (a, b))); return Figure(a - b, f'{a.name} difference', (a - b - off, a - b + off))
-    return Figure(a - b, f'{a.name} difference', _centred(a - b, d), draws=d, **{k: v for k, v in a.statement.items() if v == b.statement.get(k)})
+    name = f'{a.name} difference'
+    if a.draws is not None and b.draws is not None and len(a.draws) == len(b.draws):
+        d, same = a.draws - b.draws, {k: v for k, v in a.statement.items() if v == b.statement.get(k)}
+        return Figure(a - b, name, _centred(a - b, d), draws=d, covers=a.covers, **same)
+    off = math.hypot(*((f.interval[1] - f.interval[0])/2 for f in (a, b)))
+    return Figure(a - b, name, (a - b - off, a - b + off), covers=a.covers)
 
 # %% ../nbs/12_fid.ipynb #1e8afa19
 def _radii(x, k):

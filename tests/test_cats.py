@@ -25,9 +25,22 @@ def test_shapes(size, channels, dense):
 def test_published_counts():
     assert count_params(C.DCGANGenerator()) == 3_576_704 and count_params(C.DCGANCritic()) == 2_765_568
     assert count_params(C.DCGANGenerator(nf=128)) == 12_658_432
-    student = C.DCGANGenerator(channels=1, dense=1)
-    assert student.start[0].lin.weight.shape == (256*8*8, 100)
-    assert isinstance(student.start[2], nn.LeakyReLU) and isinstance(C.DCGANGenerator().start[2], nn.ReLU)
+    assert isinstance(C.DCGANGenerator().start[2], nn.ReLU)
+
+@pytest.mark.parametrize('name', ['student', 'student-long'])
+def test_the_students_generator(name, tmp_path):
+    "256 x 8 x 8 from a linear layer, kernels of 3 in every doubling, LeakyReLU of 0.1; the file gives it back."
+    r = C.get_cats_recipe(name)
+    net = C.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak)
+    assert net.start[0].lin.weight.shape == (256*8*8, 100)
+    ups = [m for m in net.modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert [(m.kernel_size, m.stride) for m in ups] == [((3, 3), (2, 2))]*3
+    assert {m.negative_slope for m in net.modules() if isinstance(m, nn.LeakyReLU)} == {.1} and not any(isinstance(m, nn.ReLU) for m in net.modules())
+    assert count_params(net) == 100*256*64 + 9*(256*128 + 128*64 + 64) + 2*(256 + 128 + 64)
+    save_model(net.eval(), tmp_path/'g.safetensors')
+    assert torch.equal(C.sample_cats(2, 1, tmp_path/'g.safetensors'), C.sample_cats(2, 1, net))
+    with pytest.raises(ValueError, match='kernel is 5; give 4'): C.DCGANGenerator(kernel=5)
+    with pytest.raises(ValueError, match='kernel is 5; give 4'): r.replace(kernel=5)
 
 def test_start_of_weights():
     torch.manual_seed(0)
@@ -43,6 +56,36 @@ def test_spectral_norm():
     for m in d.modules():
         if isinstance(m, nn.Conv2d): assert abs(torch.linalg.matrix_norm(m.weight.detach().flatten(1), 2).item() - 1) < .05
     assert not any(isinstance(m, nn.BatchNorm2d) for m in d.modules())
+
+def test_spectral_norm_is_of_the_reshaped_kernel():
+    "The convolution itself stretches by more than 1, and by less than kernel / stride; nothing in the module says otherwise."
+    torch.manual_seed(0)
+    d = C.DCGANCritic(64, 16, norm='spectral').train()
+    with torch.no_grad():
+        for _ in range(30): d(torch.randn(2, 3, 64, 64))
+    m = d.eval().body[1][0]; w, x = m.weight.detach(), torch.randn(1, 16, 32, 32)
+    for _ in range(60):
+        y = torch.nn.functional.conv2d(x, w, stride=2, padding=1); most = (y.norm()/x.norm()).item()
+        x = torch.nn.functional.conv_transpose2d(y/y.norm(), w, stride=2, padding=1)
+    assert 1.1 < most < 2
+    assert 'stretch is 1' not in Path(C.__file__).read_text(encoding='utf-8')
+
+@pytest.mark.parametrize('name', ['hinge', 'bce', 'ra-bce'])
+def test_how_often_the_critic_is_right(name):
+    "A hinge critic at its goal looks undecided by its sigmoids and is always right; a relativistic one may be shifted by any constant."
+    loss = C.CatCritic(C.make_adv(name))
+    r, f = torch.full((8, 1), 1.), torch.full((8, 1), -1.)
+    loss(r, f); assert loss.parts['crit_right'] == 1
+    loss(r + 9, f + 9); assert loss.parts['crit_right'] == 1
+    loss(f, r); assert loss.parts['crit_right'] == 0
+    loss(torch.tensor([[0.], [2.]]), torch.tensor([[1.], [-1.]])); assert loss.parts['crit_right'] == .75
+    assert not loss.parts['crit_right'].requires_grad
+
+def test_history_says_how_often_the_critic_is_right(tmp_path):
+    C.train_cats(C.CatsRecipe(**TINY), 'toy', tmp_path/'run', device='cpu')
+    head, *rows = (tmp_path/'run'/'history.csv').read_text().splitlines()
+    at = head.split(',').index('crit_right')
+    assert all(0 <= float(v) <= 1 for v in (row.split(',')[at] for row in rows) if v)
 
 def by_hand(name, r, f):
     "The two players' losses, number by number."
@@ -247,6 +290,8 @@ def test_shipped():
     a, b = C.sample_cats(4, 3), C.sample_cats(4, 3)
     assert a.shape == (4, 3, 64, 64) and torch.equal(a, b) and not torch.equal(a, C.sample_cats(4, 4))
     assert 0 <= a.min() and a.max() <= 1 and a.std() > .1 and (a[0] - a[1]).abs().mean() > .02
+    contrast = lambda t: C.sample_cats(32, 1, truncation=t).std((1, 2, 3)).mean()
+    assert contrast(.5) < .5*contrast(1.) < .5*contrast(None)          # short noise gives mist: nothing may call it better or more typical cats
 
 def command(*args, **kw): return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
 

@@ -178,3 +178,22 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
     for n in 0, -3:
         with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
+
+def test_interval_of_fid_is_one_at_this_n():
+    "It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds pass it on."
+    from srgan_course.domain import over_seeds
+    d, n = 32, 200
+    wide = np.exp(-np.arange(d)/(d/4))
+    endless = F.frechet_distance(np.zeros(d), np.diag(wide**2), .15*wide, np.diag((1.1*wide)**2))
+    runs = [F.fid((r := np.random.default_rng(i)).normal(size=(n, d))*wide, r.normal(.15, 1.1, (n, d))*wide, draws=50) for i in range(40)]
+    held = lambda v: np.mean([f.interval[0] <= v <= f.interval[1] for f in runs])
+    assert held(np.mean(runs)) > .85 and held(endless) < .35
+    for f in runs[0], F.differ(runs[0], runs[1]), over_seeds(runs[:3]): assert f.covers == 'at this n' and ', 95 % at this n: ' in repr(f)
+    k = F.kid(np.eye(9), 2*np.eye(9))
+    assert not k.covers and ', 95 %: ' in repr(k)
+
+def test_symmetric_matrices_may_have_negative_eigenvalues():
+    "Symmetry alone makes no covariance: refused whichever side it stands on, also where it hides behind a singular partner."
+    bad = np.array([[0., 1.], [1., 0.]])
+    for s, t in (bad, np.eye(2)), (np.eye(2), bad), (np.diag([1., 0]), np.array([[-1., 0], [0, 1.]])):
+        with pytest.raises(ValueError, match='negative eigenvalue'): F.frechet_distance(np.zeros(2), s, np.zeros(2), t)
