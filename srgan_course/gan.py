@@ -33,6 +33,8 @@ from fastai.metrics import LossMetrics
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import rank_distrib
 from fastai.vision.gan import AdaptiveGANSwitcher, FixedGANSwitcher, GANDiscriminativeLR, GANLearner, GANLoss, GANModule, GANTrainer
+
+# %% ../nbs/08_gan.ipynb #f35dd5c7
 _all_ = ['PRECISIONS', 'bfloat16_gain', 'has_bfloat16', 'pick_precision']
 
 # %% ../nbs/08_gan.ipynb #f41ed0d1

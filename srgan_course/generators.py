@@ -16,6 +16,8 @@ import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import write_whole
 from .kit.devices import out_of_memory, pick_device
+
+# %% ../nbs/05_generators.ipynb #dbbc10e1
 _all_ = ['out_of_memory', 'pick_device']
 
 # %% ../nbs/05_generators.ipynb #4d8a3d50
