@@ -23,6 +23,7 @@ from fastcore.all import L, patch
 from .data import import_fastai
 from .images import write_whole
 from .kit.devices import PRECISIONS, bfloat16_gain, check_precision, has_bfloat16, pick_precision, picture_layout
+from .losses import critic_accuracy
 import_fastai()
 from fastai.callback.core import Callback, CancelBackwardException, CancelEpochException, CancelFitException, CancelStepException
 from fastai.callback.fp16 import MixedPrecision
@@ -455,8 +456,7 @@ def _critic_part(self:SRGANLearner, real, fake):
     real_pred, fake_pred = lf.judge(real), lf.judge(fake.detach())
     loss = lf.crit_loss = lf.crit_loss_func(real_pred, fake_pred)
     norm = self._move('critic', loss)
-    d = dict(d_real=real_pred.sigmoid().mean(), d_fake=fake_pred.sigmoid().mean())
-    return {'crit_loss': loss, **d, **getattr(lf.crit_loss_func, 'parts', {}), 'crit_grad': norm}
+    return {'crit_loss': loss, 'crit_acc': critic_accuracy(real_pred, fake_pred), **getattr(lf.crit_loss_func, 'parts', {}), 'crit_grad': norm}
 
 # %% ../nbs/08_gan.ipynb #da72934b
 @patch
@@ -514,7 +514,7 @@ def _turn_batch(self:SRGANLearner):
     self('after_loss')
     norm = self._move('generator' if gen else 'critic', self.loss_grad)
     if gen: self._stats(gen_loss=self.loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=norm)
-    else: self._stats(**{'crit_loss': self.loss, 'd_real': self.pred.sigmoid().mean(), 'd_fake': lf.fake_pred.sigmoid().mean(), **getattr(lf.crit_loss_func, 'parts', {}), 'crit_grad': norm})
+    else: self._stats(**{'crit_loss': self.loss, 'crit_acc': critic_accuracy(self.pred, lf.fake_pred), **getattr(lf.crit_loss_func, 'parts', {}), 'crit_grad': norm})
 
 # %% ../nbs/08_gan.ipynb #ec1c2993
 class InTurns(GANTrainer):
@@ -550,6 +550,7 @@ class Turns(FixedGANSwitcher):
 def add_cb(self:Resumable, cb):
     "fastai's `add_cb`, which refuses what would go wrong silently."
     if isinstance(cb, type): cb = cb()
+    if type(cb) is FixedGANSwitcher: cb = Turns(cb.n_crit, cb.n_gen)      # also the one that fastai's `wgan` brings
     turns, kind = getattr(self, 'in_turns', False), type(cb).__name__
     if isinstance(cb, MixedPrecision): raise ValueError("this learner has its own mixed precision; give precision='bfloat16' or 'float16' instead of MixedPrecision")
     if isinstance(cb, (FixedGANSwitcher, AdaptiveGANSwitcher, GANDiscriminativeLR)) and not turns:
@@ -588,7 +589,7 @@ def _or_stop(learn, what):
 def _text(v): return '' if v is None else f'{v:.9g}' if isinstance(v, float) else str(v)   # nine digits hold a float32 exactly
 
 class LossHistory(Callback):
-    "A CSV with a row a step (losses, their terms, D(x), D(G(z)), gradient norms) and one a validation; it survives a crash, and is cut back on resume."
+    "A CSV with a row a step (losses, their terms, the critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; it survives a crash, and is cut back on resume."
     order = 70
     def __init__(self,
                  path,         # the file, .csv
@@ -654,9 +655,9 @@ def from_saved(self:LossHistory, tensors, plain):
     if lines: write_whole(self.file, '\n'.join([*lines[:self.rows + 1], '']).encode())
 
 # %% ../nbs/08_gan.ipynb #f1b2de1d
-_PANELS = {'losses': ('loss', 'gen_loss', 'crit_loss', 'valid_loss', 'valid_gen_loss', 'valid_crit_loss'), 'what the critic says': ('d_real', 'd_fake'),
+_PANELS = {'losses': ('loss', 'gen_loss', 'crit_loss', 'valid_loss', 'valid_gen_loss', 'valid_crit_loss'), 'what the critic says': ('d_real', 'd_fake', 'crit_acc'),
            'gradient norms': ('grad', 'gen_grad', 'crit_grad'), 'learning rates': ('lr', 'crit_lr')}
-_LABELS = {'d_real': 'D(x), real', 'd_fake': 'D(G(z)), generated'}
+_LABELS = {'d_real': 'D(x), real', 'd_fake': 'D(G(z)), generated', 'crit_acc': 'accuracy'}
 
 def _panels(df):
     "Panel title -> columns of a history."
@@ -675,7 +676,7 @@ def _panel(ax, df, cols, k):
         few = len(y) < 20
         line, = ax.plot(y.index, y if few else y.rolling(k, min_periods=1).mean(), marker='.' if few else None, lw=1.2, label=_LABELS.get(c, c))
         if not few and k > 1: ax.plot(y.index, y, lw=.5, alpha=.3, color=line.get_color())
-    if 'd_real' in cols: ax.axhline(.5, color='grey', lw=.6, ls=':'); ax.set_ylim(-.02, 1.02)
+    if 'crit_acc' in cols or 'd_real' in cols: ax.axhline(.5, color='grey', lw=.6, ls=':'); ax.set_ylim(-.02, 1.02)
     elif ys and min(y.min() for y in ys.values()) > 0 and max(y.max() for y in ys.values()) > 30*min(y.min() for y in ys.values()): ax.set_yscale('log')
     ax.set_xlabel('step', fontsize=8); ax.tick_params(labelsize=8)
     if ys: ax.legend(fontsize=7)
@@ -751,6 +752,22 @@ def to_save(self:EMA): return self.shadow.state_dict(), {'count': self.count}
 def from_saved(self:EMA, tensors, plain):
     if self.shadow is None: self._copy()
     self.shadow.load_state_dict(tensors); self.count = plain['count']
+
+# %% ../nbs/08_gan.ipynb #88fc2002
+@patch
+def restart(self:EMA):
+    "Begin again, from the generator's weights at hand."
+    self.swap_back()
+    if self.shadow is not None: self._copy(); self.count = 0
+
+@patch
+def load(self:Resumable, file, *args, **kwargs):
+    "fastai's `load`; an average starts anew from the weights that were loaded."
+    Learner.load(self, file, *args, **kwargs)
+    if not any(isinstance(cb, LRFinder) for cb in self.cbs):
+        for cb in self.cbs:
+            if hasattr(type(cb), 'restart'): cb.restart()
+    return self
 
 # %% ../nbs/08_gan.ipynb #12c9d5f8
 def sheet(x:Tensor, # (n,1|3,H,W) in [0,1]
@@ -858,7 +875,7 @@ def read_checkpoint(path)->tuple: # tensors by name, plain values
     try:
         data = Path(path).read_bytes()
         meta = json.loads(data[8:8 + int.from_bytes(data[:8], 'little')])['__metadata__']
-        tensors, text = load(data), meta['checkpoint']
+        tensors, text = {k: t.clone() for k,t in load(data).items()}, meta['checkpoint']
     except (SafetensorError, ValueError, KeyError, TypeError, MemoryError, OverflowError): raise ValueError(f'{path}: damaged, or no checkpoint of this package; use the one before it') from None
     if _digest(tensors, text) != meta.get('sha256'): raise ValueError(f'{path}: damaged (its checksum does not fit); use the one before it')
     return tensors, json.loads(text)
