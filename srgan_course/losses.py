@@ -117,11 +117,16 @@ class AdversarialLoss:
                  noise:float = 0.,       # spread of generated pictures' labels: drawn from N(fake_label, noise)
                  real_noise:float = 0.): # the same for real pictures' labels
         if _check('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise, real_noise) != (1, 0, 0, 0):
-            raise ValueError('the hinge loss has no labels; leave real_label, fake_label, noise and real_noise as they are, or take another kind')
-        if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1): raise ValueError(f"labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; give such, or take 'lsgan'")
+            raise ValueError('the hinge loss has no labels; leave real_label, fake_label, noise and real_noise as they are, '
+                             'or take another kind')
+        if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1):
+            raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; '
+                             "give such, or take 'lsgan'")
         if noise < 0 or real_noise < 0: raise ValueError(f'noise {min(noise, real_noise)} is negative; give a standard deviation')
         self.kind, self.real_label, self.fake_label, self.noise, self.real_noise = kind, real_label, fake_label, noise, real_noise
-    def __repr__(self): return f'{type(self).__name__}({self.kind!r}, labels {self.real_label:g} and {self.fake_label:g}, noise {self.real_noise:g} and {self.noise:g})'
+    def __repr__(self):
+        labels, noise = f'labels {self.real_label:g} and {self.fake_label:g}', f'noise {self.real_noise:g} and {self.noise:g}'
+        return f'{type(self).__name__}({self.kind!r}, {labels}, {noise})'
     @property
     def probability(self):
         "Whether what the critic learns to say can be read as a probability: not with a hinge, nor where only differences count."
@@ -310,7 +315,8 @@ def _torchvision_state(name, arch):
 # %% ../nbs/07_losses.ipynb #927b40fc
 def _fill(layers, arch, state, name):
     "Load `state` into `layers`; weights that end before the layer asked for are refused."
-    state = {k.removeprefix('features.'): v.to(torch.float32, copy=True) for k, v in state.items() if k.startswith('features.')}   # on memory of its own, wherever the file lies
+    # a copy: memory of its own, wherever in a file the numbers lay
+    state = {k.removeprefix('features.'): v.to(torch.float32, copy=True) for k, v in state.items() if k.startswith('features.')}
     missing = [k for k in layers.state_dict() if k not in state]
     if missing:
         first, last = vgg_names(arch)[int(missing[0].split('.')[0])], vgg_names(arch)[max((int(k.split('.')[0]) for k in state), default=-1) + 1]
@@ -416,7 +422,8 @@ def forward(self:WeightedLoss,
 class CriticLoss:
     "The critic's loss, which remembers what the critic said of both kinds of pictures."
     def __init__(self, adv:AdversarialLoss):
-        self.adv, self.parts = adv, {} # after each call: d_real, d_fake (means of `score`, where the critic says a probability), crit_real, crit_fake (the halves of the loss)
+        # parts, after each call: crit_real, crit_fake (the halves), and where the critic says a probability, d_real, d_fake (means of `score`)
+        self.adv, self.parts = adv, {}
     def __repr__(self): return f'CriticLoss({self.adv})'
     def __call__(self,
                  real_pred:Tensor, # (B,...) logits for real pictures
