@@ -116,10 +116,11 @@ def check_isotropic(f):
     for what, (x, want) in cases.items():
         got = float(ask(f, x))
         if abs(got - want) > 2e-3: return f'{what} should give {want:g}, not {got:.3g}' + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else '')
-    g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g).requires_grad_()
+    g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)
+    got, x = float(f(x)), x.requires_grad_()
     dx, dy = x[..., :-1, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, :-1]
     want = (dx**2 + dy**2).sqrt().mean()
-    if abs(float(f(x)) - float(want)) > 2e-3: return f'on random pixels it gives {float(f(x)):.4f}, and {float(want):.4f} is right'
+    if abs(got - want.item()) > 2e-3: return f'on random pixels it gives {got:.4f}, and {want.item():.4f} is right'
     if F.cosine_similarity(torch.autograd.grad(f(x), x)[0].flatten(), torch.autograd.grad(want, x)[0].flatten(), 0) < .999: return 'the value is right, but not the gradient that reaches the picture'
     x = torch.full((1, 1, 5, 5), .5, requires_grad=True)
     if not torch.autograd.grad(f(x), x)[0].isfinite().all(): return 'on a flat picture the gradient is not a number; the square root has no slope at 0, so add a little under it'
@@ -143,8 +144,9 @@ def check_relativistic(f):
     D = lambda a, b: torch.sigmoid(a - b.mean())
     first, second = -D(fake, real).log().mean(), -(1 - D(real, fake)).log().mean()
     want, got = first + second, ask(f, fake, real)
-    if abs(float(got) - first.item()) < 1e-4: return 'that is the generated half only; the generator also wants real pictures to look less real than its own'
-    if abs(float(got) - want.item()) > 1e-4: return f'it gives {float(got):.4f}, and {want.item():.4f} is right'
+    value = float(torch.as_tensor(got).detach())
+    if abs(value - first.item()) < 1e-4: return 'that is the generated half only; the generator also wants real pictures to look less real than its own'
+    if abs(value - want.item()) > 1e-4: return f'it gives {value:.4f}, and {want.item():.4f} is right'
     if not torch.is_tensor(got) or not got.requires_grad: return 'the value is right, but it carries no gradient: the generator would learn nothing from it'
     pull = torch.autograd.grad(got, fake, allow_unused=True)[0]
     if pull is None or (pull - torch.autograd.grad(want, fake)[0]).abs().max() > 1e-5: return 'the value is right, but not the gradient that reaches the generator; did you detach the mean of its logits?'
