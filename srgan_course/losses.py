@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['VGG_CONVS', 'VGG_WIDTHS', 'IMAGENET_MEAN', 'IMAGENET_STD', 'FEATURE_RMS', 'charbonnier', 'plain', 'luma',
-           'ContentLoss', 'TVLoss', 'GridLoss', 'AdversarialLoss', 'vgg_names', 'vgg_layers', 'freeze', 'FeatureNet',
-           'parse_name', 'find_weights', 'measure_rms', 'feature_net', 'PerceptualLoss', 'WeightedLoss', 'CriticLoss']
+           'ContentLoss', 'TVLoss', 'GridLoss', 'AdversarialLoss', 'critic_accuracy', 'vgg_names', 'vgg_layers',
+           'freeze', 'FeatureNet', 'parse_name', 'find_weights', 'measure_rms', 'feature_net', 'PerceptualLoss',
+           'WeightedLoss', 'CriticLoss']
 
 # %% ../nbs/07_losses.ipynb #28529aa3
 import copy, os, re, socket
@@ -116,11 +117,20 @@ class AdversarialLoss:
                  noise:float = 0.,       # spread of generated pictures' labels: drawn from N(fake_label, noise)
                  real_noise:float = 0.): # the same for real pictures' labels
         if _check('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise, real_noise) != (1, 0, 0, 0):
-            raise ValueError('the hinge loss has no labels; leave real_label, fake_label, noise and real_noise as they are, or take another kind')
-        if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1): raise ValueError(f"labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; give such, or take 'lsgan'")
+            raise ValueError('the hinge loss has no labels; leave real_label, fake_label, noise and real_noise as they are, '
+                             'or take another kind')
+        if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1):
+            raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; '
+                             "give such, or take 'lsgan'")
         if noise < 0 or real_noise < 0: raise ValueError(f'noise {min(noise, real_noise)} is negative; give a standard deviation')
         self.kind, self.real_label, self.fake_label, self.noise, self.real_noise = kind, real_label, fake_label, noise, real_noise
-    def __repr__(self): return f'{type(self).__name__}({self.kind!r}, labels {self.real_label:g} and {self.fake_label:g}, noise {self.real_noise:g} and {self.noise:g})'
+    def __repr__(self):
+        labels, noise = f'labels {self.real_label:g} and {self.fake_label:g}', f'noise {self.real_noise:g} and {self.noise:g}'
+        return f'{type(self).__name__}({self.kind!r}, {labels}, {noise})'
+    @property
+    def probability(self):
+        "Whether what the critic learns to say can be read as a probability: not with a hinge, nor where only differences count."
+        return self.kind != 'hinge' and not self.needs_real
 
 # %% ../nbs/07_losses.ipynb #11d71305
 @patch
@@ -171,7 +181,17 @@ def gen(self:AdversarialLoss,
 @patch
 def score(self:AdversarialLoss, pred:Tensor)->Tensor:
     "What the critic said, where 1 stands for real and 0 for generated; least squares works on that scale already."
+    if not self.probability: raise ValueError(f'a critic trained with {self} does not answer with a probability; look at critic_accuracy')
     return plain(pred) if self.kind == 'lsgan' else plain(pred).sigmoid()
+
+# %% ../nbs/07_losses.ipynb #3884aa51
+def critic_accuracy(real_pred:Tensor, # (B,...) the critic's raw outputs for real pictures
+                    fake_pred:Tensor  # and for generated ones
+                   )->Tensor: # scalar: 0.5 says no more than a coin, 1 has not been fooled once
+    "How often a real picture stands above a generated one, over all pairs; a tie counts half."
+    r, f = (plain(p.detach()).reshape(len(p), -1).mean(1) for p in (real_pred, fake_pred))
+    d = r[:, None] - f
+    return ((d > 0).float() + (d >= 0).float()).mean()/2
 
 # %% ../nbs/07_losses.ipynb #43748dac
 VGG_CONVS  = {'vgg16': (2, 2, 3, 3, 3), 'vgg19': (2, 2, 4, 4, 4)} # convolutions in each of the five blocks
@@ -295,7 +315,8 @@ def _torchvision_state(name, arch):
 # %% ../nbs/07_losses.ipynb #927b40fc
 def _fill(layers, arch, state, name):
     "Load `state` into `layers`; weights that end before the layer asked for are refused."
-    state = {k.removeprefix('features.'): v.float() for k, v in state.items() if k.startswith('features.')}
+    # a copy: memory of its own, wherever in a file the numbers lay
+    state = {k.removeprefix('features.'): v.to(torch.float32, copy=True) for k, v in state.items() if k.startswith('features.')}
     missing = [k for k in layers.state_dict() if k not in state]
     if missing:
         first, last = vgg_names(arch)[int(missing[0].split('.')[0])], vgg_names(arch)[max((int(k.split('.')[0]) for k in state), default=-1) + 1]
@@ -401,13 +422,14 @@ def forward(self:WeightedLoss,
 class CriticLoss:
     "The critic's loss, which remembers what the critic said of both kinds of pictures."
     def __init__(self, adv:AdversarialLoss):
-        self.adv, self.parts = adv, {} # after each call: d_real, d_fake (means of `score`), crit_real, crit_fake (the halves of the loss)
+        # parts, after each call: crit_real, crit_fake (the halves), and where the critic says a probability, d_real, d_fake (means of `score`)
+        self.adv, self.parts = adv, {}
     def __repr__(self): return f'CriticLoss({self.adv})'
     def __call__(self,
                  real_pred:Tensor, # (B,...) logits for real pictures
                  fake_pred:Tensor  # and for generated ones
                 )->Tensor: # scalar
         halves = self.adv.crit_halves(real_pred, fake_pred)
-        said = [self.adv.score(p).mean() for p in (real_pred, fake_pred)]
-        self.parts = {k: v.detach() for k, v in zip(('d_real', 'd_fake', 'crit_real', 'crit_fake'), (*said, *halves))}
+        said = {k: self.adv.score(p).mean() for k, p in (('d_real', real_pred), ('d_fake', fake_pred))} if self.adv.probability else {}
+        self.parts = {k: v.detach() for k, v in {**said, 'crit_real': halves[0], 'crit_fake': halves[1]}.items()}
         return sum(halves)

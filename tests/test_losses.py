@@ -114,9 +114,27 @@ def test_trap_10_a_loss_near_a_half_is_not_balance():
 
 def test_critic_parts_are_on_one_scale():
     r, f = torch.full((2, 1), 1.), torch.full((2, 1), -1.)
-    for kind, want in dict(bce=(.731, .269), hinge=(.731, .269), mean=(.731, .269), lsgan=(1., -1.)).items():
+    for kind, want in dict(bce=(.731, .269), mean=(.731, .269), lsgan=(1., -1.)).items():
         loss = CriticLoss(AdversarialLoss(kind)); loss(r, f)
         assert (loss.parts['d_real'].item(), loss.parts['d_fake'].item()) == pytest.approx(want, abs=1e-3)
+
+class Relative(AdversarialLoss):
+    needs_real = True
+
+@pytest.mark.parametrize('adv', [AdversarialLoss('hinge'), Relative()], ids=['hinge', 'relativistic'])
+def test_trap_14_no_probability_from_a_critic_that_says_none(adv):
+    "A hinge critic rests near sigmoid(1) when it has won, a relativistic one anywhere: neither has a D(x)."
+    loss = CriticLoss(adv); loss(torch.full((2, 1), 1.2), torch.full((2, 1), -1.2))
+    assert not {'d_real', 'd_fake'} & set(loss.parts) and {'crit_real', 'crit_fake'} <= set(loss.parts)
+    pytest.raises(ValueError, adv.score, torch.zeros(1, 1)).match('critic_accuracy')
+
+def test_trap_14_accuracy_needs_no_scale():
+    from srgan_course.losses import critic_accuracy
+    g = torch.Generator().manual_seed(0)
+    r, f = torch.randn(50, 1, generator=g) + 1, torch.randn(40, 1, generator=g)
+    want = sum((a > b) + .5*(a == b) for a in r.flatten().tolist() for b in f.flatten().tolist())/2000
+    for shift, scale in (0, 1), (5, 1), (-5, .1): assert critic_accuracy(scale*r + shift, scale*f + shift).item() == pytest.approx(want, abs=2e-3)
+    assert critic_accuracy(r, r).item() == .5 and critic_accuracy(torch.ones(3, 1), torch.zeros(5, 1)).item() == 1
 
 # --- feature nets
 
