@@ -6,7 +6,7 @@
 __all__ = ['SCALES', 'STEPS', 'NETWORKS', 'MODELS', 'keys', 'bicubic_taps', 'Bicubic', 'upsample_layers', 'ResBlock',
            'count_params', 'check_scale', 'check_batch', 'SRResNet', 'init_conv', 'LightBlock', 'LightSR',
            'positive_copy', 'receptive_map', 'slim', 'receptive_radius', 'checksum', 'save_model', 'read_model',
-           'build_network', 'load_model', 'shipped_models', 'find_model', 'pick_device', 'out_of_memory']
+           'build_network', 'load_model', 'shipped_models', 'find_model', 'out_of_memory', 'pick_device']
 
 # %% ../nbs/05_generators.ipynb #6dc760c2
 import copy, hashlib, importlib, inspect, json
@@ -15,6 +15,8 @@ from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import write_whole
+from .kit.devices import out_of_memory, pick_device
+_all_ = ['out_of_memory', 'pick_device']
 
 # %% ../nbs/05_generators.ipynb #4d8a3d50
 def keys(x:float,     # distance, in pixels of the small picture
@@ -327,19 +329,3 @@ def find_model(name # name of a model that ships, or a file
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.exists(): return p
     raise ValueError(f'no model {str(name)!r}; known are {", ".join(known) or "none in this installation"}, or give a .safetensors file')
-
-# %% ../nbs/05_generators.ipynb #8ea25f6a
-def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
-               )->torch.device:   # one that answers
-    "The device asked for, else CUDA or MPS where there is one, else the processor."
-    if device is None or str(device) == 'auto': device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
-    try: torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError): raise ValueError(f'device {str(device)!r} is not there; give cpu, or leave it out') from None
-    return torch.device(device)
-
-def out_of_memory(e:BaseException # what was raised
-                 )->bool:
-    "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
-    if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
-    words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
-    return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)

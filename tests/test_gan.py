@@ -2,9 +2,11 @@
 
 The networks have a few hundred weights (gan_runs.py); a run takes a fraction of a second.
 """
-import contextlib, io, json, random
+import contextlib, io, json, os, random, subprocess, sys
 import numpy as np, pytest
-gan = pytest.importorskip('srgan_course.gan')            # first: it keeps oneDNN from AMX in virtual machines
+gan = pytest.importorskip('srgan_course.gan')
+from srgan_course.kit import devices
+devices.bfloat16_works()                                 # before anything is computed: in some virtual machines it keeps oneDNN from AMX
 import gan_runs as R
 import torch
 from torch import nn
@@ -24,6 +26,26 @@ def game(cbs=(), **kw):
     return learn
 
 def steps_of(learn, net): return {int(learn.opt.opt.state[p].get('step', 0)) if p in learn.opt.opt.state else 0 for p in net.parameters()}
+
+# -- importing does no work
+
+IMPORTING = """
+import os, pathlib, sys
+import torch, fastai.vision.gan                  # what others do at import is not ours to test
+read = pathlib.Path.read_text
+pathlib.Path.read_text = lambda self, *a, **kw: 'flags : avx2 amx_bf16 amx_tile' if str(self) == '/proc/cpuinfo' else read(self, *a, **kw)
+sys.addaudithook(lambda event, args: print(event, file=sys.stderr) if event in ('os.fork', 'os.posix_spawn', 'subprocess.Popen', 'os.exec') else None)
+before = dict(os.environ)
+import srgan_course.{module}
+changed = {{k: v for k,v in os.environ.items() if before.get(k) != v}} | {{k: None for k in before if k not in os.environ}}
+if changed: print('the environment has changed:', changed, file=sys.stderr)
+"""
+@pytest.mark.parametrize('module', ['gan', 'kit.devices'])
+def test_importing_starts_no_process_and_changes_no_setting(module):
+    "Also on a processor that announces AMX: whether it can be used is asked when a precision is chosen."
+    env = {k: v for k,v in os.environ.items() if k != 'ONEDNN_MAX_CPU_ISA'}
+    r = subprocess.run([sys.executable, '-W', 'ignore', '-c', IMPORTING.format(module=module)], env=env, capture_output=True, text=True, timeout=240)
+    assert (r.returncode, r.stderr) == (0, '')
 
 # -- trap 1: a player is moved by its own loss alone
 

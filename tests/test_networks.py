@@ -5,6 +5,9 @@ from PIL import Image
 from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, checksum, count_params, load_model, positive_copy, read_model, receptive_map,
                                      receptive_radius, save_model)
 from srgan_course.critics import PoolCritic, SRGANCritic, critic_attention
+from srgan_course.kit.devices import bfloat16_works
+
+bfloat16_works()      # before anything is computed: in some virtual machines it keeps oneDNN from AMX
 
 def small(name='LightSR', scale=4): return {'LightSR': LightSR, 'SRResNet': SRResNet}[name](scale, nf=6, n_blocks=2)
 
