@@ -212,7 +212,7 @@ def tensor(self:Upscaler,
           )->Tensor:     # (...,3,s*h,s*w), float32 on the CPU, not clamped
     "Upscale a float tensor in tiles."
     s, (h, w), b = self.scale, x.shape[-2:], x if x.dim() == 4 else x[None]
-    out, n = torch.empty(len(b), 3, s*h, s*w), self.at_a_time(h, w, tile)
+    out, n = torch.empty(len(b), 3, s*h, s*w), self.at_a_time(h, w, tile) if len(b) > 1 else 1
     for some, into in zip(b.split(n), out.split(n)):
         def work(box, read):
             (t, bo, l, r), (t0, b0, l0, r0) = box, read
