@@ -189,9 +189,9 @@ def _relativistic(r):
 
 def offer():
     "Add this lesson's networks, losses and recipes to the tables of lesson 09."
-    from srgan_course import srgan as m
+    from srgan_course import esrgan, srgan as m      # this module itself, also where these lines run in a notebook
     if 'RRDBNet' in m.GENERATORS: return
-    m.LAYOUTS['DIV2K'] = given_dls
+    m.LAYOUTS['DIV2K'] = esrgan.given_dls
     m.GENERATORS['RRDBNet'] = lambda r: dict(gc=max(1, r.nf//2))
     m.CRITICS.update(VGGCritic=lambda r: VGGCritic(r.size, r.critic_nf), UNetCritic=lambda r: UNetCritic(r.critic_nf))
     m.ONE_SIZE.update(('VGGCritic', 'UNetCritic'))
