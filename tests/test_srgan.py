@@ -2,7 +2,7 @@
 and balance is judged by what the critic says, not by its loss (trap 10)."""
 import ast, importlib.util, json, os, re, signal
 from pathlib import Path
-import numpy as np, pytest, torch
+import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
 from srgan_course import data, srgan
 from srgan_course.gan import checkpoints
@@ -21,6 +21,10 @@ class StopAfter(Callback):
         if self.learn.training and hasattr(self.learn.model, 'critic') == self.gan and self.learn.n_steps == self.n: self.learn.ask_stop('test', KeyboardInterrupt())
 
 def weights(path): return torch.cat([p.detach().flatten() for p in load_model(path).parameters()])
+def same_history(a, b, phase):
+    "The same steps, and figures equal but for their last digits, which depend on where a tensor lies in memory."
+    x, y = (pd.read_csv(p/f'history_{phase}.csv') for p in (a, b))
+    return list(x) == list(y) and np.allclose(x, y, rtol=1e-5, atol=1e-7, equal_nan=True)
 def pictures(n=4, size=200):
     rng = np.random.default_rng(0)
     return [Image.fromarray(rng.integers(0, 256, (size//8, size//8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC) for _ in range(n)]
@@ -158,8 +162,8 @@ def test_growing_patches_killed_and_resumed(tmp_path):
         res, whole = (train(GROWS, 'embedded', o, resume=o == out, progress=False, device='cpu') for o in (out, tmp_path/'whole'))
     finally: torch.set_num_threads(threads)
     assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'whole'/'generator.safetensors'))
-    assert (out/'history_pretrain.csv').read_text() == (tmp_path/'whole'/'history_pretrain.csv').read_text()
-    assert res.table.equals(whole.table)
+    assert same_history(out, tmp_path/'whole', 'pretrain')
+    assert np.allclose(res.table, whole.table, rtol=1e-5)
 
 def test_begun_from_another_model(run, tmp_path):
     "Training goes on from the model that is named, by file; one of another width is refused before anything is kept."
