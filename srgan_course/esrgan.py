@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ESRGAN_RECIPES', 'DenseBlock', 'RRDB', 'RRDBNet', 'VGGCritic', 'settle_norms', 'UNetCritic', 'spectral_norms',
            'RelativisticLoss', 'offer', 'mix_networks', 'read_published', 'rename', 'from_numbers', 'load_published',
-           'div2k_pairs', 'starts', 'cut_windows', 'make_lr', 'div2k_from_hub', 'div2k_folder', 'div2k_dls', 'phone']
+           'div2k_pairs', 'starts', 'cut_windows', 'make_lr', 'div2k_from_hub', 'div2k_folder', 'div2k_dls',
+           'given_dls', 'phone']
 
 # %% ../nbs/14_esrgan.ipynb #d51bae42
 import copy, hashlib, io, os, re, zipfile
@@ -126,7 +127,7 @@ def settle_norms(net, n:int=50 # power iterations for each weight
 
 # %% ../nbs/14_esrgan.ipynb #e4c37812
 class UNetCritic(nn.Module):
-    "Real-ESRGAN's discriminator: a U-Net that judges every pixel, each weight held at spectral norm 1."
+    "Real-ESRGAN's discriminator: a U-Net that judges every pixel; all kernels but the first and the last are held, as matrices, at spectral norm 1."
     def __init__(self,
         nf:int=64 # channels of the first layer
     ):
@@ -153,7 +154,7 @@ class UNetCritic(nn.Module):
 
 # %% ../nbs/14_esrgan.ipynb #57e2afad
 def spectral_norms(net)->list: # one number a weight that spectral norm holds
-    "The spectral norms of the weights in use, from their singular values: 1 where power iteration has arrived."
+    "The spectral norms of the weights in use, as matrices (channels out, all else), from their singular values: 1 where power iteration has arrived."
     was = net.training
     net.eval()
     res = [torch.linalg.matrix_norm(m.weight.detach().flatten(1), 2).item() for m in net.modules() if is_parametrized(m, 'weight')]
@@ -179,7 +180,7 @@ class RelativisticLoss(AdversarialLoss):
         "The generator's loss: its pictures above the real ones' mean, and the real ones below the mean of its own."
         if real_pred is None: raise ValueError('a relativistic loss compares: give the generator the logits of real pictures, too')
         return sum(self.halves(fake_pred, real_pred))
-    def score(self, pred): return plain(pred).sigmoid()
+    def score(self, pred): "For curves alone: a relativistic critic's logits may be shifted by any number, so this is no probability."; return plain(pred).sigmoid()
 
 # %% ../nbs/14_esrgan.ipynb #f7a370a0
 def _relativistic(r):
@@ -188,8 +189,9 @@ def _relativistic(r):
 
 def offer():
     "Add this lesson's networks, losses and recipes to the tables of lesson 09."
-    from srgan_course import srgan as m
+    from srgan_course import esrgan, srgan as m      # this module itself, also where these lines run in a notebook
     if 'RRDBNet' in m.GENERATORS: return
+    m.LAYOUTS['DIV2K'] = esrgan.given_dls
     m.GENERATORS['RRDBNet'] = lambda r: dict(gc=max(1, r.nf//2))
     m.CRITICS.update(VGGCritic=lambda r: VGGCritic(r.size, r.critic_nf), UNetCritic=lambda r: UNetCritic(r.critic_nf))
     m.ONE_SIZE.update(('VGGCritic', 'UNetCritic'))
@@ -408,6 +410,19 @@ def div2k_dls(folder,          # DIV2K as published; without LR pictures, bicubi
         cut_windows(div2k_pairs(folder, recipe.scale, split, track), out, recipe.scale, window, split)
     given = dict(lr=out/'LR') if recipe.degrade == 'bicubic' else {}    # a recipe that spoils its pictures itself wants the large ones alone
     return sr_dls(out/'HR', recipe, **given, **kwargs)
+
+# %% ../nbs/14_esrgan.ipynb #f03336f2
+def given_dls(source,      # as in `sr_dls`
+              recipe,
+              valid=None,  # source of the held-out pictures; None: DIV2K's own
+              fit=None, device=None # as in `sr_dls`
+             ):            # DataLoaders, or None where `source` is not laid out as DIV2K
+    "The loaders of a source that is laid out as DIV2K: of its given pairs, where the recipe takes patches and DIV2K's own split."
+    folder = div2k_folder(source)
+    if folder is None: return None
+    if valid is None and not recipe.whole: return div2k_dls(folder, recipe, device=device)
+    if valid is None and (folder/'DIV2K_valid_HR').is_dir(): valid = folder/'DIV2K_valid_HR'
+    return sr_dls(folder/'DIV2K_train_HR', recipe, valid=valid, fit=fit, device=device)
 
 # %% ../nbs/14_esrgan.ipynb #16b972d6
 def phone(img:Image.Image, # a sharp picture

@@ -19,7 +19,8 @@ import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn, Tensor
-from .generators import find_model, load_model, out_of_memory, pick_device, receptive_radius, shipped_models
+from .kit.devices import out_of_memory, pick_device, pick_precision, picture_layout
+from .generators import find_model, load_model, receptive_radius, shipped_models
 from .images import find_images, from_array, interpolate, open_image, save_image, to_array
 
 # %% ../nbs/10_upscale.ipynb #89a80892
@@ -80,9 +81,10 @@ class Upscaler:
         say=None                 # function that is told what the user should know; prints to standard error
     ):
         if precision not in ('float32', 'bfloat16'): raise ValueError(f"precision {precision!r} is not in ('float32', 'bfloat16')")
-        self.device, self.precision, self.memory, self._overlap = pick_device(device), precision, memory, overlap
+        self.device, self.memory, self._overlap = pick_device(device), memory, overlap
+        self.precision = pick_precision(precision, self.device)                                # refused where it would end the process
         self.name, self.say = name or type(net).__name__, say or (lambda s: print(s, file=sys.stderr))
-        self.layout = torch.contiguous_format if self.device.type == 'mps' else torch.channels_last
+        self.layout = picture_layout(self.device)
         self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
         self.scale = scale or getattr(net, 'args', {}).get('scale') or self.forward(torch.zeros(1, 3, 16, 16)).shape[-1]//16
 
@@ -104,18 +106,29 @@ class Upscaler:
         return cls(net, **(dict(name=p.stem) | kwargs))
 
 # %% ../nbs/10_upscale.ipynb #20abff43
+def _matmul_word():
+    "The older setting for matrix products, or None where the newer ones contradict it."
+    try: return torch.get_float32_matmul_precision()
+    except RuntimeError: return None
+
 @contextmanager
 def true_float32(device:torch.device # where the network runs
                 ):                   # context
-    "Convolutions with all the digits of float32; no other setting of torch changes."
+    "Convolutions and matrix products with all the digits of float32; afterwards every setting of torch is as it was."
     if device.type != 'cuda': yield; return
-    cudnn = torch.backends.cudnn
-    switch, name, exact = (cudnn.conv, 'fp32_precision', 'ieee') if hasattr(cudnn, 'conv') else (cudnn, 'allow_tf32', False)   # from torch 2.9 on; before
-    was = getattr(switch, name)
-    setattr(switch, name, exact)
+    b, was, word = torch.backends, [], _matmul_word()
+    new = hasattr(b.cudnn, 'conv')                                                                       # from torch 2.9 on
+    name, exact = ('fp32_precision', 'ieee') if new else ('allow_tf32', False)
+    if new and word not in ('highest', None): was.append((b.mkldnn.matmul, b.mkldnn.matmul.fp32_precision))
+    if word not in ('highest', None): torch.set_float32_matmul_precision('highest')
+    for switch in (b, b.cudnn, b.cudnn.conv, b.cuda.matmul) if new else (b.cudnn,):                      # from the general ones to those that may speak for themselves
+        if (says := getattr(switch, name)) != exact: was.append((switch, says)); setattr(switch, name, exact)
     try: yield
-    finally: setattr(switch, name, was)
+    finally:
+        if word not in ('highest', None): torch.set_float32_matmul_precision(word)
+        for switch, says in was[::-1]: setattr(switch, name, says)
 
+# %% ../nbs/10_upscale.ipynb #a65b4049
 @patch
 def forward(self:Upscaler,
             x:Tensor  # (B,3,h,w) in [0,1], on any device
@@ -127,16 +140,30 @@ def forward(self:Upscaler,
 
 # %% ../nbs/10_upscale.ipynb #d6b841ba
 @patch
+def pixels(self:Upscaler)->int: # of the small picture
+    "How many pixels may go through the network at once, by the estimate."
+    if not hasattr(self, '_need'): self._need = bytes_per_pixel(self.net)
+    return int((self.memory or min(MEMORY, (available_memory(self.device) or 2*MEMORY)//2))/self._need)
+
+@patch
 def side(self:Upscaler,
          h:int, w:int, # size of the small picture, pixels
          tile:int=None # what the caller asked for
         )->int:        # longest side of a tile, pixels of the small picture
     "The tile: what was asked for, else the whole picture when the estimate fits in memory, else the largest tile that does."
     if tile is not None: return tile
-    if not hasattr(self, '_need'): self._need = bytes_per_pixel(self.net)
-    memory = self.memory or min(MEMORY, (available_memory(self.device) or 2*MEMORY)//2)
-    if self._need*h*w <= memory: return max(h, w)
-    return max(int(math.sqrt(memory/self._need)) - 2*self.overlap, 16)
+    n = self.pixels()
+    return max(h, w) if h*w <= n else max(math.isqrt(n) - 2*self.overlap, 16)
+
+@patch
+def at_a_time(self:Upscaler,
+              h:int, w:int, # size of the small pictures, pixels
+              tile:int=None # what the caller asked for
+             )->int:        # at least 1
+    "How many pictures of a batch go through the network together."
+    side = self.side(h, w, tile)
+    reads = min(h, side + 2*self.overlap)*min(w, side + 2*self.overlap) if side < max(h, w) else h*w
+    return max(1, self.pixels()//reads)
 
 # %% ../nbs/10_upscale.ipynb #65ec9f61
 def grow(box:tuple,   # (top, bottom, left, right)
@@ -185,11 +212,12 @@ def tensor(self:Upscaler,
           )->Tensor:     # (...,3,s*h,s*w), float32 on the CPU, not clamped
     "Upscale a float tensor in tiles."
     s, (h, w), b = self.scale, x.shape[-2:], x if x.dim() == 4 else x[None]
-    out = torch.empty(len(b), 3, s*h, s*w)
-    def work(box, read):
-        (t, bo, l, r), (t0, b0, l0, r0) = box, read
-        return self.forward(b[..., t0:b0, l0:r0])[..., (t - t0)*s:(bo - t0)*s, (l - l0)*s:(r - l0)*s]
-    for (t, bo, l, r), y in self.pieces(work, h, w, tile): out[..., t*s:bo*s, l*s:r*s] = y.cpu()
+    out, n = torch.empty(len(b), 3, s*h, s*w), self.at_a_time(h, w, tile) if len(b) > 1 else 1
+    for some, into in zip(b.split(n), out.split(n)):
+        def work(box, read):
+            (t, bo, l, r), (t0, b0, l0, r0) = box, read
+            return self.forward(some[..., t0:b0, l0:r0])[..., (t - t0)*s:(bo - t0)*s, (l - l0)*s:(r - l0)*s]
+        for (t, bo, l, r), y in self.pieces(work, h, w, tile): into[..., t*s:bo*s, l*s:r*s] = y.cpu()
     return out if x.dim() == 4 else out[0]
 
 # %% ../nbs/10_upscale.ipynb #02996b6e

@@ -30,7 +30,7 @@ def test_shapes_radius_file(scale, tmp_path):
     assert one.radius == receptive_radius(one)
     save_model(net, tmp_path/'a.safetensors')
     again = load_model(tmp_path/'a.safetensors')
-    assert type(again) is RRDBNet and again.args == net.args and torch.equal(again(x), y)
+    assert type(again) is RRDBNet and again.args == net.args and torch.allclose(again(x), y, atol=1e-5)
 
 def test_block_adds_a_fifth():
     torch.manual_seed(0)
@@ -82,8 +82,8 @@ def test_relativistic_value():
     with pytest.raises(ValueError, match="'bce', 'lsgan' or 'hinge'"): RelativisticLoss('mean')
 
 def test_mix():
-    a, b, x = small(0), small(1), torch.rand(1, 3, 8, 8)
-    assert torch.equal(mix_networks(a, b, 0)(x), a(x)) and torch.equal(mix_networks(a, b, 1)(x), b(x))
+    a, b = small(0), small(1)
+    assert all(torch.equal(p, q) for t, n in ((0, a), (1, b)) for p, q in zip(mix_networks(a, b, t).parameters(), n.parameters()))
     w = lambda n: n.conv_first.weight
     assert torch.allclose(w(mix_networks(a, b, .25)), .75*w(a) + .25*w(b), atol=1e-7)
     with pytest.raises(ValueError, match='must agree'): mix_networks(a, small(scale=2), .5)
@@ -108,7 +108,7 @@ def test_published_rrdb(name, scale, tmp_path):
     net, x = small(scale=scale), torch.rand(1, 3, 8, 8)
     torch.save({'params_ema': {'module.' + name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
     got = load_published(tmp_path/'a.pth')
-    assert got.args == net.args and torch.equal(got(x), net(x))
+    assert got.args == net.args and torch.allclose(got(x), net(x), atol=1e-5)
 
 @pytest.mark.parametrize('block', ('conv', 'conv_block'))
 def test_published_srresnet(block, tmp_path):
@@ -119,7 +119,7 @@ def test_published_srresnet(block, tmp_path):
         return k
     torch.save({'state_dict': {name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
     got = load_published(tmp_path/'a.pth')
-    assert got.args == net.args and torch.equal(got(x), net(x))
+    assert got.args == net.args and torch.allclose(got(x), net(x), atol=1e-5)
 
 class Bad:
     def __reduce__(self): return (print, ('this must never run',))
