@@ -187,6 +187,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'srgan_course/classifier.py'),
                                          'srgan_course.classifier.open_all': ('classifier.html#open_all', 'srgan_course/classifier.py'),
                                          'srgan_course.classifier.own_head': ('classifier.html#own_head', 'srgan_course/classifier.py'),
+                                         'srgan_course.classifier.own_memory': ('classifier.html#own_memory', 'srgan_course/classifier.py'),
                                          'srgan_course.classifier.paired_interval': ( 'classifier.html#paired_interval',
                                                                                       'srgan_course/classifier.py'),
                                          'srgan_course.classifier.plot_curves': ( 'classifier.html#plot_curves',
