@@ -125,11 +125,12 @@ def run_vgg(args, bs=32):
 
 def run_copies(args, scale=4, bits=5, alike=.95):
     "Thumbnails of all pictures and of copies made small and enlarged again; beside them the usual hash, one bit a place."
+    from PIL import Image
     from srgan_course.data import get_picture
     from srgan_course.images import downscale, interpolate
     found = C.class_items(args.data, ('cat', 'dog'))
     pics = [get_picture(o) for v in found.values() for o in v]
-    start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), 1), float).ravel()
+    start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
     hashed = lambda im: (g := grey(im)) > g.mean()
     enlarged = [interpolate(downscale(p, scale), scale) for p in pics]
     a, b = (np.stack([C.thumbnail(p) for p in o]) for o in (pics, enlarged))

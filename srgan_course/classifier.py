@@ -305,7 +305,10 @@ class Body(nn.Module):
         self.nf = y.shape[1]
         self.requires_grad_(False)
     @property
-    def label(self): return self.name if self.weights == 'random' or self.name in self.weights else f'{self.name} ({self.weights})'
+    def label(self):
+        "The name alone where the weights are torchvision's own or made here; else the file with it, which may hold another make of the network."
+        own = self.weights in ('random', self.name) or self.weights.startswith(f'{self.name}-')
+        return self.name if own else f'{self.name} ({Path(self.weights).stem})'
     def train(self, mode=True):
         "Frozen, it stays in evaluation mode: batch norm's statistics rest, too."
         return super().train(mode and not self.frozen)
@@ -464,7 +467,7 @@ def calibration(probs, # (n,C) probabilities
                 y,     # (n,) class numbers
                 bins=15
                )->dict: # of each bin with pictures: their mean confidence, their accuracy, how many
-    "How often it is right when it is so sure."
+    "When it says 90 %, is it right 90 % of the time?"
     p, y = np.asarray(probs, np.float64), np.asarray(y)
     sure, right = p.max(1), p.argmax(1) == y
     b = np.minimum((sure*bins).astype(int), bins - 1)
