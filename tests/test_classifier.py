@@ -189,7 +189,7 @@ def test_cached_head_is_fastais_head():
 def test_views_follow_from_their_numbers():
     x = C.load_pictures(toys().train, 32)
     a = C.augment(x, 7, 2)
-    assert torch.equal(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)])) and not torch.equal(a, C.augment(x, 7, 3))
+    assert torch.allclose(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)]), atol=1e-6) and not torch.allclose(a, C.augment(x, 7, 3), atol=.01)
     assert torch.allclose(C.augment(x, 7, 2, flip=False, degrees=0, jitter=0), x.float()/255, atol=1e-5)
 
 def test_real_weights(srgan_weights):
@@ -391,7 +391,7 @@ def test_grad_cam_looks_where_the_evidence_is():
 # ---- the command
 
 def command(*args, cwd=None, ok=None):
-    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300)
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=1200)
     assert 'Traceback' not in r.stderr, r.stderr
     if ok is not None: assert r.returncode == ok, r.stderr
     return r
