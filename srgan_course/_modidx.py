@@ -11,6 +11,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'srgan_course.augment.leak_of_split': ('augment.html#leak_of_split', 'srgan_course/augment.py'),
                                       'srgan_course.augment.leaky_split': ('augment.html#leaky_split', 'srgan_course/augment.py'),
                                       'srgan_course.augment.nll': ('augment.html#nll', 'srgan_course/augment.py'),
+                                      'srgan_course.augment.power': ('augment.html#power', 'srgan_course/augment.py'),
                                       'srgan_course.augment.right': ('augment.html#right', 'srgan_course/augment.py'),
                                       'srgan_course.augment.run_arms': ('augment.html#run_arms', 'srgan_course/augment.py'),
                                       'srgan_course.augment.some_of_each': ('augment.html#some_of_each', 'srgan_course/augment.py'),
