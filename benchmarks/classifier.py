@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Lesson 04 on real photographs: Model A with several bodies, and cached features against the plain loop.
 
-usage: classifier.py [features] [pets] [speed] [vgg] [--minutes M] [--ready] [--bodies NAME...] [--data pets] [--cache FOLDER]
+usage: classifier.py [features] [pets] [speed] [vgg] [copies] [--minutes M] [--ready] [--bodies NAME...] [--data pets] [--cache FOLDER]
 
 features  works out the pooled features of every picture and of two augmented views of it, one body after the other; what is done is kept and skipped the next time
 pets      trains the heads, five seeds each (the seed says who is held out, how the head begins and in which order it sees the pictures), and writes results/classifier_pets.json
 speed     the plain fastai loop against cached features, same pictures and same number of steps, three seeds: results/classifier_speed.json
 vgg       one step of VGG16's own head of 119.5 million parameters, timed: results/classifier_vgg.json
+copies    how alike different photographs and copies of one are, by thumbnails and by a 256-bit hash: results/classifier_copies.json
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
 import argparse, statistics, sys, time
@@ -122,9 +123,31 @@ def run_vgg(args, bs=32):
     save_result(ROOT/'results'/'classifier_vgg.json', "one step of VGG16's own head, two-way, by its parts", figures, 'random pictures', bs, protocol=f'batch {bs}, {SIZE} px, second of two steps, {torch.get_num_threads()} thread(s)', seed=0)
     print(figures)
 
+def run_copies(args, scale=4, bits=5, alike=.95):
+    "Thumbnails of all pictures and of copies made small and enlarged again; beside them the usual hash, one bit a place."
+    from PIL import Image
+    from srgan_course.data import get_picture
+    from srgan_course.images import downscale, interpolate
+    found = C.class_items(args.data, ('cat', 'dog'))
+    pics = [get_picture(o) for v in found.values() for o in v]
+    start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
+    hashed = lambda im: (g := grey(im)) > g.mean()
+    enlarged = [interpolate(downscale(p, scale), scale) for p in pics]
+    a, b = (np.stack([C.thumbnail(p) for p in o]) for o in (pics, enlarged))
+    mirrored = a.reshape(-1, 16, 16)[:, :, ::-1].reshape(a.shape)
+    pairs = np.triu(np.maximum(a@a.T, a@mirrored.T), 1)
+    far = np.array([np.count_nonzero(hashed(p) != hashed(q)) for p, q in zip(pics, enlarged)])
+    figures = dict(most_alike_of_different=np.sort(pairs.ravel())[::-1][:5].tolist(), least_alike_of_copies=float((a*b).sum(1).min()), pairs_above=int((pairs >= alike).sum()),
+                   copies_below=int(((a*b).sum(1) < alike).sum()), copies_hash_misses=int((far > bits).sum()))
+    save_result(ROOT/'results'/'classifier_copies.json', 'how alike different photographs are, and copies of one', figures, args.data, len(pics),
+        protocol=f'16 x 16 grey thumbnails of mean 0 and length 1, their product, the larger of straight and mirrored; copies: whole pictures made small by {scale} and enlarged by bicubic interpolation; hash: one bit for each of 16 x 16 places, brighter than the mean or not, '
+                 f'a copy is missed where more than {bits} bits differ; the set had been cleaned of near-duplicates when it was put together', seed=0, seconds=round(time.monotonic() - start, 1))
+    i, j = np.unravel_index(pairs.argmax(), pairs.shape); names = [str(o) for v in found.values() for o in v]
+    print(figures, names[i], names[j])
+
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', nargs='*', default=['features', 'pets', 'speed', 'vgg'])
+    ap.add_argument('what', nargs='*', default=['features', 'pets', 'speed', 'vgg', 'copies'])
     ap.add_argument('--minutes', type=float, help='begin no new part of the features after so long'); ap.add_argument('--ready', action='store_true', help='only the bodies whose features are complete')
     ap.add_argument('--bodies', nargs='+', default=BODIES); ap.add_argument('--data', default='pets'); ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
     args = ap.parse_args()
@@ -132,3 +155,4 @@ if __name__ == '__main__':
     if {'features', 'pets'} & set(args.what): run_pets(args, end)
     if 'speed' in args.what: run_speed(args)
     if 'vgg' in args.what: run_vgg(args)
+    if 'copies' in args.what: run_copies(args)

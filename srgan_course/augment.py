@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'TOY', 'ARMS', 'as_picture', 'as_pictures', 'as_bytes', 'copies', 'train_copier', 'arm_features',
-           'some_of_each', 'run_arms', 'right', 'nll', 'gap', 'table', 'verdict', 'leaky_split', 'honest_split',
-           'leak_of_split']
+           'some_of_each', 'run_arms', 'right', 'nll', 'gap', 'table', 'verdict', 'power', 'leaky_split',
+           'honest_split', 'leak_of_split']
 
 # %% ../nbs/11_augment.ipynb #98ba8d5d
 import math, numpy as np, torch
@@ -127,10 +127,18 @@ def table(preds:dict, # from `run_arms`
     return out
 
 def verdict(d, # from `gap`, of accuracies
-            what='Super-resolved copies'):
+            what='super-resolved copies'):
     "The words that an interval allows."
-    if d['lo'] > 0: return f'{what} helped'
-    return f'{what} did harm' if d['hi'] < 0 else f'{what} made no difference that we can tell from none'
+    if d['lo'] <= 0 <= d['hi']: return f'we cannot tell whether {what} help'
+    return f'{what} {"helped" if d["lo"] > 0 else "did harm"}'
+
+# %% ../nbs/11_augment.ipynb #92f3cc45
+def power(d,      # from `gap`: a difference with its interval
+          claimed # the gain that somebody claims
+         )->dict: # half_width of the interval; seen: a gain that four such studies of five would find; times: as much data for an interval of +-claimed
+    "What a study could have seen, beside what it is asked about."
+    half = (d['hi'] - d['lo'])/2
+    return dict(half_width=half, seen=half*(1.96 + .84)/1.96, times=(half/claimed)**2)
 
 # %% ../nbs/11_augment.ipynb #39f1bd48
 def leaky_split(n,          # pictures, each with one copy

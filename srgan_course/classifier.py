@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['VARIANTS', 'CLASSIFIER_RECIPES', 'thumbnail', 'alike_pairs', 'open_all', 'near_duplicates', 'leaks', 'check_classes',
            'class_items', 'Split', 'split_pets', 'load_pictures', 'change', 'augment', 'cut_head', 'ToyNet',
-           'architectures', 'build', 'find_body_weights', 'read_weights', 'pretrained', 'Body', 'body', 'learn_turns',
-           'fingerprint', 'cached_features', 'all_views', 'Head', 'train_head', 'auc', 'calibration', 'ece',
-           'resamples', 'bootstrap_interval', 'report', 'report_text', 'mcnemar', 'paired_interval', 'ClassifierRecipe',
-           'get_classifier_recipe', 'own_head', 'Classifier', 'classify', 'grad_cam', 'save_classifier',
-           'load_classifier', 'classifier_dls', 'classifier_learner', 'learning_state', 'set_learning_state',
-           'write_epoch', 'read_epoch', 'EpochKeeper', 'fit_epochs', 'plot_curves', 'fit_head', 'train_classifier',
-           'keep_run', 'classify_files', 'evaluate_classifier']
+           'architectures', 'build', 'own_memory', 'find_body_weights', 'read_weights', 'pretrained', 'Body', 'body',
+           'learn_turns', 'fingerprint', 'cached_features', 'all_views', 'Head', 'train_head', 'auc', 'calibration',
+           'ece', 'resamples', 'bootstrap_interval', 'report', 'report_text', 'mcnemar', 'paired_interval',
+           'ClassifierRecipe', 'get_classifier_recipe', 'own_head', 'Classifier', 'classify', 'grad_cam',
+           'save_classifier', 'load_classifier', 'classifier_dls', 'classifier_learner', 'learning_state',
+           'set_learning_state', 'write_epoch', 'read_epoch', 'EpochKeeper', 'fit_epochs', 'plot_curves', 'fit_head',
+           'train_classifier', 'keep_run', 'classify_files', 'evaluate_classifier']
 
 # %% ../nbs/04_classifier.ipynb #f1b7ea69
 import hashlib, json, math, os, time
@@ -244,6 +244,11 @@ def build(arch:str,      # one of `architectures`
     return net
 
 # %% ../nbs/04_classifier.ipynb #db6e5691
+def own_memory(tensors:dict # name -> tensor, as a file was read; it is emptied
+              )->dict:      # the same tensors, each at an address that is a multiple of 64
+    "Copies of tensors: what a file's reader gives may lie anywhere in memory."
+    return {k: tensors.pop(k).clone() for k in list(tensors)}
+
 def find_body_weights(arch:str  # a name as `body` takes it
                      )->tuple:  # path or None, what the file asks for: one of VARIANTS
     "Where pretrained weights lie in the folder that `SRGAN_WEIGHTS` names: torchvision's own file, or one of another make."
@@ -260,7 +265,8 @@ def read_weights(path)->dict: # name -> float32 tensor
     try: t = load_file(path) if Path(path).suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
     except OSError: raise
     except Exception as e: raise ValueError(f'{path} cannot be read as weights: {str(e).splitlines()[0]}') from None
-    return {k: v.float()*t[f'{k}_scale'].float() if f'{k}_scale' in t else v.float() if v.is_floating_point() else v for k, v in t.items() if not k.endswith('_scale')}
+    wide = lambda k, v: v.float()*t[f'{k}_scale'].float() if f'{k}_scale' in t else v.float() if v.is_floating_point() else v
+    return own_memory({k: wide(k, v) for k, v in t.items() if not k.endswith('_scale')})
 
 # %% ../nbs/04_classifier.ipynb #8f331a03
 def pretrained(arch:str # one of `architectures`
@@ -299,7 +305,10 @@ class Body(nn.Module):
         self.nf = y.shape[1]
         self.requires_grad_(False)
     @property
-    def label(self): return self.name if self.weights == 'random' or self.name in self.weights else f'{self.name} ({self.weights})'
+    def label(self):
+        "The name alone where the weights are torchvision's own or made here; else the file with it, which may hold another make of the network."
+        own = self.weights in ('random', self.name) or self.weights.startswith(f'{self.name}-')
+        return self.name if own else f'{self.name} ({Path(self.weights).stem})'
     def train(self, mode=True):
         "Frozen, it stays in evaluation mode: batch norm's statistics rest, too."
         return super().train(mode and not self.frozen)
@@ -366,7 +375,7 @@ def _read_features(path, n, nf):
     from safetensors.torch import load_file
     try: x = load_file(path)['x']
     except Exception: return None
-    return x if x.shape == (n, nf) else None
+    return x.clone() if x.shape == (n, nf) else None          # to memory of its own, as when it was worked out
 
 # %% ../nbs/04_classifier.ipynb #76b78413
 def cached_features(body,        # a `Body`
@@ -458,7 +467,7 @@ def calibration(probs, # (n,C) probabilities
                 y,     # (n,) class numbers
                 bins=15
                )->dict: # of each bin with pictures: their mean confidence, their accuracy, how many
-    "How often it is right when it is so sure."
+    "When it says 90 %, is it right 90 % of the time?"
     p, y = np.asarray(probs, np.float64), np.asarray(y)
     sure, right = p.max(1), p.argmax(1) == y
     b = np.minimum((sure*bins).astype(int), bins - 1)
@@ -680,7 +689,7 @@ def _read_safe(path, mark):
     if mark not in meta or 'checksum' not in meta: raise ValueError(f'{path}: not a {mark} of this package')
     own = {k: v for k, v in meta.items() if k != 'checksum'}
     if _digest(json.dumps(own, sort_keys=True), *[x for k in sorted(tensors) for x in (k, tensors[k])]) != meta['checksum']: raise ValueError(f'{path}: damaged (its checksum does not fit); get the file again')
-    return tensors, own
+    return own_memory(tensors), own
 
 def load_classifier(path # a file that `save_classifier` wrote
                    )->Classifier: # in evaluation mode, its body frozen; `.meta` holds the file's metadata

@@ -74,7 +74,17 @@ def test_interval_covers_seeds():
 
 def test_verdict():
     "An interval clear of zero, and one that holds it."
-    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1, hi=.2)).endswith('none')
+    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1, hi=.2)).startswith('we cannot tell') and M.verdict(dict(lo=-.2, hi=-.1)).endswith('harm')
+
+def test_power():
+    "Of studies with a true gain of the size `seen`, about four in five have an interval clear of zero; with a third of it few have one, as in the study on photographs."
+    r, found = np.random.default_rng(0), {1: 0, 3: 0}
+    study = lambda gain: M.gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200, seed=int(r.integers(10**6)))
+    seen = np.mean([M.power(study(0), .1)['seen'] for _ in range(20)])
+    for part in found:
+        for _ in range(100): found[part] += study(seen/part)['lo'] > 0
+    assert 65 <= found[1] <= 95 and found[3] <= 35
+    assert M.power(dict(lo=-.02, hi=.02), .01)['times'] == pytest.approx(4)
 
 def test_leak_makes_a_gain():
     "Copies in one heap with their originals flatter a head that can learn by heart; split first, and it goes."
@@ -105,6 +115,18 @@ def test_lesson_ends_with_the_sentence_that_the_figures_allow():
     assert r['verdict'] == M.verdict(d)
     text = lesson().split('## What you have learnt')[0]
     assert r['verdict'] in text.split('## What the photographs say')[1]
+
+@measured
+def test_lesson_says_what_the_study_could_have_seen():
+    "The claimed gain lies in every interval of B over plain copies, and the lesson names it beside the half-width."
+    r, few = load_result(RESULT), load_result(ROOT/'results'/'augment_few.json')['figures']
+    p = r['figures']['power']
+    text = lesson().split('## What the photographs say')[1]
+    for k, v in few.items():
+        d = v['B: A + SRGAN copies']['over_plain']
+        assert d['lo'] <= 0 <= p['claimed'] <= d['hi'] and p['B over plain copies'][k] == M.power(d, p['claimed'])
+    last = p['B over plain copies']['500']
+    for s in (f"{p['claimed']:.4f}", f"{last['half_width']:.4f}", f"{last['seen']:.4f}", f"{last['times']:.1f} times"): assert s in text, s
 
 @measured
 def test_confusion_matrices_and_the_control_without_learning():

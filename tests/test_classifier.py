@@ -189,7 +189,7 @@ def test_cached_head_is_fastais_head():
 def test_views_follow_from_their_numbers():
     x = C.load_pictures(toys().train, 32)
     a = C.augment(x, 7, 2)
-    assert torch.equal(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)])) and not torch.equal(a, C.augment(x, 7, 3))
+    assert torch.allclose(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)]), atol=1e-6) and not torch.allclose(a, C.augment(x, 7, 3), atol=.01)
     assert torch.allclose(C.augment(x, 7, 2, flip=False, degrees=0, jitter=0), x.float()/255, atol=1e-5)
 
 def test_real_weights(srgan_weights):
@@ -202,7 +202,7 @@ def test_real_weights(srgan_weights):
         mean = torch.tensor(C._MEAN).view(1, 3, 1, 1); std = torch.tensor(C._STD).view(1, 3, 1, 1)
         top = net.eval()((chelsea.float()/255 - mean)/std).topk(3).indices[0].tolist()
         assert set(top) & {281, 282, 283, 285, 287}, f'{arch} sees classes {top}, no cat'
-        assert b.label == arch if arch in source else source in b.label
+        assert b.label == (arch if source.startswith(f'{arch}-') else f'{arch} ({source.rpartition(".")[0]})')        # a file of another make is named
     assert C._strides_v1 is C.VARIANTS['v1'] and C.body('resnet50').net.layer2[0].conv1.stride == (2, 2)
 
 def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
@@ -242,6 +242,55 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     parts = C.train_classifier(recipe, split=s, out=tmp_path/'parts', resume=True)
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
+
+@pytest.fixture
+def odd_addresses(monkeypatch):
+    "A machine on which files are read to addresses that are no multiple of 16, and a product that meets one has other last digits (MKL's have)."
+    import safetensors.torch as st
+    def odd(t):
+        at, size = max(4, t.element_size()), t.numel()*t.element_size()
+        room = torch.empty(at + size, dtype=torch.uint8)
+        moved = room[at:].view(t.dtype).view(t.shape).copy_(t) if size else t
+        assert not size or moved.data_ptr() % 16
+        return moved
+    for where, name in (st, 'load'), (st, 'load_file'), (torch, 'load'):
+        f = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *a, f=f, **kw: {k: odd(v) if torch.is_tensor(v) else v for k, v in f(*a, **kw).items()})
+    linear = torch.nn.functional.linear
+    def product(x, w, b=None): return linear(x, w, b)*(1 + 1e-6*any(t is not None and t.data_ptr() % 16 for t in (x, w, b)))
+    monkeypatch.setattr(torch.nn.functional, 'linear', product)
+
+def resumed(recipe, s, folder, less):
+    "A run in one go, and the same run interrupted and taken up again."
+    whole = C.train_classifier(recipe, split=s, out=folder/'whole')
+    C.train_classifier(recipe.replace(**less), split=s, out=folder/'parts')
+    return whole, C.train_classifier(recipe, split=s, out=folder/'parts', resume=True)
+
+@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(unfreeze=3, views=2)], ids=['own head', 'fine-tuning', 'views'])
+def test_resumed_equals_uninterrupted_wherever_files_are_read_to(recipe, tmp_path, monkeypatch, odd_addresses):
+    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    whole, parts = resumed(recipe, toys(), tmp_path, dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1))
+    assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
+
+def test_what_is_read_back_has_memory_of_its_own(tmp_path, odd_addresses):
+    "Features, checkpoints, weights: at a multiple of 64, as torch puts what it works out."
+    own = lambda tensors: all(t.data_ptr() % 64 == 0 for t in tensors)
+    s = toys(); res = C.train_classifier(TINY.replace(unfreeze=1), split=s, out=tmp_path)
+    files = list((tmp_path/'features').iterdir()); assert files
+    assert own(C._read_features(p, n, 64) for p in files for n in (len(s.train), len(s.valid)) if C._read_features(p, n, 64) is not None)
+    assert own(C.read_epoch(tmp_path/'checkpoints')[0].values())
+    back = C.load_classifier(tmp_path/'classifier.safetensors')
+    assert own(back.state_dict().values()) and same(back.state_dict(), res.classifier.state_dict())
+    torch.save({'a': torch.ones(3)}, tmp_path/'w.pth'); assert own(C.read_weights(tmp_path/'w.pth').values())
+
+def test_without_it_that_test_is_red(tmp_path, monkeypatch, odd_addresses):
+    "Features that stay where the file was read to: the head is the same, and the losses of the resumed run are others."
+    def as_read(path, n, nf):
+        import safetensors.torch as st
+        return st.load_file(path)['x']
+    monkeypatch.setattr(C, '_read_features', as_read)
+    whole, parts = resumed(TINY.replace(unfreeze=2), toys(), tmp_path, dict(unfreeze=1))
+    assert whole.history != parts.history
 
 def test_without_the_seeds_of_an_epoch_that_test_is_red(tmp_path, monkeypatch):
     "A resume that forgets the random state: other views, so other weights."
@@ -304,7 +353,7 @@ def test_saved_and_loaded(saved, tmp_path):
     clf, path = saved
     x = C.load_pictures(toys().train, 32)
     back = C.load_classifier(path)
-    assert np.array_equal(C.classify(clf, x), C.classify(back, x)) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
+    assert same(clf.state_dict(), back.state_dict()) and np.allclose(C.classify(clf, x), C.classify(back, x), atol=1e-6) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
     half = C.load_classifier(C.save_classifier(clf, tmp_path/'h.safetensors', dtype=torch.float16))
     assert abs(C.classify(clf, x) - C.classify(half, x)).max() < 1e-2 and (tmp_path/'h.safetensors').stat().st_size < .6*path.stat().st_size
     assert C.body(path).nf == clf.body.nf and C.body(path).frozen
@@ -342,7 +391,7 @@ def test_grad_cam_looks_where_the_evidence_is():
 # ---- the command
 
 def command(*args, cwd=None, ok=None):
-    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300)
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=1200)
     assert 'Traceback' not in r.stderr, r.stderr
     if ok is not None: assert r.returncode == ok, r.stderr
     return r
