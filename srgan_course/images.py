@@ -557,12 +557,21 @@ def _tiff(a, notes):
     return out.getvalue() + strip
 
 # %% ../nbs/01_images.ipynb #7c9d4c7e
+_HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')      # as Pillow writes and reads them
+
+def _fit_alpha(img, fmt):
+    "`img` as it is if files of this format hold its alpha, without alpha if all is opaque; anything else is refused."
+    lowest = img.getchannel('A').getextrema()[0]
+    if fmt in _HOLD_ALPHA or fmt == 'GIF' and lowest < 255 and not any(img.getchannel('A').histogram()[1:255]): return img
+    if lowest == 255: return from_array(to_array(img)[..., :-1], img.info)
+    what = 'half-transparent' if fmt == 'GIF' else 'transparent'
+    raise ValueError(f'{fmt} cannot hold {what} pixels; save as .png or .webp, or put the picture on a ground first')
+
 def _fit_format(img, fmt):
     "`img` in a mode that files of this format can hold."
+    if fmt in ('ICO', 'ICNS'): raise ValueError(f'{fmt} holds icons of fixed sizes; save as .png')
     if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
-    if fmt == 'JPEG' and img.mode[-1] == 'A':
-        if img.getchannel('A').getextrema()[0] < 255: raise ValueError('JPEG cannot hold transparent pixels; save as .png or .webp, or put the picture on a ground first')
-        img = from_array(to_array(img)[..., :-1], img.info)
+    if img.mode[-1] == 'A': img = _fit_alpha(img, fmt)
     return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
 
 # %% ../nbs/01_images.ipynb #ea17c9ec

@@ -1,0 +1,147 @@
+"Answers to the exercises of lesson 02: the box in HR, where a killed run goes on, a degradation with noise."
+import zlib
+import numpy as np, torch
+from PIL import Image
+from solutions import right, wrong
+
+# 1: the same place in HR
+
+@wrong(1)
+def forgets_the_corner(top, left, side, scale): return left, top, left + side*scale, top + side*scale
+
+@wrong(1)
+def rows_first(top, left, side, scale): return top*scale, left*scale, (top + side)*scale, (left + side)*scale
+
+@wrong(1)
+def corner_and_size(top, left, side, scale): return left*scale, top*scale, side*scale, side*scale
+
+@wrong(1)
+def last_pixel(top, left, side, scale): return left*scale, top*scale, (left + side)*scale - 1, (top + side)*scale - 1
+
+@wrong(1)
+def always_4(top, left, side, scale): return tuple(4*v for v in (left, top, left + side, top + side))
+
+@wrong(1)
+def on_the_lr_grid(top, left, side, scale): return left, top, left + side, top + side
+
+@right(1)
+def an_array(top, left, side, scale): return scale*np.array([left, top, left + side, top + side])
+
+@right(1)
+def a_list(top, left, side, scale):
+    left, top, side = left*scale, top*scale, side*scale
+    return [left, top, left + side, top + side]
+
+@right(1)
+def a_tensor(top, left, side, scale): return torch.tensor([left, top, left + side, top + side])*scale
+
+# 2: where to go on
+
+@wrong(2)
+def skips_a_batch(step, steps_per_epoch): return step//steps_per_epoch, step % steps_per_epoch + 1
+
+@wrong(2)
+def repeats_a_batch(step, steps_per_epoch): return divmod(max(step - 1, 0), steps_per_epoch)
+
+@wrong(2)
+def starts_the_epoch_anew(step, steps_per_epoch): return step//steps_per_epoch, 0
+
+@wrong(2)
+def counts_all_steps(step, steps_per_epoch): return step//steps_per_epoch, step
+
+@wrong(2)
+def always_100(step, steps_per_epoch): return divmod(step, 100)
+
+@wrong(2)
+def stays_in_a_full_epoch(step, steps_per_epoch):
+    epoch, start = divmod(step, steps_per_epoch)
+    return (epoch, start) if start or not epoch else (epoch - 1, steps_per_epoch)
+
+@right(2)
+def two_operators(step, steps_per_epoch): return [step//steps_per_epoch, step % steps_per_epoch]
+
+@right(2)
+def counted(step, steps_per_epoch):
+    epoch = start = 0
+    for _ in range(step):
+        start += 1
+        if start == steps_per_epoch: epoch, start = epoch + 1, 0
+    return epoch, start
+
+@right(2)
+def numbers_of_numpy(step, steps_per_epoch): return np.divmod(np.int64(step), steps_per_epoch)
+
+# 3: noise
+
+def _noisy(img, factor, rng, sd=5, clip=True):
+    x = np.asarray(downscale(img, factor)).astype(float)
+    x = np.rint(x + rng.normal(0, sd, x.shape))
+    return Image.fromarray((x.clip(0, 255) if clip else x.astype(int)).astype(np.uint8))
+
+@wrong(3)
+def global_state(img, factor): return _noisy(img, factor, np.random)
+
+@wrong(3)
+def seeds_the_global_state(img, factor):
+    np.random.seed(zlib.crc32(img.tobytes()))
+    return _noisy(img, factor, np.random)
+
+@wrong(3)
+def one_seed(img, factor): return _noisy(img, factor, np.random.default_rng(42))
+
+@wrong(3)
+def seed_from_the_size(img, factor): return _noisy(img, factor, np.random.default_rng(img.size))
+
+@wrong(3)
+def seed_from_mean_grey(img, factor): return _noisy(img, factor, np.random.default_rng(int(np.asarray(img).mean()*1e6)))
+
+@wrong(3)
+def seed_from_the_histogram(img, factor): return _noisy(img, factor, np.random.default_rng(img.histogram()))
+
+@wrong(3)
+def seed_from_the_first_row(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(np.asarray(img)[0].tobytes())))
+
+@wrong(3)
+def seed_from_hash(img, factor): return _noisy(img, factor, np.random.default_rng(abs(hash(img.tobytes()))))
+
+@wrong(3)
+def not_clipped(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(img.tobytes())), clip=False)
+
+@wrong(3)
+def noise_before_shrinking(img, factor): return downscale(_noisy(img, 1, np.random.default_rng(zlib.crc32(img.tobytes()))), factor)
+
+@wrong(3)
+def variance_of_5(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(img.tobytes())), sd=5**.5)
+
+@wrong(3)
+def cut_off(img, factor):
+    x = np.asarray(downscale(img, factor)).astype(float)
+    return Image.fromarray(np.uint8(np.clip(x + np.random.default_rng(zlib.crc32(img.tobytes())).normal(0, 5, x.shape), 0, 255)))
+
+@wrong(3)
+def grey_noise(img, factor):
+    x = np.asarray(downscale(img, factor)).astype(float)
+    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).normal(0, 5, (*x.shape[:2], 1))).round().clip(0, 255)))
+
+@wrong(3)
+def uniform_noise(img, factor):
+    x = np.asarray(downscale(img, factor)).astype(float)
+    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).uniform(-8.66, 8.66, x.shape)).round().clip(0, 255)))
+
+@right(3)
+def by_torch(img, factor):
+    x, g = torch.from_numpy(np.array(downscale(img, factor))).float(), torch.Generator().manual_seed(zlib.crc32(img.tobytes()))
+    return Image.fromarray((x + 5*torch.randn(x.shape, generator=g)).round().clamp(0, 255).byte().numpy())
+
+@right(3)
+def seed_from_the_small_picture(img, factor):
+    import hashlib
+    small = downscale(img, factor)
+    return _noisy(img, factor, np.random.RandomState(int.from_bytes(hashlib.sha256(small.tobytes()).digest()[:4], 'little')))
+
+@right(3)
+def number_by_number(img, factor):
+    import random
+    small = downscale(img, factor)
+    r = random.Random(zlib.adler32(img.tobytes()))
+    return Image.frombytes('RGB', small.size, bytes(min(255, max(0, round(v + r.gauss(0, 5)))) for v in small.tobytes()))
