@@ -8,7 +8,7 @@ usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below
        cats.py step                                    a step against stock fastai's GANLearner in turns; writes results/cats_step.json
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
        cats.py trials [--minutes M] [--only ARM...]    `TRIALS` against their base, 1,000 steps each, three seeds, each change alone, against the held-out faces; writes results/cats_trials.json
-       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run that the trials chose (`LONG`), from a packed checkpoint where FOLDER holds none; without --minutes, say where it stands
+       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run (`LONG`), from a packed checkpoint where FOLDER holds none; without --minutes, say where it stands
        cats.py look [--out FOLDER]                     its figures against the held-out faces at this moment, and a sheet; the run may be going on meanwhile
        cats.py pack --file PACK [--out FOLDER]         its last checkpoint, small enough to be kept: weights and their average as float16, of Adam's memory one number a filter
 
@@ -79,11 +79,11 @@ def train(minutes=None, only=()):
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
-LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5, policy='colour+shift+hole', refine=True, spread=True)
+LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5, policy='colour+shift+hole')
 
 TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)      # `flat`, for longer
 TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True), 'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True), 'patches': dict(patches=True),
-          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'), 'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3), 'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': {k: v for k, v in LONG.items() if k in ('policy', 'refine', 'spread')}}
+          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'), 'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3), 'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
 
 @lru_cache
 def grown():
