@@ -7,11 +7,17 @@ usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below
        cats.py ship                                    put the best generator into the package, with its card
        cats.py step                                    a step against stock fastai's GANLearner in turns; writes results/cats_step.json
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
+       cats.py trials [--minutes M] [--only ARM...]    `TRIALS` against their base, 1,000 steps each, three seeds, each change alone, against the held-out faces; writes results/cats_trials.json
+       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run (`LONG`), from a packed checkpoint where FOLDER holds none; without --minutes, say where it stands
+       cats.py look [--out FOLDER]                     its figures against the held-out faces at this moment, and a sheet; the run may be going on meanwhile
+       cats.py pack --file PACK [--out FOLDER]         its last checkpoint, small enough to be kept: weights and their average as float16, of Adam's memory one number a filter
 
 Runs stand in runs/cats/ARM-SEED, with a checkpoint every 100 steps: a call that is stopped goes on where it was, to the last bit on the same machine.
 """
 import argparse, copy, json, os, statistics, subprocess, sys, time
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
@@ -72,6 +78,172 @@ def train(minutes=None, only=()):
             train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)], sample_every=max(SHORT, r.steps//20))
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
+
+LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5, policy='colour+shift+hole')
+
+TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)      # `flat`, for longer
+TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True), 'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True), 'patches': dict(patches=True),
+          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'), 'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3), 'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
+
+@lru_cache
+def grown():
+    "(generator, critic, recipe, learner) of lesson 16 with what the trials of 1,000 steps added; their names, and those of their weights and fields, are to stay, so that checkpoints stay readable."
+    from dataclasses import dataclass
+    import srgan_course.gan as gan
+    import srgan_course.cats as C
+    import torch
+    from fastai.callback.core import Callback
+    from torch import nn
+    from torch.nn import functional as F
+    from srgan_course.losses import CriticLoss, WeightedLoss, plain
+
+    class Refine(nn.Module):
+        "What a 3x3 convolution finds is added; the side stays."
+        def __init__(self, n): super().__init__(); self.conv, self.norm = nn.Conv2d(n, n, 3, 1, 1, bias=False), nn.BatchNorm2d(n)
+        def forward(self, x): return F.relu(x + self.norm(self.conv(x)))
+
+    class Excite(nn.Module):
+        "FastGAN's skip-layer excitation: an early, small map says how much each channel of a later one counts."
+        def __init__(self, ni, no): super().__init__(); self.net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Conv2d(ni, no, 4), nn.LeakyReLU(.1), nn.Conv2d(no, no, 1), nn.Sigmoid())
+        def forward(self, small, large): return large*self.net(small)
+
+    class DCGANGenerator(C.DCGANGenerator):
+        def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, refine=0, excite=0):
+            super().__init__(size, nz, nf, channels, dense)
+            self.args |= dict(refine=int(refine), excite=int(excite))
+            widths = [up[1].num_features for up in self.body]; first = self.start[1].num_features
+            if refine: self.body = nn.Sequential(*[m for up, n in zip(self.body, widths) for m in (up, Refine(n))])
+            if excite: self.excite = nn.ModuleList([Excite(i, o) for i, o in zip([first, *widths], widths[1:])])
+            if refine or excite: C.init_dcgan(self)
+        def forward(self, z):
+            if not self.args['excite']: return super().forward(z)
+            x, k = [self.start(z.reshape(len(z), self.nz, 1, 1))], 1 + self.args['refine']
+            for i in range(len(self.body)//k):
+                y = self.body[i*k:i*k + k](x[-1])
+                x.append(self.excite[i - 1](x[i - 1], y) if i else y)
+            return self.last(x[-1]).tanh()
+
+    class DCGANCritic(C.DCGANCritic):
+        def __init__(self, size=64, nf=64, channels=3, norm='batch', augment='', spread=False, patches=False):
+            super().__init__(size, nf, channels, norm, augment)
+            self.args |= dict(spread=spread, patches=patches)
+            if spread: self.head = nn.Conv2d(self.head.in_channels + 1, 1, 4, 1, 0, bias=False)
+            if patches: self.patch = nn.Conv2d(self.body[-1][0].in_channels, 1, 3, 1, 1, bias=False)
+            for m in ([self.head] if spread else []) + ([self.patch] if patches else []):
+                C.init_dcgan(m)
+                if norm == 'spectral': nn.utils.parametrizations.spectral_norm(m)
+        def forward(self, x):
+            near = self.body[:-1](C.diff_augment(plain(x), self.augment if self.training else ''))
+            f = self.body[-1](near)
+            with torch.autocast(f.device.type, enabled=False):
+                f = f.float()
+                if self.args['spread']: f = torch.cat([f, (f.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(len(f), 1, *f.shape[2:])], 1)   # how much the pictures of the batch differ
+                said = self.head(f).flatten(1)
+                if not self.args['patches']: return said
+                parts = self.patch(near.float()).flatten(1)
+                return torch.cat([said.expand_as(parts), parts], 1)     # the whole counts as much as all of its parts
+
+    class R1(Callback):
+        "Every so many steps the critic pays for how steeply it answers around real pictures."
+        def __init__(self, weight, every): self.weight, self.every = weight, every
+        def before_backward(self):
+            learn = self.learn
+            if learn.player != 'critic' or (learn.n_steps + 1) % self.every: return
+            x = plain(learn.yb[0]).detach().requires_grad_()
+            with learn.loss_func.amp(): said = learn.model.critic(x)
+            g, = torch.autograd.grad(said.sum(), x, create_graph=True)
+            pen = self.weight/2*g.square().sum((1, 2, 3)).mean()
+            learn.loss_func.crit_loss_func.parts['r1'] = pen.detach()
+            learn.loss_grad = learn.loss_grad + self.every*pen
+
+    @dataclass(frozen=True)
+    class CatsRecipe(C.CatsRecipe):
+        refine:bool = False    # a 3x3 convolution after each doubling of the generator
+        excite:bool = False    # skip-layer excitation in the generator
+        spread:bool = False    # the critic is told how much the pictures of a batch differ
+        patches:bool = False   # the critic judges parts of the picture, too
+        r1:float = 0.          # weight of the gradient penalty; 0: none
+        r1_every:int = 8       # steps from one penalty to the next
+
+    def learner(r, dls, cbs=(), **kwargs):
+        adv = C.make_adv(r.adv, r.real_label)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(r.seed)
+            gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite), DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy, r.spread, r.patches)
+        cbs = ([gan.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
+        return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
+    return SimpleNamespace(DCGANGenerator=DCGANGenerator, DCGANCritic=DCGANCritic, CatsRecipe=CatsRecipe, learner=learner)
+
+def play(r, out, minutes, **kwargs):
+    "Go on with a run of `grown` networks; a stop (Ctrl-C, SIGTERM, the time) leaves a checkpoint."
+    from unittest.mock import patch
+    import torch
+    import srgan_course.cats as C
+    torch.set_num_threads(1)
+    if minutes and steps_done(out) < r.steps:
+        with patch.object(C, 'cats_learner', grown().learner): C.train_cats(r, faces(3), out, resume=True, minutes=minutes, save_every=100, **kwargs)
+    print(f'{out}: {steps_done(out)} of {r.steps} steps', flush=True)
+
+def long(minutes=None, out=None, file=None):
+    "Go on with the long run."
+    out = Path(out or RUNS/'long-42')
+    if file and not steps_done(out): unpack(file, out)
+    play(grown().CatsRecipe('cats-long', seed=42, **LONG), out, minutes, sample_every=1000)
+
+def trials(minutes=None, only=()):
+    "Each change alone; what is trained is judged at once."
+    from srgan_course.metrics import save_result
+    g, end, start, figures, recipes = grown(), time.monotonic() + 60*(minutes or 0), time.monotonic(), {}, {}
+    todo = [(a, s) for s in (1, 2, 3) for a in TRIALS if not only or a in only]     # a seed of every arm before the next
+    for arm, seed in todo:
+        out, r = RUNS/f'trial-{arm}-{seed}', g.CatsRecipe(f'trial-{arm}', seed=seed, **(TRIAL | TRIALS[arm]))
+        left = (end - time.monotonic())/60
+        play(r, out, left - 1 if left > 2 else None, sample_every=r.steps)
+        if steps_done(out) == r.steps and (minutes and left > 1 or (RUNS/'features'/f'{out.name}-{r.steps}-against-held-out.json').exists()): figures[out.name], recipes[out.name] = look(out), r.to_json()
+    if minutes and figures:
+        save_result(RESULTS/'cats_trials.json', 'cat faces from noise: changes of one recipe, each alone', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
+                    protocol=f'{TRIAL["steps_per_epoch"]} steps; n={N} made pictures of noise seed 0 against {N} of the held-out faces; features and intervals as in cats_study', recipe={k: json.loads(v) for k, v in recipes.items()},
+                    seconds=round(time.monotonic() - start, 1), not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
+
+def pack(file, out=None):
+    "Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16, the same steps of Adam, and no momentum at first."
+    import torch
+    from srgan_course.gan import latest_checkpoint, write_checkpoint
+    path, t, p = latest_checkpoint(Path(out or RUNS/'long-42')/'checkpoints', read=True)
+    shapes = {k: list(v.shape) for k, v in t.items() if k.startswith('opt/') and k.endswith(('/exp_avg', '/exp_avg_sq'))}
+    small = {k: v.flatten(1).mean(1) if k in shapes and v.dim() > 1 else v.half() if k.startswith(('model/', 'cb.')) and v.is_floating_point() and v.dim() > 1 else v
+             for k, v in t.items() if not (k in shapes and k.endswith('/exp_avg'))}
+    write_checkpoint(file, small, p | dict(packed=shapes))
+    print(f'{path.name}, {path.stat().st_size:,} bytes -> {file}, {Path(file).stat().st_size:,} bytes')
+
+def unpack(file, out):
+    "Make a packed checkpoint whole again, in the folder of a run."
+    import torch
+    from srgan_course.gan import read_checkpoint, write_checkpoint
+    t, p = read_checkpoint(file)
+    whole = {k: v.float() if v.dtype == torch.float16 else v for k, v in t.items()}
+    for k, shape in p.pop('packed').items():
+        v = whole.get(k, torch.zeros(shape[:1]))      # (out channels,), or as it was where it had one dimension
+        whole[k] = v.view(-1, *[1]*(len(shape) - 1)).expand(shape).contiguous()
+    write_checkpoint(Path(out)/'checkpoints'/f'step-{p["n_steps"]:08d}.safetensors', whole, p | dict(recipe=None))   # no recipe: the class may have got more fields since
+
+def look(out=None):
+    "Figures of the averaged generator in the last checkpoint against held-out faces, and 64 cats that nobody has picked."
+    import torch
+    from srgan_course.cats import cat_sheet, make_faces, noise, settle
+    from srgan_course.gan import latest_checkpoint
+    from srgan_course.images import save_image
+    torch.set_num_threads(1)
+    out, g = Path(out or RUNS/'long-42'), grown()
+    _, t, p = latest_checkpoint(out/'checkpoints', read=True)
+    r, n = g.CatsRecipe.load(out/'recipe.json'), p['n_steps']
+    net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite)
+    net.load_state_dict({k.removeprefix('cb.ema/'): v for k, v in t.items() if k.startswith('cb.ema/')})
+    x, held = make_faces(settle(net), noise(N, r.nz, 0)), torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N]
+    save_image(cat_sheet(x[:64]), out/f'sheet-{n}.png')
+    row = judge(f'{out.name}-{n}-against-held-out', lambda: x.mul(255).round().byte(), measured(lambda: held, 'held-out'))
+    print(out.name, n, row, flush=True)
+    return row
 
 NETS = 'inception@768', 'inception@192'
 N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 500 are held out
@@ -262,8 +434,11 @@ def step(rounds=5):
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', choices=('train', 'measure', 'study', 'ship', 'step', 'sampling'))
+    ap.add_argument('what', choices=('train', 'measure', 'study', 'ship', 'step', 'sampling', 'trials', 'long', 'look', 'pack'))
     ap.add_argument('--minutes', type=float)
     ap.add_argument('--only', nargs='+', default=[])
+    ap.add_argument('--out', type=Path, help='folder of the long run')
+    ap.add_argument('--file', type=Path, help='its packed checkpoint')
     args = ap.parse_args()
-    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only), 'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling}[args.what]()
+    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only), 'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling,
+     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.out, args.file), 'look': lambda: look(args.out), 'pack': lambda: pack(args.file, args.out)}[args.what]()

@@ -43,7 +43,17 @@ class Resumable(Measurement):
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, *self.args, '--minutes', f'{max(5, self.left/60 - 4):.1f}']
 
-def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']), Resumable('recognise', 25, ['benchmarks/recognise.py'], ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
+class Long:
+    "The cats' long run: finished when all of its steps are done."
+    def __init__(self, name, out): self.name, self.out = name, out
+    def state(self): return 'finished' if (self.out/'generator.safetensors').is_file() and self.steps() >= self.planned() else 'begun' if self.steps() else 'not begun'
+    def steps(self): return max((int(p.stem.split('-')[1]) for p in (self.out/'checkpoints').glob('step-*.safetensors')), default=0)
+    def planned(self): r = json.loads((self.out/'recipe.json').read_text(encoding='utf-8')); return r['epochs']*r['steps_per_epoch']
+    def says(self): return f'python benchmarks/cats.py look    its figures; {self.steps()} steps are done'
+    def fits(self, seconds): self.left = seconds; return seconds > 600
+    def command(self): return [sys.executable, 'benchmarks/cats.py', 'long', '--minutes', f'{self.left/60 - 2:.1f}']
+
+def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']), Resumable('cats-trials', 120, ['benchmarks/cats.py', 'trials'], ['cats_trials']), Long('cats-long', ROOT/'runs'/'cats'/'long-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'], ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
 
 def run(study, seconds):
     "Run it for at most `seconds`; a training is asked to stop, and leaves a checkpoint."
