@@ -10,7 +10,7 @@ __all__ = ['OPTIMISERS', 'resting', 'Amp', 'PlayersOpt', 'torch_opt', 'orthogona
            'bfloat16_gain', 'has_bfloat16', 'pick_precision']
 
 # %% ../nbs/08_gan.ipynb #3ea2852e
-import hashlib, io, json, math, os, random, signal, sys, threading, time
+import io, json, math, os, random, signal, sys, threading, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import partial
@@ -21,7 +21,7 @@ from PIL import Image
 from torch import nn, Tensor
 from fastcore.all import L, patch
 from .data import import_fastai
-from .images import write_whole
+from .kit.files import read_tensors, write_tensors, write_whole
 from .kit.devices import PRECISIONS, bfloat16_gain, check_precision, has_bfloat16, pick_precision, picture_layout
 from .losses import critic_accuracy
 import_fastai()
@@ -845,40 +845,20 @@ def after_fit(self:SampleGrid):
         try: self.gif()
         except Exception as e: print(f'no GIF of the samples: {e}', file=sys.stderr)
 
-# %% ../nbs/08_gan.ipynb #9834433d
-def _digest(tensors, text):
-    "sha256 over the names, types, shapes and bytes of `tensors`, and over `text`."
-    h = hashlib.sha256(text.encode())
-    for k in sorted(tensors):
-        h.update(f'{k} {tensors[k].dtype} {tuple(tensors[k].shape)};'.encode())
-        h.update(tensors[k].reshape(-1).view(torch.uint8).numpy())
-    return h.hexdigest()
-
 # %% ../nbs/08_gan.ipynb #7d15730f
 def write_checkpoint(path,         # ends in .safetensors
                      tensors:dict, # tensors by name
                      plain:dict    # what JSON can hold
                     )->Path:
     "One safetensors file with `tensors`, `plain` as JSON in its metadata, and a checksum over both."
-    from safetensors.torch import save
-    tensors = {k: t.detach().cpu().contiguous().clone() for k,t in tensors.items()}
-    text = json.dumps(plain)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, save(tensors, {'checkpoint': text, 'sha256': _digest(tensors, text)}))
+    write_tensors(path, tensors, {'checkpoint': json.dumps(plain)})
     return Path(path)
 
 # %% ../nbs/08_gan.ipynb #49097015
-def read_checkpoint(path)->tuple: # tensors by name, plain values
+def read_checkpoint(path)->tuple: # tensors by name, each on memory of its own; plain values
     "Read what `write_checkpoint` wrote; nothing is unpickled, and a damaged file is refused by name."
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-    try:
-        data = Path(path).read_bytes()
-        meta = json.loads(data[8:8 + int.from_bytes(data[:8], 'little')])['__metadata__']
-        tensors, text = {k: t.clone() for k,t in load(data).items()}, meta['checkpoint']
-    except (SafetensorError, ValueError, KeyError, TypeError, MemoryError, OverflowError): raise ValueError(f'{path}: damaged, or no checkpoint of this package; use the one before it') from None
-    if _digest(tensors, text) != meta.get('sha256'): raise ValueError(f'{path}: damaged (its checksum does not fit); use the one before it')
-    return tensors, json.loads(text)
+    tensors, meta = read_tensors(path, 'checkpoint', ['checkpoint'], 'use the one before it')
+    return tensors, json.loads(meta['checkpoint'])
 
 # %% ../nbs/08_gan.ipynb #df96d47d
 def checkpoints(folder): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))

@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['SCALES', 'STEPS', 'NETWORKS', 'MODELS', 'keys', 'bicubic_taps', 'Bicubic', 'upsample_layers', 'ResBlock',
            'count_params', 'check_scale', 'check_batch', 'SRResNet', 'init_conv', 'LightBlock', 'LightSR',
-           'positive_copy', 'receptive_map', 'slim', 'receptive_radius', 'checksum', 'save_model', 'read_model',
-           'build_network', 'load_model', 'shipped_models', 'find_model', 'out_of_memory', 'pick_device']
+           'positive_copy', 'receptive_map', 'slim', 'receptive_radius', 'save_model', 'read_model', 'build_network',
+           'load_model', 'shipped_models', 'find_model', 'out_of_memory', 'pick_device']
 
 # %% ../nbs/05_generators.ipynb #6dc760c2
-import copy, hashlib, importlib, inspect, json
+import copy, importlib, inspect, json
 from importlib.util import find_spec
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .images import write_whole
 from .kit.devices import out_of_memory, pick_device
+from .kit.files import checksum, read_tensors, write_tensors
 
 # %% ../nbs/05_generators.ipynb #dbbc10e1
 _all_ = ['out_of_memory', 'pick_device']
@@ -233,17 +233,6 @@ def receptive_radius(net:nn.Module, # maps (B,3,H,W) to (B,3,s*H,s*W)
     _radii[key] = r
     return r
 
-# %% ../nbs/05_generators.ipynb #33b1c6a0
-def checksum(tensors:dict, # name -> tensor
-             meta:dict     # name -> text; an entry 'checksum' does not count
-            )->str:        # SHA-256, 64 hexadecimal digits
-    "Fingerprint of everything that a model file says."
-    h = hashlib.sha256(json.dumps({k:v for k,v in sorted(meta.items()) if k != 'checksum'}).encode())
-    for k,v in sorted(tensors.items()):
-        h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode())
-        h.update(v.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return h.hexdigest()
-
 # %% ../nbs/05_generators.ipynb #7e387358
 NETWORKS = {'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan', 'DCGANGenerator': 'srgan_course.cats'}   # class -> where it is defined
 
@@ -253,35 +242,21 @@ def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
                **meta               # more to keep with it: text, or anything that JSON can hold
               )->Path:              # the file
     "Write weights and what is needed to rebuild the network, whole or not at all."
-    from safetensors.torch import save
     name, path = type(net).__name__, Path(path)
     if name not in NETWORKS: raise ValueError(f'network {name} is not one of {", ".join(NETWORKS)}: only these can be loaded again')
-    tensors = {k: v.detach().cpu().to(dtype if v.is_floating_point() and v.dim() > 1 else v.dtype).contiguous() for k,v in net.state_dict().items()}
+    tensors = {k: v.detach().cpu().to(dtype if v.is_floating_point() and v.dim() > 1 else v.dtype) for k,v in net.state_dict().items()}
     bad = [k for k,v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
     if bad: raise ValueError(f'{path}: not saved, {bad[0]} holds values that are not finite in {dtype}')
     meta = {k: v if isinstance(v, str) else json.dumps(v) for k,v in meta.items()}
     meta |= dict(network=name, args=json.dumps(net.args), scale=str(net.args.get('scale', 1)))   # 1: does not enlarge
-    write_whole(path, save(tensors, meta | dict(checksum=checksum(tensors, meta))))
+    write_tensors(path, tensors, meta)
     return path
 
 # %% ../nbs/05_generators.ipynb #bd41a29d
 def read_model(path     # a file that `save_model` wrote
               )->tuple: # (tensors by name, metadata by name)
     "Read and check a model file. Nothing in it is executed or unpickled."
-    from safetensors.torch import load
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
-    raw = path.read_bytes()
-    if not raw: raise ValueError(f'{path}: the file is empty')
-    if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):
-        raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file made by save_model')
-    try:
-        tensors = load(raw)
-        meta = json.loads(raw[8:8 + int.from_bytes(raw[:8], 'little')]).get('__metadata__') or {}
-    except Exception as e: raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]})') from None
-    if 'checksum' not in meta: raise ValueError(f'{path}: holds no checksum, so save_model did not write it; load its tensors into a network and save that')
-    if checksum(tensors, meta) != meta['checksum']: raise ValueError(f'{path}: damaged, its checksum does not fit; get the file again')
-    return tensors, meta
+    return read_tensors(path, 'model', advice='get the file again, or load its tensors into a network and save that with save_model')
 
 # %% ../nbs/05_generators.ipynb #cfdfc959
 def build_network(name:str,   # one of `NETWORKS`

@@ -4,7 +4,13 @@
 
 # %% auto #0
 __all__ = ['check_lanczos', 'check_give_back', 'check_light', 'check_box', 'check_resume', 'check_noise', 'check_psnr',
-           'check_auc', 'check_shift']
+           'check_auc', 'check_shift', 'check_difference', 'check_groups', 'check_factor', 'check_unshuffle',
+           'check_even_start', 'check_light_params', 'check_critic_params', 'check_patch_critic', 'check_occlusion',
+           'check_isotropic', 'check_rest', 'check_relativistic', 'check_ema', 'check_verdict', 'check_moves',
+           'check_misfit', 'check_lost_at', 'check_radius', 'check_work', 'check_over', 'check_left', 'check_crossing',
+           'check_needed', 'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging',
+           'check_half_width', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_flattery', 'check_share',
+           'check_count_generator', 'check_to_bytes']
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
 import math
@@ -167,3 +173,443 @@ def check_shift(f, psnr_y):
         shifts = [(i, j) for i in range(-reach, reach+1) for j in range(-reach, reach+1)]
         want, got = max(psnr_y(sr.roll(s, (-2, -1)), hr, reach) for s in shifts), float(ask(f, sr, hr, reach))
         if not np.isclose(got, want, atol=.01): return f'for a picture {what}, you give {got:.2f} dB, and {want:.2f} is right'
+
+# %% ../../nbs/kit/exercises.ipynb #4d99dca4
+@checks('both are judged by the same draw of pictures.')
+def check_difference(f):
+    "Lesson 04, exercise 1: pairs of classifiers that get mostly the same pictures right."
+    widths = []
+    for seed, (wins, losses) in enumerate(((30, 10), (60, 20), (90, 70), (20, 45))):
+        a = np.random.default_rng(seed).permutation(1000) >= 100
+        b = a.copy(); b[np.flatnonzero(~a)[:wins]] = True; b[np.flatnonzero(a)[:losses]] = False
+        d, got = b.astype(float) - a, ask(f, a, b)
+        lo, hi = (got['lo'], got['hi']) if isinstance(got, dict) else got
+        mean, half = d.mean(), 1.96*d.std()/len(d)**.5
+        if abs((lo + hi)/2 - mean) > .3*half: return f'B is right {1000*mean:.0f} times more often in 1,000, and {lo:.4f} to {hi:.4f} is not around {mean:.4f}'
+        widths.append((hi - lo)/2/half)
+    if (w := np.mean(widths)) > 1.5: return f'the interval is {w:.1f} times too wide: as wide as where each classifier gets pictures of its own'
+    if abs(w - 1) > .08: return f'the interval is {w:.2f} times as wide as that of 95 %'
+
+# %% ../../nbs/kit/exercises.ipynb #fe292130
+@checks('groups stay whole, and the share is one of groups.')
+def check_groups(f):
+    "Lesson 04, exercise 2: 30 groups of uneven size with numbers that are neither in order nor without holes."
+    r = np.random.default_rng(1)
+    names = 7*r.permutation(100)[:30] + 3
+    groups = r.permutation(np.repeat(names, [1]*16 + [2]*8 + [3]*4 + [25, 40]))
+    def held(share, seed):
+        got = np.asarray(list(ask(f, groups.copy(), share, seed)))
+        if got.dtype == bool: return got
+        mask = np.zeros(len(groups), bool); mask[got.astype(int)] = True
+        return mask
+    for share, seed in (.3, 0), (.3, 1), (.5, 2), (.1, 3):
+        m = held(share, seed)
+        torn = [g for g in names if 0 < m[groups == g].sum() < (groups == g).sum()]
+        if torn: return f'{len(torn)} of 30 groups are on both sides (such as group {torn[0]}): a picture to learn from, its copy to judge by'
+        if abs((n := len(set(groups[m]))) - 30*share) >= 1: return f'{n} of 30 groups are held out, and a share of {share} is {30*share:.0f}'
+    if (held(.3, 0) != held(.3, 0)).any(): return 'the same seed holds out other groups the second time'
+    if (held(.3, 0) == held(.3, 1)).all(): return 'another seed holds out the same groups'
+
+# %% ../../nbs/kit/exercises.ipynb #91448374
+@checks('no other factor has a lower loss.')
+def check_factor(f):
+    "Lesson 04, exercise 3: logits right in direction and wrong in size, of uneven classes."
+    r = np.random.default_rng(0); y = (r.random(3000) < .3).astype(int)
+    signal = 2*y - 1 + r.normal(.2, .7, len(y))
+    z = torch.tensor(np.stack([-signal, signal], 1))
+    loss = lambda k: F.cross_entropy(k*z, torch.as_tensor(y)).item()
+    best = min(np.geomspace(.1, 10, 400), key=loss)
+    for scale in 1., .05, 8.:
+        got = float(ask(f, scale*z, y.copy()))
+        if not loss(scale*got) < loss(best) + 1e-3: return f'for logits x {scale:g} it gives {got:.3g}: loss {loss(scale*got):.3f}; about {best/scale:.3g} has {loss(best):.3f}'
+
+# %% ../../nbs/kit/exercises.ipynb #03243a0e
+@checks('every number is back where it came from.')
+def check_unshuffle(f):
+    for s in 2, 3:
+        x = torch.arange(2*2*s*s*3*5.).reshape(2, 2*s*s, 3, 5)
+        y = torch.as_tensor(ask(f, F.pixel_shuffle(x, s), s))
+        if y.shape != x.shape: return f'for s={s} the shape is {tuple(y.shape)}, it should be {tuple(x.shape)}'
+        if not y.equal(x): return f'for s={s} the shape is right, but {(y != x).float().mean():.0%} of the numbers are in the wrong place; did you permute before the last reshape?'
+
+# %% ../../nbs/kit/exercises.ipynb #13757e9f
+@checks('every cell starts flat, and the channels still differ.')
+def check_even_start(f):
+    for s in 2, 3:
+        torch.manual_seed(s); conv = torch.nn.Conv2d(5, 4*s*s, 3, padding=1)
+        was, made = conv.weight.std().item(), f(conv, s)
+        conv = made if isinstance(made, torch.nn.Module) else conv
+        with torch.no_grad(): cells = F.pixel_shuffle(conv(torch.rand(1, 5, 7, 8)), s)[0].reshape(4, 7, s, 8, s)
+        own = conv.weight.detach().reshape(4, s*s, -1)
+        if cells.std((2, 4)).max() > 1e-6: return f'for s={s} the pixels of a cell still differ' + ('; did you think of the bias?' if own.std(1).max() < 1e-7 else '')
+        if own[:, 0].std(0).mean() < 1e-3: return 'all output channels are the same now; only the filters of one cell should be'
+        if not was/2 < conv.weight.std() < 8*was: return f'the weights have a spread of {conv.weight.std():.3f}, before it was {was:.3f}; copy filters, do not average or add them'
+        if own.std(2).min() < 1e-6: return 'a filter has become constant over its place and its input channels'
+
+# %% ../../nbs/kit/exercises.ipynb #3b99d6a0
+@checks('the number is right for five networks.')
+def check_light_params(f, LightSR):
+    for nf, n, scale in (40, 12, 4), (8, 0, 2), (5, 3, 4), (32, 2, 2), (7, 1, 3):
+        got, want = ask(f, nf, n, scale), sum(p.numel() for p in LightSR(scale, nf, n).parameters())
+        if got != want: return f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}' + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else '')
+
+# %% ../../nbs/kit/exercises.ipynb #b8b59b61
+@checks('the number is right for four critics.')
+def check_critic_params(f, SRGANCritic):
+    for size, nf in (96, 64), (32, 8), (64, 5), (80, 3):
+        got, want = ask(f, size, nf), sum(p.numel() for p in SRGANCritic(size, nf).parameters())
+        if got != want: return f'SRGANCritic({size}, {nf}) has {want}, not {got}' + ('; did you count a bias before batch norm?' if got - want == 29*nf else '')
+    if ask(f, 32) != ask(f, 32, 64): return 'without nf it should count for 64 channels'
+
+# %% ../../nbs/kit/exercises.ipynb #8807ec36
+@checks('a map of answers, each about its own neighbourhood.')
+def check_patch_critic(f):
+    torch.manual_seed(0); net = ask(f, 4).eval()
+    for h, w in (64, 64), (48, 96):
+        got, want = tuple(net(torch.rand(2, 3, h, w)).shape), (2, 1, h//16, w//16)
+        if got != want: return f'for {h} x {w} the shape is {got}, it should be {want}'
+    x, i, j = torch.rand(1, 3, 256, 384), 8, 12
+    with torch.no_grad():
+        for top, left in (0, 0), (248, 376):
+            poked = x.clone(); poked[..., top:top+8, left:left+8] = 1 - poked[..., top:top+8, left:left+8]
+            d = (net(poked) - net(x))[0, 0].abs()
+            if top: d = d.flip(0, 1)
+            if d[0, 0] == 0: return 'the place in a corner does not notice a change in that corner'
+            if d[i:, j:].max() > 0: return 'a change in one corner moves the answer in the opposite one; each place should see its neighbourhood only'
+        if all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)): return 'every answer of ten fresh critics is above 0; give raw logits, no probabilities'
+
+# %% ../../nbs/kit/exercises.ipynb #48d1cea6
+@checks('for a critic whose answer can be worked out.')
+def check_occlusion(f):
+    torch.manual_seed(0)
+    class Weighted(torch.nn.Module):
+        def __init__(self, w): super().__init__(); self.w, self.norm = w, torch.nn.BatchNorm2d(3)
+        def forward(self, p): return (self.norm(p)*self.w).sum((1, 2, 3))[:, None]
+    x, w = torch.rand(1, 3, 8, 14), torch.rand(1, 3, 8, 14)
+    want, before = ((x - x.mean((2, 3), keepdim=True))*w).sum(1)[..., :12].reshape(2, 4, 3, 4).sum((1, 3))/(1 + 1e-5)**.5, x.clone()
+    got = torch.as_tensor(ask(f, Weighted(w).eval(), x, 4)).detach()
+    if got.shape != want.shape: return f'the shape is {tuple(got.shape)}, it should be {tuple(want.shape)}'
+    if not x.equal(before): return 'your function has changed the picture it was given; squares stay covered when the next one is'
+    if (got + want).abs().max() < 1e-3: return 'right but for the sign; give the fall of the logit'
+    if (got - want).abs().max() > 1e-3: return f'the values differ, by {(got - want).abs().max():.3f} at most; cover with the mean colour, three numbers'
+
+# %% ../../nbs/kit/exercises.ipynb #634edffa
+@checks('the length of the gradient, its mean, and it can be trained on.')
+def check_isotropic(f):
+    ramp = lambda a, b, h=5, w=7: (a*torch.arange(h*1.)[:, None] + b*torch.arange(w*1.))[None, None]
+    bend = torch.cat([ramp(0, 0), ramp(3, 4)], 1)
+    cases = {'a flat picture': (ramp(0, 0), 0.), 'a slope of 2 downwards': (ramp(2, 0), 2.), 'a slope of 3 down and 4 across': (ramp(3, 4), 5.), 'a slope of -3 down and 4 across': (ramp(-3, 4), 5.),
+             'a batch of 2 with 3 channels': (ramp(3, 4).repeat(2, 3, 1, 1), 5.), 'one flat channel and one of slope 5': (bend, 2.5)}
+    for what, (x, want) in cases.items():
+        got = float(ask(f, x))
+        if abs(got - want) > 2e-3: return f'{what} should give {want:g}, not {got:.3g}' + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else '')
+    g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)
+    got, x = float(f(x)), x.requires_grad_()
+    dx, dy = x[..., :-1, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, :-1]
+    want = (dx**2 + dy**2).sqrt().mean()
+    if abs(got - want.item()) > 2e-3: return f'on random pixels it gives {got:.4f}, and {want.item():.4f} is right'
+    if F.cosine_similarity(torch.autograd.grad(f(x), x)[0].flatten(), torch.autograd.grad(want, x)[0].flatten(), 0) < .999: return 'the value is right, but not the gradient that reaches the picture'
+    x = torch.full((1, 1, 5, 5), .5, requires_grad=True)
+    if not torch.autograd.grad(f(x), x)[0].isfinite().all(): return 'on a flat picture the gradient is not a number; the square root has no slope at 0, so add a little under it'
+
+# %% ../../nbs/kit/exercises.ipynb #8f0c791f
+@checks('whatever the labels, you know where a critic that has won comes to rest.')
+def check_rest(f):
+    x = torch.linspace(-16, 16, 20001)
+    low = lambda t: F.binary_cross_entropy_with_logits(x, torch.full_like(x, t), reduction='none').min().item()
+    for real, fake in (.8, 0.), (.9, .1), (1., 0.), (.5, .5), (.7, .2), (1., .3):
+        got, want = float(ask(f, real, fake)), low(real) + low(fake)
+        if not abs(got - want) < 1e-3:
+            why = '; that is the mean of the halves' if abs(got - want/2) < 1e-3 else '; the generated half has an entropy, too' if abs(got - low(real)) < 1e-3 else ''
+            return f'with labels {real:g} and {fake:g} the loss rests at {want:.4f}, not at {got:.4f}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #29f2b647
+@checks('both halves, and it stands a critic that is sure of itself.')
+def check_relativistic(f):
+    g = torch.Generator().manual_seed(0)
+    fake, real = torch.randn(6, 1, generator=g).requires_grad_(), (torch.randn(4, 1, generator=g) + .5).requires_grad_()
+    D = lambda a, b: torch.sigmoid(a - b.mean())
+    first, second = -D(fake, real).log().mean(), -(1 - D(real, fake)).log().mean()
+    want, got = first + second, ask(f, fake, real)
+    value = float(torch.as_tensor(got).detach())
+    if abs(value - first.item()) < 1e-4: return 'that is the generated half only; the generator also wants real pictures to look less real than its own'
+    if abs(value - want.item()) > 1e-4: return f'it gives {value:.4f}, and {want.item():.4f} is right'
+    if not torch.is_tensor(got) or not got.requires_grad: return 'the value is right, but it carries no gradient: the generator would learn nothing from it'
+    pull = torch.autograd.grad(got, fake, allow_unused=True)[0]
+    if pull is None or (pull - torch.autograd.grad(want, fake)[0]).abs().max() > 1e-5: return 'the value is right, but not the gradient that reaches the generator; did you detach the mean of its logits?'
+    if not torch.isfinite(f(torch.full((2, 1), -200.), torch.full((2, 1), 200.))): return 'with a critic that is very sure the loss is infinite; work from logits'
+
+# %% ../../nbs/kit/exercises.ipynb #ffd0aaae
+@checks('one step moves the average by 1 - decay of the way.')
+def check_ema(f):
+    for avg, new, d in (2., 1., .9), (2., 1., .999), (0., 5., .9), (-3., 4., .5), (7., 7., .99), (1., 9., 0.):
+        got, want = float(ask(f, torch.tensor(avg), torch.tensor(new), d)), d*avg + (1 - d)*new
+        if abs(got - want) > 1e-4:
+            return f'from {avg:g} towards {new:g} with decay {d:g} it should come to {want:g}, and comes to {got:.4g}' + ('; the two factors have changed places' if abs(got - (1 - d)*avg - d*new) < 1e-4 else '')
+    got, want = torch.as_tensor(f(torch.tensor([[1., 2.]]), torch.tensor([[3., -2.]]), .75)), torch.tensor([[1.5, 1.]])
+    if got.shape != want.shape or (got - want).abs().max() > 1e-5: return f'of weights [[1, 2]] and [[3, -2]] with decay 0.75 it should make [[1.5, 1]], not {got.tolist()}'
+
+# %% ../../nbs/kit/exercises.ipynb #858bd496
+@checks('sixteen games judged as they stand.')
+def check_verdict(f):
+    cases = {'balance': [(.52, .48), (.8, .3), (.5, .051), (.3, .949), (.9, .06), (.97, .94)], 'critic': [(.7999, .0001), (.99, .001), (.3, .049), (.07, .03)],
+             'generator': [(.55, .97), (.6, .951), (.99, .96)], 'nothing learnt': [(.01, .01), (.98, .985), (.495, .5)]}
+    for want, pairs in cases.items():
+        for d_real, d_fake in pairs:
+            if (got := ask(f, d_real, d_fake)) != want: return f'D(x) = {d_real}, D(G(z)) = {d_fake}: should be {want!r}, is {got!r}'
+
+# %% ../../nbs/kit/exercises.ipynb #7fd88b3a
+@checks('with None the resting weight never moves, with zeros in all steps but the first.')
+def check_moves(f):
+    for n in 10, 7:
+        none, zeros = (int(ask(f, n, to_none)) for to_none in (True, False))
+        if (none, zeros) == (0, n - 1): continue
+        return f'{none} moves in {n} steps with both settings: hand to_none on to zero_grad' if none == zeros else f'expected 0 moves in {n} steps with None and {n - 1} with zeros, got {none} and {zeros}'
+
+# %% ../../nbs/kit/exercises.ipynb #1536af65
+@checks('made small again, a result is compared with what it was made from.')
+def check_misfit(f, downscale): # exercise 1; `downscale` of lesson 01
+    "Bright and dark noise on pictures that are not square, at three scales; half of each result is left as it should be."
+    rng = np.random.default_rng(0)
+    for scale, (w, h), off in (2, (14, 10), 40), (4, (9, 16), 90), (3, (8, 5), 0):
+        hr = np.repeat(np.repeat(rng.choice([0, 255], (h, w, 3)), scale, 0), scale, 1).astype(np.uint8)
+        sr, lr = Image.fromarray(hr), downscale(Image.fromarray(hr), scale)
+        changed, half = hr.astype(int), scale*(w//2)
+        changed[:, :half] += off*(rng.integers(0, 2, (h*scale, half, 3))*2 - 1)
+        sr = Image.fromarray(changed.clip(0, 255).astype(np.uint8))
+        want = np.abs(np.asarray(downscale(sr, scale), float) - np.asarray(lr, float)).mean()
+        got = float(ask(f, sr, lr, scale))
+        if abs(got - want) > .02:
+            return f'a x{scale} result misses its small picture by {want:.2f} grey levels on average, not by {got:.2f}'
+
+# %% ../../nbs/kit/exercises.ipynb #2d970ca2
+@checks('it sees the defeat at its step, and takes neither a dip nor a slow start for one.')
+def check_lost_at(f): # exercise 2
+    "Histories with a validation every ten steps, the first of them numbered from 501."
+    import pandas as pd
+    def history(d_fake, first=1):
+        rows = pd.DataFrame(dict(step=np.arange(first, first + 120), d_real=.78, d_fake=d_fake, crit_loss=.5))
+        both = pd.concat([rows, pd.DataFrame(dict(step=rows.step[9::10], valid_crit_loss=.5))])
+        return both.sort_values('step', kind='stable', ignore_index=True)
+    step, game = np.arange(1, 121), np.full(120, .35)
+    alone = lambda found: history(np.where(found, .001, game))
+    cases = {'a critic that wins from step 560 on': (history(np.where(step < 60, .4, .01), 501), 577),
+             'a critic that wins for forty steps': (history(np.where((step >= 40) & (step < 80), .01, .4)), 57),
+             'a game': (alone(step < 0), None), 'one odd batch': (alone(step == 30), None), 'a dip of fifteen steps': (alone(abs(step - 60) < 8), None),
+             'a generator that is found out in its first five steps': (alone(step < 6), None)}
+    for what, (h, want) in cases.items():
+        if (got := f(h)) is Ellipsis or (got if got is None else float(got)) != want:
+            return f'{what} gives {got}, not {want}' + ('; the rows of validation have no d_fake' if got is None else '')
+
+# %% ../../nbs/kit/exercises.ipynb #5d027675
+@checks('it agrees with what four networks really see.')
+def check_radius(f, receptive_radius): # exercise 1; `receptive_radius` of lesson 05
+    "Compared with networks that are built."
+    from torch import nn
+    for ks in (3,), (9, 3, 3), (1, 5), (7, 1, 3, 3, 3):
+        want = receptive_radius(nn.Sequential(*[nn.Conv2d(3, 3, k, padding=k//2) for k in ks]))
+        got = ask(f, list(ks))
+        if got is Ellipsis or float(got) != want:
+            return f'for kernels {list(ks)} it gave {got}; the network sees {want} pixels to each side'
+
+# %% ../../nbs/kit/exercises.ipynb #05b85d32
+@checks('that is what the network reads, tile for tile.')
+def check_work(f, Upscaler): # exercise 2; `Upscaler` of lesson 10
+    "Compared with what an upscaler hands to its network."
+    class Count(torch.nn.Module):
+        def __init__(self): super().__init__(); self.p, self.seen = torch.nn.Parameter(torch.zeros(1)), 0
+        def forward(self, x): self.seen += x.shape[-1]*x.shape[-2]; return x
+    for h, w, tile, o in (60, 90, 30, 0), (60, 90, 30, 8), (64, 64, 100, 8), (41, 67, 20, 11), (98, 30, 48, 60):
+        up = Upscaler(Count(), scale=1, overlap=o, device='cpu', memory=2**40)
+        up.tensor(torch.zeros(3, 1, 1)); up.net.seen = 0              # the first call estimates the memory, too
+        up.tensor(torch.zeros(3, h, w), tile)
+        got, want = float(ask(f, h, w, tile, o)), up.net.seen/h/w
+        if abs(got - want) > 1e-5:
+            return f'for {h} x {w} pixels, tile {tile}, overlap {o} it gave {got:.3f}; the network read {want:.3f} times the picture'
+
+# %% ../../nbs/kit/exercises.ipynb #599add2a
+@checks('clear, opaque and everything between.')
+def check_over(f): # exercise 3
+    "Clear shows the ground, opaque the colour, a half the mean of both."
+    c, g, a = (torch.rand(k, 4, 5, generator=torch.Generator().manual_seed(k + i)) for i, k in enumerate((3, 3, 1)))
+    for name, al in ('0', torch.zeros(1, 4, 5)), ('1', torch.ones(1, 4, 5)), ('one half', torch.full((1, 4, 5), .5)), ('of all kinds', a):
+        y = torch.as_tensor(ask(f, c.clone(), al.clone(), g.clone()))
+        if y.shape != c.shape: return f'the result should have the shape {tuple(c.shape)}, not {tuple(y.shape)}'
+        off = (y.float() - (g + al*(c - g))).abs().max()
+        if off > 1e-4: return f'wrong where alpha is {name}, by up to {off:.2f}; is the colour weighted, too?'
+
+# %% ../../nbs/kit/exercises.ipynb #b86ab73b
+@checks('it is what is left beside the best of the controls.')
+def check_left(f):
+    "Lesson 11, exercise 1: several arms, each of them the best control once."
+    arms = {'B': .94, 'A': .90, 'A, twice the steps': .92, 'A + plain copies': .93}
+    for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'B': .96, 'A + noise': .935}:
+        acc = arms | more
+        best = max((k for k in acc if k != 'B'), key=acc.get)
+        if abs((got := float(ask(f, dict(acc)))) - (acc['B'] - acc[best])) > 1e-6: return f'of {acc} it makes {got:.3g}; the best of the other arms is {best!r}'
+
+# %% ../../nbs/kit/exercises.ipynb #df1ed8b9
+@checks('pictures count, not files.')
+def check_crossing(f):
+    "Lesson 11, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
+    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105], 100), (range(7), range(7, 14), 7):
+        got = {int(i) for i in ask(f, np.array(train), np.array(valid), n)}
+        if got != (want := {i % n for i in train} & {i % n for i in valid}):
+            return f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {sorted(got)}, and on both sides are {sorted(want) or "none"}'
+
+# %% ../../nbs/kit/exercises.ipynb #1ac46b55
+@checks('half the width takes four times the pictures.')
+def check_needed(f):
+    "Lesson 11, exercise 3: the square of a ratio, once below 1."
+    for half, n, effect in (.0133, 540, .0041), (.02, 1000, .02), (.01, 4000, .03), (.05, 300, .01):
+        want, got = n*(half/effect)**2, float(ask(f, half, n, effect))
+        if abs(got - want) > .005*want + 1: return f'{n} pictures give +-{half}; for +-{effect} it says {got:.0f}, and it takes {want:.0f}'
+
+# %% ../../nbs/kit/exercises.ipynb #ff720589
+@checks('shifts, stretches and lopsided heaps, of any two sizes.')
+def check_frechet_1d(f):
+    a, b, c = np.array([0., 0, 0, 4, 1]), np.array([7., 2, 2, 3, 2, 2, 9, 5]), np.array([-3., -1, -1])
+    for x, y in (a, a + 3), (a, -a), (c, 3*c), (a, b), (b, c), (b[:1], c), (a, a):
+        middle, got = (x.mean() - y.mean())**2, float(ask(f, x.copy(), y.copy()))
+        want = middle + (x.std() - y.std())**2
+        if np.isclose(got, want, atol=1e-5): continue
+        why = '; compare the widths, not their squares' if np.isclose(got, middle + (x.var() - y.var())**2) else ''
+        return f'for {x.tolist()} and {y.tolist()} it gives {got:.4g}, not {want:.4g}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #079d4a24
+@checks('right for any kernel, and for any number of pictures.')
+def check_mean_likeness(f):
+    r = np.random.default_rng(0)
+    for n in 3, 2, 7, 20:
+        k = r.exponential(1, (n, n)); k = k + k.T + np.diag(r.uniform(-1, 9, n))
+        got, want = float(ask(f, k.copy())), k[~np.eye(n, dtype=bool)].mean()
+        why = '; each picture was compared with itself' if np.isclose(got, k.mean()) else ''
+        if not np.isclose(got, want, rtol=1e-5): return f'for {n} pictures it gives {got:.4g}, not {want:.4g}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #916cd475
+@checks('the value where 1/n is 0.')
+def check_endless_fid(f):
+    n = np.array([400, 100, 900, 150, 2500])
+    for v, slope, off in (5., 300., 0.), (0., 300., 0.), (2., 90., .3):
+        values = v + slope/n + off*np.array([1., -.5, -1., 0, .5])          # the last ones do not lie on a line
+        got, want = float(ask(f, n.copy(), values.copy())), np.polyfit(1/n, values, 1)[1]
+        why = '; over n the line has no end, over 1/n it has' if np.isclose(got, np.polyfit(n, values, 1)[1]) else ''
+        if not np.isclose(got, want, atol=1e-4): return f'for {v:g} + {slope:g}/n and some noise it gives {got:.4g}, not {want:.4g}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #d14e9dc0
+@checks('whole photographs, a third of them.')
+def check_for_judging(f):
+    for which in ([3, 3, 3, 12, 12, 5, 5, 5, 6, 9, 9, 21], [7, 0, 7, 4, 4, 7, 0, 11, 4, 8, 2, 2, 2, 2]):
+        which = np.array(which)
+        got, photos = np.asarray(ask(f, which.copy())), set(which.tolist())
+        if got.shape != which.shape or got.dtype != bool: return f'give True or False for each of the {len(which)} squares'
+        judging, training = set(which[got].tolist()), set(which[~got].tolist())
+        if both := judging & training: return f'squares of photograph {min(both)} stand on both sides'
+        if len(judging) != len(photos)//3: return f'{len(judging)} of {len(photos)} photographs are for judging, not a third'
+
+# %% ../../nbs/kit/exercises.ipynb #9ab7707c
+@checks('few runs, wide intervals.')
+def check_half_width(f):
+    from scipy.stats import t
+    for gaps in np.array([4., 5, 6.5]), np.array([0., 1]), np.array([-3., -1, -4, -1, -5]), np.ones(3):
+        k, s = len(gaps), gaps.std(ddof=1)
+        got, want = float(ask(f, gaps.copy())), t.ppf(.975, k - 1)*s/k**.5
+        if np.isclose(got, want, atol=2e-3): continue
+        why = '; 1.96 is for very many runs' if np.isclose(got, 1.96*s/k**.5, atol=1e-3) else ''
+        return f'for {gaps.tolist()} it gives {got:.3f}, not {want:.3f}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #05dcf26c
+@checks('three dense blocks of five convolutions, weights and biases.')
+def check_rrdb_params(f): # exercise 1
+    "Blocks of several widths, `nf` below `gc` among them."
+    for nf, gc in (64, 32), (8, 4), (16, 6), (4, 10):
+        want = 3*sum((9*(nf + i*gc) + 1)*(nf if i == 4 else gc) for i in range(5))
+        if (got := ask(f, nf, gc)) is Ellipsis or float(got) != want:
+            why = ''
+            if got == want - 3*(4*gc + nf): why = '; each convolution has one bias for each channel out'
+            if 3*got == want: why = '; an RRDB holds three dense blocks'
+            return f'for nf={nf}, gc={gc} it gives {got:,}, and {want:,} is right{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #2def4795
+@checks('both halves, and both teach the generator.')
+def check_hinge(f): # exercise 2
+    "Batches of two sizes, among them one that the first half is content with. Of a tensor its gradient is looked at, too."
+    for fake, real in ((0., 2.), (1., 3., .5)), ((-1., .5, 0.), (0., .25)), ((5., 4.), (-5., -5., -7.)), ((-3.,), (2., 4.)):
+        fk, rl, want_fk = torch.tensor(fake, requires_grad=True), torch.tensor(real), torch.tensor(fake, requires_grad=True)
+        first = F.relu(1 - (want_fk - rl.mean())).mean()
+        want, got = first + F.relu(1 + (rl - want_fk.mean())).mean(), ask(f, fk, rl)
+        value, whole, half = (float(torch.as_tensor(v).detach()) for v in (got, want, first))
+        if abs(value - whole) > 1e-4:
+            why = '; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value - half) < 1e-4 else ''
+            return f'for generated {fake} and real {real} it gives {value:.3g}, and {whole:.3g} is right{why}'
+        if not torch.is_tensor(got): continue
+        if not got.requires_grad: return 'the value is right, but this tensor carries no gradient: a generator learns nothing from it'
+        got.sum().backward(); want.backward()
+        if (fk.grad - want_fk.grad).abs().max() > 1e-4:
+            return f'the value is right, the gradient is not: {fk.grad.tolist()} for generated {fake}, and {want_fk.grad.tolist()} is right'
+
+# %% ../../nbs/kit/exercises.ipynb #305d52ae
+@checks('every weight between the two, and what counts is the first network\'s.')
+def check_mix(f): # exercise 3
+    "Two networks with a batch norm that have seen other pictures and another number of batches."
+    nets = [torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)) for _ in range(2)]
+    for i, net in enumerate(nets):
+        for _ in range(3 + 7*i): net(torch.rand(2, 3, 5, 6)*(i + 1))
+    a, b = [net.state_dict() for net in nets]
+    keep = [{k: v.clone() for k, v in d.items()} for d in (a, b)]
+    for t in 0., .25, 1.:
+        got = ask(f, a, b, t)
+        for d, old in zip((a, b), keep):
+            if any(not torch.equal(v, old[k]) for k, v in d.items()): return 'it changes the weights that it was given'
+        if set(got) != set(a): return f'the result should have the names {", ".join(a)}'
+        for k, v in a.items():
+            if not v.is_floating_point():
+                if got[k].is_floating_point() or got[k] != v:
+                    return f'{k} counts batches: {v.item()} in the first network, not {got[k].item()}'
+            elif (got[k] - ((1 - t)*v + t*b[k])).abs().max() > 1e-5:
+                return f'at t = {t} {k} is not {1 - t:g} of the first and {t:g} of the second'
+
+# %% ../../nbs/kit/exercises.ipynb #15f1a77e
+@checks('better for its teacher, worse for everybody else.')
+def check_flattery(f):
+    "Every combination of better, worse and equal, by a teacher and by a judge whose losses have another size."
+    for own in (1., 2.), (3., 2.), (2., 2.):
+        for other in (50., 40.), (30., 40.), (40., 40.), (.4, .3), (.3, .4):
+            want, got = own[0] < own[1] and other[0] > other[1], ask(f, own, other)
+            if bool(got) != want: return (f'losses of student and bicubic are {own} by the teacher and {other} by the judge; '
+                                          f'this {"is" if want else "is not"} flattery, and you say {bool(got)}')
+
+# %% ../../nbs/kit/exercises.ipynb #15f1a77f
+@checks('of what was lost, how much is back.')
+def check_share(f):
+    "On made answers for 20 pictures; some are right only when enlarged, some ways lose more than they win."
+    at = lambda *i: np.isin(np.arange(20), i)
+    original, bicubic = at(*range(16)), at(*range(10), 18, 19)
+    for way in at(*range(5), *range(10, 18)), at(*range(6), 16), at(*range(18)), bicubic:
+        want = (way.sum() - bicubic.sum())/(original.sum() - bicubic.sum())
+        got = float(ask(f, original.copy(), bicubic.copy(), way.copy()))
+        if abs(got - want) > 1e-6: return (f'originals {original.sum()}, bicubic {bicubic.sum()} and the student {way.sum()} right of 20: '
+                                           f'{original.sum() - bicubic.sum()} are lost, {way.sum() - bicubic.sum()} come back, a share of {want:.2f}, not {got:.2f}')
+
+# %% ../../nbs/kit/exercises.ipynb #d998241c
+@checks('right at every size and width.')
+def check_count_generator(f, generator): # `DCGANGenerator`
+    for size, nf in (64, 64), (64, 128), (32, 32), (128, 16), (32, 5):
+        net = generator(size, nf=nf)
+        got, want = ask(f, size, nf), sum(p.numel() for p in net.parameters())
+        norms = sum(p.numel() for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters())
+        why = '; batch norm has a scale and a shift for each channel' if got == want - norms else ''
+        if got != want: return f'for size {size} and nf {nf} it gives {got:,}, not {want:,}{why}'
+
+# %% ../../nbs/kit/exercises.ipynb #a5479933
+@checks('black, middle grey and white, rounded, and nothing runs over.')
+def check_to_bytes(f):
+    want = torch.tensor([[[0, 255, 1, 200], [64, 129, 254, 100]], [[0, 0, 255, 255], [90, 91, 92, 93]]])[:, None].expand(2, 3, 2, 4)
+    off = torch.tensor([[.4, -.4, .4, -.4], [-.4, .4, -.4, .4]])           # what rounding takes away
+    over = torch.zeros(2, 3, 2, 4); over[1, :, 0, 0], over[1, :, 0, 3] = -200, 90.
+    got = torch.as_tensor(ask(f, (want + off + over)/127.5 - 1))
+    if got.dtype != torch.uint8: return f'it gives {got.dtype}; a file holds bytes'
+    if got.shape != want.shape: return f'pictures of shape {tuple(want.shape)} become {tuple(got.shape)}'
+    if not (bad := got.int() != want).any(): return
+    i = tuple(bad.nonzero()[0].tolist())
+    return f'{(want + off + over)[i].item()/127.5 - 1:.3f} becomes {got[i].item()}, not {want[i].item()}'
