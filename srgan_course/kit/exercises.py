@@ -43,7 +43,9 @@ def check_unshuffle(f):
         x = torch.arange(2*2*s*s*3*5.).reshape(2, 2*s*s, 3, 5)
         y = torch.as_tensor(ask(f, F.pixel_shuffle(x, s), s))
         if y.shape != x.shape: return f'for s={s} the shape is {tuple(y.shape)}, it should be {tuple(x.shape)}'
-        if not y.equal(x): return f'for s={s} the shape is right, but {(y != x).float().mean():.0%} of the numbers are in the wrong place; did you permute before the last reshape?'
+        if not y.equal(x):
+            return (f'for s={s} the shape is right, but {(y != x).float().mean():.0%} of the numbers are in '
+                    'the wrong place; did you permute before the last reshape?')
 
 # %% ../../nbs/kit/exercises.ipynb #13757e9f
 @checks('every cell starts flat, and the channels still differ.')
@@ -54,9 +56,11 @@ def check_even_start(f):
         conv = made if isinstance(made, torch.nn.Module) else conv
         with torch.no_grad(): cells = F.pixel_shuffle(conv(torch.rand(1, 5, 7, 8)), s)[0].reshape(4, 7, s, 8, s)
         own = conv.weight.detach().reshape(4, s*s, -1)
-        if cells.std((2, 4)).max() > 1e-6: return f'for s={s} the pixels of a cell still differ' + ('; did you think of the bias?' if own.std(1).max() < 1e-7 else '')
+        if cells.std((2, 4)).max() > 1e-6:
+            return f'for s={s} the pixels of a cell still differ' + ('; did you think of the bias?' if own.std(1).max() < 1e-7 else '')
         if own[:, 0].std(0).mean() < 1e-3: return 'all output channels are the same now; only the filters of one cell should be'
-        if not was/2 < conv.weight.std() < 8*was: return f'the weights have a spread of {conv.weight.std():.3f}, before it was {was:.3f}; copy filters, do not average or add them'
+        if not was/2 < conv.weight.std() < 8*was:
+            return f'the spread of the weights was {was:.3f} and is {conv.weight.std():.3f}; copy filters, do not average or add them'
         if own.std(2).min() < 1e-6: return 'a filter has become constant over its place and its input channels'
 
 # %% ../../nbs/kit/exercises.ipynb #3b99d6a0
@@ -64,14 +68,18 @@ def check_even_start(f):
 def check_light_params(f, LightSR):
     for nf, n, scale in (40, 12, 4), (8, 0, 2), (5, 3, 4), (32, 2, 2), (7, 1, 3):
         got, want = ask(f, nf, n, scale), sum(p.numel() for p in LightSR(scale, nf, n).parameters())
-        if got != want: return f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}' + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else '')
+        if got != want:
+            return (f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}' 
+                    + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else ''))
 
 # %% ../../nbs/kit/exercises.ipynb #b8b59b61
 @checks('the number is right for four critics.')
 def check_critic_params(f, SRGANCritic):
     for size, nf in (96, 64), (32, 8), (64, 5), (80, 3):
         got, want = ask(f, size, nf), sum(p.numel() for p in SRGANCritic(size, nf).parameters())
-        if got != want: return f'SRGANCritic({size}, {nf}) has {want}, not {got}' + ('; did you count a bias before batch norm?' if got - want == 29*nf else '')
+        if got != want:
+            return (f'SRGANCritic({size}, {nf}) has {want}, not {got}' 
+                    + ('; did you count a bias before batch norm?' if got - want == 29*nf else ''))
     if ask(f, 32) != ask(f, 32, 64): return 'without nf it should count for 64 channels'
 
 # %% ../../nbs/kit/exercises.ipynb #8807ec36
@@ -88,8 +96,10 @@ def check_patch_critic(f):
             d = (net(poked) - net(x))[0, 0].abs()
             if top: d = d.flip(0, 1)
             if d[0, 0] == 0: return 'the place in a corner does not notice a change in that corner'
-            if d[i:, j:].max() > 0: return 'a change in one corner moves the answer in the opposite one; each place should see its neighbourhood only'
-        if all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)): return 'every answer of ten fresh critics is above 0; give raw logits, no probabilities'
+            if d[i:, j:].max() > 0:
+                return 'a change in one corner moves the answer in the opposite one; each place should see its neighbourhood only'
+        if all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)):
+            return 'every answer of ten fresh critics is above 0; give raw logits, no probabilities'
 
 # %% ../../nbs/kit/exercises.ipynb #48d1cea6
 @checks('for a critic whose answer can be worked out.')
@@ -104,26 +114,33 @@ def check_occlusion(f):
     if got.shape != want.shape: return f'the shape is {tuple(got.shape)}, it should be {tuple(want.shape)}'
     if not x.equal(before): return 'your function has changed the picture it was given; squares stay covered when the next one is'
     if (got + want).abs().max() < 1e-3: return 'right but for the sign; give the fall of the logit'
-    if (got - want).abs().max() > 1e-3: return f'the values differ, by {(got - want).abs().max():.3f} at most; cover with the mean colour, three numbers'
+    if (got - want).abs().max() > 1e-3:
+        return f'the values differ, by {(got - want).abs().max():.3f} at most; cover with the mean colour, three numbers'
 
 # %% ../../nbs/kit/exercises.ipynb #634edffa
 @checks('the length of the gradient, its mean, and it can be trained on.')
 def check_isotropic(f):
     ramp = lambda a, b, h=5, w=7: (a*torch.arange(h*1.)[:, None] + b*torch.arange(w*1.))[None, None]
     bend = torch.cat([ramp(0, 0), ramp(3, 4)], 1)
-    cases = {'a flat picture': (ramp(0, 0), 0.), 'a slope of 2 downwards': (ramp(2, 0), 2.), 'a slope of 3 down and 4 across': (ramp(3, 4), 5.), 'a slope of -3 down and 4 across': (ramp(-3, 4), 5.),
+    cases = {'a flat picture': (ramp(0, 0), 0.), 'a slope of 2 downwards': (ramp(2, 0), 2.),
+             'a slope of 3 down and 4 across': (ramp(3, 4), 5.), 'a slope of -3 down and 4 across': (ramp(-3, 4), 5.),
              'a batch of 2 with 3 channels': (ramp(3, 4).repeat(2, 3, 1, 1), 5.), 'one flat channel and one of slope 5': (bend, 2.5)}
     for what, (x, want) in cases.items():
         got = float(ask(f, x))
-        if abs(got - want) > 2e-3: return f'{what} should give {want:g}, not {got:.3g}' + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else '')
+        if abs(got - want) > 2e-3:
+            return (f'{what} should give {want:g}, not {got:.3g}' 
+                    + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else
+                       '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else ''))
     g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)
     got, x = float(f(x)), x.requires_grad_()
     dx, dy = x[..., :-1, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, :-1]
     want = (dx**2 + dy**2).sqrt().mean()
     if abs(got - want.item()) > 2e-3: return f'on random pixels it gives {got:.4f}, and {want.item():.4f} is right'
-    if F.cosine_similarity(torch.autograd.grad(f(x), x)[0].flatten(), torch.autograd.grad(want, x)[0].flatten(), 0) < .999: return 'the value is right, but not the gradient that reaches the picture'
+    if F.cosine_similarity(torch.autograd.grad(f(x), x)[0].flatten(), torch.autograd.grad(want, x)[0].flatten(), 0) < .999:
+        return 'the value is right, but not the gradient that reaches the picture'
     x = torch.full((1, 1, 5, 5), .5, requires_grad=True)
-    if not torch.autograd.grad(f(x), x)[0].isfinite().all(): return 'on a flat picture the gradient is not a number; the square root has no slope at 0, so add a little under it'
+    if not torch.autograd.grad(f(x), x)[0].isfinite().all():
+        return 'on a flat picture the gradient is not a number; the square root has no slope at 0, so add a little under it'
 
 # %% ../../nbs/kit/exercises.ipynb #8f0c791f
 @checks('whatever the labels, you know where a critic that has won comes to rest.')
@@ -133,7 +150,8 @@ def check_rest(f):
     for real, fake in (.8, 0.), (.9, .1), (1., 0.), (.5, .5), (.7, .2), (1., .3):
         got, want = float(ask(f, real, fake)), low(real) + low(fake)
         if not abs(got - want) < 1e-3:
-            why = '; that is the mean of the halves' if abs(got - want/2) < 1e-3 else '; the generated half has an entropy, too' if abs(got - low(real)) < 1e-3 else ''
+            why = '; that is the mean of the halves' if abs(got - want/2) < 1e-3 else \
+                  '; the generated half has an entropy, too' if abs(got - low(real)) < 1e-3 else ''
             return f'with labels {real:g} and {fake:g} the loss rests at {want:.4f}, not at {got:.4f}{why}'
 
 # %% ../../nbs/kit/exercises.ipynb #29f2b647
@@ -145,27 +163,34 @@ def check_relativistic(f):
     first, second = -D(fake, real).log().mean(), -(1 - D(real, fake)).log().mean()
     want, got = first + second, ask(f, fake, real)
     value = float(torch.as_tensor(got).detach())
-    if abs(value - first.item()) < 1e-4: return 'that is the generated half only; the generator also wants real pictures to look less real than its own'
+    if abs(value - first.item()) < 1e-4:
+        return 'that is the generated half only; the generator also wants real pictures to look less real than its own'
     if abs(value - want.item()) > 1e-4: return f'it gives {value:.4f}, and {want.item():.4f} is right'
-    if not torch.is_tensor(got) or not got.requires_grad: return 'the value is right, but it carries no gradient: the generator would learn nothing from it'
+    if not torch.is_tensor(got) or not got.requires_grad:
+        return 'the value is right, but it carries no gradient: the generator would learn nothing from it'
     pull = torch.autograd.grad(got, fake, allow_unused=True)[0]
-    if pull is None or (pull - torch.autograd.grad(want, fake)[0]).abs().max() > 1e-5: return 'the value is right, but not the gradient that reaches the generator; did you detach the mean of its logits?'
-    if not torch.isfinite(f(torch.full((2, 1), -200.), torch.full((2, 1), 200.))): return 'with a critic that is very sure the loss is infinite; work from logits'
+    if pull is None or (pull - torch.autograd.grad(want, fake)[0]).abs().max() > 1e-5:
+        return 'the value is right, but not the gradient that reaches the generator; did you detach the mean of its logits?'
+    if not torch.isfinite(f(torch.full((2, 1), -200.), torch.full((2, 1), 200.))):
+        return 'with a critic that is very sure the loss is infinite; work from logits'
 
 # %% ../../nbs/kit/exercises.ipynb #ffd0aaae
 @checks('one step moves the average by 1 - decay of the way.')
 def check_ema(f):
     for avg, new, d in (2., 1., .9), (2., 1., .999), (0., 5., .9), (-3., 4., .5), (7., 7., .99), (1., 9., 0.):
         got, want = float(ask(f, torch.tensor(avg), torch.tensor(new), d)), d*avg + (1 - d)*new
+        swapped = '; the two factors have changed places' if abs(got - (1 - d)*avg - d*new) < 1e-4 else ''
         if abs(got - want) > 1e-4:
-            return f'from {avg:g} towards {new:g} with decay {d:g} it should come to {want:g}, and comes to {got:.4g}' + ('; the two factors have changed places' if abs(got - (1 - d)*avg - d*new) < 1e-4 else '')
+            return f'from {avg:g} towards {new:g} with decay {d:g} it should come to {want:g}, and comes to {got:.4g}' + swapped
     got, want = torch.as_tensor(f(torch.tensor([[1., 2.]]), torch.tensor([[3., -2.]]), .75)), torch.tensor([[1.5, 1.]])
-    if got.shape != want.shape or (got - want).abs().max() > 1e-5: return f'of weights [[1, 2]] and [[3, -2]] with decay 0.75 it should make [[1.5, 1]], not {got.tolist()}'
+    if got.shape != want.shape or (got - want).abs().max() > 1e-5:
+        return f'of weights [[1, 2]] and [[3, -2]] with decay 0.75 it should make [[1.5, 1]], not {got.tolist()}'
 
 # %% ../../nbs/kit/exercises.ipynb #858bd496
 @checks('sixteen games judged as they stand.')
 def check_verdict(f):
-    cases = {'balance': [(.52, .48), (.8, .3), (.5, .051), (.3, .949), (.9, .06), (.97, .94)], 'critic': [(.7999, .0001), (.99, .001), (.3, .049), (.07, .03)],
+    cases = {'balance': [(.52, .48), (.8, .3), (.5, .051), (.3, .949), (.9, .06), (.97, .94)],
+             'critic': [(.7999, .0001), (.99, .001), (.3, .049), (.07, .03)],
              'generator': [(.55, .97), (.6, .951), (.99, .96)], 'nothing learnt': [(.01, .01), (.98, .985), (.495, .5)]}
     for want, pairs in cases.items():
         for d_real, d_fake in pairs:
@@ -177,4 +202,5 @@ def check_moves(f):
     for n in 10, 7:
         none, zeros = (int(ask(f, n, to_none)) for to_none in (True, False))
         if (none, zeros) == (0, n - 1): continue
-        return f'{none} moves in {n} steps with both settings: hand to_none on to zero_grad' if none == zeros else f'expected 0 moves in {n} steps with None and {n - 1} with zeros, got {none} and {zeros}'
+        if none == zeros: return f'{none} moves in {n} steps with both settings: hand to_none on to zero_grad'
+        return f'expected 0 moves in {n} steps with None and {n - 1} with zeros, got {none} and {zeros}'
