@@ -127,7 +127,7 @@ def settle_norms(net, n:int=50 # power iterations for each weight
 
 # %% ../nbs/14_esrgan.ipynb #e4c37812
 class UNetCritic(nn.Module):
-    "Real-ESRGAN's discriminator: a U-Net that judges every pixel; all kernels but the first and the last are held, as matrices, at spectral norm 1."
+    "Real-ESRGAN's discriminator: a U-Net that judges every pixel; its inner kernels are held, as matrices, at spectral norm 1."
     def __init__(self,
         nf:int=64 # channels of the first layer
     ):
@@ -154,7 +154,7 @@ class UNetCritic(nn.Module):
 
 # %% ../nbs/14_esrgan.ipynb #57e2afad
 def spectral_norms(net)->list: # one number a weight that spectral norm holds
-    "The spectral norms of the weights in use, as matrices (channels out, all else), from their singular values: 1 where power iteration has arrived."
+    "Spectral norms of the weights in use, as matrices (channels out, all else): 1 where power iteration has arrived."
     was = net.training
     net.eval()
     res = [torch.linalg.matrix_norm(m.weight.detach().flatten(1), 2).item() for m in net.modules() if is_parametrized(m, 'weight')]
@@ -180,7 +180,9 @@ class RelativisticLoss(AdversarialLoss):
         "The generator's loss: its pictures above the real ones' mean, and the real ones below the mean of its own."
         if real_pred is None: raise ValueError('a relativistic loss compares: give the generator the logits of real pictures, too')
         return sum(self.halves(fake_pred, real_pred))
-    def score(self, pred): "For curves alone: a relativistic critic's logits may be shifted by any number, so this is no probability."; return plain(pred).sigmoid()
+    def score(self, pred):
+        "For curves alone: a relativistic critic's logits may be shifted by any number, so this is no probability."
+        return plain(pred).sigmoid()
 
 # %% ../nbs/14_esrgan.ipynb #f7a370a0
 def _relativistic(r):

@@ -24,7 +24,8 @@ from PIL import Image
 from .data import PHOTOS, SOURCES, Recipe, _split_source, get_hr, get_picture, sample_photos, sr_dls
 from .images import crop_to_multiple, downscale, interpolate, show_grid, to_image, to_tensor, write_whole
 from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_result, ssim_y
-from .generators import NETWORKS, build_network, count_params, find_model, load_model, out_of_memory, pick_device, read_model, save_model
+from .kit.devices import out_of_memory, pick_device
+from .generators import NETWORKS, build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import EMA, LossHistory, OPTIMISERS, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
@@ -249,7 +250,7 @@ def make_learner(r:SRGANRecipe,
     return learn
 
 # %% ../nbs/09_srgan.ipynb #4fc40537
-LAYOUTS = {}   # folders laid out in a way of their own: name -> function called like `sr_dls`, which gives None where a source is laid out otherwise
+LAYOUTS = {}   # layout of a folder -> function called like `sr_dls`, which gives None where a source is laid out otherwise
 
 def make_dls(r:SRGANRecipe,
              source,     # what `train` takes
@@ -910,7 +911,8 @@ def demo_report(m:dict,    # from `measure_all`
         lines.append(f"{k:28} {mean(k, 'psnr'):5.2f} dB   {mean(k, 'ssim'):.3f}   {100*sum(sharp(p, k) for p in m.values())/len(m):3.0f} %")
     gain, nearer = mean('pretrained', 'psnr') - mean('bicubic', 'psnr'), [n for n,p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
     cost = mean('pretrained', 'psnr') - mean('SRGAN', 'psnr')
-    lines += ['', f'Seen: pretraining is {gain:+.2f} dB against bicubic, the game {-cost:+.2f} dB against pretraining. Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
+    lines += ['', f'Seen: pretraining is {gain:+.2f} dB against bicubic, the game {-cost:+.2f} dB against pretraining.',
+              f'Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
               'The gradient counts stripes as sharpness, too: look for a pattern that repeats every four pixels.']
     if words: lines.append(f'The critic at the end: D(x) {words["d_real"]:.2f}, D(G(z)) {words["d_fake"]:.2f}: {verdict(**words)}.')
     lines += ['', f'Look at {out/"before_after.png"}, {out/"curves.png"} and {out/"samples.gif"}.',

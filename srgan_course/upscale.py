@@ -121,7 +121,7 @@ def true_float32(device:torch.device # where the network runs
     name, exact = ('fp32_precision', 'ieee') if new else ('allow_tf32', False)
     if new and word not in ('highest', None): was.append((b.mkldnn.matmul, b.mkldnn.matmul.fp32_precision))
     if word not in ('highest', None): torch.set_float32_matmul_precision('highest')
-    for switch in (b, b.cudnn, b.cudnn.conv, b.cuda.matmul) if new else (b.cudnn,):                      # from the general ones to those that may speak for themselves
+    for switch in (b, b.cudnn, b.cudnn.conv, b.cuda.matmul) if new else (b.cudnn,):  # from the general ones down
         if (says := getattr(switch, name)) != exact: was.append((switch, says)); setattr(switch, name, exact)
     try: yield
     finally:
