@@ -316,12 +316,13 @@ def judge(name, pictures, real):
     return row
 
 def words(name):
-    "What the critic said in the last 50 steps, in the mean: D(x), D(G(z))."
+    "What the critic said in the last 50 steps, in the mean: how often it was right, and D(x), D(G(z)) where it says a probability."
     import csv
     file = RUNS/name.removesuffix('-grey').rsplit('-', 1)[0]/'history.csv'
     if name.endswith('-grey') or not file.exists(): return {}
-    rows = [r for r in csv.DictReader(file.open()) if r['d_real']][-50:]
-    return {k: round(statistics.mean(float(r[k]) for r in rows), 3) for k in ('d_real', 'd_fake')}
+    rows = [r for r in csv.DictReader(file.open()) if r['crit_acc']][-50:]
+    names = dict(crit_acc='critic_right', d_real='d_real', d_fake='d_fake')
+    return {v: round(statistics.mean(float(r[k]) for r in rows), 3) for k, v in names.items() if rows and rows[0].get(k)}
 
 def measure(minutes=None, only=()):
     from srgan_course.metrics import save_result

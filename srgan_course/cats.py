@@ -6,9 +6,9 @@
 __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block', 'Dense', 'DCGANGenerator', 'random_colour',
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'make_adv', 'CatsRecipe',
            'get_cats_recipe', 'toy_face', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
-           'to_unit', 'noise', 'settle', 'CatCritic', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid',
-           'train_cats', 'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk',
-           'nearest_faces', 'save_gif', 'cats_panel']
+           'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid', 'train_cats',
+           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces', 'save_gif',
+           'cats_panel']
 
 # %% ../nbs/16_cats.ipynb #ede5ab3a
 import copy, math
@@ -375,18 +375,6 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
-# %% ../nbs/16_cats.ipynb #10d41371
-class CatCritic(CriticLoss):
-    "The critic's loss, which also notes how often the critic is right."
-    def __call__(self,
-                 real_pred:Tensor, # (B,1) logits for real pictures
-                 fake_pred:Tensor  # and for generated ones
-                )->Tensor: # scalar
-        loss = super().__call__(real_pred, fake_pred)
-        higher = plain(real_pred).flatten()[:, None] > plain(fake_pred).flatten()
-        self.parts['crit_right'] = higher.float().mean().detach()      # share of pairs in which the real picture is judged higher
-        return loss
-
 # %% ../nbs/16_cats.ipynb #0942e1c9
 def cats_learner(recipe, # a `CatsRecipe`
                  dls,    # from `cats_dls`
@@ -399,7 +387,7 @@ def cats_learner(recipe, # a `CatsRecipe`
         gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak)
         crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
     cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
-    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CatCritic(adv), lr=r.lr, crit_lr=r.crit_lr,
+    return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
                         betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
 
 # %% ../nbs/16_cats.ipynb #df07bef7

@@ -295,7 +295,7 @@ def recognise(
     train:str=None, # Train a student on this: the same
     recipe:str='quick', # To train: quick, photos, imagenet, or a JSON file
     labels:Path=None, # A labels.json that says which folder is which class (default: the one in the folder)
-    share:float=1., # Share of each class's pictures to use
+    share:float=None, # Share of each class's pictures to use (default: all; to train, the recipe's)
     size:int=192, # Side of the originals, pixels, a multiple of 3
     steps:int=None, # To train: another number of steps than the recipe's
     seed:int=42, # What all that is drawn at random follows from
@@ -309,7 +309,7 @@ def recognise(
     if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
-    if not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
+    if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels and not labels.is_file(): raise FileNotFoundError(f'{labels}: no such file')
     from srgan_course import recognise as m
     from srgan_course.data import find_source
@@ -319,7 +319,7 @@ def recognise(
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = m.teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
-    return _compare_ways(evaluate, ways, t, judge, share, labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
+    return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
 
 # %% ../nbs/cli.ipynb #eecbf812
 def _recognise_pictures(paths, ways, t, size, out, json):
@@ -333,8 +333,8 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             bad.append(dict(file=str(p), error=str(e))); print(f'srgan-recognise: {e}', file=sys.stderr); continue
         dst = out or Path(f'{p.stem}-recognised.jpg')
         dst.parent.mkdir(parents=True, exist_ok=True); m.guess_figure(res, dst)
-        rows.append(dict(file=str(p), figure=str(dst), classifier=t.name, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
-        if not json: print(f'{p} -> {dst}, seen by {t.name}\n' + '\n'.join(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in rows[-1]['guesses'].items()))
+        rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
+        if not json: print(f'{p} -> {dst}, seen by {t.label}\n' + '\n'.join(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in rows[-1]['guesses'].items()))
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return 1 if bad else 0
 

@@ -73,18 +73,17 @@ def test_spectral_norm_is_of_the_reshaped_kernel():
 @pytest.mark.parametrize('name', ['hinge', 'bce', 'ra-bce'])
 def test_how_often_the_critic_is_right(name):
     "A hinge critic at its goal looks undecided by its sigmoids and is always right; a relativistic one may be shifted by any constant."
-    loss = C.CatCritic(C.make_adv(name))
+    from srgan_course.losses import CriticLoss, critic_accuracy
     r, f = torch.full((8, 1), 1.), torch.full((8, 1), -1.)
-    loss(r, f); assert loss.parts['crit_right'] == 1
-    loss(r + 9, f + 9); assert loss.parts['crit_right'] == 1
-    loss(f, r); assert loss.parts['crit_right'] == 0
-    loss(torch.tensor([[0.], [2.]]), torch.tensor([[1.], [-1.]])); assert loss.parts['crit_right'] == .75
-    assert not loss.parts['crit_right'].requires_grad
+    assert [critic_accuracy(*p) for p in ((r, f), (r + 9, f + 9), (f, r))] == [1, 1, 0]
+    assert critic_accuracy(torch.tensor([[0.], [2.]]), torch.tensor([[1.], [-1.]])) == .75
+    loss = CriticLoss(C.make_adv(name))
+    loss(r, f); assert ('d_real' in loss.parts) == (name == 'bce')
 
 def test_history_says_how_often_the_critic_is_right(tmp_path):
     C.train_cats(C.CatsRecipe(**TINY), 'toy', tmp_path/'run', device='cpu')
     head, *rows = (tmp_path/'run'/'history.csv').read_text().splitlines()
-    at = head.split(',').index('crit_right')
+    at = head.split(',').index('crit_acc')
     assert all(0 <= float(v) <= 1 for v in (row.split(',')[at] for row in rows) if v)
 
 def by_hand(name, r, f):

@@ -1,5 +1,5 @@
 "The repository as a whole: modules equal to notebooks, notebooks clean, README equal to index, metadata true, nothing that must not be there."
-import configparser, json, os, re, runpy, shutil, subprocess, sys
+import ast, configparser, json, os, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import pytest
 import readme
@@ -54,15 +54,32 @@ def test_page_names_differ_without_number():
     names = [re.sub(r'^\d+_', '', p.stem) for p in NBS]
     assert len(names) == len(set(names))
 
+def imported(source, here):
+    "The modules of this package that a module imports, in functions and in strings too; the table of networks, which is asked by name, is left out."
+    tree = ast.parse(source)
+    table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == 'NETWORKS' for c in ast.walk(n)}
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Import): yield from (a.name[len('srgan_course.'):] for a in n.names if a.name.startswith('srgan_course.'))
+        elif isinstance(n, ast.ImportFrom):
+            folder = here.split('.')[:-n.level] if n.level else []
+            full = '.'.join([*folder, *(n.module or '').removeprefix('srgan_course').strip('.').split('.')]).strip('.') if n.level or (n.module or '').split('.')[0] == 'srgan_course' else None
+            if full is not None: yield from [full] if full and full != 'kit' else ['.'.join(filter(None, (full, a.name))) for a in n.names]
+        elif isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in table and (m := re.fullmatch(r'srgan_course\.(\w+(?:\.\w+)?)', n.value)): yield m[1]
+
 def test_import_order():
-    "A module imports only from lessons before it."
+    "A module imports only from the kit and from lessons before it, wherever the import stands; the kit imports no lesson."
     floor = {re.search(r'#\|\s*default_exp\s+([\w.]+)', s).group(1): page(p) for p in NBS for c in cells(p) for s in [src(c)] if re.search(r'#\|\s*default_exp', s)}
     number = {m: 0 if m.startswith('kit.') else int(s[:2]) if s[:2].isdigit() else 99 for m, s in floor.items()}
     for m in number:
-        text = (ROOT/'srgan_course'/f'{m.replace(".", "/")}.py').read_text(encoding='utf-8')
-        for other in re.findall(r'^\s*(?:from|import)\s+srgan_course\.([\w.]+)', text, re.M) + re.findall(r'^\s*from\s+\.(\w+)', text, re.M):
-            if m.startswith('kit.') and other.startswith('kit.'): continue
+        for other in imported((ROOT/'srgan_course'/f'{m.replace(".", "/")}.py').read_text(encoding='utf-8'), m):
+            if other == m or other not in number or m.startswith('kit.') and other.startswith('kit.'): continue
             assert number[other] < number[m], f'{m} (lesson {number[m]}) imports {other} (lesson {number[other]})'
+
+def test_imports_are_seen():
+    "In functions, in strings, relative and absolute; the table of networks is no import."
+    code = "from .esrgan import a\nfrom srgan_course import cats\ndef f():\n    import srgan_course.fid\n    from . import domain as d\n    importlib.import_module('srgan_course.augment')\nNETWORKS = {'X': 'srgan_course.recognise'}\nfrom .kit.files import b\nfrom srgan_course.kit import stats"
+    assert sorted(imported(code, 'srgan')) == ['augment', 'cats', 'domain', 'esrgan', 'fid', 'kit.files', 'kit.stats']
+    assert list(imported('from .files import a\nfrom ..data import b', 'kit.weights')) == ['kit.files', 'data']
 
 HEAVY = ['fastai', 'torchvision', 'matplotlib.pyplot', 'ipywidgets', 'sklearn', 'skimage']
 @pytest.mark.parametrize('mods, heavy', [(['images', 'data', 'cli'], [*HEAVY, 'torch']), (['generators', 'upscale', 'critics', 'losses', 'metrics', 'fid', 'classifier'], HEAVY)], ids=['no torch', 'torch alone'])
