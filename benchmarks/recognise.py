@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np, torch
 from srgan_course import recognise as M
 from srgan_course.augment import gap
-from srgan_course.classifier import bootstrap_interval, load_pictures
+from srgan_course.classifier import load_pictures
+from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
 from srgan_course.metrics import CLASSIC, enlarger, save_result
@@ -61,7 +62,7 @@ def run_teachers(args):
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
         t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
         fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
-        spread[n] = bootstrap_interval(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
+        spread[n] = over_pictures(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
     save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training set, so higher than on new ones',
                 spread=spread, seconds=round(time.monotonic() - start), networks=networks)
 

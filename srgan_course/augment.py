@@ -13,7 +13,8 @@ from torch import Tensor
 from PIL import Image
 from .images import downscale, interpolate, to_image, to_tensor
 from .data import draws
-from .classifier import mcnemar, paired_interval, resamples, train_head
+from .classifier import paired_interval, train_head
+from .kit.stats import mcnemar, over_both
 from .srgan import RECIPES, train
 
 # %% ../nbs/11_augment.ipynb #3962a38d
@@ -109,10 +110,8 @@ def gap(a, b,     # (seeds,m): a figure of each picture under each seed, of two 
     "The paired difference of two arms, with an interval over pictures and seeds."
     d = np.asarray(b, np.float64) - np.asarray(a, np.float64)
     if d.ndim != 2: raise ValueError(f'arrays of shape {d.shape}; give (seeds, pictures)')
-    mean, seeds = float(d.mean()), d.mean(1)
-    lo, hi = np.percentile([d.mean(0)[i].mean() for i in resamples(d.shape[1], times, seed)], [2.5, 97.5]) - mean
-    runs = paired_interval(np.zeros(len(d)), seeds)['hi'] - mean if len(d) > 1 else 0.   # a single run says nothing of others
-    return dict(mean=mean, lo=mean - math.hypot(lo, runs), hi=mean + math.hypot(hi, runs), seeds=seeds.tolist())
+    lo, hi = over_both(d, times, seed=seed)                         # of a single run: over pictures alone
+    return dict(mean=float(d.mean()), lo=lo, hi=hi, seeds=d.mean(1).tolist())
 
 # %% ../nbs/11_augment.ipynb #ff440b37
 def table(preds:dict, # from `run_arms`

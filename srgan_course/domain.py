@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from .images import downscale, interpolate, show_grid
 from .data import _items, _look, _square, get_picture
 from .metrics import lpips, psnr_y, ssim_y
-from .fid import Figure, _centred, crops, differ, features, fid, kid
+from .fid import Figure, crops, differ, features, fid, kid
+from .kit.stats import around, over_runs, together
 from .augment import as_bytes, as_picture
 from .srgan import SRGANRecipe, run_state, save_figure, train
 
@@ -99,7 +100,7 @@ def average(values,          # (n,) one number a square
     k, sums, counts = g.max() + 1, np.bincount(g, np.asarray(values, float)), np.bincount(g)
     w = np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=draws)
     d, value = w@sums/(w@counts), float(np.mean(values))
-    return Figure(value, name, _centred(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=seed)
+    return Figure(value, name, around(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=seed)
 
 # %% ../nbs/13_domain.ipynb #fd4e4fd8
 class Judge:
@@ -163,14 +164,9 @@ def over_seeds(figs # one `Figure` a seed, of the same test pictures
     v, k = np.array([float(f) for f in figs]), len(figs)
     if not k: raise ValueError('no figure; give one for each seed')
     draws = np.mean([f.draws for f in figs], 0)
-    runs, sd = 0., None
-    if k > 1:
-        from scipy.stats import t
-        sd = v.std(ddof=1)
-        runs = t.ppf(.975, k - 1)*sd/k**.5
-    low, high = np.quantile(draws, [.025, .975])
-    both = v.mean() - math.hypot(low, runs), v.mean() + math.hypot(high, runs)
-    return Figure(v.mean(), figs[0].name, both, sd, draws, figs[0].covers, **{**figs[0].statement, 'seeds': k})
+    pictures, runs = around(v.mean(), draws), [over_runs(v)] if k > 1 else []
+    spread = v.std(ddof=1) if k > 1 else None
+    return Figure(v.mean(), figs[0].name, together(v.mean(), pictures, *runs), spread, draws, figs[0].covers, **{**figs[0].statement, 'seeds': k})
 
 def gap(a, b # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed
        )->Figure: # mean of a - b with its interval

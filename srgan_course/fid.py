@@ -18,6 +18,7 @@ from torch import nn, Tensor
 from PIL import Image
 from fastcore.basics import patch
 from .images import open_image, write_whole
+from .kit.stats import around, from_subsets
 from .data import find_source, import_fastai
 from .losses import find_weights, freeze
 
@@ -537,7 +538,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
     value, pick = dist(a.stats, b.stats), _picks(len(a), len(b), groups, draws, seed)
     d = np.array([dist(Stats().add(a.x[i]), Stats().add(b.x[j])) for i, j in pick])
     said |= dict(groups=None if groups is None else len(set(map(str, groups))), seed=seed)
-    return Figure(value, 'FID', _centred(value, d), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
+    return Figure(value, 'FID', around(value, d), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
 
 # %% ../nbs/12_fid.ipynb #111e905b
 def _labels(groups, n, m):
@@ -555,11 +556,6 @@ def _picks(n, m, groups, draws, seed):
     for _ in range(draws):
         if g is None: yield rng.integers(0, n, n), rng.integers(0, m, m)
         else: i = np.concatenate([rows[k] for k in rng.integers(0, len(rows), len(rows))]); yield i, i
-
-def _centred(value, draws):
-    "95 % interval: the spread of the draws, around the value (a bootstrap of these figures is shifted upwards)."
-    lo, hi = np.quantile(draws - draws.mean(), [.025, .975])
-    return float(value + lo), float(value + hi)
 
 # %% ../nbs/12_fid.ipynb #f07f6455
 def poly_kernel(x, y # features (n,d) and (m,d)
@@ -611,9 +607,7 @@ def _kid_large(x, y, subsets, size, rng, groups, said):
     for _ in range(subsets):
         p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
         v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
-    value, spread = np.mean(v), np.std(v)
-    off = 1.96*spread*(size/(n - size))**.5                    # of `size` out of n, without replacement, to n out of endless ones
-    return Figure(value, 'KID', (value - off, value + off), spread, **said | dict(subsets=f'{subsets} of {size}'))
+    return Figure(np.mean(v), 'KID', from_subsets(v, size, n), np.std(v), **said | dict(subsets=f'{subsets} of {size}'))
 
 # %% ../nbs/12_fid.ipynb #8f679797
 def kid(a, b,                  # folder, name, list, tensor, batches, features
@@ -639,7 +633,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     if not draws: return Figure(v.mean(), 'KID', spread=spread, **said)
     if g is None: d = _weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))
     else: w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws); d = _weighted_mmd2(ks, w, w, g)
-    return Figure(v.mean(), 'KID', _centred(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
+    return Figure(v.mean(), 'KID', around(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
 
 # %% ../nbs/12_fid.ipynb #28eab7ff
 def differ(a:Figure, # two figures with intervals, against the same reference
@@ -650,7 +644,7 @@ def differ(a:Figure, # two figures with intervals, against the same reference
     name = f'{a.name} difference'
     if a.draws is not None and b.draws is not None and len(a.draws) == len(b.draws):
         d, same = a.draws - b.draws, {k: v for k, v in a.statement.items() if v == b.statement.get(k)}
-        return Figure(a - b, name, _centred(a - b, d), draws=d, covers=a.covers, **same)
+        return Figure(a - b, name, around(a - b, d), draws=d, covers=a.covers, **same)
     off = math.hypot(*((f.interval[1] - f.interval[0])/2 for f in (a, b)))
     return Figure(a - b, name, (a - b - off, a - b + off), covers=a.covers)
 

@@ -22,9 +22,10 @@ from PIL import Image
 from torch import nn, Tensor
 from .images import downscale, find_images, to_image, to_tensor, write_whole
 from .data import Recipe, draws, find_source, get_picture
+from .kit.stats import over_pictures, over_runs, resamples, together
 from .metrics import CLASSIC, enlarger, psnr_y
-from .classifier import (Body, Classifier, alike_pairs, architectures, body, bootstrap_interval, build, check_classes,
-                                     load_classifier, load_pictures, open_all, paired_interval, pretrained, resamples, split_pets, thumbnail)
+from .classifier import (Body, Classifier, alike_pairs, architectures, body, build, check_classes,
+                                     load_classifier, load_pictures, open_all, pretrained, split_pets, thumbnail)
 from .generators import LightSR, build_network, find_model, load_model, pick_device, save_model
 from .losses import PerceptualLoss
 
@@ -531,9 +532,8 @@ def won_back(recs,          # a `Recognition`, or one for each seed (of the same
     out = {k: float(v) for k, v in figures(slice(None)).items()}
     draw, runs = [figures(i) for i in resamples(len(o), times, seed)], [figures(slice(None), [k]) for k in range(len(w))]
     def interval(k):
-        lo, hi = np.percentile([d[k] for d in draw if d[k] == d[k]] or [np.nan], [2.5, 97.5]) - out[k]
-        off = paired_interval(np.zeros(len(w)), [r[k] for r in runs])['hi'] - out[k] if len(w) > 1 else 0.   # other runs, by Student's t
-        return [out[k] - math.hypot(lo, off), out[k] + math.hypot(hi, off)]
+        pictures = np.percentile([d[k] for d in draw if d[k] == d[k]] or [np.nan], [2.5, 97.5])
+        return list(together(out[k], pictures, *([over_runs([r[k] for r in runs])] if len(w) > 1 else [])))
     return out | dict(n=len(o), seeds=len(w), intervals={k: interval(k) for k in out} if times else {})
 
 # %% ../nbs/15_recognise.ipynb #d3c3322a
@@ -556,7 +556,7 @@ def by_group(rec, groups,    # a `Recognition`, (n,) names
     o, b, w, groups, rows = hit(ORIGINALS), hit(base), hit(way), np.asarray(groups), {}
     for g in dict.fromkeys(sorted(groups)):
         i = groups == g
-        lo, hi = bootstrap_interval(lambda a, c: c.mean() - a.mean(), b[i].astype(float), w[i].astype(float), times=times, seed=seed)
+        lo, hi = over_pictures(lambda a, c: c.mean() - a.mean(), b[i].astype(float), w[i].astype(float), times=times, seed=seed)
         rows[g] = {'n': i.sum(), ORIGINALS: o[i].mean(), base: b[i].mean(), way: w[i].mean(), 'change': w[i].mean() - b[i].mean(), 'lo': lo, 'hi': hi}
     return pd.DataFrame(rows).T.rename_axis('group')
 

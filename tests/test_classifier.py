@@ -82,7 +82,7 @@ def test_paired_tests():
     assert (d['lo'], d['hi']) == pytest.approx((t.low, t.high))
     assert C.mcnemar([1]*10 + [0]*2, [0]*10 + [1]*2)['p'] == pytest.approx(.0385742, abs=1e-6)
     with pytest.raises(ValueError, match='same ones'): C.mcnemar([1], [1, 0])
-    with pytest.raises(ValueError, match='two or more'): C.paired_interval([1.], [2.])
+    with pytest.raises(ValueError, match='two runs or more'): C.paired_interval([1.], [2.])
 
 # ---- the split
 
@@ -368,9 +368,10 @@ def test_files_that_are_not_ours(saved, tmp_path):
     refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
     torch.save({'a': 1}, p); refused(p.read_bytes(), 'pickle')
     from safetensors.torch import save
+    from srgan_course.kit.files import checksum
     refused(save({'a': torch.zeros(1)}), 'not a classifier')
     meta = dict(classifier='1', variant='', head='linear', classes='["cat", "dog"]', size='32', body='x', weights='y')
-    def with_sum(t, m): return save(t, m | dict(checksum=C._digest(json.dumps(m, sort_keys=True), *[x for k in sorted(t) for x in (k, t[k])])))
+    def with_sum(t, m): return save(t, m | dict(checksum=checksum(t, m)))
     refused(with_sum({'a': torch.zeros(1)}, meta), 'does not say'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='os.system')), 'not known'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='toynet')), 'x.safetensors')
     with pytest.raises(FileNotFoundError, match='no such file'): C.load_classifier(tmp_path/'none.safetensors')
     bad = C.Classifier(C.body('toynet-random'), ['cat', 'dog'], size=32); bad.head[-1].weight.data[0, 0] = float('nan')
