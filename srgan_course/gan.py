@@ -13,6 +13,7 @@ __all__ = ['OPTIMISERS', 'resting', 'Amp', 'PlayersOpt', 'torch_opt', 'orthogona
 import io, json, math, os, random, signal, sys, threading, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from dataclasses import fields, is_dataclass
 from functools import partial
 from numbers import Number
 from pathlib import Path
@@ -998,6 +999,7 @@ def _check_run(self:Resumable, path, t, p):
     "Refuse, by name, a checkpoint of another learner, recipe or network."
     if p['kind'] != type(self).__name__: raise ValueError(f'{path}: checkpoint of a {p["kind"]}, and this is a {type(self).__name__}')
     a, b = (None if r is None else json.loads(r) for r in (p['recipe'], _recipe_text(self.recipe)))
+    if a is not None and is_dataclass(self.recipe): a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | a    # a setting that is newer than the checkpoint had its default
     if a is not None and b is not None and a != b:
         raise ValueError(f'{path}: checkpoint of another recipe: ' + '; '.join(f'{k} {a.get(k)!r} there, {b.get(k)!r} here' for k in sorted({*a, *b}) if a.get(k) != b.get(k)))
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
