@@ -415,7 +415,7 @@ def fid(
     dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
     Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
-    draws:int=0, # Bootstrap draws for a 95 % interval of FID, such as 100; each costs a distance
+    draws:int=0, # Bootstrap draws for a 95 % interval of the FID at this many pictures, such as 100; each costs a distance
     save_stats:Path=None, # Keep the statistics of the first set in this file (.npz)
     n:int=None, # Only the first so many pictures of each set
     skip:bool=False, # Go on past files that cannot be read?
