@@ -188,7 +188,7 @@ def evaluate(
     start, net, extra = time.monotonic(), _model(model), {}
     if net != model: scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
-    table = evaluate_sr(net, data, scale, lpips=lpips or False)
+    table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic' + (f'; LPIPS ({lpips}) on whole RGB pictures' if lpips else '')
     figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}
     name = Path(model).name if Path(model).suffix else model

@@ -156,7 +156,8 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
-             scale:int  # how many times larger
+             scale:int, # how many times larger
+             strict=False # refuse a network that does not answer with pictures in [0,1]; else what it overshoots is clamped
             ):          # a function PIL -> PIL
     "Any way to enlarge a picture, as a function of a picture."
     if isinstance(model, str):
@@ -170,7 +171,7 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
             with torch.no_grad(): y = model(to_tensor(img)[None].to(p.device, p.dtype))[0].float().cpu()
         finally: model.train(was)
         res = to_image(y)                                   # NaN is refused there
-        _check_range(y, 'what the network gives')           # before it was clamped
+        if strict: _check_range(y, 'what the network gives') # before it was clamped
         return res
     return enlarge
 
@@ -180,11 +181,12 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
                 scale:int,        # how many times larger
                 crop:int=None,    # pixels taken off each border; the scale where not given
                 lpips=False,      # measure the perceptual distance, too: True, or the name of its net
-                degrade=downscale # how LR is made: a function of PIL picture and factor
+                degrade=downscale,# how LR is made: a function of PIL picture and factor
+                strict=True       # refuse a network that does not answer with pictures in [0,1]? False: clamp, for one that has just begun to learn
                ):                 # pandas DataFrame: a row a picture, then their mean
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd
-    crop, enlarge, rows = scale if crop is None else crop, enlarger(model, scale), {}
+    crop, enlarge, rows = scale if crop is None else crop, enlarger(model, scale, strict), {}
     for name, read in named_pictures(pictures).items():
         try:
             hr = crop_to_multiple(read(), scale)

@@ -387,7 +387,7 @@ def compare_models(models:dict,   # name -> what `evaluate_sr` takes as a model
                   ):              # DataFrame: a row a model, mean PSNR and SSIM over the pictures
     "One row a model over the same pictures."
     import pandas as pd
-    return pd.DataFrame({k: evaluate_sr(m, pictures, scale).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
+    return pd.DataFrame({k: evaluate_sr(m, pictures, scale, strict=False).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
 
 # %% ../nbs/09_srgan.ipynb #b5058831
 class Stopwatch(Callback):
