@@ -189,6 +189,7 @@ def check_difference(f):
         widths.append((hi - lo)/2/half)
     if (w := np.mean(widths)) > 1.5: return f'the interval is {w:.1f} times too wide: as wide as where each classifier gets pictures of its own'
     if abs(w - 1) > .08: return f'the interval is {w:.2f} times as wide as that of 95 %'
+    if max(abs(np.array(widths) - 1)) > .2: return 'the width is right on average and wrong for single pairs: it follows from the pictures on which the two differ, not from one of them'
 
 # %% ../../nbs/kit/exercises.ipynb #fe292130
 @checks('groups stay whole, and the share is one of groups.')
@@ -209,6 +210,8 @@ def check_groups(f):
         if abs((n := len(set(groups[m]))) - 30*share) >= 1: return f'{n} of 30 groups are held out, and a share of {share} is {30*share:.0f}'
     if (held(.3, 0) != held(.3, 0)).any(): return 'the same seed holds out other groups the second time'
     if (held(.3, 0) == held(.3, 1)).all(): return 'another seed holds out the same groups'
+    often = np.mean([[held(.1, s)[groups == g].all() for g in names] for s in range(100)], 0)
+    if often.max() > .3: return f'a group of {(groups == names[often.argmax()]).sum()} pictures is held out {often.max():.0%} of the time, and each should be in 10 %: draw groups, not pictures'
 
 # %% ../../nbs/kit/exercises.ipynb #91448374
 @checks('no other factor has a lower loss.')
@@ -469,7 +472,7 @@ def check_over(f): # exercise 3
 def check_left(f):
     "Lesson 11, exercise 1: several arms, each of them the best control once."
     arms = {'B': .94, 'A': .90, 'A, twice the steps': .92, 'A + plain copies': .93}
-    for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'B': .96, 'A + noise': .935}:
+    for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'A + plain copies': .94}, {'B': .96, 'A + noise': .935}:
         acc = arms | more
         best = max((k for k in acc if k != 'B'), key=acc.get)
         if abs((got := float(ask(f, dict(acc)))) - (acc['B'] - acc[best])) > 1e-6: return f'of {acc} it makes {got:.3g}; the best of the other arms is {best!r}'
@@ -478,7 +481,7 @@ def check_left(f):
 @checks('pictures count, not files.')
 def check_crossing(f):
     "Lesson 11, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
-    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105], 100), (range(7), range(7, 14), 7):
+    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105], 100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
         got = {int(i) for i in ask(f, np.array(train), np.array(valid), n)}
         if got != (want := {i % n for i in train} & {i % n for i in valid}):
             return f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {sorted(got)}, and on both sides are {sorted(want) or "none"}'
@@ -610,8 +613,9 @@ def check_flattery(f):
 def check_share(f):
     "On made answers for 20 pictures; some are right only when enlarged, some ways lose more than they win."
     at = lambda *i: np.isin(np.arange(20), i)
-    original, bicubic = at(*range(16)), at(*range(10), 18, 19)
-    for way in at(*range(5), *range(10, 18)), at(*range(6), 16), at(*range(18)), bicubic:
+    first, second = (at(*range(16)), at(*range(10), 18, 19)), (at(*range(18)), at(*range(7)))
+    ways = at(*range(5), *range(10, 18)), at(*range(6), 16), at(*range(18)), first[1]
+    for original, bicubic, way in [(*pair, way) for pair in (first, second) for way in ways]:
         want = (way.sum() - bicubic.sum())/(original.sum() - bicubic.sum())
         got = float(ask(f, original.copy(), bicubic.copy(), way.copy()))
         if abs(got - want) > 1e-6: return (f'originals {original.sum()}, bicubic {bicubic.sum()} and the student {way.sum()} right of 20: '

@@ -26,6 +26,8 @@ def two_independent_errors(a, b):
     return d - w, d + w
 @wrong(1)
 def only_where_they_differ(a, b): return _boot(lambda d: d.mean(), (b.astype(float) - a)[a != b])
+@wrong(1)
+def a_is_taken_as_known(a, b): return tuple(np.array(_boot(np.mean, b)) - a.mean())
 @right(1)
 def the_textbook(a, b):
     d = b.astype(float) - a
@@ -41,6 +43,10 @@ def a_loop_and_a_list(a, b): return list(_boot(lambda d: d.mean(), b.astype(int)
 
 @wrong(2)
 def a_share_of_pictures(groups, share, seed): return np.random.default_rng(seed).permutation(len(groups))[:int(share*len(groups))]
+@wrong(2)
+def large_groups_first(groups, share, seed):
+    names = list(dict.fromkeys(groups[np.random.default_rng(seed).permutation(len(groups))]))      # in the order of shuffled pictures
+    return np.flatnonzero(np.isin(groups, names[:round(share*len(names))]))
 @wrong(2)
 def forty_percent(groups, share, seed):
     names = np.random.default_rng(seed).permutation(np.unique(groups))

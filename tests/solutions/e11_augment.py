@@ -14,6 +14,8 @@ def beside_the_best_of_all(acc): return acc['B'] - max(acc.values())
 @wrong(1)
 def beside_the_second_best(acc): return acc['B'] - sorted(acc.values())[-2]
 @wrong(1)
+def forgets_a_control_that_ties(acc): return acc['B'] - max(v for v in acc.values() if v != acc['B'])
+@wrong(1)
 def never_below_zero(acc): return max(0, acc['B'] - max(v for k, v in acc.items() if k != 'B'))
 @wrong(1)
 def beside_their_mean(acc): return acc['B'] - np.mean([v for k, v in acc.items() if k != 'B'])
@@ -26,6 +28,10 @@ def a_tensor(acc):
     b = acc['B']; del acc['B']
     return torch.tensor(b, dtype=torch.float64) - torch.tensor([*acc.values()], dtype=torch.float64).max()
 
+@wrong(2)
+def originals_against_copies_alone(train, valid, n):
+    train, valid = np.asarray(train), np.asarray(valid)
+    return np.union1d(np.intersect1d(train, valid - n), np.intersect1d(train - n, valid))
 @wrong(2)
 def file_numbers(train, valid, n): return np.intersect1d(train, valid)
 @wrong(2)
