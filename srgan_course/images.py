@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['HOW', 'IMAGE_SUFFIXES', 'from_array', 'to_array', 'is_16bit', 'to_tensor', 'to_image', 'to_8bit', 'to_view',
            'show_grid', 'resize', 'crop_to_multiple', 'downscale', 'interpolate', 'luminance', 'upright', 'to_srgb',
-           'DeepImage', 'open_image', 'find_images', 'write_whole', 'save_image', 'compare_still', 'compare_slider']
+           'DeepImage', 'open_image', 'find_images', 'save_image', 'compare_still', 'compare_slider', 'write_whole']
 
 # %% ../nbs/01_images.ipynb #6eef6781
-import os, re, secrets, struct, threading, zlib
+import os, re, struct, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
+from .kit.files import write_whole
 
 # %% ../nbs/01_images.ipynb #8dc23f50
 def _known_mode(img):
@@ -473,24 +474,7 @@ def find_images(folder, # where to look
     return res
 
 # %% ../nbs/01_images.ipynb #58fa0001
-def write_whole(path, # of the file to write; an existing one is replaced
-                data # bytes
-               )->Path: # the path
-    "Write a file whole or not at all: aside, synced to the disk, then renamed; on failure the old file is as it was."
-    path = Path(os.path.realpath(path))                # a link stays a link to the new file
-    tmp = path.with_name(f'.{path.name[:100]}.{secrets.token_hex(4)}.tmp')
-    try:
-        with open(tmp, 'xb') as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        if path.exists(): os.chmod(tmp, path.stat().st_mode & 0o777)
-        os.replace(tmp, path)
-    except BaseException as e:
-        tmp.unlink(missing_ok=True)
-        if isinstance(e, OSError): raise OSError(e.errno, f'{e.strerror}; nothing was written', str(path)) from e
-        raise
-    return path
+_all_ = ['write_whole']
 
 # %% ../nbs/01_images.ipynb #1a502737
 def _notes(info, mode, size):
