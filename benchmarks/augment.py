@@ -47,13 +47,16 @@ def run_leaky(args, x, xv, steps=150):
     for name, pics in (('tuned on training', x), ('tuned on validation', xv)):
         out = args.out/'leaky'/name.split()[-1]
         if (out/'generator.safetensors').exists(): continue
-        r = M.SHORT.replace(name='pets-leak', critic='none', perceptual=0., feature_net='', shift=0, soften=0, pre_epochs=0, epochs=steps//50, steps_per_epoch=50, pre_lr=5e-4,
+        r = M.SHORT.replace(name='pets-leak', critic='none', perceptual=0., feature_net='', shift=0, soften=0, pre_epochs=0,
+                            epochs=steps//50, steps_per_epoch=50, pre_lr=5e-4,
                             start=str(args.out/'generator'/'pretrained.safetensors'))
         M.train_copier(pics[::len(pics)//540], r, out, resume=(out/'recipe.json').exists())
 
 def kinds(args): return {'bicubic': 'bicubic', **nets(args)}
 
-def leaky_nets(args): return {f'tuned on {k}': load_model(args.out/'leaky'/k/'generator.safetensors').eval() for k in ('training', 'validation') if (args.out/'leaky'/k/'generator.safetensors').exists()}
+def leaky_nets(args):
+    return {f'tuned on {k}': load_model(args.out/'leaky'/k/'generator.safetensors').eval() for k in ('training', 'validation')
+            if (args.out/'leaky'/k/'generator.safetensors').exists()}
 
 def features(args, x, xv):
     b, kw = C.body(args.body), dict(cache=args.out/'features')
@@ -61,14 +64,16 @@ def features(args, x, xv):
     heap = [C.cached_features(b, x, **kw)]                  # as they are: for the leak of the split
     ks = kinds(args)
     for k, how in ks.items():
-        f[k] = C.all_views(b, copied(args, f'train {k}', x, how), VIEWS, **kw); t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw); print(k, 'features', flush=True)
+        f[k] = C.all_views(b, copied(args, f'train {k}', x, how), VIEWS, **kw)
+        t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw); print(k, 'features', flush=True)
     for k, how in leaky_nets(args).items(): t[k] = C.cached_features(b, copied(args, f'valid {k}', xv, how), **kw)
     return b, f, t, [*heap, C.cached_features(b, copied(args, 'train SRGAN', x, ks['SRGAN']), **kw)]
 
 def run_control(args, y, yv, x, xv):
     "The arms with a body of random weights: whether anything here is due to what the body has learnt."
     b, kw = C.body(CONTROL), dict(cache=args.out/'features')
-    f = {k: C.all_views(b, v, VIEWS, **kw) for k, v in {'original': x, 'bicubic': copied(args, 'train bicubic', x, 'bicubic'), 'SRGAN': copied(args, 'train SRGAN', x, nets(args)['SRGAN'])}.items()}
+    f = {k: C.all_views(b, v, VIEWS, **kw) for k, v in {'original': x, 'bicubic': copied(args, 'train bicubic', x, 'bicubic'),
+                                                        'SRGAN': copied(args, 'train SRGAN', x, nets(args)['SRGAN'])}.items()}
     arms = ('A', 'A, twice the steps', 'A + plain copies', 'A + bicubic copies', 'B: A + SRGAN copies')
     p = M.run_arms(f, y, {'original': C.cached_features(b, xv, **kw)}, SEEDS, 500, EPOCHS, arms=arms)
     plain = M.right(p['A + plain copies']['original'], yv)
@@ -77,53 +82,85 @@ def run_control(args, y, yv, x, xv):
 def quality(args, xv, n=100):
     "PSNR of the enlarged validation pictures, the first n."
     ours = M.as_pictures(xv[:n])
-    return {k: float(np.mean([psnr_y(c, p, 4) for c, p in zip(M.as_pictures(copied(args, f'valid {k}', xv, how)[:n]), ours)])) for k, how in {**kinds(args), **leaky_nets(args)}.items()}
+    return {k: float(np.mean([psnr_y(c, p, 4) for c, p in zip(M.as_pictures(copied(args, f'valid {k}', xv, how)[:n]), ours)])) for k,
+            how in {**kinds(args), **leaky_nets(args)}.items()}
 
 def run_study(args, s, x, xv):
     start = time.monotonic()
     b, f, t, heap = features(args, x, xv)
     y, yv = s.y_train, s.y_valid
-    said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=type(M.SHORT).load(args.out/'generator'/'recipe.json'))          # the steps it had, not those that were planned
-    how = (f'{SIZE} x {SIZE} central squares; in every arm one of {VIEWS} fixed random views of each picture (flip, up to 10 degrees, light and colour by up to a fifth) at each step; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
-           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} training pictures alone (one in fifty of them to watch itself by); intervals: 95 %, pictures by bootstrap and seeds by the t distribution, the five splits corrected for their overlap (Nadeau and Bengio); McNemar on probabilities averaged over seeds')
+    # the steps it had, not those that were planned
+    said = dict(data=args.data, n=len(yv), seed=list(SEEDS), recipe=type(M.SHORT).load(args.out/'generator'/'recipe.json'))
+    how = (f'{SIZE} x {SIZE} central squares; in every arm one of {VIEWS} fixed random views of each picture (flip, up to 10 degrees, '
+           f'light and colour by up to a fifth) at each step; 70/30 split, stratified, seed 42; {b.label}, frozen, pooled features, linear '
+           f'head, Adam 1e-3, batch 64, {EPOCHS} epochs of A (the other arms: twice those steps); '
+           f'5 seeds: which pictures are learnt from, the head, the order; copies: 32 -> 128 pixels; the generator saw the {len(y)} '
+           f'training pictures alone (one in fifty of them to watch itself by); intervals: 95 %, pictures by bootstrap and seeds by the t '
+           f'distribution, the five splits corrected for their overlap (Nadeau and Bengio); McNemar on probabilities averaged over seeds')
     few = {}
     for k in FEW:
         preds = M.run_arms(f, y, t, SEEDS, k, EPOCHS)
         few[str(k)] = M.table(preds, yv)
         for arm in few[str(k)]:
-            if arm not in ('A', 'A + plain copies'): few[str(k)][arm]['over_plain'] = M.gap(M.right(preds['A + plain copies']['original'], yv), M.right(preds[arm]['original'], yv))
+            if arm not in ('A', 'A + plain copies'):
+                few[str(k)][arm]['over_plain'] = M.gap(M.right(preds['A + plain copies']['original'], yv),
+                                                       M.right(preds[arm]['original'], yv))
         print(k, {a: round(v['accuracy'], 4) for a, v in few[str(k)].items()}, flush=True)
     last = preds                                              # 500 a class
     arms = M.table(last, yv)
     B = last['B: A + SRGAN copies']['original']
-    against = {a: dict(gain=M.gap(M.right(last[a]['original'], yv), M.right(B, yv)), loss_change=M.gap(M.nll(last[a]['original'], yv), M.nll(B, yv)),
-                       mcnemar=C.mcnemar(M.right(last[a]['original'].mean(0), yv), M.right(B.mean(0), yv))) for a in last if not a.startswith('B')}
-    small = {arm: {k: dict(accuracy=float(M.right(p, yv).mean()), loss=float(M.nll(p, yv).mean())) for k, p in v.items()} for arm, v in last.items()}
+    against = {a: dict(gain=M.gap(M.right(last[a]['original'], yv), M.right(B, yv)),
+                       loss_change=M.gap(M.nll(last[a]['original'], yv), M.nll(B, yv)),
+                       mcnemar=C.mcnemar(M.right(last[a]['original'].mean(0), yv), M.right(B.mean(0), yv))) for a in last
+               if not a.startswith('B')}
+    small = {arm: {k: dict(accuracy=float(M.right(p, yv).mean()), loss=float(M.nll(p, yv).mean())) for k, p in v.items()} for arm,
+             v in last.items()}
     pick = lambda arm, k: last[arm][k]
-    pair = lambda a, b: dict(gain=M.gap(M.right(a, yv), M.right(b, yv)), loss_change=M.gap(M.nll(a, yv), M.nll(b, yv)), mcnemar=C.mcnemar(M.right(a.mean(0), yv), M.right(b.mean(0), yv)))
+    pair = lambda a, b: dict(gain=M.gap(M.right(a, yv), M.right(b, yv)), loss_change=M.gap(M.nll(a, yv), M.nll(b, yv)),
+                             mcnemar=C.mcnemar(M.right(a.mean(0), yv), M.right(b.mean(0), yv)))
     Bk, bk = 'B: A + SRGAN copies', 'A + bicubic copies'
-    lows = {'A: SRGAN over bicubic': pair(pick('A', 'bicubic'), pick('A', 'SRGAN')), 'A: pixels only over bicubic': pair(pick('A', 'bicubic'), pick('A', 'pixels only')),
-            'B over A, both on SRGAN': pair(pick('A, twice the steps', 'SRGAN'), pick(Bk, 'SRGAN')), 'bicubic copies over A, both on bicubic': pair(pick('A, twice the steps', 'bicubic'), pick(bk, 'bicubic')),
-            'B on SRGAN over bicubic copies on bicubic': pair(pick(bk, 'bicubic'), pick(Bk, 'SRGAN')), 'A: originals over SRGAN': pair(pick('A', 'SRGAN'), pick('A', 'original'))}
-    if 'tuned on validation' in t: lows['leak: tuned on validation over tuned on training'] = pair(pick('A', 'tuned on training'), pick('A', 'tuned on validation'))
+    lows = {'A: SRGAN over bicubic': pair(pick('A', 'bicubic'), pick('A', 'SRGAN')),
+            'A: pixels only over bicubic': pair(pick('A', 'bicubic'), pick('A', 'pixels only')),
+            'B over A, both on SRGAN': pair(pick('A, twice the steps', 'SRGAN'), pick(Bk, 'SRGAN')),
+            'bicubic copies over A, both on bicubic': pair(pick('A, twice the steps', 'bicubic'), pick(bk, 'bicubic')),
+            'B on SRGAN over bicubic copies on bicubic': pair(pick(bk, 'bicubic'), pick(Bk, 'SRGAN')),
+            'A: originals over SRGAN': pair(pick('A', 'SRGAN'), pick('A', 'original'))}
+    if 'tuned on validation' in t:
+        lows['leak: tuned on validation over tuned on training'] = pair(pick('A', 'tuned on training'), pick('A', 'tuned on validation'))
     hundred = M.some_of_each(y, 100, 0)
     leak = {}
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
         d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
-        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])), gain=C.paired_interval(d['honest'], d['leaky'], overlap=.3/.7), loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky'], overlap=.3/.7))
+        leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])),
+                          gain=C.paired_interval(d['honest'], d['leaky'], overlap=.3/.7),
+                          loss_change=C.paired_interval(d['losses']['honest'], d['losses']['leaky'], overlap=.3/.7))
     q, control = quality(args, xv), run_control(args, y, yv, x, xv)
-    pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}      # probabilities averaged over seeds
+    # probabilities averaged over seeds
+    pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}
     pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}
     seconds = round(time.monotonic() - start, 1)
-    save_result(ROOT/'results'/'augment_pets.json', 'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
-                dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak, psnr=q, power=power(few)), protocol=how, seconds=seconds, spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']), **said)
-    save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds, spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
-    for a, v in against.items(): print(f"B over {a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f} [{v['loss_change']['lo']:+.4f}, {v['loss_change']['hi']:+.4f}]")
-    for a, v in lows.items(): print(f"{a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss {v['loss_change']['mean']:+.4f}")
-    print(leak, q, small['A'], sep='\n'); print('random body', {a: round(v['accuracy'], 4) for a, v in control['arms'].items()}, control['B_over_plain']['mean'], control['B_over_plain']['lo'], control['B_over_plain']['hi'])
+    save_result(ROOT/'results'/'augment_pets.json',
+                'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
+                dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak,
+                     psnr=q, power=power(few)), protocol=how, seconds=seconds,
+                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']),
+                **said)
+    save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds,
+                spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
+    for a, v in against.items():
+        print(f"B over {a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss "
+              f"{v['loss_change']['mean']:+.4f} [{v['loss_change']['lo']:+.4f}, {v['loss_change']['hi']:+.4f}]")
+    for a, v in lows.items():
+        print(f"{a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss "
+              f"{v['loss_change']['mean']:+.4f}")
+    print(leak, q, small['A'], sep='\n')
+    print('random body', {a: round(v['accuracy'], 4) for a, v in control['arms'].items()}, control['B_over_plain']['mean'],
+          control['B_over_plain']['lo'], control['B_over_plain']['hi'])
     for a, r in pooled.items(): print(a, r['confusion'], {k: round(r[k], 4) for k in ('accuracy', 'auc', 'ece')})
 
-def power(few): return {'claimed': CLAIMED, 'B over plain copies': {k: M.power(v['B: A + SRGAN copies']['over_plain'], CLAIMED) for k, v in few.items()}}
+def power(few):
+    return {'claimed': CLAIMED, 'B over plain copies': {k: M.power(v['B: A + SRGAN copies']['over_plain'], CLAIMED) for k,
+                                                        v in few.items()}}
 
 def run_words():
     paths = [ROOT/'results'/f'augment_{k}.json' for k in ('pets', 'few')]
@@ -136,7 +173,8 @@ def run_words():
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('what', nargs='*', default=['generator', 'leaky', 'features', 'study'])
-    ap.add_argument('--minutes', type=float); ap.add_argument('--body', default='mobilenet_v2'); ap.add_argument('--data', default='pets'); ap.add_argument('--out', type=Path, default=ROOT/'runs'/'augment')
+    ap.add_argument('--minutes', type=float); ap.add_argument('--body', default='mobilenet_v2'); ap.add_argument('--data', default='pets')
+    ap.add_argument('--out', type=Path, default=ROOT/'runs'/'augment')
     args = ap.parse_args()
     if args.what == ['words']: run_words(); raise SystemExit
     s, x, xv = pictures(args)

@@ -27,17 +27,26 @@ SHORT = 300                               # steps of the comparisons
 # arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels; those that are compared keep their rate
 SAME, FLAT = dict(bs=32, crit_nf=32), dict(anneal=0.)
 ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, (42, 1, 2)), 'student': ('student', SAME, SHORT, (42, 1, 2)),
-        'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, (42, 1, 2)), 'adam-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)), 'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
-        'ra-bce': ('cats', FLAT | dict(adv='ra-bce'), SHORT, (42, 1, 2)), 'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)), 'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)),
-        'ra-lsgan': ('cats', FLAT | dict(adv='ra-lsgan'), SHORT, (42, 1, 2)), 'lsgan': ('cats', FLAT | dict(adv='lsgan'), SHORT, (42, 1, 2)), 'smooth': ('cats', FLAT | dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
-        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)), 'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2)), 'cats-seeds': ('cats', {}, None, (1, 2))}
+        'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, (42, 1, 2)),
+        'adam-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
+        'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
+        'ra-bce': ('cats', FLAT | dict(adv='ra-bce'), SHORT, (42, 1, 2)),
+        'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)),
+        'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)),
+        'ra-lsgan': ('cats', FLAT | dict(adv='ra-lsgan'), SHORT, (42, 1, 2)),
+        'lsgan': ('cats', FLAT | dict(adv='lsgan'), SHORT, (42, 1, 2)),
+        'smooth': ('cats', FLAT | dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
+        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)),
+        'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2)), 'cats-seeds': ('cats', {}, None, (1, 2))}
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
     from srgan_course.cats import get_cats_recipe
     for arm, (base, kw, steps, seeds) in ARMS.items():
         r = get_cats_recipe(base)
-        for s in seeds: yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s, **(dict(epochs=1, steps_per_epoch=steps) if steps else {}))
+        for s in seeds:
+            yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s,
+                **(dict(epochs=1, steps_per_epoch=steps) if steps else {}))
 
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
@@ -75,15 +84,22 @@ def train(minutes=None, only=()):
         left = (end - time.monotonic())/60
         if minutes and steps_done(out) < r.steps and left > .7:
             t = time.monotonic()
-            train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)], sample_every=max(SHORT, r.steps//20))
+            train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)],
+                       sample_every=max(SHORT, r.steps//20))
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
-LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5, policy='colour+shift+hole')
+LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5,
+            policy='colour+shift+hole')
 
-TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)      # `flat`, for longer
-TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True), 'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True), 'patches': dict(patches=True),
-          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'), 'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3), 'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
+# `flat`, for longer
+TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
+TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True),
+          'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True),
+          'patches': dict(patches=True),
+          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'),
+          'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3),
+          'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
 
 @lru_cache
 def grown():
@@ -104,7 +120,9 @@ def grown():
 
     class Excite(nn.Module):
         "FastGAN's skip-layer excitation: an early, small map says how much each channel of a later one counts."
-        def __init__(self, ni, no): super().__init__(); self.net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Conv2d(ni, no, 4), nn.LeakyReLU(.1), nn.Conv2d(no, no, 1), nn.Sigmoid())
+        def __init__(self, ni, no):
+            super().__init__()
+            self.net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Conv2d(ni, no, 4), nn.LeakyReLU(.1), nn.Conv2d(no, no, 1), nn.Sigmoid())
         def forward(self, small, large): return large*self.net(small)
 
     class DCGANGenerator(C.DCGANGenerator):
@@ -137,7 +155,9 @@ def grown():
             f = self.body[-1](near)
             with torch.autocast(f.device.type, enabled=False):
                 f = f.float()
-                if self.args['spread']: f = torch.cat([f, (f.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(len(f), 1, *f.shape[2:])], 1)   # how much the pictures of the batch differ
+                # how much the pictures of the batch differ
+                if self.args['spread']:
+                    f = torch.cat([f, (f.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(len(f), 1, *f.shape[2:])], 1)
                 said = self.head(f).flatten(1)
                 if not self.args['patches']: return said
                 parts = self.patch(near.float()).flatten(1)
@@ -169,9 +189,11 @@ def grown():
         adv = C.make_adv(r.adv, r.real_label)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(r.seed)
-            gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite), DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy, r.spread, r.patches)
+            gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite), DCGANCritic(r.size, r.crit_nf,
+                r.channels, r.norm, r.policy, r.spread, r.patches)
         cbs = ([gan.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
-        return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr, betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
+        return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
+                                betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
     return SimpleNamespace(DCGANGenerator=DCGANGenerator, DCGANCritic=DCGANCritic, CatsRecipe=CatsRecipe, learner=learner)
 
 def play(r, out, minutes, **kwargs):
@@ -181,7 +203,8 @@ def play(r, out, minutes, **kwargs):
     import srgan_course.cats as C
     torch.set_num_threads(1)
     if minutes and steps_done(out) < r.steps:
-        with patch.object(C, 'cats_learner', grown().learner): C.train_cats(r, faces(3), out, resume=True, minutes=minutes, save_every=100, **kwargs)
+        with patch.object(C, 'cats_learner', grown().learner):
+            C.train_cats(r, faces(3), out, resume=True, minutes=minutes, save_every=100, **kwargs)
     print(f'{out}: {steps_done(out)} of {r.steps} steps', flush=True)
 
 def long(minutes=None, out=None, file=None):
@@ -199,11 +222,16 @@ def trials(minutes=None, only=()):
         out, r = RUNS/f'trial-{arm}-{seed}', g.CatsRecipe(f'trial-{arm}', seed=seed, **(TRIAL | TRIALS[arm]))
         left = (end - time.monotonic())/60
         play(r, out, left - 1 if left > 2 else None, sample_every=r.steps)
-        if steps_done(out) == r.steps and (minutes and left > 1 or (RUNS/'features'/f'{out.name}-{r.steps}-against-held-out.json').exists()): figures[out.name], recipes[out.name] = look(out), r.to_json()
+        if steps_done(out) == r.steps and (minutes and left > 1
+                                           or (RUNS/'features'/f'{out.name}-{r.steps}-against-held-out.json').exists()):
+            figures[out.name], recipes[out.name] = look(out), r.to_json()
     if minutes and figures:
-        save_result(RESULTS/'cats_trials.json', 'cat faces from noise: changes of one recipe, each alone', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
-                    protocol=f'{TRIAL["steps_per_epoch"]} steps; n={N} made pictures of noise seed 0 against {N} of the held-out faces; features and intervals as in cats_study', recipe={k: json.loads(v) for k, v in recipes.items()},
-                    seconds=round(time.monotonic() - start, 1), not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
+        save_result(RESULTS/'cats_trials.json', 'cat faces from noise: changes of one recipe, each alone', figures,
+                    'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
+                    protocol=f'{TRIAL["steps_per_epoch"]} steps; n={N} made pictures of noise seed 0 against {N} of the held-out faces; '
+                             f'features and intervals as in cats_study', recipe={k: json.loads(v) for k, v in recipes.items()},
+                    seconds=round(time.monotonic() - start, 1),
+                    not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
 
 def pack(file, out=None):
     "Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16, the same steps of Adam, and no momentum at first."
@@ -211,7 +239,8 @@ def pack(file, out=None):
     from srgan_course.gan import latest_checkpoint, write_checkpoint
     path, t, p = latest_checkpoint(Path(out or RUNS/'long-42')/'checkpoints', read=True)
     shapes = {k: list(v.shape) for k, v in t.items() if k.startswith('opt/') and k.endswith(('/exp_avg', '/exp_avg_sq'))}
-    small = {k: v.flatten(1).mean(1) if k in shapes and v.dim() > 1 else v.half() if k.startswith(('model/', 'cb.')) and v.is_floating_point() and v.dim() > 1 else v
+    small = {k: v.flatten(1).mean(1) if k in shapes and v.dim() > 1 else v.half() if k.startswith(('model/', 'cb.'))
+             and v.is_floating_point() and v.dim() > 1 else v
              for k, v in t.items() if not (k in shapes and k.endswith('/exp_avg'))}
     write_checkpoint(file, small, p | dict(packed=shapes))
     print(f'{path.name}, {path.stat().st_size:,} bytes -> {file}, {Path(file).stat().st_size:,} bytes')
@@ -225,7 +254,8 @@ def unpack(file, out):
     for k, shape in p.pop('packed').items():
         v = whole.get(k, torch.zeros(shape[:1]))      # (out channels,), or as it was where it had one dimension
         whole[k] = v.view(-1, *[1]*(len(shape) - 1)).expand(shape).contiguous()
-    write_checkpoint(Path(out)/'checkpoints'/f'step-{p["n_steps"]:08d}.safetensors', whole, p | dict(recipe=None))   # no recipe: the class may have got more fields since
+    # no recipe: the class may have got more fields since
+    write_checkpoint(Path(out)/'checkpoints'/f'step-{p["n_steps"]:08d}.safetensors', whole, p | dict(recipe=None))
 
 def look(out=None):
     "Figures of the averaged generator in the last checkpoint against held-out faces, and 64 cats that nobody has picked."
@@ -276,7 +306,8 @@ def sets():
     import torch
     from srgan_course.cats import load_cats, sample_cats
     made = lambda f: lambda: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1).contiguous()
-    real = lambda held: lambda: torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N] if held else torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0][torch.linspace(0, 2499, N).long()]
+    real = lambda held: lambda: torch.from_numpy(faces(3))[torch.arange(3000) % 6
+                                                           == 0][:N] if held else torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0][torch.linspace(0, 2499, N).long()]
     found = [('train', real(False)), ('held-out', real(True))]
     for out, r in runs():
         arm, n = out.name.rsplit('-', 1)[0], steps_done(out)
@@ -284,7 +315,8 @@ def sets():
             if (f := out/'generator.safetensors').exists() and n: found.append((f'{out.name}-{n}', made(f)))
         elif (f := out/f'generator-{SHORT}-{"ema" if r.ema else "raw"}.safetensors').exists():
             found.append((f'{out.name}-{SHORT}', made(f)))
-            if arm == 'flat': found.append((f'no-average-{out.name.rsplit("-", 1)[1]}-{SHORT}', made(out/f'generator-{SHORT}-raw.safetensors')))
+            if arm == 'flat':
+                found.append((f'no-average-{out.name.rsplit("-", 1)[1]}-{SHORT}', made(out/f'generator-{SHORT}-raw.safetensors')))
     for name, f in found: yield name, f
     for name, f in found:
         if name == 'train' or name.startswith(GREY): yield f'{name}-grey', lambda f=f: grey(f())
@@ -304,13 +336,19 @@ def judge(name, pictures, real):
     if file.exists(): return json.loads(file.read_text())
     fs, row = measured(pictures, name), {}
     few, many = (k.split('@')[1] for k in NETS[::-1])
-    f = fid(fs[NETS[1]], real[NETS[1]], draws=100); row[f'fid_{few}'], row[f'fid_{few}_interval'] = round(float(f), 2), [round(v, 2) for v in f.interval]
-    k = kid(fs[NETS[0]], real[NETS[0]]); row[f'kid_{many}'], row[f'kid_{many}_interval'] = round(float(k), 5), [round(v, 5) for v in k.interval]
-    for key, v in zip(('precision', 'recall'), precision_recall(fs[NETS[0]], real[NETS[0]])): row[key], row[f'{key}_interval'] = round(float(v), 3), wilson(round(float(v)*N), N)
+    f = fid(fs[NETS[1]], real[NETS[1]], draws=100)
+    row[f'fid_{few}'], row[f'fid_{few}_interval'] = round(float(f), 2), [round(v, 2) for v in f.interval]
+    k = kid(fs[NETS[0]], real[NETS[0]])
+    row[f'kid_{many}'], row[f'kid_{many}_interval'] = round(float(k), 5), [round(v, 5) for v in k.interval]
+    for key, v in zip(('precision', 'recall'), precision_recall(fs[NETS[0]], real[NETS[0]])):
+        row[key], row[f'{key}_interval'] = round(float(v), 3), wilson(round(float(v)*N), N)
     if not name.endswith('-grey'):
         x = pictures()
-        d, _ = nearest_faces(x, torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0]); row |= dict(nearest=round(d.mean().item(), 4), nearest_least=round(d.min().item(), 4))
-        try: c = inception_score(x, 'squeezenet-caffe@logits', splits=5); row |= dict(classifier_score=round(float(c), 3), classifier_score_spread=round(float(c.spread), 3))
+        d, _ = nearest_faces(x, torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0])
+        row |= dict(nearest=round(d.mean().item(), 4), nearest_least=round(d.min().item(), 4))
+        try:
+            c = inception_score(x, 'squeezenet-caffe@logits', splits=5)
+            row |= dict(classifier_score=round(float(c), 3), classifier_score_spread=round(float(c.spread), 3))
         except (FileNotFoundError, ImportError, OSError): pass
     file.write_text(json.dumps(row))
     return row
@@ -330,16 +368,28 @@ def measure(minutes=None, only=()):
     for name, pictures in sets():
         if only and not name.startswith(('train', 'held-out', *only)): continue
         if name in ('train', 'train-grey'):
-            if name == 'train' or time.monotonic() < end or any((RUNS/'features').glob('*-grey.json')): real[name] = measured(pictures, name)
+            if name == 'train' or time.monotonic() < end or any((RUNS/'features').glob('*-grey.json')):
+                real[name] = measured(pictures, name)
             continue
-        if not (RUNS/'features'/f'{name}.json').exists() and (time.monotonic() > end or name.endswith('-grey') and 'train-grey' not in real): left.append(name); continue
-        figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']) | words(name); print(name, figures[name], flush=True)
+        if not (RUNS/'features'/f'{name}.json').exists() and (time.monotonic() > end or name.endswith('-grey')
+                                                              and 'train-grey' not in real):
+            left.append(name); continue
+        figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']) | words(name)
+        print(name, figures[name], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
     todo = left + [o.name for o, r in runs() if steps_done(o) < r.steps]
-    save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures, 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
-                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {N} real ones against the same); pytorch-fid's Inception up to its 192 features for FID, for which n suffices, and up to 768 for KID, precision and recall with 3 neighbours (the 2048 need weights that cannot be had offline), its resize, {half}; "
-                         '95 % intervals: FID and KID by bootstrap, precision and recall after Wilson; classifier score: SqueezeNet 1.1 (Caffe), 5 splits; D(x), D(G(z)): mean of the last 50 steps; nearest: root mean square difference at 32 px to the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures without colour',
-                recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, anneal=r.anneal, policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)},
+    save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures,
+                'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
+                protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {N} real ones against the "
+                         f"same); pytorch-fid's Inception up to its 192 features for FID, for which n suffices, and up to 768 for KID, "
+                         f"precision and recall with 3 neighbours (the 2048 need weights that cannot be had offline), its resize, {half}; "
+                         '95 % intervals: FID and KID by bootstrap, precision and recall after Wilson; classifier score: SqueezeNet 1.1 '
+                         '(Caffe), 5 splits; D(x), D(G(z)): mean of the last 50 steps; nearest: root mean square difference at 32 px to '
+                         'the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures '
+                         'without colour',
+                recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, anneal=r.anneal,
+                                     policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o,
+                        r in runs() if any(n.startswith(o.name + '-') for n in figures)},
                 seconds=round(time.monotonic() - start, 1), not_measured=todo)
 
 def study(minutes):
@@ -356,27 +406,40 @@ def ship(name='dcgan-cats', run='cats-42'):
     out, models = RUNS/run, ROOT/'srgan_course'/'models'
     net, r = load_cats(out/'generator.safetensors'), CatsRecipe.load(out/'recipe.json')
     steps, seconds = int(net.meta['steps']), float(net.meta['seconds'])
-    file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md', recipe=net.meta['recipe'], steps=str(steps))
+    file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md',
+                      recipe=net.meta['recipe'], steps=str(steps))
     for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(cat_sheet(sample_cats(64, 0, file)), f, quality=80)
-    study = json.loads((RESULTS/'cats_study.json').read_text(encoding='utf-8')) if (RESULTS/'cats_study.json').exists() else dict(figures={}, protocol='')
+    study = (json.loads((RESULTS/'cats_study.json').read_text(encoding='utf-8')) if (RESULTS/'cats_study.json').exists()
+             else dict(figures={}, protocol=''))
     key, lines = f'{run}-{steps}', []
     if f := study['figures'].get(key):
         fig = {k: f[k] for k in f if k.startswith(('fid', 'kid', 'precision', 'recall'))} | dict(n=study['n'])
-        (RESULTS/f'{name}-fid.json').write_text(json.dumps({**study, 'name': f'{name}-fid', 'what': f'{name}: what it makes against its training pictures', 'figures': fig}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        (RESULTS/f'{name}-fid.json').write_text(json.dumps({**study, 'name': f'{name}-fid',
+                                                            'what': f'{name}: what it makes against its training pictures', 'figures': fig},
+                                                           indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         between = lambda k, d: f"{fig[k]:.{d}f} (interval {fig[f'{k}_interval'][0]:.{d}f} to {fig[f'{k}_interval'][1]:.{d}f})"
-        lines = ['', '## Figures', '', f"`{name}` against {study['n']} of its training pictures, {study['n']} samples of seed 0: KID {between('kid_768', 4)} by `inception@768`, FID {between('fid_192', 1)} by `inception@192`. "
-                 f"Precision {between('precision', 2)}, recall {between('recall', 2)}. These are not the 2048-feature figures that papers give: those weights cannot be had offline, and the two do not compare."]
-    (models/f'{name}.md').write_text('\n'.join([f'# {name}', '', 'Makes faces of cats, 64 x 64 pixels, from noise: `srgan-cats`.', '', '| | |', '|---|---|',
+        lines = ['', '## Figures', '',
+                 f"`{name}` against {study['n']} of its training pictures, {study['n']} samples of seed 0: KID {between('kid_768', 4)} by "
+                 f"`inception@768`, FID {between('fid_192', 1)} by `inception@192`. "
+                 f"Precision {between('precision', 2)}, recall {between('recall', 2)}. These are not the 2048-feature figures that papers "
+                 f"give: those weights cannot be had offline, and the two do not compare."]
+    (models/f'{name}.md').write_text('\n'.join([f'# {name}', '', 'Makes faces of cats, 64 x 64 pixels, from noise: `srgan-cats`.', '',
+                                                '| | |', '|---|---|',
         f"| network | `DCGANGenerator({', '.join(f'{k}={v}' for k, v in net.args.items())})`: {count_params(net):,} parameters |",
         f'| file | `{name}.safetensors`, float16 weights, {file.stat().st_size:,} bytes, licence Apache-2.0 |',
         '| trained on | 2,500 of the 3,000 cat faces of `catfaces` (AnnikaV9/cat-dataset, cleaned; every sixth held out) |',
-        "| terms of the data | the repository states MIT; its five sources have their own terms (Oxford pets CC BY-SA 4.0, Pixabay's licence, Flickr's terms for COCO's pictures; none found for the others). No picture of them is in the file |",
-        f'| recipe | `{r.name}`: {r.adv} loss, {NORM[r.norm]} in the critic, Adam {r.lr:g} (first beta {r.beta1:g}) for both, batches of {r.bs}, average of weights (EMA {r.ema:g}), mirrored pictures |',
+        "| terms of the data | the repository states MIT; its five sources have their own terms (Oxford pets CC BY-SA 4.0, Pixabay's "
+        "licence, Flickr's terms for COCO's pictures; none found for the others). No picture of them is in the file |",
+        f'| recipe | `{r.name}`: {r.adv} loss, {NORM[r.norm]} in the critic, Adam {r.lr:g} (first beta {r.beta1:g}) for both, batches of '
+        f'{r.bs}, average of weights (EMA {r.ema:g}), mirrored pictures |',
         f"| steps, seed | {steps:,} steps{'' if steps >= r.steps else f' of the {r.steps:,} of the recipe'}, seed {r.seed};"
         f' {seconds/60:.0f} minutes on a part of one core of a shared virtual machine |',
-        '| made by | `python benchmarks/cats.py train`, then `measure` and `ship` |', *lines, '', '## What it makes', '', f'![64 cats of seed 0]({name}-samples.jpg)', '',
+        '| made by | `python benchmarks/cats.py train`, then `measure` and `ship` |', *lines, '', '## What it makes', '',
+                                                f'![64 cats of seed 0]({name}-samples.jpg)', '',
         'The first 64 of seed 0: 64 were made and 64 are shown.', '', '## Where it fails', '',
-        'It was trained for minutes, on a part of a processor. Faces are soft, fur is spotted; eyes differ in size and colour; the two halves of a face need not belong to one cat; ears and background run into each other. It knows frontal faces only.', '', '## What it must not be used for', '',
+        'It was trained for minutes, on a part of a processor. Faces are soft, fur is spotted; eyes differ in size and colour; the two '
+        'halves of a face need not belong to one cat; ears and background run into each other. It knows frontal faces only.', '',
+                                                '## What it must not be used for', '',
         'Passing its pictures off as photographs of animals that exist.']) + '\n', encoding='utf-8')
     print(f'{file}: {file.stat().st_size:,} bytes, {steps} steps')
 
@@ -387,11 +450,15 @@ def sampling(rounds=3):
     t = {'torch': [], 'cats': []}
     with tempfile.TemporaryDirectory() as tmp:
         for _ in range(rounds):
-            for k, cmd in {'torch': ['-c', 'import torch'], 'cats': ['-m', 'srgan_course', 'cats', '--n', '64', '--seed', '1', '--out', f'{tmp}/cats.png']}.items():
-                s = time.perf_counter(); subprocess.run([sys.executable, *cmd], check=True, cwd=ROOT, stdout=subprocess.DEVNULL); t[k].append(time.perf_counter() - s)
-    f = dict(import_torch_s=round(statistics.median(t['torch']), 2), sample_64_s=round(statistics.median(t['cats']), 2), more_s=round(statistics.median(b - a for a, b in zip(t['torch'], t['cats'])), 2))
+            for k, cmd in {'torch': ['-c', 'import torch'], 'cats': ['-m', 'srgan_course', 'cats', '--n', '64', '--seed', '1', '--out',
+                f'{tmp}/cats.png']}.items():
+                s = time.perf_counter(); subprocess.run([sys.executable, *cmd], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+                t[k].append(time.perf_counter() - s)
+    f = dict(import_torch_s=round(statistics.median(t['torch']), 2), sample_64_s=round(statistics.median(t['cats']), 2),
+             more_s=round(statistics.median(b - a for a, b in zip(t['torch'], t['cats'])), 2))
     print(f, flush=True)
-    save_result(RESULTS/'cats_sampling.json', '64 cats from a cold start, against importing torch alone', f, 'none', rounds, protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
+    save_result(RESULTS/'cats_sampling.json', '64 cats from a cold start, against importing torch alone', f, 'none', rounds,
+                protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
 
 def step(rounds=5):
     """A critic + generator step of DCGAN (64 px, 64 channels, batch 64) on one thread: ours in bfloat16 and float32 against stock fastai in turns (two of its batches make a step).
@@ -427,11 +494,16 @@ def step(rounds=5):
     med = lambda k, i: round(statistics.median(v[i] for v in t[k]), 3)
     ratio = lambda b, i: round(statistics.median(p[i]/q[i] for p, q in zip(t['stock_float32'], t[b])), 2)
     f = {f'{k}_s': med(k, 1) for k in kinds} | {f'{k}_wall_s': med(k, 0) for k in kinds}
-    f |= dict(ratio_bfloat16=ratio('ours_bfloat16', 1), ratio_float32=ratio('ours_float32', 1), ratio_bfloat16_wall=ratio('ours_bfloat16', 0), ratio_float32_wall=ratio('ours_float32', 0))
+    f |= dict(ratio_bfloat16=ratio('ours_bfloat16', 1), ratio_float32=ratio('ours_float32', 1),
+              ratio_bfloat16_wall=ratio('ours_bfloat16', 0), ratio_float32_wall=ratio('ours_float32', 0))
     print(f, flush=True)
-    save_result(RESULTS/'cats_step.json', "a critic + generator step of DCGAN against stock fastai's GANLearner", f, 'random pictures', rounds,
-                protocol=f'64 px, 64 channels, batch 64, BCE, one thread; seconds of the processor (and by the clock on the wall) are medians of {rounds} rounds in turns, ratios medians of each round; stock fastai in float32 against ours in bfloat16, and at equal precision',
-                spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in ((k, [s[1] for s in v]) for k, v in t.items())}, seconds=round(time.monotonic() - start, 1))
+    save_result(RESULTS/'cats_step.json', "a critic + generator step of DCGAN against stock fastai's GANLearner", f, 'random pictures',
+                rounds,
+                protocol=f'64 px, 64 channels, batch 64, BCE, one thread; seconds of the processor (and by the clock on the wall) are '
+                         f'medians of {rounds} rounds in turns, ratios medians of each round; stock fastai in float32 against ours in '
+                         f'bfloat16, and at equal precision',
+                spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in ((k, [s[1] for s in v]) for k, v in t.items())},
+                seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -441,5 +513,7 @@ if __name__ == '__main__':
     ap.add_argument('--out', type=Path, help='folder of the long run')
     ap.add_argument('--file', type=Path, help='its packed checkpoint')
     args = ap.parse_args()
-    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only), 'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling,
-     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.out, args.file), 'look': lambda: look(args.out), 'pack': lambda: pack(args.file, args.out)}[args.what]()
+    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only),
+     'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling,
+     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.out, args.file),
+     'look': lambda: look(args.out), 'pack': lambda: pack(args.file, args.out)}[args.what]()

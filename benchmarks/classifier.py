@@ -41,7 +41,8 @@ def features(body, x, cache, end=None):
 
 def split_of(y, seed, share=.3):
     "Numbers of the pictures to learn from and to judge by: the same share of each class."
-    held = np.concatenate([np.flatnonzero(y == c)[np.argsort(C.draws((y == c).sum(), seed, c, 4), kind='stable')][:round(share*(y == c).sum())] for c in (0, 1)])
+    held = np.concatenate([np.flatnonzero(y == c)[np.argsort(C.draws((y == c).sum(), seed, c, 4),
+                                                             kind='stable')][:round(share*(y == c).sum())] for c in (0, 1)])
     return np.setdiff1d(np.arange(len(y)), held), np.sort(held)
 
 def run_pets(args, end):
@@ -64,15 +65,22 @@ def run_pets(args, end):
             if seed == SEEDS[0]:
                 c = C.calibration(p, y[va], 10); curves[name] = dict(history=h.history, calibration={k: v.tolist() for k, v in c.items()})
         first = rows[0]
-        figures[name] = {k: float(np.mean([r[k] for r in rows])) for k in KEYS} | {f'{k} without views': float(np.mean([r[k] for r in plain])) for k in ('loss', 'accuracy')}
-        figures[name] |= dict(body=b.label, features=b.nf, seed_42={k: first[k] for k in KEYS}, confusion=first['confusion'].tolist(), baseline=first['baseline'])
-        spread[name] = dict(intervals={k: list(v) for k, v in first['intervals'].items()}, **{k: [r[k] for r in rows] for k in KEYS}, **{f'{k} without views': [r[k] for r in plain] for k in ('loss', 'accuracy')})
+        figures[name] = {k: float(np.mean([r[k] for r in rows]))
+                         for k in KEYS} | {f'{k} without views': float(np.mean([r[k] for r in plain])) for k in ('loss', 'accuracy')}
+        figures[name] |= dict(body=b.label, features=b.nf, seed_42={k: first[k] for k in KEYS}, confusion=first['confusion'].tolist(),
+                              baseline=first['baseline'])
+        spread[name] = dict(intervals={k: list(v) for k, v in first['intervals'].items()}, **{k: [r[k] for r in rows] for k in KEYS},
+                            **{f'{k} without views': [r[k] for r in plain] for k in ('loss', 'accuracy')})
         print(name, {k: round(figures[name][k], 4) for k in KEYS}, first['confusion'].tolist(), flush=True)
     if 'pets' in args.what and figures:
         tr, va = split_of(y, SEEDS[0])
-        save_result(ROOT/'results'/'classifier_pets.json', f'Model A: a linear head on the pooled features of a frozen body, cats and dogs, mean of {len(SEEDS)} seeds', figures, args.data, len(va),
-            protocol=f'{SIZE} x {SIZE} central squares; 70/30 split, stratified, seeds {SEEDS[0]} to {SEEDS[-1]}; {len(tr)} pictures to learn from, {VIEWS} fixed augmented views of each; {EPOCHS} epochs, batch 256, Adam 1e-3; '
-                     f'AUC from probabilities; ECE of 15 bins; intervals: 95 % bootstrap of the validation pictures of seed {SEEDS[0]}; {len(dropped)} near-duplicates left out', seed=list(SEEDS), spread=spread,
+        save_result(ROOT/'results'/'classifier_pets.json',
+                    f'Model A: a linear head on the pooled features of a frozen body, cats and dogs, mean of {len(SEEDS)} seeds', figures,
+                    args.data, len(va),
+            protocol=f'{SIZE} x {SIZE} central squares; 70/30 split, stratified, seeds {SEEDS[0]} to {SEEDS[-1]}; {len(tr)} pictures to '
+                     f'learn from, {VIEWS} fixed augmented views of each; {EPOCHS} epochs, batch 256, Adam 1e-3; '
+                     f'AUC from probabilities; ECE of 15 bins; intervals: 95 % bootstrap of the validation pictures of seed {SEEDS[0]}; '
+                     f'{len(dropped)} near-duplicates left out', seed=list(SEEDS), spread=spread,
             seconds=round(time.monotonic() - start, 1), curves=curves)
 
 def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
@@ -88,18 +96,28 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
         dls, history = C.classifier_dls(split, r, 'cpu'), []
         t = time.perf_counter(); C.fit_epochs(clf, dls, r, history=history); secs['plain'].append((time.perf_counter() - t)/epochs)
         plain.append(C.report(C.classify(clf, split.valid), y[va], times=0))
-        t = time.perf_counter(); x, xv = (C.load_pictures(o, SIZE) for o in (split.train, split.valid)); f, fv = (C.cached_features(b, o) for o in (x, xv)); secs['features'].append(time.perf_counter() - t)
+        t = time.perf_counter(); x, xv = (C.load_pictures(o, SIZE) for o in (split.train, split.valid))
+        f, fv = (C.cached_features(b, o) for o in (x, xv)); secs['features'].append(time.perf_counter() - t)
         per = -(-len(tr)//64)
-        t = time.perf_counter(); h = C.train_head(f, y[tr], fv, y[va], steps=epochs*per, seed=seed, bs=64, every=per); secs['cached'].append((time.perf_counter() - t)/epochs)
+        t = time.perf_counter(); h = C.train_head(f, y[tr], fv, y[va], steps=epochs*per, seed=seed, bs=64, every=per)
+        secs['cached'].append((time.perf_counter() - t)/epochs)
         cached.append(C.report(h.probs(fv), y[va], times=0))
-        print(f'seed {seed}: plain {secs["plain"][-1]:.2f} s an epoch, accuracy {plain[-1]["accuracy"]:.4f}; features once {secs["features"][-1]:.2f} s, then {secs["cached"][-1]*1000:.1f} ms an epoch, accuracy {cached[-1]["accuracy"]:.4f}', flush=True)
-    med, acc = {k: statistics.median(v) for k, v in secs.items()}, {k: [r['accuracy'] for r in v] for k, v in dict(plain=plain, cached=cached).items()}
+        print(f'seed {seed}: plain {secs["plain"][-1]:.2f} s an epoch, accuracy {plain[-1]["accuracy"]:.4f}; features once '
+              f'{secs["features"][-1]:.2f} s, then {secs["cached"][-1]*1000:.1f} ms an epoch, accuracy {cached[-1]["accuracy"]:.4f}',
+              flush=True)
+    med, acc = {k: statistics.median(v) for k, v in secs.items()}, {k: [r['accuracy'] for r in v] for k,
+        v in dict(plain=plain, cached=cached).items()}
     loss = {k: [r['loss'] for r in v] for k, v in dict(plain=plain, cached=cached).items()}
     d = C.paired_interval(acc['plain'], acc['cached'])
-    figures = dict(plain=dict(seconds_an_epoch=med['plain'], accuracy=float(np.mean(acc['plain'])), loss=float(np.mean(loss['plain']))), cached=dict(seconds_an_epoch=med['cached'], accuracy=float(np.mean(acc['cached'])), loss=float(np.mean(loss['cached']))),
-                   features_once_seconds=med['features'], ratio_an_epoch=med['plain']/med['cached'], ratio_in_all=epochs*med['plain']/(med['features'] + epochs*med['cached']), accuracy_difference=d)
-    save_result(ROOT/'results'/'classifier_speed.json', f'an epoch of the plain fastai loop against cached features, {name}, linear head', figures, args.data, len(va),
-        protocol=f'{n} pictures of {SIZE} px to learn from, {len(va)} to judge by, {epochs} epochs of {per} steps, no augmentation, one process, {torch.get_num_threads()} thread(s); medians over seeds; the plain loop opens each picture each epoch', seed=list(seeds),
+    figures = dict(plain=dict(seconds_an_epoch=med['plain'], accuracy=float(np.mean(acc['plain'])), loss=float(np.mean(loss['plain']))),
+                   cached=dict(seconds_an_epoch=med['cached'], accuracy=float(np.mean(acc['cached'])), loss=float(np.mean(loss['cached']))),
+                   features_once_seconds=med['features'], ratio_an_epoch=med['plain']/med['cached'],
+                   ratio_in_all=epochs*med['plain']/(med['features'] + epochs*med['cached']), accuracy_difference=d)
+    save_result(ROOT/'results'/'classifier_speed.json', f'an epoch of the plain fastai loop against cached features, {name}, linear head',
+                figures, args.data, len(va),
+        protocol=f'{n} pictures of {SIZE} px to learn from, {len(va)} to judge by, {epochs} epochs of {per} steps, no augmentation, one '
+                 f'process, {torch.get_num_threads()} thread(s); medians over seeds; the plain loop opens each picture each epoch',
+                seed=list(seeds),
         spread=dict(accuracy=acc, loss=loss, seconds=secs))
     print(figures)
 
@@ -119,8 +137,10 @@ def run_vgg(args, bs=32):
     t = time.perf_counter()
     for _ in range(20): F.cross_entropy(lin(f), y).backward(); o2.step(); o2.zero_grad()
     secs['linear'] = (time.perf_counter() - t)/20
-    figures = dict(head_parameters=n, body_seconds=secs['body'], head_seconds=secs['head'], adam_seconds=secs['adam'], head_and_adam_seconds=secs['head'] + secs['adam'], linear_seconds=secs['linear'], checkpoint_bytes=4*3*n)
-    save_result(ROOT/'results'/'classifier_vgg.json', "one step of VGG16's own head, two-way, by its parts", figures, 'random pictures', bs, protocol=f'batch {bs}, {SIZE} px, second of two steps, {torch.get_num_threads()} thread(s)', seed=0)
+    figures = dict(head_parameters=n, body_seconds=secs['body'], head_seconds=secs['head'], adam_seconds=secs['adam'],
+                   head_and_adam_seconds=secs['head'] + secs['adam'], linear_seconds=secs['linear'], checkpoint_bytes=4*3*n)
+    save_result(ROOT/'results'/'classifier_vgg.json', "one step of VGG16's own head, two-way, by its parts", figures, 'random pictures', bs,
+                protocol=f'batch {bs}, {SIZE} px, second of two steps, {torch.get_num_threads()} thread(s)', seed=0)
     print(figures)
 
 def run_copies(args, scale=4, bits=5, alike=.95):
@@ -137,19 +157,26 @@ def run_copies(args, scale=4, bits=5, alike=.95):
     mirrored = a.reshape(-1, 16, 16)[:, :, ::-1].reshape(a.shape)
     pairs = np.triu(np.maximum(a@a.T, a@mirrored.T), 1)
     far = np.array([np.count_nonzero(hashed(p) != hashed(q)) for p, q in zip(pics, enlarged)])
-    figures = dict(most_alike_of_different=np.sort(pairs.ravel())[::-1][:5].tolist(), least_alike_of_copies=float((a*b).sum(1).min()), pairs_above=int((pairs >= alike).sum()),
+    figures = dict(most_alike_of_different=np.sort(pairs.ravel())[::-1][:5].tolist(), least_alike_of_copies=float((a*b).sum(1).min()),
+                   pairs_above=int((pairs >= alike).sum()),
                    copies_below=int(((a*b).sum(1) < alike).sum()), copies_hash_misses=int((far > bits).sum()))
-    save_result(ROOT/'results'/'classifier_copies.json', 'how alike different photographs are, and copies of one', figures, args.data, len(pics),
-        protocol=f'16 x 16 grey thumbnails of mean 0 and length 1, their product, the larger of straight and mirrored; copies: whole pictures made small by {scale} and enlarged by bicubic interpolation; hash: one bit for each of 16 x 16 places, brighter than the mean or not, '
-                 f'a copy is missed where more than {bits} bits differ; the set had been cleaned of near-duplicates when it was put together', seed=0, seconds=round(time.monotonic() - start, 1))
+    save_result(ROOT/'results'/'classifier_copies.json', 'how alike different photographs are, and copies of one', figures, args.data,
+                len(pics),
+        protocol=f'16 x 16 grey thumbnails of mean 0 and length 1, their product, the larger of straight and mirrored; copies: whole '
+                 f'pictures made small by {scale} and enlarged by bicubic interpolation; hash: one bit for each of 16 x 16 places, '
+                 f'brighter than the mean or not, '
+                 f'a copy is missed where more than {bits} bits differ; the set had been cleaned of near-duplicates when it was put '
+                 f'together', seed=0, seconds=round(time.monotonic() - start, 1))
     i, j = np.unravel_index(pairs.argmax(), pairs.shape); names = [str(o) for v in found.values() for o in v]
     print(figures, names[i], names[j])
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('what', nargs='*', default=['features', 'pets', 'speed', 'vgg', 'copies'])
-    ap.add_argument('--minutes', type=float, help='begin no new part of the features after so long'); ap.add_argument('--ready', action='store_true', help='only the bodies whose features are complete')
-    ap.add_argument('--bodies', nargs='+', default=BODIES); ap.add_argument('--data', default='pets'); ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
+    ap.add_argument('--minutes', type=float, help='begin no new part of the features after so long')
+    ap.add_argument('--ready', action='store_true', help='only the bodies whose features are complete')
+    ap.add_argument('--bodies', nargs='+', default=BODIES); ap.add_argument('--data', default='pets')
+    ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
     args = ap.parse_args()
     end = time.monotonic() + 60*args.minutes if args.minutes else None
     if {'features', 'pets'} & set(args.what): run_pets(args, end)

@@ -45,11 +45,14 @@ def main(rounds, out, quick):
     ms_a_batch(ours, 20)                                              # decodes
     a, b, c = zip(*((ms_a_batch(ours, 60), ms_a_batch(peer, 4), ms_a_batch(ready, 8)) for _ in range(rounds)))   # in turns
     med, ratios = statistics.median, {k: [q/p for p, q in zip(a, x)] for k, x in dict(opening=b, opened=c).items()}
-    print(f'sr_dls {med(a):.2f} ms a batch; a per-item fastai block that opens each picture {med(b):.0f} ms, {med(ratios["opening"]):.0f} times; with open pictures {med(c):.1f} ms, {med(ratios["opened"]):.1f} times')
+    print(f'sr_dls {med(a):.2f} ms a batch; a per-item fastai block that opens each picture {med(b):.0f} ms, {med(ratios["opening"]):.0f} '
+          f'times; with open pictures {med(c):.1f} ms, {med(ratios["opened"]):.1f} times')
     if quick: return
     from srgan_course.metrics import save_result
-    save_result(out, what='cost of a training batch: 16 patches of 24 and 96 px', data='embedded', n=5, protocol=f'one process, one thread; medians of {rounds} rounds in turns',
+    save_result(out, what='cost of a training batch: 16 patches of 24 and 96 px', data='embedded', n=5,
+                protocol=f'one process, one thread; medians of {rounds} rounds in turns',
                 seed=r.seed, recipe=r, seconds=time.time() - began, spread={f'ratio_{k}': [min(v), max(v)] for k, v in ratios.items()},
-                figures=dict(ours_ms=med(a), peer_opening_ms=med(b), peer_opened_ms=med(c), **{f'ratio_{k}': med(v) for k, v in ratios.items()}))
+                figures=dict(ours_ms=med(a), peer_opening_ms=med(b), peer_opened_ms=med(c),
+                             **{f'ratio_{k}': med(v) for k, v in ratios.items()}))
 
 if __name__ == '__main__': main(**vars(ap.parse_args()))

@@ -18,7 +18,8 @@ from srgan_course.metrics import load_result, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
-# category: source; side; how many pictures of it are for training at most; how many squares judge; numbers of training pictures, the largest first; features for FID
+# category: source; side; how many pictures of it are for training at most; how many squares judge; numbers of training pictures, the
+# largest first; features for FID
 PAIRS = dict(cats=dict(source='catfaces', size=64, numbers=(2400, 600, 150), test=400, fid=192),
              faces=dict(source='faces', size=88, numbers=(480, 150), test=120, fid=64),
              pets=dict(source='pets/cat', other='pets/dog', size=96, whole=True, numbers=(720, 180), test=150, fid=64))
@@ -35,7 +36,8 @@ def sources(p):
 def training_set(p, src, arm, n, seed):
     "Squares for an arm: of `n` different squares, from as many pictures as there are."
     cut = lambda kind, n: D.squares(src[kind][0], n, p['size'], seed, whole=p.get('whole', False))[0]
-    return torch.cat([cut('general', n - n//2), cut('domain', n//2)]) if arm == 'mixed' else cut('domain' if arm in ('domain', 'tuned') else 'general', n)
+    return torch.cat([cut('general', n - n//2), cut('domain', n//2)]) if arm == 'mixed' else cut('domain' if arm in ('domain', 'tuned')
+        else 'general', n)
 
 def queue(p):
     "(arm, pictures, seed) in their order: the two arms with all seeds come first."
@@ -77,7 +79,8 @@ class Study:
         self.eyes = self.out/'seen'/self.precision
         self.kinds = dict(general='dogs' if 'other' in self.p else 'general', domain=pair if 'other' not in self.p else 'cats')
         self.src = sources(self.p)
-        self.judges = {k: Both(*D.squares(v[1], self.p['test'], self.p['size'], 0, whole=self.p.get('whole', False)), fid_net=f"inception@{self.p['fid']}", perceptual=PERCEPTUAL) for k, v in self.src.items()}
+        self.judges = {k: Both(*D.squares(v[1], self.p['test'], self.p['size'], 0, whole=self.p.get('whole', False)),
+                               fid_net=f"inception@{self.p['fid']}", perceptual=PERCEPTUAL) for k, v in self.src.items()}
     def folder(self, arm, n, seed): return self.out/f'{arm}-{n}-{seed}'
     def net(self, arm, n, seed):
         "The generator of an arm, trained if it is not there."
@@ -86,7 +89,8 @@ class Study:
         r = self.recipe.replace(seed=seed)
         if arm == 'tuned': r = D.tuned(r, self.folder('general', n, seed)/'generator.safetensors')
         held = self.judges['general' if arm == 'general' else 'domain'].hr[:8]
-        with warnings.catch_warnings(): warnings.simplefilter('ignore'); return D.train_on(training_set(self.p, self.src, arm, n, seed), r, file.parent, held)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore'); return D.train_on(training_set(self.p, self.src, arm, n, seed), r, file.parent, held)
     def seen(self, name, model):
         "What is to be seen of a model on both kinds of squares; `model` is a function that gives it."
         res, path = {}, lambda k: self.eyes/f'{name}-on-{k}.npz'
@@ -105,7 +109,8 @@ class Study:
     def steps(self):
         "Everything to do: (name, function, whether it is done)."
         yield 'HR', self.truth, all((self.eyes/f'HR-on-{k}.npz').exists() for k in self.judges)
-        for c in ('bicubic', 'lanczos'): yield c, lambda c=c: self.seen(c, lambda: c), all((self.eyes/f'{c}-on-{k}.npz').exists() for k in self.judges)
+        for c in ('bicubic', 'lanczos'):
+            yield c, lambda c=c: self.seen(c, lambda: c), all((self.eyes/f'{c}-on-{k}.npz').exists() for k in self.judges)
         for t in queue(self.p):
             name, folder = '-'.join(map(str, t)), self.folder(*t)
             yield f'{name}, training', lambda t=t: self.net(*t), (folder/'generator.safetensors').exists()
@@ -118,7 +123,8 @@ def precision_check(s):
     t, u = Study.__new__(Study), {}
     t.__dict__ |= {**s.__dict__, 'eyes': s.out/'seen'/other}
     if not all((t.eyes/f'{n}-on-{k}.npz').exists() for n in ('HR', 'bicubic') for k in s.judges): return {}
-    for name, x in ((s.precision, s), (other, t)): x.truth(); u[name] = {s.kinds[k]: {m: float(x.figures('bicubic', k)[m]) for m in ('kid', 'fid')} for k in s.judges}
+    for name, x in ((s.precision, s), (other, t)):
+        x.truth(); u[name] = {s.kinds[k]: {m: float(x.figures('bicubic', k)[m]) for m in ('kid', 'fid')} for k in s.judges}
     s.truth()
     return u
 
@@ -140,31 +146,48 @@ def report(s):
     between = lambda k, a, b: {m: one(D.gap([f[m] for f in a], [f[m] for f in b])) for m in metrics}
     out, spread = {}, {}
     for k in s.judges:
-        out[name(k)] = {**{c: D.row(classic[k, c]) for c in ('bicubic', 'lanczos')}, **{name(a): D.row(f) for (kk, a, n), f in figs.items() if kk == k and n == top}}
-        spread[name(k)] = {name(a): {m: D.over_seeds([x[m] for x in f]).spread for m in metrics} for (kk, a, n), f in figs.items() if kk == k and n == top}
+        out[name(k)] = {**{c: D.row(classic[k, c]) for c in ('bicubic', 'lanczos')},
+                        **{name(a): D.row(f) for (kk, a, n), f in figs.items() if kk == k and n == top}}
+        spread[name(k)] = {name(a): {m: D.over_seeds([x[m] for x in f]).spread for m in metrics} for (kk, a, n),
+                           f in figs.items() if kk == k and n == top}
     mse = {k: {c: out[name(k)][c]['mse'] for c in out[name(k)]} for k in s.judges}
     own = {k: mse[k][name(k)] for k in s.judges}
-    gaps = {name(k): {f'{name(a)} - {name(b)}': between(k, figs[k, a, top], figs[k, b, top]) for a, b in (('general', 'domain'), ('mixed', 'domain'), ('general', 'mixed'), ('tuned', 'domain'), ('general', 'tuned')) if (k, a, top) in figs and (k, b, top) in figs} for k in s.judges}
-    for k in s.judges: gaps[name(k)] |= {f'bicubic - {name(a)}': between(k, classic[k, 'bicubic'], figs[k, a, top]) for a in ('general', 'domain')}
-    by_number = {str(n): {name(k): {**{name(a): D.row(figs[k, a, n]) for a in ('general', 'domain')}, 'gap': between(k, figs[k, 'general', n], figs[k, 'domain', n])} for k in s.judges}
+    gaps = {name(k): {f'{name(a)} - {name(b)}': between(k, figs[k, a, top], figs[k, b, top]) for a,
+                      b in (('general', 'domain'), ('mixed', 'domain'), ('general', 'mixed'), ('tuned', 'domain'), ('general', 'tuned'))
+                      if (k, a, top) in figs and (k, b, top) in figs} for k in s.judges}
+    for k in s.judges:
+        gaps[name(k)] |= {f'bicubic - {name(a)}': between(k, classic[k, 'bicubic'], figs[k, a, top]) for a in ('general', 'domain')}
+    by_number = {str(n): {name(k): {**{name(a): D.row(figs[k, a, n]) for a in ('general', 'domain')},
+                                    'gap': between(k, figs[k, 'general', n], figs[k, 'domain', n])} for k in s.judges}
                  for n in sorted(p['numbers']) if all((k, a, n) in figs for k in s.judges for a in ('general', 'domain'))}
-    content = dict(general_over_domain_trained=own['general']/own['domain'], general_over_domain_bicubic=mse['general']['bicubic']/mse['domain']['bicubic'])
+    content = dict(general_over_domain_trained=own['general']/own['domain'],
+                   general_over_domain_bicubic=mse['general']['bicubic']/mse['domain']['bicubic'])
     seconds = sum(load_result(f)['seconds'] for f in s.out.glob('*-*-*/results.json'))
     left = [f'{a} {n}' for (a, n), i in have.items() if len(i) < len(SEEDS)]
     r = load_model(s.folder('general', top, 0)/'generator.safetensors').meta['recipe']
     D_recipe = type(s.recipe).from_json(r)
     photos = {k: len(set(j.groups.tolist())) for k, j in s.judges.items()}
-    save_result(ROOT/'results'/f'domain_{s.pair}.json', f'generators trained on {name("general")} and on {name("domain")} pictures alone, judged on both', dict(judged_on=out, gap=gaps, by_number=by_number, content=content, **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
-                f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged on {p["test"]} squares from {photos["general"]} and {photos["domain"]} held-out pictures', p['test'],
-                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({F._FP16}, bilinear 299, {s.precision}), FID inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and seeds by t', seed=seeds, recipe=D_recipe,
-                spread=spread, seconds=round(seconds, 1), not_measured=left, tuned_steps=D.tuned(D_recipe, 'x').epochs*D_recipe.steps_per_epoch)
+    save_result(ROOT/'results'/f'domain_{s.pair}.json',
+                f'generators trained on {name("general")} and on {name("domain")} pictures alone, judged on both',
+                dict(judged_on=out, gap=gaps, by_number=by_number, content=content,
+                     **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
+                f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged '
+                f'on {p["test"]} squares from {photos["general"]} and {photos["domain"]} held-out pictures', p['test'],
+                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({F._FP16}, bilinear 299, {s.precision}), FID '
+                         f'inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and '
+                         f'seeds by t', seed=seeds, recipe=D_recipe,
+                spread=spread, seconds=round(seconds, 1), not_measured=left,
+                tuned_steps=D.tuned(D_recipe, 'x').epochs*D_recipe.steps_per_epoch)
     print(f'results/domain_{s.pair}.json written' + (f'; not measured yet: {", ".join(left)}' if left else ''))
 
 def difficulty(n=400):
     "Bicubic's error on several kinds of squares, before anything is trained: results/domain_difficulty.json."
     start, general, figures = time.monotonic(), find_source('photos') + bsds_split()['train'], {}
-    for name, pictures, size, whole in (('faces, whole, 88 px', 'faces', 88, True), ('photographs, whole, 88 px', general, 88, True), ('photographs, crops, 88 px', general, 88, False), ('cat faces, whole, 64 px', 'catfaces', 64, True),
-                                        ('photographs, whole, 64 px', general, 64, True), ('photographs, crops, 64 px', general, 64, False), ('cats, whole, 96 px', 'pets/cat', 96, True), ('dogs, whole, 96 px', 'pets/dog', 96, True)):
+    for name, pictures, size, whole in (('faces, whole, 88 px', 'faces', 88, True), ('photographs, whole, 88 px', general, 88, True),
+                                        ('photographs, crops, 88 px', general, 88, False),
+                                        ('cat faces, whole, 64 px', 'catfaces', 64, True),
+                                        ('photographs, whole, 64 px', general, 64, True), ('photographs, crops, 64 px', general, 64, False),
+                                        ('cats, whole, 96 px', 'pets/cat', 96, True), ('dogs, whole, 96 px', 'pets/dog', 96, True)):
         x, which = D.squares(pictures, n, size, 0, whole=whole)
         sr = D.enlarge('bicubic', D.make_small(x))
         e = ((sr.float() - x)/255).square().mean((1, 2, 3)).numpy()
@@ -172,15 +195,21 @@ def difficulty(n=400):
         figures[name] = dict(mse=float(m), mse_low=m.interval[0], mse_high=m.interval[1], median=float(np.median(e)))
         print(name, {k: round(float(v), 5) for k, v in figures[name].items()}, flush=True)
     ratio = lambda a, b: figures[a]['mse']/figures[b]['mse']
-    figures['ratio'] = {'photographs over faces, whole, 88 px': ratio('photographs, whole, 88 px', 'faces, whole, 88 px'), 'photographs over faces, crops, 88 px': ratio('photographs, crops, 88 px', 'faces, whole, 88 px'),
-                        'photographs over cat faces, whole, 64 px': ratio('photographs, whole, 64 px', 'cat faces, whole, 64 px'), 'photographs over cat faces, crops, 64 px': ratio('photographs, crops, 64 px', 'cat faces, whole, 64 px')}
-    save_result(ROOT/'results'/'domain_difficulty.json', "bicubic's mean squared error (RGB in [0,1]) on several kinds of squares", figures, 'photos+bsds500, faces, catfaces, pets', n, protocol='x4, LR by bicubic; whole: the middle square, made smaller; crops: at their own size', seed=0, seconds=round(time.monotonic() - start, 1))
+    figures['ratio'] = {'photographs over faces, whole, 88 px': ratio('photographs, whole, 88 px', 'faces, whole, 88 px'),
+                        'photographs over faces, crops, 88 px': ratio('photographs, crops, 88 px', 'faces, whole, 88 px'),
+                        'photographs over cat faces, whole, 64 px': ratio('photographs, whole, 64 px', 'cat faces, whole, 64 px'),
+                        'photographs over cat faces, crops, 64 px': ratio('photographs, crops, 64 px', 'cat faces, whole, 64 px')}
+    save_result(ROOT/'results'/'domain_difficulty.json', "bicubic's mean squared error (RGB in [0,1]) on several kinds of squares", figures,
+                'photos+bsds500, faces, catfaces, pets', n,
+                protocol='x4, LR by bicubic; whole: the middle square, made smaller; crops: at their own size', seed=0,
+                seconds=round(time.monotonic() - start, 1))
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('--pair', choices=PAIRS, default='cats')
     ap.add_argument('--minutes', type=float, help='go on with the queue for so long; without it, until it is done')
-    ap.add_argument('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto', help='of training and of the features for KID and FID; auto takes what is fast here')
+    ap.add_argument('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
+                    help='of training and of the features for KID and FID; auto takes what is fast here')
     ap.add_argument('--list', action='store_true', help='only say what is done')
     ap.add_argument('--only', choices=('training', 'judging'), help='leave the other out; only what is trained can be judged')
     ap.add_argument('--difficulty', action='store_true', help="only measure bicubic's error on several kinds of squares")

@@ -16,9 +16,11 @@ SMALL = dict(scale=2, generator='RRDBNet', nf=32, n_blocks=2, save_every=25)
 PIXELS = dict(size=48, critic='none', save_every=100)
 BEGUN = dict(SMALL, start=(RUNS/'rrdb'/'generator.safetensors').as_posix())
 MORE = dict(BEGUN, **PIXELS | dict(pre_lr=4e-4, steps_per_epoch=300, epochs=2))
-ARMS = {'rrdb': dict(SMALL, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                                                        # pixels alone
+# pixels alone
+ARMS = {'rrdb': dict(SMALL, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),
         'light': dict(scale=2, generator='LightSR', nf=48, n_blocks=8, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                # lesson 05's network of the same size, for as many steps
-        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=5, gan_lr=2e-4, crit_lr=1e-4, schedule='tail', adv_kind='ra-bce',
+        'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=5, gan_lr=2e-4, crit_lr=1e-4,
+                     schedule='tail', adv_kind='ra-bce',
                      feature_net='vgg19-oxford@conv3_4', feature_loss='l1', perceptual=1., content=.1, adv=.02, ema=.99),                            # and then against a critic
         'phone': dict(MORE, degrade='phone'), 'more': dict(MORE),                                                                                    # as many steps more, on a phone's pictures and on clean ones
         'srresnet': dict(scale=2, generator='SRResNet', nf=64, n_blocks=16, **PIXELS | dict(pre_lr=4e-4, steps_per_epoch=250, epochs=8))}            # the published one, for half the steps, which take it longer
@@ -34,7 +36,8 @@ def layout():
     for split, files in bsds_split().items():
         if (div/f'{split}.done').exists(): continue
         (div/f'DIV2K_{split}_HR').mkdir(parents=True, exist_ok=True)
-        for i, p in enumerate(sorted(files), 1): save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
+        for i, p in enumerate(sorted(files), 1):
+            save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
         make_lr(div, 2, split); (div/f'{split}.done').touch()
     return div
 
@@ -47,7 +50,8 @@ def train(only):
         start = time.perf_counter()
         # a phone's pictures are made of HR, the others are the pairs of the layout
         source = layout() if name != 'phone' else (layout()/'DIV2K_train_HR').as_posix()
-        res = run(SRGANRecipe(f'esrgan-{name}', **ARMS[name]), source, out, resume=run_state(out) != 'nothing', device='cpu', valid=(layout()/'DIV2K_valid_HR').as_posix() if name == 'phone' else None)
+        res = run(SRGANRecipe(f'esrgan-{name}', **ARMS[name]), source, out, resume=run_state(out) != 'nothing', device='cpu',
+                  valid=(layout()/'DIV2K_valid_HR').as_posix() if name == 'phone' else None)
         print(name, res.said, f'{time.perf_counter() - start:.0f} s', flush=True)
 
 def kept(path, work):
@@ -66,7 +70,8 @@ def scaling(only=None):
     from srgan_course.data import Recipe, sr_dls
     from srgan_course.esrgan import RRDBNet
     def one(percent, gain, seed):
-        dls = sr_dls((layout()/'DIV2K_train_HR').as_posix(), Recipe('t', scale=2, size=32, bs=8, steps_per_epoch=STEPS, seed=seed), valid=(layout()/'DIV2K_valid_HR').as_posix(), device='cpu')
+        dls = sr_dls((layout()/'DIV2K_train_HR').as_posix(), Recipe('t', scale=2, size=32, bs=8, steps_per_epoch=STEPS, seed=seed),
+                     valid=(layout()/'DIV2K_valid_HR').as_posix(), device='cpu')
         torch.manual_seed(seed)
         net = RRDBNet(2, 16, 8, 8, percent)
         with torch.no_grad():
@@ -81,7 +86,8 @@ def scaling(only=None):
         end = [v for v in losses[-10:]]
         return dict(losses=losses, first=losses[0], end=round(statistics.mean(end), 6) if None not in end else None)
     for seed in SEEDS:
-        for name, (percent, gain) in dict(both=(20, .1), no_scaling=(100, .1), no_small_start=(20, 1.), neither=(100, 1.)).items(): yield name, seed, kept(f'scaling-{name}-{seed}', lambda: one(percent, gain, seed))
+        for name, (percent, gain) in dict(both=(20, .1), no_scaling=(100, .1), no_small_start=(20, 1.), neither=(100, 1.)).items():
+            yield name, seed, kept(f'scaling-{name}-{seed}', lambda: one(percent, gain, seed))
 
 def networks():
     from srgan_course.esrgan import mix_networks
@@ -114,8 +120,10 @@ def measure(only=None):
             sr = [f(downscale(p, 2)) for p in hr]
             feats(name, sr, 0)
             both = list(zip(sr, hr))
-            return dict(psnr=round(statistics.mean(psnr_y(a, b, 2) for a, b in both), 4), ssim=round(statistics.mean(ssim_y(a, b, 2) for a, b in both), 5),
-                        gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4), parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
+            return dict(psnr=round(statistics.mean(psnr_y(a, b, 2) for a, b in both), 4),
+                        ssim=round(statistics.mean(ssim_y(a, b, 2) for a, b in both), 5),
+                        gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4),
+                        parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
         kept(f'model-{name}', one)
 
 def speed(only=None):
@@ -129,7 +137,8 @@ def speed(only=None):
     def all_of_them():
         fs = {n: enlarger(net, 2) for n, net in nets.items()}
         took = [{n: once(f, a) for n, f in fs.items()} for a in lr]
-        return {n: dict(seconds_megapixel=round(statistics.median(t[n] for t in took), 4), parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters())) for n, net in nets.items()}
+        return {n: dict(seconds_megapixel=round(statistics.median(t[n] for t in took), 4),
+                        parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters())) for n, net in nets.items()}
     kept('speed', all_of_them)
 
 def phone_rows(only=None):
@@ -140,7 +149,8 @@ def phone_rows(only=None):
     nets = {'bicubic': 'bicubic'} | {n: load_model(p) for n in ('rrdb', 'more', 'phone') if (p := RUNS/n/'generator.safetensors').exists()}
     for name, net in nets.items():
         for how in (downscale, phone):
-            kept(f'phone-{name}-{how.__name__}', lambda: {k: round(float(v), 5) for k, v in evaluate_sr(net, held()[:10], 2, degrade=how).loc['mean'].items()})
+            kept(f'phone-{name}-{how.__name__}', lambda: {k: round(float(v), 5) for k,
+                                                          v in evaluate_sr(net, held()[:10], 2, degrade=how).loc['mean'].items()})
 
 def collect():
     import numpy as np
@@ -152,9 +162,13 @@ def collect():
     scal = {k.rsplit('-', 1)[0][8:]: {} for k in got if k.startswith('scaling-')}
     for k, v in got.items():
         if k.startswith('scaling-'): scal[k.rsplit('-', 1)[0][8:]][k.rsplit('-', 1)[1]] = v
-    if scal: save_result(RESULTS/'esrgan_scaling.json', f'An RRDBNet of 8 blocks, 16 channels, after {STEPS} steps, with and without residual scaling and small initial weights',
-        {k: dict(first=[s['first'] for s in v.values()], end=[s['end'] for s in v.values()], curve=[s['losses'][::5] for s in v.values()]) for k, v in scal.items()}, layout_says, 300,
-        protocol=f'L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, null where it is no number; curve: every fifth step; one value or curve a seed', seed=list(SEEDS))
+    if scal:
+        save_result(RESULTS/'esrgan_scaling.json',
+                    f'An RRDBNet of 8 blocks, 16 channels, after {STEPS} steps, with and without residual scaling and small initial weights',
+        {k: dict(first=[s['first'] for s in v.values()], end=[s['end'] for s in v.values()], curve=[s['losses'][::5] for s in v.values()])
+         for k, v in scal.items()}, layout_says, 300,
+        protocol=f'L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, '
+                 f'null where it is no number; curve: every fifth step; one value or curve a seed', seed=list(SEEDS))
     rows = {k[6:]: v for k, v in got.items() if k.startswith('model-')}
     for n, v in got.get('speed', {}).items(): rows.setdefault(n, {}).update(v)
     if rows and (RUNS/'features'/'HR.npy').exists():
@@ -162,20 +176,32 @@ def collect():
         load = lambda n: FeatureSet(np.load(RUNS/'features'/f'{n}.npy'), dict(net=NET))
         kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if 'psnr' in rows[n]}
         for n, k in kids.items(): rows[n] |= dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval])
-        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'), ('rrdb', 'light-x2'), ('esrgan', 'light-x2'), ('t=0.6', 'rrdb'), ('t=0.6', 'esrgan'), ('t=0.6', 'light-x2')) if a in rows and b in rows]
-        diffs = {f'{a} - {b}': dict(kid=round(float(d := differ(kids[a], kids[b])), 6), interval=[round(v, 6) for v in d.interval]) for a, b in pairs}
+        pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'),
+                                     ('rrdb', 'light-x2'), ('esrgan', 'light-x2'), ('t=0.6', 'rrdb'), ('t=0.6', 'esrgan'),
+                                     ('t=0.6', 'light-x2')) if a in rows and b in rows]
+        diffs = {f'{a} - {b}': dict(kid=round(float(d := differ(kids[a], kids[b])), 6), interval=[round(v, 6) for v in d.interval]) for a,
+                 b in pairs}
         names = {0.: 'rrdb', 1.: 'esrgan'} | {t: f't={t:g}' for t in SHARES[1:-1]}
-        curve = [dict(share=t, psnr=rows[n]['psnr'], ssim=rows[n]['ssim'], kid=rows[n]['kid'], interval=rows[n]['interval']) for t, n in sorted(names.items()) if n in rows]
+        curve = [dict(share=t, psnr=rows[n]['psnr'], ssim=rows[n]['ssim'], kid=rows[n]['kid'], interval=rows[n]['interval']) for t,
+                 n in sorted(names.items()) if n in rows]
         order = ['nearest', 'bilinear', 'bicubic', 'lanczos', 'light-x2', 'light', 'srresnet', 'rrdb', 'esrgan', 'full']
-        save_result(RESULTS/'esrgan_x2.json', 'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
+        save_result(RESULTS/'esrgan_x2.json',
+                    'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks '
+                    'between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
             layout_says + f'; {HELD} of the 100 held out', HELD, seed=42, recipe=recipes, not_measured=[n for n in order if n not in rows],
-            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; processor seconds for a megapixel of the result, float32, one thread, median of three pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone')
+            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at '
+                     f'other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean '
+                     f'gradient of Y over HR\'s; processor seconds for a megapixel of the result, float32, one thread, median of three '
+                     f'pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone')
     rows = {k[6:]: v for k, v in got.items() if k.startswith('phone-')}
     if rows:
         figs = {}
         for k, v in rows.items(): n, how = k.rsplit('-', 1); figs.setdefault(n, {})['phone' if how == 'phone' else 'clean'] = v
-        save_result(RESULTS/'esrgan_phone.json', 'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs, layout_says + '; 10 of the 100 held out', 10,
-            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; more and phone: 600 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
+        save_result(RESULTS/'esrgan_phone.json',
+                    'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs,
+                    layout_says + '; 10 of the 100 held out', 10,
+            protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; '
+                     'more and phone: 600 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

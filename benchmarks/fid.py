@@ -17,7 +17,8 @@ from srgan_course.metrics import save_result
 ROOT = Path(__file__).resolve().parent.parent
 
 def quietly(f):
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(): warnings.simplefilter('ignore'); return f()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore'); return f()
 
 def in_turns(times, *fs):
     "Seconds by the clock, seconds of the processor and the last value of each function, called in turns."
@@ -33,11 +34,13 @@ def in_turns(times, *fs):
 def report(name, what, data, n, wall, cpu, values, protocol):
     "The ratio is of the clock's medians; other programs lengthen both of its sides, the processor's own seconds hardly."
     (ours, theirs), (own, their_own) = (map(statistics.median, s) for s in (wall, cpu))
-    figures = dict(ours_seconds=ours, pytorch_fid_seconds=theirs, ratio=round(theirs/ours, 2), ours_processor_seconds=own, pytorch_fid_processor_seconds=their_own, processor_ratio=round(their_own/own, 2),
+    figures = dict(ours_seconds=ours, pytorch_fid_seconds=theirs, ratio=round(theirs/ours, 2), ours_processor_seconds=own,
+                   pytorch_fid_processor_seconds=their_own, processor_ratio=round(their_own/own, 2),
                    relative_difference=float(abs(values[0] - values[1])/values[1]), value=float(values[0]))
     print(name, figures, flush=True)
     spread = dict(ours_seconds=wall[0], pytorch_fid_seconds=wall[1], ours_processor_seconds=cpu[0], pytorch_fid_processor_seconds=cpu[1])
-    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, wall)), 1))
+    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread,
+                seconds=round(sum(map(sum, wall)), 1))
 
 def distance(dims, times):
     from pytorch_fid.fid_score import calculate_frechet_distance
@@ -46,9 +49,13 @@ def distance(dims, times):
         mix = r.normal(size=(dims, dims))/dims**.5*np.exp(-np.arange(dims)/(decay*dims))
         x = r.normal(size=(dims + 500, dims))@mix.T + decay
         stats += [x.mean(0), np.cov(x, rowvar=False)]
-    F.frechet_distance(*stats)                                     # what comes once, at the first call, is not counted: threads are started, memory is had
-    report('fid_distance', f'Fréchet distance of two Gaussians with {dims} features: frechet_distance against pytorch-fid (scipy.linalg.sqrtm)', 'made-up features', dims + 500,
-           *in_turns(times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats)), f'{dims} features, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+    # what comes once, at the first call, is not counted: threads are started, memory is had
+    F.frechet_distance(*stats)
+    report('fid_distance',
+           f'Fréchet distance of two Gaussians with {dims} features: frechet_distance against pytorch-fid (scipy.linalg.sqrtm)',
+           'made-up features', dims + 500,
+           *in_turns(times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats)),
+           f'{dims} features, {torch.get_num_threads()} threads, {times} runs in turns, medians')
 
 def write_folders(tmp, n):
     "Crops of the embedded photos, and the same crops of their bicubic enlargements, as files."
@@ -65,7 +72,8 @@ def theirs(tmp, dims):
     from safetensors.torch import load_file
     load = torch.nn.Module.load_state_dict
     def lenient(self, s, strict=True, **k): return load(self, s, strict=False, **k)
-    full = find_weights(F._FULL)                                       # the same file that ours takes: pytorch-fid's own where it is, which has the last layers too
+    # the same file that ours takes: pytorch-fid's own where it is, which has the last layers too
+    full = find_weights(F._FULL)
     state = torch.load(full, map_location='cpu', weights_only=True) if full else load_file(find_weights(F._FP16))
     pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in state.items()}), lenient
     try: return calculate_fid_given_paths([f'{tmp}/hr', f'{tmp}/sr'], 50, 'cpu', dims, num_workers=2)
@@ -76,8 +84,11 @@ def ours(tmp, dims): F._NETS.clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', f'i
 def folders(n, times):
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
-        report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid', 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)), f'inception@768, weights {F._FULL if find_weights(F._FULL) else F._FP16}, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+        report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid',
+               'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
+               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)),
+               f'inception@768, weights {F._FULL if find_weights(F._FULL) else F._FP16}, {torch.get_num_threads()} threads, {times} runs '
+               f'in turns, medians')
 
 def agreement(n):
     "The same folders, the same figures: FID against pytorch-fid by three layers, and by the last where its own weights are; KID and IS of the same features against torch-fidelity."
@@ -91,19 +102,26 @@ def agreement(n):
             figures[f'FID inception@{dims}'] = dict(ours=a, other=b, relative_difference=abs(a - b)/b)
         x, y = (F.features(f'{tmp}/{k}', 'inception@768').x for k in ('hr', 'sr'))
     pair = [torch.from_numpy(v).double() for v in (x, y)]
-    k, other = float(F.kid(x, y, subsets=1, size=n, draws=0)), kid_features_to_metric(*pair, kid_subsets=1, kid_subset_size=n, verbose=False)['kernel_inception_distance_mean']
+    k, other = float(F.kid(x, y, subsets=1, size=n, draws=0)), kid_features_to_metric(*pair, kid_subsets=1, kid_subset_size=n,
+        verbose=False)['kernel_inception_distance_mean']
     figures['KID inception@768'] = dict(ours=k, other=float(other), relative_difference=abs(k - other)/abs(other))
     logits = torch.from_numpy(x[:, :10]).double()*3                # any classifier will do: both sides get the same ten numbers
-    i, other = float(F.inception_score(logits.softmax(1), splits=1)), isc_features_to_metric(logits, splits=1, shuffle=False)['inception_score_mean']
+    i, other = float(F.inception_score(logits.softmax(1), splits=1)), isc_features_to_metric(logits, splits=1,
+        shuffle=False)['inception_score_mean']
     figures['Inception Score of given logits'] = dict(ours=i, other=float(other), relative_difference=abs(i - other)/other)
     for name, f in figures.items(): print(name, f, flush=True)
-    save_result(ROOT/'results'/'fid_agreement.json', 'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures, 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-                protocol=f'weights {F._FULL if find_weights(F._FULL) else F._FP16}, bilinear 299; KID of one subset of all; float32 features', seed=0, seconds=round(time.monotonic() - start, 1))
+    save_result(ROOT/'results'/'fid_agreement.json',
+                'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures,
+                'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
+                protocol=f'weights {F._FULL if find_weights(F._FULL) else F._FP16}, bilinear 299; KID of one subset of all; float32 '
+                         f'features', seed=0, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     quick = '--quick' in sys.argv
     which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
     if 'distance' in which: distance(512 if quick else 2048, 3)
-    if not (find_weights(F._FULL) or find_weights(F._FP16)): sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names' if {'folders', 'agreement'} & set(which) else 0)
+    if not (find_weights(F._FULL) or find_weights(F._FP16)):
+        sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names'
+                 if {'folders', 'agreement'} & set(which) else 0)
     if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
     if 'agreement' in which: agreement(8 if quick else 36)

@@ -47,7 +47,8 @@ def losses():
     from torch.nn import functional as F
     bce = F.binary_cross_entropy_with_logits
     def gen(fake_pred, output, target): return F.mse_loss(output, target) + 1e-3*bce(fake_pred, fake_pred.new_ones(fake_pred.shape))
-    def crit(real_pred, fake_pred): return bce(real_pred, real_pred.new_ones(real_pred.shape)) + bce(fake_pred, fake_pred.new_zeros(fake_pred.shape))
+    def crit(real_pred, fake_pred):
+        return bce(real_pred, real_pred.new_ones(real_pred.shape)) + bce(fake_pred, fake_pred.new_zeros(fake_pred.shape))
     return gen, crit
 
 class Both(tuple):
@@ -155,8 +156,11 @@ def main():
         for k,v in res.items(): figures[f'{name}: {k}, s'] = round(v[0], 4); spread[f'{name}: {k}, s'] = [round(v[1], 4), round(v[2], 4)]
     if args.no_save: return
     from srgan_course.metrics import save_result
-    print(save_result(ROOT/'results'/'gan_step.json', 'seconds a critic + generator step, and ratios', figures, data='random pictures, made beforehand', n=16, seed=0, spread=spread,
-                      seconds=time.time() - start, protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, kinds in turn; ratios: medians of each round\'s', bfloat16_gain=gan.bfloat16_gain(),
+    print(save_result(ROOT/'results'/'gan_step.json', 'seconds a critic + generator step, and ratios', figures,
+                      data='random pictures, made beforehand', n=16, seed=0, spread=spread,
+                      seconds=time.time() - start,
+                      protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, '
+                               f'kinds in turn; ratios: medians of each round\'s', bfloat16_gain=gan.bfloat16_gain(),
                       onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
 
 if __name__ == '__main__': main()

@@ -10,7 +10,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 END = dict(late=.5, late_size=96)                         # the second half has another loss, its patches the same size
-ARMS = {'adam': {}, 'muon': dict(opt='muon'), 'muon, then mse': dict(opt='muon', late_loss='mse', **END), 'muon, then luma': dict(opt='muon', late_loss='luma', **END)}
+ARMS = {'adam': {}, 'muon': dict(opt='muon'), 'muon, then mse': dict(opt='muon', late_loss='mse', **END),
+        'muon, then luma': dict(opt='muon', late_loss='luma', **END)}
 PAIRS = ('muon', 'adam'), ('muon, then mse', 'muon'), ('muon, then luma', 'muon, then mse')
 
 def gap(a, b):
@@ -31,16 +32,24 @@ def main(steps, seeds, data):
             out = ROOT/'runs'/'optimisers'/f'{steps}-{seed}-{arm.replace(", ", "-").replace(" ", "-")}'
             if not (out/'results.json').exists(): train(r, data, out, resume=out.exists(), progress=False)
             res = json.loads((out/'results.json').read_text(encoding='utf-8'))
-            psnr[arm].append(round(res['figures'][arm]['psnr'], 4)); seconds[arm].append(res['seconds']); bicubic, n = res['figures']['bicubic']['psnr'], res['n']
+            psnr[arm].append(round(res['figures'][arm]['psnr'], 4)); seconds[arm].append(res['seconds'])
+            bicubic, n = res['figures']['bicubic']['psnr'], res['n']
             print(f'seed {seed}: {arm:16} {psnr[arm][-1]:.3f} dB, {seconds[arm][-1]:.0f} s', flush=True)
-    figures = dict(psnr={a: round(float(np.mean(v)), 4) for a, v in psnr.items()} | {'bicubic': round(bicubic, 4)}, gap={f'{a} - {b}': gap(psnr[a], psnr[b]) for a, b in PAIRS} if len(seeds) > 1 else {},
+    figures = dict(psnr={a: round(float(np.mean(v)), 4) for a, v in psnr.items()} | {'bicubic': round(bicubic, 4)},
+                   gap={f'{a} - {b}': gap(psnr[a], psnr[b]) for a, b in PAIRS} if len(seeds) > 1 else {},
                    seconds_of_muon_over_adam=round(float(np.median(np.array(seconds['muon'])/np.array(seconds['adam']))), 3))
     for k, v in figures['gap'].items(): print(f"{k}: {v['value']:+.3f} dB ({v['low']:+.3f} to {v['high']:+.3f})")
-    save_result(ROOT/'results'/'optimisers.json', f"LightSR of 48 channels and 8 blocks after {steps:,} steps from random numbers: Adam or Muon, and the loss of the second half", figures, data=data, n=n, seed=seeds, spread=psnr,
-                recipe=dict(steps=steps, arms=ARMS), protocol='PSNR in dB on luminance (BT.601), 4 pixels cropped, LR by Pillow bicubic, held-out photographs of BSDS500; differences: runs with the same seed, 95 % by Student\'s t; spread: each seed', seconds=round(sum(map(sum, seconds.values())), 1))
+    save_result(ROOT/'results'/'optimisers.json',
+                f"LightSR of 48 channels and 8 blocks after {steps:,} steps from random numbers: Adam or Muon, and the loss of the second "
+                f"half", figures, data=data, n=n, seed=seeds, spread=psnr,
+                recipe=dict(steps=steps, arms=ARMS),
+                protocol='PSNR in dB on luminance (BT.601), 4 pixels cropped, LR by Pillow bicubic, held-out photographs of BSDS500; '
+                         'differences: runs with the same seed, 95 % by Student\'s t; spread: each seed',
+                seconds=round(sum(map(sum, seconds.values())), 1))
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--steps', type=int, default=1000); ap.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2]); ap.add_argument('--data', default='bsds500+t91+photos')
+    ap.add_argument('--steps', type=int, default=1000); ap.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    ap.add_argument('--data', default='bsds500+t91+photos')
     a = ap.parse_args()
     main(a.steps, a.seeds, a.data)

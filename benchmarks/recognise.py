@@ -23,7 +23,8 @@ from srgan_course.metrics import CLASSIC, enlarger, save_result
 
 ROOT = Path(__file__).resolve().parent.parent
 TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resnet50', 192, 3, 32, 300, 8, 3e-4, (0, 1, 2, 3, 4)
-ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}   # weights of logits and pixels
+# weights of logits and pixels
+ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}
 GAN = 'srgan-x4, made smaller'
 
 def jobs(): return [*((a, s) for s in SEEDS for a in ('logits + pixels', 'pixels only', 'logits')), ('logits, from scratch', 0)]
@@ -46,12 +47,14 @@ def fast(way, args):
 
 def keep(args, way, seed, rec):
     "What classifiers said of one way."
-    np.savez_compressed(args.out/f'{way}-{seed}.npz', psnr=rec.psnr[way], seconds=rec.seconds[way], **{k: v[way].astype(np.float16) for k, v in rec.scores.items()})
+    np.savez_compressed(args.out/f'{way}-{seed}.npz', psnr=rec.psnr[way], seconds=rec.seconds[way],
+                        **{k: v[way].astype(np.float16) for k, v in rec.scores.items()})
 
 def weights_of(t):
     "Which weights a name stands for: their file, how many they are, the share of zeros among those of convolutions and linear layers, and where the first block of `layer2` has its stride."
     w = torch.cat([p.detach().flatten() for p in t.net.parameters() if p.dim() > 1])
-    d = dict(label=t.label, weights=t.weights, parameters=sum(p.numel() for p in t.net.parameters()), zeros=round((w == 0).float().mean().item(), 4))
+    d = dict(label=t.label, weights=t.weights, parameters=sum(p.numel() for p in t.net.parameters()),
+             zeros=round((w == 0).float().mean().item(), 4))
     if hasattr(t.net, 'layer2'): d['stride in'] = next(n for n in ('conv1', 'conv2') if getattr(t.net.layer2[0], n).stride == (2, 2))
     return d
 
@@ -63,13 +66,16 @@ def run_teachers(args):
         t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
         fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
         spread[n] = over_pictures(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
-    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training set, so higher than on new ones',
+    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos',
+                len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training '
+                                 f'set, so higher than on new ones',
                 spread=spread, seconds=round(time.monotonic() - start), networks=networks)
 
 def train_arm(args, way, seed, x, teacher, net=None):
     a, b = ARMS[way]
     net = net or (M.student(None, SCALE, 48, 8, seed) if 'scratch' in way else load_model(args.out/'psnr-x3.safetensors'))
-    rows = M.train_student(net, x, M.RecogniseLoss(teacher, a, b), STEPS, BS, LR, SIDE, SCALE, seed, every=10, precision=args.precision, progress=lambda r: print(way, seed, {k: round(v, 4) for k, v in r.items()}, flush=True))
+    rows = M.train_student(net, x, M.RecogniseLoss(teacher, a, b), STEPS, BS, LR, SIDE, SCALE, seed, every=10, precision=args.precision,
+                           progress=lambda r: print(way, seed, {k: round(v, 4) for k, v in r.items()}, flush=True))
     save_model(net, args.out/f'{way}-{seed}.safetensors', torch.float16)
     return net, rows
 
@@ -77,13 +83,17 @@ def run_start(args, x):
     p = args.out/'psnr-x3.safetensors'
     if p.exists(): return
     net = M.student(args.start, SCALE, seed=0)
-    M.train_student(net, x, M.RecogniseLoss(None, 0., 1.), 150, 16, 5e-4, 16, SCALE, 99, every=25, precision=args.precision, progress=lambda r: print('start', r, flush=True))
+    M.train_student(net, x, M.RecogniseLoss(None, 0., 1.), 150, 16, 5e-4, 16, SCALE, 99, every=25, precision=args.precision,
+                    progress=lambda r: print('start', r, flush=True))
     save_model(net, p)
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--minutes', type=float, default=1e9); ap.add_argument('--start', default=str(ROOT/'runs'/'recognise'/'start.safetensors')); ap.add_argument('--out', type=Path, default=ROOT/'runs'/'recognise')
-    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true'); ap.add_argument('--precision', default='bfloat16', choices=('auto', 'bfloat16', 'float32'))
+    ap.add_argument('--minutes', type=float, default=1e9)
+    ap.add_argument('--start', default=str(ROOT/'runs'/'recognise'/'start.safetensors'))
+    ap.add_argument('--out', type=Path, default=ROOT/'runs'/'recognise')
+    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true')
+    ap.add_argument('--precision', default='bfloat16', choices=('auto', 'bfloat16', 'float32'))
     args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
     if args.precision == 'auto':
@@ -97,10 +107,12 @@ def main():
     if args.only in (None, 'start') and todo: run_start(args, x)
     if args.only in (None, 'base') and not (args.out/'base.json').exists():
         start = time.monotonic()
-        ways = {**{w: w for w in CLASSIC}, GAN: fast(M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), args), 'start': fast(enlarger(load_model(args.out/'psnr-x3.safetensors'), SCALE), args)}
+        ways = {**{w: w for w in CLASSIC}, GAN: fast(M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), args),
+                'start': fast(enlarger(load_model(args.out/'psnr-x3.safetensors'), SCALE), args)}
         rec = M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
         for w in rec.ways: keep(args, w, 0, rec)
-        (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start))); print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
+        (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start)))
+        print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
     took = 0.
     for way, seed in todo if args.only in (None, 'arms') else ():
         if left() < 1.1*took: print('time is over; the next call goes on'); break
@@ -112,11 +124,13 @@ def main():
         trained = time.monotonic() - start
         small = M.shrink(xt, SCALE)
         big, sec = M.enlarge_all(small, fast(enlarger(net, SCALE), args), SCALE)
-        rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)}, {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
+        rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
+                            {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
         (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
         took = max(took, time.monotonic() - start)
-        print(way, seed, f'{took:.0f} s: teacher {M.in_top(rec.of(way), y).mean():.3f}, judge {M.in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
+        print(way, seed, f'{took:.0f} s: teacher {M.in_top(rec.of(way), y).mean():.3f}, judge '
+                         f'{M.in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
     write(args, n, y)
 
 def gather(args, y):
@@ -140,28 +154,46 @@ def write(args, n, y):
         t = M.recognition_table(rec, j).replace(np.inf, np.nan)
         rows = {w: {k: float(v) for k, v in t.loc[w].items() if v == v} for w in t.index if w not in {f'{a} {s}' for a, s in jobs()}}
         for a, s in seeds.items():
-            if s: m = t.loc[[f'{a} {k}' for k in s]]; rows[a] = {k: float(v) for k, v in m.mean().items()}; spread[f'{j}: {a}'] = {'top1 by seed': m.top1.tolist(), 'psnr by seed': m.psnr.tolist()}
+            if s:
+                m = t.loc[[f'{a} {k}' for k in s]]; rows[a] = {k: float(v) for k, v in m.mean().items()}
+                spread[f'{j}: {a}'] = {'top1 by seed': m.top1.tolist(), 'psnr by seed': m.psnr.tolist()}
         for a in [w for w in rows if w not in (M.ORIGINALS, 'bicubic')]:
             ways = [f'{a} {k}' for k in seeds[a]] if a in seeds else [a]
-            g = M.won_back(rec, ways, j); rows[a] |= dict(won=g['won'], share=g['share']); spread.setdefault(f'{j}: {a}', {}).update({k: g['intervals'][k] for k in ('way', 'won', 'share')})
-        g = M.won_back(rec, 'bicubic', j); rows['bicubic']['cost'] = g['cost']; spread[f'{j}: bicubic'] = {'cost': g['intervals']['cost'], 'way': g['intervals']['base']}; spread[f'{j}: originals'] = {'way': g['intervals']['original']}
+            g = M.won_back(rec, ways, j); rows[a] |= dict(won=g['won'], share=g['share'])
+            spread.setdefault(f'{j}: {a}', {}).update({k: g['intervals'][k] for k in ('way', 'won', 'share')})
+        g = M.won_back(rec, 'bicubic', j); rows['bicubic']['cost'] = g['cost']
+        spread[f'{j}: bicubic'] = {'cost': g['intervals']['cost'], 'way': g['intervals']['base']}
+        spread[f'{j}: originals'] = {'way': g['intervals']['original']}
         figures['teacher' if j == TEACHER else 'judge'] = rows
         for a in ('logits', 'logits + pixels', 'pixels only'):
             if seeds[a]:
                 for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, M.superclass(y))):
-                    tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j); store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k, v in r.items()} for g, r in tab.iterrows()}
+                    tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j)
+                    store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k,
+                                              v in r.items()} for g, r in tab.iterrows()}
     pairs = {}
-    for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits'), ('logits', 'start'), ('logits + pixels', 'start'), ('pixels only', 'start')):
+    for a, b in (('logits', 'pixels only'), ('logits + pixels', 'pixels only'), ('logits + pixels', 'logits'), ('logits', 'start'),
+                 ('logits + pixels', 'start'), ('pixels only', 'start')):
         both = [k for k in seeds[a] if b not in seeds or k in seeds[b]]
         for j in (TEACHER, JUDGE) if both else ():
             hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
-            g = gap(hit(b), hit(a)); pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
+            g = gap(hit(b), hit(a))
+            pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
-    save_result(ROOT/'results'/'recognise_study.json', f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in several ways', figures, 'photos, and 360 of pets to learn from', len(y),
-                protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals: test pictures by bootstrap, seeds by the t distribution',
-                seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR, side=SIDE, size=SIZE, start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
-                spread=spread, seconds=round(spent), networks={t: M.teacher(t).label for t in (TEACHER, JUDGE)}, confidence=confidence, kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
-                note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably seen the photographs in training.')
+    save_result(ROOT/'results'/'recognise_study.json',
+                f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in '
+                f'several ways', figures, 'photos, and 360 of pets to learn from', len(y),
+                protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to '
+                         f'learn from {n} photos and 360 pets, no near-duplicates; students: {STEPS} steps of {BS} patches of {SIDE*SCALE} '
+                         f'pixels, Adam {LR}; PSNR on luminance, {SCALE} pixels cropped; 95 % intervals: test pictures by bootstrap, seeds '
+                         f'by the t distribution',
+                seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR,
+                                              side=SIDE, size=SIZE,
+                                              start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
+                spread=spread, seconds=round(spent), networks={t: M.teacher(t).label for t in (TEACHER, JUDGE)}, confidence=confidence,
+                kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
+                note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably '
+                     'seen the photographs in training.')
 
 if __name__ == '__main__': main()

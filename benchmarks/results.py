@@ -12,7 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, INDEX = ROOT/'results', ROOT/'srgan_course'/'models'/'index.json'
 WAYS, SCALES, SETS = ('nearest', 'bilinear', 'bicubic', 'lanczos'), (2, 4), ('set5', 'embedded')
-BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed': ('upscale_speed', 'upscale_folder'), 'data_loading': ('data_loading',), 'gan_step': ('gan_step',)}   # script -> files it writes
+# script -> files it writes
+BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed': ('upscale_speed', 'upscale_folder'),
+              'data_loading': ('data_loading',), 'gan_step': ('gan_step',)}
 
 def models():
     "The models that ship, and their scales."
@@ -42,11 +44,13 @@ def remake(name, args, tmp):
     "One row. Returns a line to print, and whether it was measured."
     path, fresh = RESULTS/f'{name}.json', tmp/'results'/f'{name}.json'
     fresh.parent.mkdir(exist_ok=True)
-    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', *args, '--result', str(fresh)], capture_output=True, text=True, cwd=ROOT)
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', *args, '--result', str(fresh)], capture_output=True, text=True,
+                       cwd=ROOT)
     if r.returncode: return f'{name}: left out: {(r.stderr.strip() or r.stdout.strip() or "no word of why").splitlines()[-1]}', False
     old, new = read(path), read(fresh)
     diff = changes(old and old['figures'], new['figures'])
-    if old and not diff and old.get('checksum') == new.get('checksum'): return f'{name}: the same, mean {new["figures"]["mean"]["psnr"]:.2f} dB', True
+    if old and not diff and old.get('checksum') == new.get('checksum'):
+        return f'{name}: the same, mean {new["figures"]["mean"]["psnr"]:.2f} dB', True
     fresh.replace(path) if fresh.stat().st_dev == path.parent.stat().st_dev else path.write_bytes(fresh.read_bytes())
     if not old: return f'{name}: new, mean {new["figures"]["mean"]["psnr"]:.2f} dB', True
     if not diff: return f'{name}: the same figures, from other weights', True
@@ -60,7 +64,8 @@ def left_out():
 def page():
     "Execute the page of results, so that its tables and plots are those of the files."
     nb = ROOT/'nbs'/'results.ipynb'
-    r = subprocess.run([sys.executable, '-m', 'jupyter', 'nbconvert', '--to', 'notebook', '--execute', '--inplace', '--log-level', 'WARN', str(nb)], cwd=ROOT)
+    r = subprocess.run([sys.executable, '-m', 'jupyter', 'nbconvert', '--to', 'notebook', '--execute', '--inplace', '--log-level', 'WARN',
+                        str(nb)], cwd=ROOT)
     if r.returncode: return False
     subprocess.run([str(Path(sys.executable).with_name('nbdev-clean')), '--fname', str(nb)], cwd=ROOT, check=True)
     return not subprocess.run([sys.executable, str(ROOT/'tests'/'slim.py'), str(nb)], cwd=ROOT).returncode

@@ -19,11 +19,13 @@ def recipe(quick):
     return RECIPES['light-x4'].replace(name='short', epochs=3, late=.34, sample_every=10**6, **kw)
 
 def train(r, data, out, *more):
-    return subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(r), '--data', data, '--out', str(out), *more], cwd=ROOT, stdout=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(r), '--data', data, '--out', str(out), *more],
+                            cwd=ROOT, stdout=subprocess.DEVNULL)
 
 def curve(out):
     rows = list(csv.DictReader((out/'history_pretrain.csv').open(encoding='utf-8')))
-    return {int(r['step']): float(r['loss']) for r in rows if r['loss']}, {int(r['step']): float(r['valid_psnr']) for r in rows if r['valid_psnr']}
+    return {int(r['step']): float(r['loss']) for r in rows if r['loss']}, {int(r['step']): float(r['valid_psnr']) for r in rows
+        if r['valid_psnr']}
 
 def steps(out):
     try: return max(curve(out)[0], default=0)
@@ -48,10 +50,15 @@ def main(data, quick):
         same = [x.state_dict() for x in (load_model(o/'generator.safetensors') for o in (whole, cut))]
         far = max(float((same[0][k] - same[1][k]).abs().max()) for k in same[0])
     apart = max(abs(a[k] - b[k]) for k in a) if a.keys() == b.keys() else float('inf')
-    figures = dict(steps=max(a), killed_after_step=seen, checkpoint_at_step=int(left.stem.split('-')[1]), largest_difference_of_loss=apart, largest_difference_of_weights=far, valid_psnr=[list(va.values()), list(vb.values())],
-                   curve=dict(step=list(a)[::10], whole=[round(v, 6) for v in list(a.values())[::10]], resumed=[round(v, 6) for v in list(b.values())[::10]]))
+    figures = dict(steps=max(a), killed_after_step=seen, checkpoint_at_step=int(left.stem.split('-')[1]), largest_difference_of_loss=apart,
+                   largest_difference_of_weights=far, valid_psnr=[list(va.values()), list(vb.values())],
+                   curve=dict(step=list(a)[::10], whole=[round(v, 6) for v in list(a.values())[::10]],
+                              resumed=[round(v, 6) for v in list(b.values())[::10]]))
     print({k: v for k, v in figures.items() if k != 'curve'})
-    if not quick: save_result(ROOT/'results'/'resume.json', 'A run killed by SIGKILL and resumed, against the same run left alone', figures, data, max(a), protocol='srgan-train; recipe light-x4, short: 3 epochs of 100 steps, a checkpoint every 40', seed=r.seed, recipe=r, seconds=round(time.perf_counter() - start, 1))
+    if not quick:
+        save_result(ROOT/'results'/'resume.json', 'A run killed by SIGKILL and resumed, against the same run left alone', figures, data,
+                    max(a), protocol='srgan-train; recipe light-x4, short: 3 epochs of 100 steps, a checkpoint every 40', seed=r.seed,
+                    recipe=r, seconds=round(time.perf_counter() - start, 1))
     return apart > 0 or far > 0
 
 if __name__ == '__main__': sys.exit(main(**vars(ap.parse_args())))

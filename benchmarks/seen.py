@@ -30,11 +30,14 @@ def main(models):
     for m in models:
         a, b = gains(m, seen), gains(m, held)
         draws = [rng.choice(a, len(a)).mean() - rng.choice(b, len(b)).mean() for _ in range(2000)]
-        figures[m] = dict(gain_on_seen=round(float(a.mean()), 4), gain_on_held_out=round(float(b.mean()), 4), gap=round(float(a.mean() - b.mean()), 4))
+        figures[m] = dict(gain_on_seen=round(float(a.mean()), 4), gain_on_held_out=round(float(b.mean()), 4),
+                          gap=round(float(a.mean() - b.mean()), 4))
         spread[m] = [round(float(v), 4) for v in np.percentile(draws, [2.5, 97.5])]
         print(m, figures[m], spread[m], flush=True)
-    save_result(ROOT/'results'/'seen.json', 'gain over bicubic on photographs a model was trained on, and on others of the same kind', figures, data='bsds500/test', n=len(seen) + len(held), seed=0, spread=spread,
-                protocol='PSNR in dB on luminance (BT.601), as many pixels cropped as the scale, LR by Pillow bicubic; spread: 95 % bootstrap of pictures, of the gap', seconds=round(time.monotonic() - start, 1))
+    save_result(ROOT/'results'/'seen.json', 'gain over bicubic on photographs a model was trained on, and on others of the same kind',
+                figures, data='bsds500/test', n=len(seen) + len(held), seed=0, spread=spread,
+                protocol='PSNR in dB on luminance (BT.601), as many pixels cropped as the scale, LR by Pillow bicubic; spread: 95 % '
+                         'bootstrap of pictures, of the gap', seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -12,14 +12,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, RESULTS = ROOT/'srgan_course'/'models', ROOT/'results'
 SETS = 'set5', 'embedded'
-TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second picture by name of `test`, beginning with the second)', 'Berkeley offers it for non-commercial research and education'),
+TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second picture by name of `test`, beginning with the second)',
+                     'Berkeley offers it for non-commercial research and education'),
          't91': ('the 91 pictures of Yang et al. (2010)', 'none stated for the pictures'),
-         'pets': ('1,800 photographs of cats and dogs from the Asirra set, short side 160 pixels', 'Kaggle offers it "for fun and research"; no licence stated for the pictures'),
-         'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels', 'ImageNet gives access for non-commercial research and education')}
+         'pets': ('1,800 photographs of cats and dogs from the Asirra set, short side 160 pixels',
+                  'Kaggle offers it "for fun and research"; no licence stated for the pictures'),
+         'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels',
+                    'ImageNet gives access for non-commercial research and education')}
 FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
              coffee=(0, 172, 'the grain of the wood is thinner than a pixel of the small picture: fewer, thicker, smoother lines come out'))   # left, top, what goes wrong
-GAME = dict(china='echoes of strong edges stand in the flat sky; tiles and railings come out at another rhythm', chelsea='fur as busy as hair, but speckled: it follows no hair', coffee='a grain as rough as the wood\'s, but not its lines')   # what goes wrong where a game was played
+# what goes wrong where a game was played
+GAME = dict(china='echoes of strong edges stand in the flat sky; tiles and railings come out at another rhythm',
+            chelsea='fur as busy as hair, but speckled: it follows no hair', coffee='a grain as rough as the wood\'s, but not its lines')
 
 def figures(name): return json.loads((RESULTS/f'{name}.json').read_text(encoding='utf-8'))['figures']
 
@@ -27,7 +32,9 @@ def evaluate(model, data, scale):
     "Have `srgan-evaluate` measure, unless it is one of the classic ways and was measured before."
     classic = not (MODELS/f'{model}.safetensors').exists()
     out = RESULTS/(f'{model}-x{scale}-{data}.json' if classic else f'{model}-{data}.json')
-    if not classic or not out.exists(): subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', '--model', model, '--data', data, '--scale', str(scale), '--result', str(out.relative_to(ROOT))], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    if not classic or not out.exists():
+        subprocess.run([sys.executable, '-m', 'srgan_course', 'evaluate', '--model', model, '--data', data, '--scale', str(scale),
+                        '--result', str(out.relative_to(ROOT))], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return out.stem
 
 def failures(name):
@@ -57,7 +64,9 @@ def legs(name):
 
 def earlier(name):
     "Rows of the card that say what those were."
-    return [f"| {'begun from' if k == 0 else 'then'} | an earlier `{name}`: {recipe_text(r['recipe'])}; {r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit {r['commit'][:10]} |" for k, r in enumerate(legs(name))]
+    return [f"| {'begun from' if k == 0 else 'then'} | an earlier `{name}`: {recipe_text(r['recipe'])}; "
+            f"{r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit "
+            f"{r['commit'][:10]} |" for k, r in enumerate(legs(name))]
 
 def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
@@ -65,34 +74,51 @@ def nearness(name):
     if not path.exists(): return []
     r = json.loads(path.read_text(encoding='utf-8')); f = r['figures']
     models = [m for m in f if ' - ' not in m]
-    rows = [f"| {'' if m == name else f'{name} beside '}{m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | {v['gradient']:.2f} | {v['psnr']:.2f} |" for m, v in ((m, f[m]) for m in models)]
-    less = [f"| {name} less {m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | | |" for m, v in ((m, f[f'{name} - {m}']) for m in models[:-1])]
-    return ['| the 100 held-out photographs of BSDS500 | KID (95 % interval) | gradient, share of HR\'s | PSNR |', '|---|---|---|---|', *rows, *less, '',
-            f"{r['protocol'][0].upper() + r['protocol'][1:].partition('; squeeze-caffe')[0]}. Smaller KID is nearer; a difference whose interval holds 0 is none. LPIPS is not given: its weights could not be had where this was measured.", '']
+    rows = [f"| {'' if m == name else f'{name} beside '}{m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | "
+            f"{v['gradient']:.2f} | {v['psnr']:.2f} |" for m, v in ((m, f[m]) for m in models)]
+    less = [f"| {name} less {m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | | |" for m,
+            v in ((m, f[f'{name} - {m}']) for m in models[:-1])]
+    return ['| the 100 held-out photographs of BSDS500 | KID (95 % interval) | gradient, share of HR\'s | PSNR |', '|---|---|---|---|',
+            *rows, *less, '',
+            f"{r['protocol'][0].upper() + r['protocol'][1:].partition('; squeeze-caffe')[0]}. Smaller KID is nearer; a difference whose "
+            f"interval holds 0 is none. LPIPS is not given: its weights could not be had where this was measured.", '']
 
 def card(name, i, made):
     "The model card: every figure comes from results/."
     from srgan_course.srgan import verdict
     r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
     q, s = r['recipe'], i['scale']
-    row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}" for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
+    row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}"
+                                                for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
     held = r['figures']
     steps = i['steps']
     lines = [f'# {name}', '', i['summary'], '', '| | |', '|---|---|',
-        f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch norm, added to a bicubic skip |",
+        f"| network | `{i['network']}({', '.join(f'{k}={v}' for k, v in i['args'].items())})`: {i['parameters']:,} parameters, no batch "
+        f"norm, added to a bicubic skip |",
         f"| file | `{name}.safetensors`, float16 weights, {i['bytes']:,} bytes, licence {i['licence']} |",
-        f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])}; those smaller than {max(q['size'], q['late_size'])} pixels were left out |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
-        f"| recipe | {i['recipe_text']} |", *earlier(name), f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
+        f"| trained on | {'; '.join(TERMS[d][0] for d in i['data'])}; those smaller than {max(q['size'], q['late_size'])} pixels were left "
+        f"out |", f"| terms of the data | {'; '.join(f'{d}: {TERMS[d][1]}' for d in i['data'])}. No picture of them is in the file |",
+        f"| recipe | {i['recipe_text']} |", *earlier(name),
+             f"| steps, seed, precision | {steps:,} steps, seed {q['seed']}, {q['precision']} |",
         f"| time | {r['seconds']/60:.0f} minutes on one core of a shared virtual machine ({r['processor']}), beside other work |",
-        f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '', '## Figures', '',
-        f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|', *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
-        f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / {held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
-        f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} --data set5` gives them again.", '', *nearness(name),
-        *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of generated ones (means of the last 50 steps): {verdict(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r else []),
-        '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '', *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],
-        '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
+        f"| made by | `{r['command']}`, commit {r['commit'][:10]}, torch {r['versions']['torch']}; then `python benchmarks/ship.py` |", '',
+             '## Figures', '',
+        f'| x{s}, PSNR / SSIM | Set5 (5 pictures) | embedded held-out photos (3) |', '|---|---|---|',
+             *[row(f'{m}-x{s}', m) for m in ('nearest', 'bicubic', 'lanczos')], row(name, name), '',
+        f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / "
+        f"{held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
+        f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
+        f"--data set5` gives them again.", '', *nearness(name),
+        *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
+           f"generated ones (means of the last 50 steps): {verdict(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r
+          else []),
+        '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '',
+             *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],
+        '- Pictures that are not small copies of sharp ones: it has only seen photographs made small by clean bicubic interpolation. '
+        'Noise, JPEG blocks and motion blur are enlarged like everything else.', '',
         f"Photos: {i['credit']}.", '', '## What it must not be used for', '',
-        'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for recorded detail.', '',
+        'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for '
+        'recorded detail.', '',
         'Set5, Set14, BSD100 and Urban100 were not trained on, and no checkpoint was chosen on them: the last one is the one that ships.']
     (MODELS/f'{name}.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
@@ -100,18 +126,29 @@ LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss', luma='a squar
 
 def recipe_text(q):
     "The recipe in words."
-    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none' else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} + {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x {q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]
+    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none'
+                                   else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} "
+                                        f"+ {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x "
+                                        f"{q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]
     if q['shift'] or q['soften']:
-        who, often = ('the critic and the feature net see' if q['alike'] else 'the critic sees'), {0: 'not', 1: 'once', 2: 'twice'}.get(q['soften'], f"{q['soften']} times")
+        who, often = ('the critic and the feature net see' if q['alike'] else 'the critic sees'), {0: 'not', 1: 'once',
+            2: 'twice'}.get(q['soften'], f"{q['soften']} times")
         parts.append(f"{who} pictures softened {often} and moved by up to {q['shift']} pixels")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
-    parts.append(f"{q.get('opt', 'adam').title()} {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none' else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
-    if q.get('copies'): parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1)) + ' of its size')
-    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels" + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs" + (f", with {LATE[q['late_loss']]}" if q.get('late_loss') else '') if q['late'] else ''))
+    parts.append(f"{q.get('opt', 'adam').title()} {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none'
+                 else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
+    if q.get('copies'):
+        parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1))
+                     + ' of its size')
+    parts.append(f"average of weights (EMA {q['ema']:g}), batches of {q['bs']} patches of {q['size']} x {q['size']} pixels"
+                 + (f", {q['late_size']} x {q['late_size']} in the last {100*q['late']:.0f} % of the epochs"
+                    + (f", with {LATE[q['late_loss']]}" if q.get('late_loss') else '') if q['late'] else ''))
     return ', '.join(parts) + ", flips and quarter turns, LR by Pillow's antialiased bicubic of the whole picture"
 
-SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.', 'light-x2': 'Enlarges photographs by two in each direction.',
-           'srresnet-x4': 'Enlarges photographs by four, four times the parameters of `light-x4`: SRResNet\'s size without its batch norm and its 9 x 9 layers.',
+SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.',
+           'light-x2': 'Enlarges photographs by two in each direction.',
+           'srresnet-x4': 'Enlarges photographs by four, four times the parameters of `light-x4`: SRResNet\'s size without its batch norm '
+                          'and its 9 x 9 layers.',
            'srgan-x4': 'Enlarges photographs by four with invented texture: sharper to the eye, further from the pixels.'}
 
 def ship(run, name):
@@ -121,19 +158,24 @@ def ship(run, name):
     res = json.loads((run/'results.json').read_text(encoding='utf-8'))
     q, data = res['recipe'], res['data'].split('+')
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
-    file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md', **made)
-    if q['start'] == name and (last := json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')))['recipe']['name'] != q['name']:        # goes on with the model of the same name
+    file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md',
+                      **made)
+    # goes on with the model of the same name
+    if q['start'] == name and (last := json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')))['recipe']['name'] != q['name']:
         leg = f'{name}-{LEGS[len(legs(name))]}-train'
         (RESULTS/f'{leg}.json').write_text(json.dumps({**last, 'name': leg}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     if (run/'history_gan.csv').exists():
         from srgan_course.srgan import last_words
         res['balance'] = last_words(run)
-    (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n',
+                                              encoding='utf-8')
     index = json.loads((MODELS/'index.json').read_text(encoding='utf-8')) if (MODELS/'index.json').exists() else {}
     for d in SETS:
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
-    index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args, parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
-        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q), **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
+    index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args,
+                       parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
+        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q),
+                       **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
     (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     cards(name)
 

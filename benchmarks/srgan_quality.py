@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NET, SIZE = 'inception@768', 96
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument('--quick', action='store_true', help='60 crops of 20 photographs; writes nothing')
-ap.add_argument('--models', nargs='+', default=['bicubic', 'light-x4', 'srresnet-x4', 'srgan-x4'], help='the last is compared with each of the others')
+ap.add_argument('--models', nargs='+', default=['bicubic', 'light-x4', 'srresnet-x4', 'srgan-x4'],
+                help='the last is compared with each of the others')
 
 def enlarge(model, pictures):
     "Each HR picture made small and large again."
@@ -37,7 +38,9 @@ def near(sr, hr, net):
     "Means over the pictures: PSNR and SSIM, gradients relative to HR's, and a distance of features."
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
     mean = lambda f: round(statistics.mean(f(a, b) for a, b in zip(sr, hr)), 4)
-    return dict(psnr=mean(lambda a, b: psnr_y(a, b, 4)), ssim=mean(lambda a, b: ssim_y(a, b, 4)), gradient=mean(lambda a, b: mean_gradient(a)/mean_gradient(b)), **({net: mean(lambda a, b: float(lpips(a, b, net=net)))} if net else {}))
+    return dict(psnr=mean(lambda a, b: psnr_y(a, b, 4)), ssim=mean(lambda a, b: ssim_y(a, b, 4)),
+                gradient=mean(lambda a, b: mean_gradient(a)/mean_gradient(b)),
+                **({net: mean(lambda a, b: float(lpips(a, b, net=net)))} if net else {}))
 
 def main(quick, models):
     from srgan_course.data import bsds_split
@@ -60,8 +63,12 @@ def main(quick, models):
         d = differ(kids[models[-1]], kids[m])
         figures[f'{models[-1]} - {m}'] = dict(kid=round(float(d), 6), interval=[round(v, 6) for v in d.interval])
         print(f'{models[-1]} - {m}', figures[f'{models[-1]} - {m}'], flush=True)
-    if not quick: save_result(ROOT/'results'/'srgan-x4-kid.json', 'How near the models come to the true photographs: KID and distances beside PSNR', figures, 'bsds500, the 100 held-out photographs', len(hr),
-        protocol=f'x4; KID: {NET}, {n} crops of {SIZE} px against as many of the originals at other places, mean of 100 subsets of 1000, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; squeeze-caffe: a stand-in for LPIPS, not LPIPS',
+    if not quick:
+        save_result(ROOT/'results'/'srgan-x4-kid.json', 'How near the models come to the true photographs: KID and distances beside PSNR',
+                    figures, 'bsds500, the 100 held-out photographs', len(hr),
+        protocol=f'x4; KID: {NET}, {n} crops of {SIZE} px against as many of the originals at other places, mean of 100 subsets of 1000, '
+                 f'95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; squeeze-caffe: a stand-in '
+                 f'for LPIPS, not LPIPS',
         seed=0, seconds=round(time.perf_counter() - start, 1))
 
 if __name__ == '__main__': main(**vars(ap.parse_args()))

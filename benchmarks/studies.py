@@ -9,9 +9,14 @@ import argparse, json, signal, subprocess, sys, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos', 'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets', 'srgan-x4': 'bsds500+t91+photos'}   # recipe -> pictures; light-x4 begins from light-x2, srgan-x4 from srresnet-x4
-MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']), 'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
-           'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']), 'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders', 'fid_agreement']),
+# recipe -> pictures; light-x4 begins from light-x2, srgan-x4 from srresnet-x4
+TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos',
+         'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets',
+         'srgan-x4': 'bsds500+t91+photos'}
+MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']),
+           'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
+           'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']),
+           'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders', 'fid_agreement']),
            'classifier': (15, ['benchmarks/classifier.py'], ['classifier_pets', 'classifier_speed', 'classifier_vgg', 'classifier_copies']), 'augment': (30, ['benchmarks/augment.py'], ['augment_pets', 'augment_few']), 'esrgan': (30, ['benchmarks/esrgan.py', 'all'], ['esrgan_x2', 'esrgan_scaling', 'esrgan_phone']), 'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'optimisers': (15, ['benchmarks/optimisers.py'], ['optimisers']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
 
 DOMAIN = {'cats': 60, 'faces': 60, 'pets': 60}                    # pairs of lesson 13, and minutes of their whole queue
@@ -21,8 +26,12 @@ class Training:
     def state(self):
         if (self.out/'results.json').is_file() and (self.out/'generator.safetensors').is_file(): return 'finished'
         return 'begun' if any((self.out/'checkpoints').glob('*')) else 'not begun'
-    def command(self): return [sys.executable, '-m', 'srgan_course', 'train', '--recipe', self.name, '--data', self.data, '--out', f'runs/{self.name}', *(['--resume'] if self.state() == 'begun' else [])]
-    def says(self): return f'python benchmarks/ship.py runs/{self.name} {self.name}    puts it into the package' if self.state() == 'finished' else f'runs/{self.name}'
+    def command(self):
+        return [sys.executable, '-m', 'srgan_course', 'train', '--recipe', self.name, '--data', self.data, '--out', f'runs/{self.name}',
+                *(['--resume'] if self.state() == 'begun' else [])]
+    def says(self):
+        return (f'python benchmarks/ship.py runs/{self.name} {self.name}    puts it into the package' if self.state() == 'finished'
+                else f'runs/{self.name}')
     def fits(self, seconds): return seconds > 60
 
 class Measurement:
@@ -38,7 +47,8 @@ class Resumable(Measurement):
     "A study that does one thing after the other for as many minutes as it is given, and goes on the next time; it is finished when its file says that nothing is left."
     def state(self):
         files = [ROOT/'results'/f'{f}.json' for f in self.files]
-        if all(f.is_file() for f in files): return 'begun' if any(json.loads(f.read_text(encoding='utf-8')).get('not_measured') for f in files) else 'finished'
+        if all(f.is_file() for f in files):
+            return 'begun' if any(json.loads(f.read_text(encoding='utf-8')).get('not_measured') for f in files) else 'finished'
         return 'begun' if (ROOT/'runs'/self.name.replace('-', '/')).is_dir() else 'not begun'
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, *self.args, '--minutes', f'{max(5, self.left/60 - 4):.1f}']
@@ -46,14 +56,22 @@ class Resumable(Measurement):
 class Long:
     "The cats' long run: finished when all of its steps are done."
     def __init__(self, name, out): self.name, self.out = name, out
-    def state(self): return 'finished' if (self.out/'generator.safetensors').is_file() and self.steps() >= self.planned() else 'begun' if self.steps() else 'not begun'
+    def state(self):
+        return ('finished' if (self.out/'generator.safetensors').is_file() and self.steps() >= self.planned() else 'begun' if self.steps()
+                else 'not begun')
     def steps(self): return max((int(p.stem.split('-')[1]) for p in (self.out/'checkpoints').glob('step-*.safetensors')), default=0)
     def planned(self): r = json.loads((self.out/'recipe.json').read_text(encoding='utf-8')); return r['epochs']*r['steps_per_epoch']
     def says(self): return f'python benchmarks/cats.py look    its figures; {self.steps()} steps are done'
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, 'benchmarks/cats.py', 'long', '--minutes', f'{self.left/60 - 2:.1f}']
 
-def queue(): return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()), Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']), Resumable('cats-trials', 120, ['benchmarks/cats.py', 'trials'], ['cats_trials']), Long('cats-long', ROOT/'runs'/'cats'/'long-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'], ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k], [f'domain_{k}']) for k, m in DOMAIN.items())]
+def queue():
+    return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()),
+            Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']),
+            Resumable('cats-trials', 120, ['benchmarks/cats.py', 'trials'], ['cats_trials']),
+            Long('cats-long', ROOT/'runs'/'cats'/'long-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
+                ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k],
+                    [f'domain_{k}']) for k, m in DOMAIN.items())]
 
 def run(study, seconds):
     "Run it for at most `seconds`; a training is asked to stop, and leaves a checkpoint."
@@ -71,7 +89,8 @@ def main(argv=None, studies=None):
     ap.add_argument('--minutes', type=float, help='go on with the queue for so long')
     ap.add_argument('--only', nargs='+', default=[], help='only these studies')
     args, studies = ap.parse_args(argv), studies if studies is not None else queue()
-    if unknown := set(args.only) - {s.name for s in studies}: ap.error(f'no study {", ".join(sorted(unknown))}; there are {", ".join(s.name for s in studies)}')
+    if unknown := set(args.only) - {s.name for s in studies}:
+        ap.error(f'no study {", ".join(sorted(unknown))}; there are {", ".join(s.name for s in studies)}')
     studies = [s for s in studies if not args.only or s.name in args.only]
     end = time.monotonic() + 60*(args.minutes or 0)
     for s in studies if args.minutes else ():

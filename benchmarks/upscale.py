@@ -50,10 +50,13 @@ def tiles(tmp, sizes, times):
         for way, kw in WAYS.items():
             runs = [json.loads(python('-c', CHILD, src, kw['tile'])[1]) for _ in range(times if mp <= 4 else 1)]
             r = runs[0]
-            rows.append(dict(megapixels=round(r['megapixels'], 2), way=way, tile=min(r['tile'], max(SIZES[mp])), runs=len(runs), seconds=round(statistics.median(x['seconds'] for x in runs), 3),
-                             peak_mib=round(max(x['peak'] for x in runs)), beyond_start_mib=round(max(x['peak'] - x['before'] for x in runs))))
+            rows.append(dict(megapixels=round(r['megapixels'], 2), way=way, tile=min(r['tile'], max(SIZES[mp])), runs=len(runs),
+                             seconds=round(statistics.median(x['seconds'] for x in runs), 3),
+                             peak_mib=round(max(x['peak'] for x in runs)),
+                             beyond_start_mib=round(max(x['peak'] - x['before'] for x in runs))))
             rows[-1]['megapixels_per_second'] = round(rows[-1]['megapixels']/rows[-1]['seconds'], 2)
-            print('{megapixels:6.2f} MP  {way:10}  tile {tile:4}  {seconds:7.2f} s  {megapixels_per_second:5.2f} MP/s  peak {peak_mib:5} MiB  (+{beyond_start_mib})'.format(**rows[-1]), flush=True)
+            print('{megapixels:6.2f} MP  {way:10}  tile {tile:4}  {seconds:7.2f} s  {megapixels_per_second:5.2f} MP/s  peak {peak_mib:5} '
+                  'MiB  (+{beyond_start_mib})'.format(**rows[-1]), flush=True)
     return rows, r['name']
 
 def cold_start(tmp, times):
@@ -70,9 +73,11 @@ def cold_start(tmp, times):
         a.append(python('-c', 'import torch')[0]); b.append(python(*command)[0])
     from PIL import Image
     assert Image.open(tmp/'out.png').size == (512, 512)
-    f = dict(import_torch_s=statistics.median(a), upscale_s=statistics.median(b), difference_s=statistics.median(y - x for x,y in zip(a, b)), ratio=statistics.median(y/x for x,y in zip(a, b)))
+    f = dict(import_torch_s=statistics.median(a), upscale_s=statistics.median(b),
+             difference_s=statistics.median(y - x for x,y in zip(a, b)), ratio=statistics.median(y/x for x,y in zip(a, b)))
     f = {k: round(v, 3) for k,v in f.items()}
-    print('cold start: import torch {import_torch_s:.2f} s, srgan-upscale to a saved 512 x 512 picture {upscale_s:.2f} s: {difference_s:.2f} s more, {ratio:.2f} times'.format(**f), flush=True)
+    print('cold start: import torch {import_torch_s:.2f} s, srgan-upscale to a saved 512 x 512 picture {upscale_s:.2f} s: '
+          '{difference_s:.2f} s more, {ratio:.2f} times'.format(**f), flush=True)
     return f, dict(difference_s=[round(min(y - x for x,y in zip(a, b)), 3), round(max(y - x for x,y in zip(a, b)), 3)])
 
 def main():
@@ -85,9 +90,14 @@ def main():
         rows, name = tiles(tmp, [1, 4] if quick else list(SIZES), 1 if quick else 3)
     if quick: return
     out = ROOT/'results'
-    save_result(out/'upscale_cold_start.json', 'Seconds from the start of srgan-upscale to a saved 512 x 512 picture, against `import torch` alone, in turns, warm disk', figures, 'a 128 x 128 crop of chelsea (scikit-image)', 1,
+    save_result(out/'upscale_cold_start.json',
+                'Seconds from the start of srgan-upscale to a saved 512 x 512 picture, against `import torch` alone, in turns, warm disk',
+                figures, 'a 128 x 128 crop of chelsea (scikit-image)', 1,
                 protocol='medians of 7 pairs; spread: least and greatest difference', spread=spread, seconds=round(seconds, 1), model=name)
-    save_result(out/'upscale_tiles.json', 'Upscaling x4 in tiles against in one piece: seconds and peak resident memory of a process of its own', dict(rows=rows), 'chelsea (scikit-image), repeated to size', len(SIZES),
-                protocol='one warmed process a row; 1 and 4 megapixels: median of 3; memory: VmHWM, which includes torch', seconds=round(time.perf_counter() - start, 1), model=name)
+    save_result(out/'upscale_tiles.json',
+                'Upscaling x4 in tiles against in one piece: seconds and peak resident memory of a process of its own', dict(rows=rows),
+                'chelsea (scikit-image), repeated to size', len(SIZES),
+                protocol='one warmed process a row; 1 and 4 megapixels: median of 3; memory: VmHWM, which includes torch',
+                seconds=round(time.perf_counter() - start, 1), model=name)
 
 if __name__ == '__main__': main()

@@ -33,7 +33,8 @@ def networks():
     from srgan_course.upscale import Upscaler, shipped_models
     light = Upscaler.load('light-x4', device='cpu')
     ups = {'light-x4': light, 'SRResNet 64 x 16': Upscaler(SRResNet(4, 64, 16), device='cpu'),
-           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models() else Upscaler(LightSR(4, 64, 18), device='cpu'),
+           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models()
+           else Upscaler(LightSR(4, 64, 18), device='cpu'),
            'light-x4 bfloat16': Upscaler(light.net, device='cpu', precision='bfloat16')}
     return ups, {k: count_params(u.net) for k, u in ups.items()}
 
@@ -64,7 +65,9 @@ def speed(quick):
             r = ratio(t[k], t['light-x4'])
             figures[what][k]['light_is_faster'] = round(statistics.median(r), ROUND)
             spread[what][k] = [round(min(r), ROUND), round(max(r), ROUND)]
-        for k, f in figures[what].items(): print(f'{what}: {k:18} {f["megapixels_per_second"]:7.2f} MP/s' + (f', light-x4 {f["light_is_faster"]:.2f} times as fast {spread[what][k]}' if k != 'light-x4' else ''), flush=True)
+        for k, f in figures[what].items():
+            print(f'{what}: {k:18} {f["megapixels_per_second"]:7.2f} MP/s'
+                  + (f', light-x4 {f["light_is_faster"]:.2f} times as fast {spread[what][k]}' if k != 'light-x4' else ''), flush=True)
     if 'light-x4 bfloat16' in ups:
         figures['bfloat16_loss_db'] = round(bfloat16_loss(ups), 4)
         print(f'bfloat16 costs {figures["bfloat16_loss_db"]:.4f} dB on the held-out photographs')
@@ -91,7 +94,8 @@ def folder(quick, tmp):
     spread = {}
     for k in ('folder', 'one by one'):
         r = ratio(t[k], t['network'])
-        figures[f'{k} / network'], spread[f'{k} / network'] = round(statistics.median(r), ROUND), [round(min(r), ROUND), round(max(r), ROUND)]
+        figures[f'{k} / network'], spread[f'{k} / network'] = round(statistics.median(r), ROUND), [round(min(r), ROUND),
+            round(max(r), ROUND)]
     print(f'{n} pictures of 96 x 96: ' + ', '.join(f'{k} {v}' for k, v in figures.items() if k != 'pictures'), spread, flush=True)
     return figures, spread, n
 
@@ -102,12 +106,19 @@ def main(quick, threads, only):
     start, out = time.perf_counter(), ROOT/'results'
     if only != 'folder':
         figures, spread = speed(quick)
-        if not quick: save_result(out/'upscale_speed.json', 'light-x4 against networks of SRResNet\'s size: megapixels out a second', figures, 'random pictures', 17, protocol='x4; network alone, float32 and channels_last unless said otherwise; 9 rounds in turns: medians; spread: least and greatest ratio of a round',
+        if not quick:
+            save_result(out/'upscale_speed.json', 'light-x4 against networks of SRResNet\'s size: megapixels out a second', figures,
+                        'random pictures', 17,
+                        protocol='x4; network alone, float32 and channels_last unless said otherwise; 9 rounds in turns: medians; spread: '
+                                 'least and greatest ratio of a round',
                                   spread=spread, seconds=round(time.perf_counter() - start, 1))
     start = time.perf_counter()
     if only != 'speed':
         with tempfile.TemporaryDirectory() as tmp: figures, spread, n = folder(quick, Path(tmp))
-        if not quick: save_result(out/'upscale_folder.json', 'A folder of small pictures, file to file, against the network alone on opened pictures', figures, 'crops of 96 x 96 of the embedded photographs, JPEG in, PNG out', n,
-                                  protocol='light-x4, float32; 3 rounds in turns: medians; spread: least and greatest ratio of a round', spread=spread, seconds=round(time.perf_counter() - start, 1))
+        if not quick:
+            save_result(out/'upscale_folder.json', 'A folder of small pictures, file to file, against the network alone on opened pictures',
+                        figures, 'crops of 96 x 96 of the embedded photographs, JPEG in, PNG out', n,
+                                  protocol='light-x4, float32; 3 rounds in turns: medians; spread: least and greatest ratio of a round',
+                        spread=spread, seconds=round(time.perf_counter() - start, 1))
 
 if __name__ == '__main__': main(**vars(ap.parse_args()))

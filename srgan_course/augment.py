@@ -29,15 +29,19 @@ def copies(x,              # uint8 (n,3,H,W)
           )->Tensor:       # uint8 (n,3,H,W)
     "Each picture made small and enlarged again, or as it is."
     if how == 'plain': return x.clone()
-    if x.shape[-1] % scale or x.shape[-2] % scale: raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
+    if x.shape[-1] % scale or x.shape[-2] % scale:
+        raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
     small = [downscale(p, scale) for p in as_pictures(x)]
     if isinstance(how, str): return torch.stack([as_bytes(interpolate(p, scale, how=how)) for p in small])
     with torch.inference_mode(): return torch.stack([as_bytes(to_image(how(to_tensor(p)[None])[0])) for p in small])
 
 # %% ../nbs/11_augment.ipynb #e0c4e191
-SHORT = RECIPES['pets'].replace(name='pets-short', size=96, bs=8, generator='LightSR', nf=32, n_blocks=8, critic='PoolCritic', critic_nf=24, shift=3, soften=1, steps_per_epoch=100, pre_epochs=12, epochs=6,
-    feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0., gan_lr=2e-4, crit_lr=4e-4, schedule='tail', ema=.99, save_every=100)
-TOY = SHORT.replace(name='pets-toy-short', size=48, nf=16, n_blocks=2, critic_nf=8, steps_per_epoch=50, pre_epochs=3, epochs=2, feature_net='vgg19-random@relu1_2', sample_every=0)
+SHORT = RECIPES['pets'].replace(name='pets-short', size=96, bs=8, generator='LightSR', nf=32, n_blocks=8, critic='PoolCritic', critic_nf=24,
+                                shift=3, soften=1, steps_per_epoch=100, pre_epochs=12, epochs=6,
+    feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0., gan_lr=2e-4, crit_lr=4e-4,
+                                schedule='tail', ema=.99, save_every=100)
+TOY = SHORT.replace(name='pets-toy-short', size=48, nf=16, n_blocks=2, critic_nf=8, steps_per_epoch=50, pre_epochs=3, epochs=2,
+                    feature_net='vgg19-random@relu1_2', sample_every=0)
 
 def train_copier(x,        # uint8 (n,3,H,W): the classifier's training pictures, no others
                  recipe,   # an `SRGANRecipe`
@@ -52,7 +56,7 @@ def train_copier(x,        # uint8 (n,3,H,W): the classifier's training pictures
 
 # %% ../nbs/11_augment.ipynb #93806f7b
 ARMS = {'A': (None, 1), 'A, twice the steps': (None, 2), 'A + plain copies': ('plain', 2), 'A + bicubic copies': ('bicubic', 2),
-        'A + pixels-only copies': ('pixels only', 2), 'B: A + SRGAN copies': ('SRGAN', 2)}   # arm -> added copies, steps as a multiple of A's
+        'A + pixels-only copies': ('pixels only', 2), 'B: A + SRGAN copies': ('SRGAN', 2)}   # arm -> copies added, steps (times A's)
 
 def arm_features(feats:dict, # kind of picture -> features of all training pictures, (n,nf) or (views,n,nf); 'original' is one
                  y,          # (n,) class numbers
@@ -62,7 +66,8 @@ def arm_features(feats:dict, # kind of picture -> features of all training pictu
     "What an arm learns from: the originals, and one copy of each."
     f, yi = feats['original'][..., i, :], np.asarray(y)[i]
     if added is None: return f, yi
-    if (kind := 'original' if added == 'plain' else added) not in feats: raise ValueError(f'no features of {kind!r} copies; there are {", ".join(feats)}')
+    if (kind := 'original' if added == 'plain' else added) not in feats:
+        raise ValueError(f'no features of {kind!r} copies; there are {", ".join(feats)}')
     return torch.cat([f, feats[kind][..., i, :]], -2), np.concatenate([yi, yi])
 
 # %% ../nbs/11_augment.ipynb #14d3545c
@@ -74,8 +79,10 @@ def some_of_each(y,   # (n,) class numbers
     y = np.asarray(y)
     if k is None: return np.arange(len(y))
     counts = {int(c): int((y == c).sum()) for c in np.unique(y)}
-    if k < 1 or k > min(counts.values()): raise ValueError(f'{k} pictures of each class were asked for; the smallest class has {min(counts.values())}')
-    return np.sort(np.concatenate([np.flatnonzero(y == c)[np.argsort(draws(n, seed, c, 11), kind='stable')[:k]] for c, n in counts.items()]))
+    if k < 1 or k > min(counts.values()):
+        raise ValueError(f'{k} pictures of each class were asked for; the smallest class has {min(counts.values())}')
+    return np.sort(np.concatenate([np.flatnonzero(y == c)[np.argsort(draws(n, seed, c, 11), kind='stable')[:k]] for c,
+                                   n in counts.items()]))
 
 # %% ../nbs/11_augment.ipynb #83bf4ac6
 def run_arms(feats:dict, y,   # as for `arm_features`
@@ -122,7 +129,9 @@ def table(preds:dict, # from `run_arms`
     out, a = {}, preds[base][test]
     for arm, p in ((k, v[test]) for k, v in preds.items()):
         out[arm] = dict(accuracy=float(right(p, y).mean()), loss=float(nll(p, y).mean()), by_seed=right(p, y).mean(1).tolist())
-        if arm != base: out[arm] |= dict(gain=gap(right(a, y), right(p, y)), loss_change=gap(nll(a, y), nll(p, y)), mcnemar=mcnemar(right(a.mean(0), y), right(p.mean(0), y)))
+        if arm != base:
+            out[arm] |= dict(gain=gap(right(a, y), right(p, y)), loss_change=gap(nll(a, y), nll(p, y)),
+                             mcnemar=mcnemar(right(a.mean(0), y), right(p.mean(0), y)))
     return out
 
 def verdict(d, # from `gap`, of accuracies
@@ -134,7 +143,7 @@ def verdict(d, # from `gap`, of accuracies
 # %% ../nbs/11_augment.ipynb #92f3cc45
 def power(d,      # from `gap`: a difference with its interval
           claimed # the gain that somebody claims
-         )->dict: # half_width of the interval; seen: a gain that four such studies of five would find; times: as much data for an interval of +-claimed
+         )->dict: # half_width; seen: a gain that four such studies of five would find; times: as much data for +-claimed
     "What a study could have seen, beside what it is asked about."
     half = (d['hi'] - d['lo'])/2
     return dict(half_width=half, seen=half*(1.96 + .84)/1.96, times=(half/claimed)**2)

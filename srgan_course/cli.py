@@ -63,7 +63,8 @@ def upscale(
     "Enlarge pictures with a super-resolution network"
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file or folder')
-    if len(paths) > 1 and out is not None and out.suffix: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
+    if len(paths) > 1 and out is not None and out.suffix:
+        raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
     from srgan_course.upscale import Upscaler, upscale_folder, summary
     up, res, code = Upscaler.load(model, device=device), dict(done=[], kept=[], bad=[]), 0
     if len(paths) > 1: _none_in_anothers_place(paths, out, up.scale)
@@ -87,7 +88,9 @@ def _upscale_one(p, out, up, tile, json, res, alone):
         res['bad'].append(dict(src=str(p), error=str(e))); print(f'srgan-upscale: {e}', file=sys.stderr)
         return 1
     res['done'].append(d)
-    if not json: print(f"{d['src']} ({d['size'][0]} x {d['size'][1]}) -> {d['dst']} ({d['out_size'][0]} x {d['out_size'][1]}), {d['model']}, {d['seconds']:.1f} s")
+    if not json:
+        print(f"{d['src']} ({d['size'][0]} x {d['size'][1]}) -> {d['dst']} ({d['out_size'][0]} x {d['out_size'][1]}), {d['model']}, "
+              f"{d['seconds']:.1f} s")
     return 0
 
 # %% ../nbs/cli.ipynb #4689b383
@@ -97,10 +100,12 @@ def _none_in_anothers_place(paths, out, scale):
     from srgan_course.upscale import out_files, result_name, target_folder
     taken = {}
     for p in paths:
-        made = out_files(find_images(p), p, target_folder(p, out, scale), scale) if p.is_dir() else {p: (out or p.parent)/result_name(p, scale)}
+        made = out_files(find_images(p), p, target_folder(p, out, scale),
+                         scale) if p.is_dir() else {p: (out or p.parent)/result_name(p, scale)}
         for f,dst in made.items():
             first = taken.setdefault(dst.resolve(), f)
-            if first.resolve() != f.resolve(): raise ValueError(f'{first} and {f} would both become {dst}; give one of them alone, with another --out')
+            if first.resolve() != f.resolve():
+                raise ValueError(f'{first} and {f} would both become {dst}; give one of them alone, with another --out')
 
 # %% ../nbs/cli.ipynb #3518bbc8
 def _polite_kill():
@@ -133,7 +138,7 @@ def _check(source, r, valid, minutes, device, json):
 @one_line_errors
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
-    data:str='embedded', # A folder of pictures, a known name (embedded, pets-toy, bsds500, ...), a name and part (bsds500/train), or several joined by + (bsds500+t91+FOLDER)
+    data:str='embedded', # A folder, a known name (embedded, bsds500, ...), a part (bsds500/train), or several (bsds500+t91+FOLDER)
     out:Path='runs/a', # Folder for weights, card, curves, samples, checkpoints and figures
     minutes:float=None, # Train for about so long (default: the recipe's own steps)
     resume:bool=False, # Go on with the run in --out?
@@ -149,17 +154,23 @@ def train(
 ):
     "Train a super-resolution network by a recipe"
     from srgan_course.srgan import RECIPES, known, train as run
-    if recipes: known(RECIPES, ''); print(js.dumps({k: js.loads(r.to_json()) for k,r in RECIPES.items()}) if json else '\n'.join(map(_recipe_line, RECIPES.values()))); return
+    if recipes:
+        known(RECIPES, '')
+        print(js.dumps({k: js.loads(r.to_json()) for k,r in RECIPES.items()}) if json else '\n'.join(map(_recipe_line, RECIPES.values())))
+        return
     r, device = _recipe(recipe, bs, size, seed), None if device == 'auto' else device
     if check is not None: return _check(check, r, valid, minutes, device, json)
     if is_cli(): _polite_kill()
     res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
     if json: print((Path(out)/'results.json').read_text(encoding='utf-8').strip())
-    else: print(f'\n{res.table.round(3).to_string()}\n\n{res.said}.\n{out}: generator.safetensors and its card generator.md, recipe.json, results.json, curves, samples. Try: srgan-upscale photo.jpg --model {Path(out)/"generator.safetensors"}')
+    else:
+        print(f'\n{res.table.round(3).to_string()}\n\n{res.said}.\n{out}: generator.safetensors and its card generator.md, recipe.json, '
+              f'results.json, curves, samples. Try: srgan-upscale photo.jpg --model {Path(out)/"generator.safetensors"}')
 
 def _recipe_line(r):
     start = f', begins with {r.start}' if r.start else ''
-    return f'{r.name:13} x{r.scale}, {r.generator} {r.nf} x {r.n_blocks}, {"PSNR only" if r.critic == "none" else r.critic}, patches of {r.size} px, batch {r.bs}{start}'
+    return (f'{r.name:13} x{r.scale}, {r.generator} {r.nf} x {r.n_blocks}, {"PSNR only" if r.critic == "none" else r.critic}, patches of '
+            f'{r.size} px, batch {r.bs}{start}')
 
 # %% ../nbs/cli.ipynb #392e976f
 def _model(name):
@@ -178,7 +189,8 @@ def evaluate(
     model:str='light-x4', # A model that ships, a .safetensors file, or nearest, bilinear, bicubic, lanczos
     data:str='embedded', # A folder of pictures, or a known name such as embedded or set5
     scale:int=4, # Enlargement, where the model does not say it itself
-    lpips:Annotated[str, 'Measure LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe', dict(nargs='?', const='squeeze')]=None,
+    lpips:Annotated[str, 'Measure LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe',
+                    dict(nargs='?', const='squeeze')]=None,
     result:Path=None, # File to write the result to, such as results/set5.json
     json:bool=False, # Print the figures as JSON?
 ):
@@ -189,11 +201,15 @@ def evaluate(
     if net != model: scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
     table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)
-    protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic' + (f'; LPIPS ({lpips}) on whole RGB pictures' if lpips else '')
+    protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic' + (f'; LPIPS ({lpips}) on '
+        f'whole RGB pictures' if lpips else '')
     figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}
     name = Path(model).name if Path(model).suffix else model
-    if result: save_result(result, f'{name} on {data}', figures, data, len(table) - 1, protocol=protocol, seconds=round(time.monotonic() - start, 1), **extra)
-    print(js.dumps(dict(model=name, data=data, scale=scale, protocol=protocol, figures=figures)) if json else f'{name} on {data}. {protocol}\n{table.round(4).to_string()}')
+    if result:
+        save_result(result, f'{name} on {data}', figures, data, len(table) - 1, protocol=protocol,
+                    seconds=round(time.monotonic() - start, 1), **extra)
+    print(js.dumps(dict(model=name, data=data, scale=scale, protocol=protocol, figures=figures)) if json
+          else f'{name} on {data}. {protocol}\n{table.round(4).to_string()}')
 
 # %% ../nbs/cli.ipynb #9cabcd00
 def read_header(path # a file that `save_model` wrote
@@ -206,10 +222,12 @@ def read_header(path # a file that `save_model` wrote
         try: head = js.loads(f.read(n)) if 2 <= n <= 10**7 else None
         except ValueError: head = None
     meta = (head or {}).get('__metadata__', {})
-    if not {'network', 'args', 'checksum'} <= meta.keys(): raise ValueError(f'{path}: not a model of this package (save_model did not write it), or damaged')
+    if not {'network', 'args', 'checksum'} <= meta.keys():
+        raise ValueError(f'{path}: not a model of this package (save_model did not write it), or damaged')
     state = 'running_mean', 'running_var', 'num_batches_tracked'                       # batch norm's memory: in the file, but not learnt
     shapes = [v['shape'] for k,v in head.items() if k != '__metadata__' and not k.endswith(state)]
-    return dict(network=meta['network'], args=js.loads(meta['args']), scale=int(meta['scale']), parameters=sum(map(prod, shapes)), bytes=path.stat().st_size, checksum=meta['checksum'], licence=meta.get('licence', 'not stated'))
+    return dict(network=meta['network'], args=js.loads(meta['args']), scale=int(meta['scale']), parameters=sum(map(prod, shapes)),
+                bytes=path.stat().st_size, checksum=meta['checksum'], licence=meta.get('licence', 'not stated'))
 
 # %% ../nbs/cli.ipynb #81ce9745
 def model_facts(files, index:dict # name -> what was measured of it
@@ -223,10 +241,13 @@ def model_facts(files, index:dict # name -> what was measured of it
     return facts
 
 def _model_line(name, f):
-    if f['network'] == 'DCGANGenerator': return f"{name:12} noise DCGANGenerator {f['parameters']:>10,} parameters  {f['bytes']/1e6:5.2f} MB  pictures of {f['args']['size']} px by srgan-cats  {f['licence']}"
+    if f['network'] == 'DCGANGenerator':
+        return (f"{name:12} noise DCGANGenerator {f['parameters']:>10,} parameters  {f['bytes']/1e6:5.2f} MB  pictures of "
+                f"{f['args']['size']} px by srgan-cats  {f['licence']}")
     known = lambda d: f"{d} {f[d]['psnr']:.2f} dB / {f[d]['ssim']:.4f}" if f.get(d) else f'{d} not measured'
     net = f"{f['network']} {f['args'].get('nf', '')} x {f['args'].get('n_blocks', '')}"
-    return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {known('set5')}, {known('embedded')}  {f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
+    return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {known('set5')}, "
+                      f"{known('embedded')}  {f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
 
 # %% ../nbs/cli.ipynb #86c0d002
 @call_parse
@@ -240,10 +261,14 @@ def models(
     index = folder/'index.json'
     known = js.loads(index.read_text(encoding='utf-8')) if index.exists() else {}
     shipped = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
-    if unknown := [str(f) for f in files if str(f) not in shipped and not f.is_file()]: raise ValueError(f'no model {", ".join(unknown)}; known are {", ".join(shipped)}, or give a .safetensors file')
+    if unknown := [str(f) for f in files if str(f) not in shipped and not f.is_file()]:
+        raise ValueError(f'no model {", ".join(unknown)}; known are {", ".join(shipped)}, or give a .safetensors file')
     facts = model_facts([shipped.get(str(f), f) for f in files] or shipped.values(), known)
     if json: print(js.dumps(facts))
-    else: print('\n'.join(_model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with srgan-evaluate --model NAME. Their cards: ' + str(folder))
+    else:
+        print('\n'.join(_model_line(*v) for v in facts.items())
+              + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with srgan-evaluate --model NAME. Their cards: '
+              + str(folder))
 
 # %% ../nbs/cli.ipynb #5548c7db
 @call_parse
@@ -272,7 +297,8 @@ def classify(
         r = m.evaluate_classifier(clf, evaluate)
         print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_text(r)); return
     rows, bad = m.classify_files(clf, paths)
-    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}" for r in rows))
+    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
+        for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
     return 1 if bad else 0
 
@@ -280,8 +306,11 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
     r = m.get_classifier_recipe(recipe)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
-    res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
-    print((out/'results.json').read_text(encoding='utf-8').strip() if json else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, curves.png. Try: srgan-classify photo.jpg --out {out}')
+    res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume,
+                             progress=is_cli() and not json and sys.stderr.isatty())
+    print((out/'results.json').read_text(encoding='utf-8').strip() if json
+          else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
+               f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524
 @call_parse
@@ -304,22 +333,27 @@ def recognise(
 ):
     "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
-    if not (paths or train or evaluate): raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
+    if not (paths or train or evaluate):
+        raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file')
     if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    if len({p.stem for p in paths}) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
+    if len({p.stem for p in paths}) < len(paths):
+        raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels and not labels.is_file(): raise FileNotFoundError(f'{labels}: no such file')
     from srgan_course import recognise as m
     from srgan_course.data import find_source
     for source in filter(None, (train, evaluate)):          # what is not there is told before a classifier is made ready
         if source != 'pets-toy': find_source(source)
-    if train: return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'), json)
+    if train:
+        return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'),
+                                 json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = m.teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
-    return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways, t, size, out, json)
+    return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways,
+        t, size, out, json)
 
 # %% ../nbs/cli.ipynb #eecbf812
 def _recognise_pictures(paths, ways, t, size, out, json):
@@ -333,8 +367,11 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             bad.append(dict(file=str(p), error=str(e))); print(f'srgan-recognise: {e}', file=sys.stderr); continue
         dst = out or Path(f'{p.stem}-recognised.jpg')
         dst.parent.mkdir(parents=True, exist_ok=True); m.guess_figure(res, dst)
-        rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
-        if not json: print(f'{p} -> {dst}, seen by {t.label}\n' + '\n'.join(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in rows[-1]['guesses'].items()))
+        rows.append(dict(file=str(p), figure=str(dst), classifier=t.label,
+                         guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
+        if not json:
+            print(f'{p} -> {dst}, seen by {t.label}\n' + '\n'.join(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k,
+                g in rows[-1]['guesses'].items()))
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return 1 if bad else 0
 
@@ -345,16 +382,23 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
-    if json: print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()} for k, d in tables.items()})))
+    if json:
+        print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None,
+                            figures={k: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()} for k,
+                                     d in tables.items()})))
     else: print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.round(4).to_string()}' for k, d in tables.items()))
 
 def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
     from srgan_course import recognise as m
     r = m.get_recognise_recipe(recipe)
     r = r.replace(**{k: v for k, v in dict(changes, teacher=teacher).items() if v is not None})
-    res = m.train_recognise(r, source, out, labels, progress=None if json else lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items())))
+    res = m.train_recognise(r, source, out, labels, progress=None if json
+                            else lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items())))
     if json: print((out/'results.json').read_text(encoding='utf-8').strip())
-    else: print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out/"student.safetensors"}')
+    else:
+        print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items())
+              + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model '
+                f'{out/"student.safetensors"}')
 
 # %% ../nbs/cli.ipynb #5a92af73
 def _figures(a, b, net, kid, score, draws, **kwargs):
@@ -362,7 +406,8 @@ def _figures(a, b, net, kid, score, draws, **kwargs):
     from srgan_course import fid as m
     a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
     wanted = 'KID' if kid else 'an interval (--draws)' if draws else ''
-    if stats := [str(x) for x in (a, b) if wanted and str(x).endswith('.npz')]: raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
+    if stats := [str(x) for x in (a, b) if wanted and str(x).endswith('.npz')]:
+        raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
     source = a
     if wanted: a, b = (m.features(x, net, **kwargs) for x in (a, b))
     res = {'fid': m.fid(a, b, net, draws, **kwargs)}
@@ -378,7 +423,9 @@ def _net(features, dims):
 def _classifier(features):
     "The classifier of the Inception Score: the feature net with its last layer."
     name = features.split('@')[0]
-    if name.startswith('random'): raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or squeezenet-caffe')
+    if name.startswith('random'):
+        raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or '
+                         f'squeezenet-caffe')
     return f'{name}@logits'
 
 # %% ../nbs/cli.ipynb #706141bc
@@ -411,7 +458,7 @@ def _keep_statistics(a, b, net, path, json, **kwargs):
 def fid(
     a:str, # A folder of pictures, a known name, or statistics (.npz)
     b:str=None, # What to compare it with: the same
-    features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; also with its layer, as in inception@768
+    features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; or with a layer: inception@768
     dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
     Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
@@ -427,14 +474,17 @@ def fid(
     import time
     from srgan_course.metrics import save_result
     start, net = time.monotonic(), _net(features, dims)
-    if save_stats and (other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]): raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
+    if save_stats and (other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]):
+        raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
     score = _classifier(features) if Is else None
     if save_stats: return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
     with _warnings_as_lines('srgan-fid'): figures = _figures(a, b, net, kid, score, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
-    if result: save_result(result, f'{a} against {b}', values, f'{a}, {b}', _count(values['fid']['n']), protocol=repr(figures['fid']), seconds=round(time.monotonic() - start, 1))
+    if result:
+        save_result(result, f'{a} against {b}', values, f'{a}, {b}', _count(values['fid']['n']), protocol=repr(figures['fid']),
+                    seconds=round(time.monotonic() - start, 1))
     print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
 
 # %% ../nbs/cli.ipynb #14e5cc15
@@ -486,7 +536,8 @@ def _train_cats(source, recipe, out, resume, minutes, device):
     train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
     from srgan_course.gan import checkpoints
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])
-    return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'), recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})
+    return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'),
+                recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})
 
 # %% ../nbs/cli.ipynb #bea376e2
 def lessons_folder(): # folder that holds the lesson notebooks
@@ -523,7 +574,8 @@ def main():
     if name not in COMMANDS:
         wants_help = name in (None, '-h', '--help')
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + ', '.join(COMMANDS)
-              if wants_help else f'srgan_course: no command {name!r}; there are {", ".join(COMMANDS)}', file=sys.stdout if wants_help else sys.stderr)
+              if wants_help else f'srgan_course: no command {name!r}; there are {", ".join(COMMANDS)}',
+              file=sys.stdout if wants_help else sys.stderr)
         raise SystemExit(0 if wants_help else 2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
     return globals()[name]

@@ -97,7 +97,8 @@ def check_scale(scale:int  # wanted enlargement
 def check_batch(x:Tensor  # should be a batch of colour pictures
                )->Tensor: # the same
     "Refuse what is not floats `(B,3,H,W)`."
-    if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'shape {tuple(x.shape)} is not a batch of colour pictures; give a tensor (B,3,H,W)')
+    if x.dim() != 4 or x.shape[1] != 3:
+        raise ValueError(f'shape {tuple(x.shape)} is not a batch of colour pictures; give a tensor (B,3,H,W)')
     if not x.is_floating_point(): raise ValueError(f'pixels are {x.dtype}; give floats in [0,1], such as x/255')
     return x
 
@@ -137,7 +138,8 @@ def init_conv(conv:nn.Conv2d, # changed in place
               gain:float=1.   # 1 keeps the size of what passes through convolution and ReLU
              ):
     "Kaiming's normal initialisation times `gain`, zero bias."
-    if conv.weight.is_meta: return   # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it: seconds)
+    # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it: seconds)
+    if conv.weight.is_meta: return
     nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
     conv.weight.data.mul_(gain); nn.init.zeros_(conv.bias)
 
@@ -234,7 +236,9 @@ def receptive_radius(net:nn.Module, # maps (B,3,H,W) to (B,3,s*H,s*W)
     return r
 
 # %% ../nbs/05_generators.ipynb #7e387358
-NETWORKS = {'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan', 'DCGANGenerator': 'srgan_course.cats'}   # class -> where it is defined
+# class -> where it is defined
+NETWORKS = {'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan',
+            'DCGANGenerator': 'srgan_course.cats'}
 
 def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
                path,                # file to write, .safetensors
@@ -265,7 +269,8 @@ def build_network(name:str,   # one of `NETWORKS`
     "The network that a model file names."
     if name not in NETWORKS: raise ValueError(f'network {name!r} is not one of {", ".join(NETWORKS)}')
     try: cls = getattr(importlib.import_module(NETWORKS[name]), name)
-    except ModuleNotFoundError: raise ValueError(f'network {name} needs {NETWORKS[name]}, which this version of the package does not have') from None
+    except ModuleNotFoundError:
+        raise ValueError(f'network {name} needs {NETWORKS[name]}, which this version of the package does not have') from None
     if not isinstance(args, dict): raise ValueError(f'args are {args}, not names with values')
     known = list(inspect.signature(cls).parameters)
     for k,v in args.items():
@@ -292,7 +297,8 @@ def load_model(path        # a file that `save_model` wrote
     return net.eval()
 
 # %% ../nbs/05_generators.ipynb #54070134
-MODELS = Path(__file__ if '__file__' in globals() else find_spec('srgan_course').origin).parent/'models'   # in a notebook there is no __file__
+# in a notebook there is no __file__
+MODELS = Path(__file__ if '__file__' in globals() else find_spec('srgan_course').origin).parent/'models'
 
 def shipped_models(noise=False # those that make pictures from noise, instead of those that enlarge?
                   )->dict: # name -> file

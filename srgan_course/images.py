@@ -83,7 +83,8 @@ def to_image(x, # tensor (C,H,W) or (1,C,H,W), nominally in [0,1]; C: 1 grey, 2 
             )->Image.Image: # rounded; what lies outside [0,1] is clamped
     "A tensor as a picture."
     if x.ndim == 4 and len(x) == 1: x = x[0]
-    if x.ndim != 3 or x.shape[0] not in (1,2,3,4): raise ValueError(f'a tensor of shape {tuple(x.shape)} is no picture; give (C,H,W) with C from 1 to 4')
+    if x.ndim != 3 or x.shape[0] not in (1,2,3,4):
+        raise ValueError(f'a tensor of shape {tuple(x.shape)} is no picture; give (C,H,W) with C from 1 to 4')
     if bits is None: bits = 16 if like is not None and is_16bit(like) else 8
     if bits not in (8, 16): raise ValueError(f'bits {bits} is not in (8, 16)')
     x = x.detach().float().cpu()
@@ -336,7 +337,8 @@ def _read_deep(b, img, top, orientation):
         except Exception: continue                     # not this one: the next
         if a.dtype != np.uint16: continue
         if top != 65535: a = np.rint(a*(65535/top)).astype(np.uint16)
-        for a in (a, upright(a, orientation)) if img.format == 'TIFF' and read is _by_opencv else (upright(a, orientation),):   # it turns a TIFF itself
+        # it turns a TIFF itself
+        for a in (a, upright(a, orientation)) if img.format == 'TIFF' and read is _by_opencv else (upright(a, orientation),):
             if read is _by_tifffile and planar or a.shape[:2] == view.shape[:2] and _agree(a[..., part], view[..., part]):
                 return _unmultiply(a) if premultiplied else a[..., ::3] if img.format == 'PNG' and b[25] == 4 else a
     raise ValueError('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
@@ -373,7 +375,8 @@ def _metadata(img, orientation):
     if text: res['text'] = text
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
-    if orientation != 1 and 'xmp' in res: res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
+    if orientation != 1 and 'xmp' in res:
+        res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res['frames'] = img.n_frames
     return {k: v for k,v in res.items() if v}
 
@@ -387,11 +390,15 @@ def _identify(f, max_pixels):
     with _any_size():
         try: img = Image.open(f)
         except Image.UnidentifiedImageError as e:
-            if head[4:8] == b'ftyp': raise ValueError('a HEIC picture or a film, which Pillow cannot read; save it as JPEG or PNG first') from e
-            raise ValueError('a picture of zero size' if zero else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
+            if head[4:8] == b'ftyp':
+                raise ValueError('a HEIC picture or a film, which Pillow cannot read; save it as JPEG or PNG first') from e
+            raise ValueError('a picture of zero size' if zero
+                             else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
     w,h = img.size
     if not w*h: raise ValueError(f'a picture of zero size ({w} x {h} pixels)')
-    if w*h > max_pixels: raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, open it in Python with a larger max_pixels')
+    if w*h > max_pixels:
+        raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
+                         f'open it in Python with a larger max_pixels')
     return img
 
 # %% ../nbs/01_images.ipynb #58ef9369
@@ -452,7 +459,8 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
     "Open any picture: upright, first frame, all its bits; what was done with a colour profile stands in `info['icc_note']`."
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
     if isinstance(path, DeepImage): return path
-    if isinstance(path, ImageFile.ImageFile): return _decode(path, path.fp if path.tile else None, icc)   # not decoded yet: its file still holds all the bits
+    # not decoded yet: its file still holds all the bits
+    if isinstance(path, ImageFile.ImageFile): return _decode(path, path.fp if path.tile else None, icc)
     if isinstance(path, Image.Image): return _decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
         with open(path, 'rb') as f: return _open_file(f, os.fspath(path), max_pixels, icc)
@@ -468,9 +476,12 @@ def find_images(folder, # where to look
     "The pictures of a folder, known by their suffixes; what is hidden is left out."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.glob('**/*' if recursive else '*') if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.glob('**/*' if recursive else '*') if p.suffix.lower() in IMAGE_SUFFIXES
+                   and p.is_file())
     res = [folder/n for n in names if not any(part.startswith('.') for part in n.split('/'))]
-    if not res: raise ValueError(f'no picture in {folder} (looked for {", ".join(IMAGE_SUFFIXES)}{"" if recursive else ", not in the folders inside it"})')
+    if not res:
+        raise ValueError(f'no picture in {folder} (looked for '
+                         f'{", ".join(IMAGE_SUFFIXES)}{"" if recursive else ", not in the folders inside it"})')
     return res
 
 # %% ../nbs/01_images.ipynb #58fa0001
@@ -520,7 +531,8 @@ def _png16(a, notes):
         idat.append(pack.compress(np.insert(rows - np.concatenate([above, rows[:-1]]), 0, 2, axis=1).tobytes()))
         above = rows[-1:]
     head = struct.pack('>IIBBBBB', w, h, 16, {2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', head) + _png_notes(notes) + _chunk(b'IDAT', b''.join([*idat, pack.flush()])) + _chunk(b'IEND', b'')
+    return b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', head) + _png_notes(notes) + _chunk(b'IDAT',
+        b''.join([*idat, pack.flush()])) + _chunk(b'IEND', b'')
 
 # %% ../nbs/01_images.ipynb #f8525920
 def _tiff(a, notes):
@@ -531,7 +543,9 @@ def _tiff(a, notes):
     if 'exif' in notes: ex.load(notes['exif'])
     for k in ex: ifd[k] = ex.get_ifd(k) if k in (0x8769, 0x8825) else ex[k]
     strip = zlib.compress(a.astype(a.dtype.newbyteorder('<')).tobytes(), 6)
-    for k,v in {256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h, 279: (len(strip),), 284: 1}.items(): ifd[k] = v
+    for k,v in {256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h, 279: (len(strip),),
+                284: 1}.items():
+        ifd[k] = v
     if c in (2, 4): ifd[338] = 2                       # the last channel is alpha, not multiplied into the colours
     if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
     if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
@@ -565,7 +579,8 @@ def _png8(img, notes):
     a = np.asarray(img)
     if a.ndim == 3: a = cv2.cvtColor(a, cv2.COLOR_RGB2BGR if a.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, zlib.Z_RLE]
-    if hasattr(cv2, 'IMWRITE_PNG_FILTER'): how[3:] = [zlib.Z_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]   # OpenCV 4.12 and later
+    # OpenCV 4.12 and later
+    if hasattr(cv2, 'IMWRITE_PNG_FILTER'): how[3:] = [zlib.Z_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
     ok, b = cv2.imencode('.png', a, how)
     if not ok: raise ValueError('OpenCV could not pack the pixels')
     b = memoryview(b)
@@ -599,7 +614,8 @@ def save_image(img, # a PIL image
     "Save a picture with its metadata, whole or not at all; 16 bits stay 16 in PNG and TIFF."
     Image.init()
     fmt = Image.registered_extensions().get(Path(path).suffix.lower())
-    if fmt not in Image.SAVE: raise ValueError(f'{path}: no format that Pillow writes has the suffix {Path(path).suffix!r}; give .png, .jpg, .webp or .tif')
+    if fmt not in Image.SAVE:
+        raise ValueError(f'{path}: no format that Pillow writes has the suffix {Path(path).suffix!r}; give .png, .jpg, .webp or .tif')
     if not img.width*img.height: raise ValueError(f'{path}: a picture of zero size ({img.width} x {img.height}) cannot be saved')
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}

@@ -28,7 +28,8 @@ from .kit.devices import out_of_memory, pick_device
 from .generators import NETWORKS, build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
-from .gan import EMA, LossHistory, OPTIMISERS, SampleGrid, SaveEvery, SRGANLearner, checkpoints, pick_precision, plot_history, sr_learner
+from .gan import EMA, LossHistory, OPTIMISERS, SampleGrid, SaveEvery, SRGANLearner, checkpoints
+from .gan import pick_precision, plot_history, sr_learner
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
@@ -38,7 +39,8 @@ from fastai.metrics import AvgMetric
 GENERATORS = {'LightSR': lambda r: {}, 'SRResNet': lambda r: {}}   # name -> what it is built with besides scale, nf and n_blocks
 CRITICS = {'PoolCritic': lambda r: PoolCritic(r.critic_nf), 'SRGANCritic': lambda r: SRGANCritic(r.size, r.critic_nf), 'none': None}
 ONE_SIZE = {'SRGANCritic'}                                         # those that judge patches of `size` and no other
-ADVERSARIAL = {k: lambda r: AdversarialLoss(r.adv_kind, r.real_label, r.fake_label, r.label_noise) for k in ('bce', 'lsgan', 'hinge', 'mean')}
+ADVERSARIAL = {k: lambda r: AdversarialLoss(r.adv_kind, r.real_label, r.fake_label, r.label_noise)
+               for k in ('bce', 'lsgan', 'hinge', 'mean')}
 SCHEDULES = {   # name -> share of the learning rate after the part `p` of a phase
     'flat':   lambda p: 1.,
     'cosine': lambda p: min(1., (p + .002)/.05) * .5*(1 + math.cos(math.pi*min(p, 1))),   # a twentieth of warm-up
@@ -74,7 +76,7 @@ class SRGANRecipe(PretrainRecipe):
     critic:str = 'PoolCritic'          # 'PoolCritic', 'SRGANCritic', or 'none'
     critic_nf:int = 24                 # channels of the critic's first layer
     shift:int = 0                      # pixels by which what a PoolCritic sees is moved at random, off the generator's grid
-    soften:int = 0                     # how often what a PoolCritic sees is averaged with weights 1, 2, 1: it no longer asks for the finest stripes
+    soften:int = 0                     # how often what a PoolCritic sees is averaged with weights 1, 2, 1
     alike:bool = False                 # whether the feature net sees pictures softened and moved like the critic
     whole:bool = False                 # whole aligned pictures resized to `size`, in place of random patches
     pre_epochs:int = 0                 # epochs of pretraining; `epochs` are those of the game (or the only ones)
@@ -115,33 +117,54 @@ def _offered(what, given, offered):
 
 def check_recipe(r): # a recipe; `ValueError` says which setting, and what to give
     "Refuse words that are not offered and settings that contradict each other."
-    for what, offered in dict(generator=GENERATORS, critic=CRITICS, adv_kind=ADVERSARIAL, pre_schedule=SCHEDULES, schedule=SCHEDULES, opt=OPTIMISERS).items(): _offered(what, getattr(r, what), offered)
-    if r.critic == 'none' and r.pre_epochs: raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
-    if r.perceptual and not r.feature_net: raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
-    if (r.shift or r.soften) and r.critic != 'PoolCritic': raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
-    if r.alike and not (r.perceptual and (r.shift or r.soften)): raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
-    if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale: raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
+    for what, offered in dict(generator=GENERATORS, critic=CRITICS, adv_kind=ADVERSARIAL, pre_schedule=SCHEDULES, schedule=SCHEDULES,
+                              opt=OPTIMISERS).items():
+        _offered(what, getattr(r, what), offered)
+    if r.critic == 'none' and r.pre_epochs:
+        raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
+    if r.perceptual and not r.feature_net:
+        raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
+    if (r.shift or r.soften) and r.critic != 'PoolCritic':
+        raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
+    if r.alike and not (r.perceptual and (r.shift or r.soften)):
+        raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
+    if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale:
+        raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for '
+                         f'both')
     if r.late_loss and not r.late: raise ValueError(f'late_loss is {r.late_loss!r}, but late is 0; give late=.2, say, and a late_size')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
     if not 0 <= r.ema < 1: raise ValueError(f'ema is {r.ema}; give a share in [0,1)')
 
 # %% ../nbs/09_srgan.ipynb #dbfa8682
 RECIPES = {r.name: r for r in (
-    SRGANRecipe('quick', size=56, shift=3, soften=2, steps_per_epoch=50, pre_epochs=12, pre_size=96, epochs=8, gan_lr=7e-5, crit_lr=3e-4, beta1=.5, schedule='tail', content_loss='mse', content=16., adv=1e-2,
+    SRGANRecipe('quick', size=56, shift=3, soften=2, steps_per_epoch=50, pre_epochs=12, pre_size=96, epochs=8, gan_lr=7e-5, crit_lr=3e-4,
+                beta1=.5, schedule='tail', content_loss='mse', content=16., adv=1e-2,
                 perceptual=.2, feature_net='vgg19-random@relu1_2', ema=.995, sample_every=50),
-    SRGANRecipe('full', generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=1000, pre_epochs=1000, pre_loss='mse', pre_lr=1e-4,
-                pre_schedule='flat', epochs=200, schedule='tenth', content=0., perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., ema=0., save_every=1000),
-    SRGANRecipe('pets', size=128, bs=64, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=114, epochs=150, content_loss='mse',
+    SRGANRecipe('full', generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=1000, pre_epochs=1000,
+                pre_loss='mse', pre_lr=1e-4,
+                pre_schedule='flat', epochs=200, schedule='tenth', content=0., perceptual=.006, feature_net='vgg19-torchvision@relu5_4',
+                feature_scale=1., ema=0., save_every=1000),
+    SRGANRecipe('pets', size=128, bs=64, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=114,
+                epochs=150, content_loss='mse',
                 perceptual=.006, feature_net='vgg16-torchvision@relu5_3', feature_scale=1., tv=2e-8, ema=0.),
-    SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=38, epochs=2500, content_loss='mse',
-                perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0., save_every=380),
-    SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80, save_every=500),
-    SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, save_every=500),
-    SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=8, late=.25, late_size=128, late_loss='mse', save_every=500),
-    SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
-    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4, steps_per_epoch=1500, epochs=24, late=.3, late_size=128, late_loss='luma', save_every=500),
-    SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160, save_every=250),
-    SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
+    SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64,
+                steps_per_epoch=38, epochs=2500, content_loss='mse',
+                perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0.,
+                save_every=380),
+    SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80,
+                save_every=500),
+    SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160,
+                save_every=500),
+    SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=8,
+                late=.25, late_size=128, late_loss='mse', save_every=500),
+    SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500,
+                epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
+    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4,
+                steps_per_epoch=1500, epochs=24, late=.3, late_size=128, late_loss='luma', save_every=500),
+    SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160,
+                save_every=250),
+    SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250,
+                epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
                 perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
 
 # %% ../nbs/09_srgan.ipynb #4268cf76
@@ -149,7 +172,8 @@ def get_recipe(recipe # a recipe, the name of one in `RECIPES`, or a JSON file
               )->SRGANRecipe:
     "The recipe that is meant."
     if isinstance(recipe, SRGANRecipe): return recipe
-    if isinstance(recipe, Recipe): raise ValueError(f'{type(recipe).__name__} {recipe.name!r} says nothing of networks and losses; give an SRGANRecipe')
+    if isinstance(recipe, Recipe):
+        raise ValueError(f'{type(recipe).__name__} {recipe.name!r} says nothing of networks and losses; give an SRGANRecipe')
     if Path(recipe).suffix == '.json': return SRGANRecipe.load(recipe)
     if known(RECIPES, str(recipe)): return RECIPES[str(recipe)]
     raise ValueError(f"recipe {str(recipe)!r} is not in ({', '.join(RECIPES)}), nor a .json file")
@@ -162,7 +186,7 @@ def soften(x): # (B,C,H,W) -> (B,C,H-2,W-2)
 
 # %% ../nbs/09_srgan.ipynb #e67e54ef
 class Glasses(torch.nn.Module):
-    "A critic that sees pictures softened, and in training moved by a few pixels at random, so that its strides do not always stand on the same pixels of the generator's grid."
+    "A critic that sees pictures softened and, in training, moved by a few pixels at random, off the generator's grid."
     def __init__(self, critic, shift:int=0, times:int=0): super().__init__(); self.critic, self.shift, self.times = critic, shift, times
     def forward(self, x): # (B,3,H,W) -> (B,1)
         for _ in range(self.times): x = soften(x)
@@ -187,7 +211,9 @@ def start_from(net, start)->int: # tensors that were taken
     "Take the tensors of a model that have the same name and shape as those of `net`."
     have, want = load_model(find_model(start)).state_dict(), net.state_dict()
     same = {k: v for k,v in have.items() if k in want and v.shape == want[k].shape}
-    if len(same) < len(want)/2: raise ValueError(f'only {len(same)} of the {len(want)} tensors of {type(net).__name__} fit those of {start}; give a model of the same network and width')
+    if len(same) < len(want)/2:
+        raise ValueError(f'only {len(same)} of the {len(want)} tensors of {type(net).__name__} fit those of {start}; give a model of the '
+                         f'same network and width')
     net.load_state_dict(same, strict=False)
     return len(same)
 
@@ -278,7 +304,7 @@ def use_recipe(dls,            # from `make_dls`
 
 # %% ../nbs/09_srgan.ipynb #999cb109
 class Late(Callback):
-    "Larger patches in the last part of a phase: fewer of their pixels stand near a border, where a network sees less than it will in whole pictures. If the recipe says so, another loss, too."
+    "Larger patches in the last part of a phase (fewer of their pixels stand near a border) and, if the recipe says so, another loss."
     order, run_valid = -6, False
     def __init__(self, r): self.r = r
     def before_train(self):
@@ -325,7 +351,8 @@ def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic way
     for name, hr in pictures.items():
         hr = crop_to_multiple(hr, scale)
         lr = downscale(hr, scale)
-        res[name] = {'LR': lr, **{k: interpolate(lr, scale, how=m) if isinstance(m, str) else to_image(m(to_tensor(lr)[None])[0]) for k,m in models.items()}, 'HR': hr}
+        res[name] = {'LR': lr, **{k: interpolate(lr, scale, how=m) if isinstance(m, str) else to_image(m(to_tensor(lr)[None])[0]) for k,
+                                  m in models.items()}, 'HR': hr}
     return res
 
 # %% ../nbs/09_srgan.ipynb #59f2b017
@@ -336,7 +363,8 @@ def measure_all(enlarged:dict, # from `enlarge_all`
     res = {}
     for name, imgs in enlarged.items():
         hr = imgs['HR']
-        res[name] = {k: dict(psnr=psnr_y(im, hr, scale), ssim=ssim_y(im, hr, scale), gradient=mean_gradient(im)) for k,im in imgs.items() if k not in ('LR', 'HR')}
+        res[name] = {k: dict(psnr=psnr_y(im, hr, scale), ssim=ssim_y(im, hr, scale), gradient=mean_gradient(im)) for k,
+                     im in imgs.items() if k not in ('LR', 'HR')}
         res[name]['HR'] = dict(gradient=mean_gradient(hr))
     return res
 
@@ -352,8 +380,10 @@ def before_after(enlarged:dict,   # from `enlarge_all`
     for name, imgs in enlarged.items():
         box = crop_box(name, imgs['HR'], min(side, *imgs['HR'].size)//scale*scale)
         box = tuple(v//scale*scale for v in box)
-        rows.append([(im.crop(tuple(v//scale for v in box)).resize((box[2]-box[0],)*2, Image.Resampling.NEAREST) if k == 'LR' else im.crop(box)) for k,im in imgs.items()])
-        titles.append([k if 'psnr' not in measured[name].get(k, {}) else f"{k}\n{measured[name][k]['psnr']:.2f} dB, SSIM {measured[name][k]['ssim']:.3f}" for k in imgs])
+        rows.append([(im.crop(tuple(v//scale for v in box)).resize((box[2]-box[0],)*2, Image.Resampling.NEAREST) if k == 'LR'
+                      else im.crop(box)) for k,im in imgs.items()])
+        titles.append([k if 'psnr' not in measured[name].get(k, {})
+                       else f"{k}\n{measured[name][k]['psnr']:.2f} dB, SSIM {measured[name][k]['ssim']:.3f}" for k in imgs])
     fig = show_grid(rows, titles=titles, row_titles=list(enlarged), size=size)
     if names := credits(enlarged): fig.text(.5, 0, 'Photos: ' + names, ha='center', va='top', fontsize=6)
     if path is not None: save_figure(fig, path, dpi=130, bbox_inches='tight', pad_inches=.05)
@@ -378,7 +408,8 @@ def sample_inputs(pictures:dict, # name -> HR picture
     "The middles of the first `n` pictures, made small: what sample sheets are drawn from."
     lrs = [downscale(hr, scale) for hr in list(pictures.values())[:n]]
     side = min(side, *[min(im.size) for im in lrs])
-    return torch.stack([to_tensor(im.crop(((im.width - side)//2, (im.height - side)//2, (im.width + side)//2, (im.height + side)//2))) for im in lrs])
+    return torch.stack([to_tensor(im.crop(((im.width - side)//2, (im.height - side)//2, (im.width + side)//2, (im.height + side)//2)))
+                        for im in lrs])
 
 # %% ../nbs/09_srgan.ipynb #97348e3d
 def compare_models(models:dict,   # name -> what `evaluate_sr` takes as a model
@@ -408,7 +439,8 @@ def step_seconds(r:SRGANRecipe, dls)->dict: # phase -> seconds a step
         watch = Stopwatch()
         use_recipe(dls, r.replace(steps_per_epoch=watch.n + watch.warm + 1), phase)
         make_learner(r, dls, phase, cbs=[watch]).fit(1)
-        res[phase] = watch.seconds*(1 + r.late*((r.late_size/(r.pre_size or r.size))**2 - 1) if r.late and phase == 'pretrain' else 1)   # larger patches take longer
+        # larger patches take longer
+        res[phase] = watch.seconds*(1 + r.late*((r.late_size/(r.pre_size or r.size))**2 - 1) if r.late and phase == 'pretrain' else 1)
     return res
 
 # %% ../nbs/09_srgan.ipynb #f57898a8
@@ -426,7 +458,8 @@ class Say(Callback):
     "One line that counts the steps of a phase, and one that stays for each epoch."
     order, run_valid = 110, False
     def __init__(self, phase, out=None): self.phase, self.out = phase, out
-    def before_fit(self): self.out, self.psnr, self.mean, self.first, self.t0, self.last = self.out or sys.stdout, '', {}, None, time.monotonic(), 0.
+    def before_fit(self):
+        self.out, self.psnr, self.mean, self.first, self.t0, self.last = self.out or sys.stdout, '', {}, None, time.monotonic(), 0.
     def line(self):
         done, n = self.done, self.learn.n_epoch*len(self.dls.train)
         left = (n - done)*(time.monotonic() - self.t0)/max(1, done - self.first)
@@ -437,7 +470,8 @@ class Say(Callback):
         for k,v in self.learn.step_values.items(): self.mean[k] = .9*self.mean.get(k, v) + .1*v
         self.done = self.learn.epoch*len(self.dls.train) + self.learn.iter + 1
         if self.first is None: self.first = self.done - 1
-        if self.out.isatty() and time.monotonic() - self.last > .2: self.last = time.monotonic(); self.out.write(f'\r{self.line()}\x1b[K'); self.out.flush()
+        if self.out.isatty() and time.monotonic() - self.last > .2:
+            self.last = time.monotonic(); self.out.write(f'\r{self.line()}\x1b[K'); self.out.flush()
     def after_epoch(self):
         vals = {m.name: m.value for m in self.learn.metrics}
         if vals.get('psnr') is not None: self.psnr = f"  PSNR {float(vals['psnr']):.2f} dB"
@@ -470,7 +504,8 @@ def save_curves(history,  # CSV of a `LossHistory`
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most every `seconds`, and when the fit ends."
     order, run_valid = 105, False
-    def __init__(self, history, path, seconds=60): self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
+    def __init__(self, history, path, seconds=60):
+        self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
     def after_epoch(self):
         if time.monotonic() - self.last > self.seconds: self.draw()
     def after_fit(self): self.draw()
@@ -495,8 +530,10 @@ class Result:
 # %% ../nbs/09_srgan.ipynb #411cd798
 def _same_run(kept, r, path):
     "The kept recipe, if it is `r` (minutes may have set its epochs, the device its precision); else one clear line."
-    counts = (('pre_epochs', 'epochs', 'steps_per_epoch', 'minutes') if kept.minutes else ()) + (('precision',) if r.precision == 'auto' else ())
-    diff = [f'{f.name} {getattr(kept, f.name)!r} there, {getattr(r, f.name)!r} here' for f in fields(kept) if f.name not in counts and getattr(kept, f.name) != getattr(r, f.name)]
+    counts = (('pre_epochs', 'epochs', 'steps_per_epoch', 'minutes') if kept.minutes else ()) + (('precision',) if r.precision == 'auto'
+        else ())
+    diff = [f'{f.name} {getattr(kept, f.name)!r} there, {getattr(r, f.name)!r} here' for f in fields(kept) if f.name not in counts
+            and getattr(kept, f.name) != getattr(r, f.name)]
     if diff: raise ValueError(f'{path}: a run of another recipe: {"; ".join(diff)}; give that recipe, or another folder')
     return kept
 
@@ -517,7 +554,8 @@ def start_run(r,       # recipe as it was asked for
              ):        # recipe
     "The recipe as it will be run: kept in the folder, checked against it, or worked out from `minutes`."
     state, file = run_state(out), out/'recipe.json'
-    if state != 'nothing' and not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True (--resume), or give another folder')
+    if state != 'nothing' and not resume:
+        raise ValueError(f'{out} holds a run that is {state}; go on with resume=True (--resume), or give another folder')
     if state != 'nothing': return _same_run(SRGANRecipe.load(file), r, file)
     r = r.replace(precision=pick_precision(r.precision, dls.device))
     if minutes is not None:
@@ -541,13 +579,15 @@ class Clock(Callback):
 def tensorboard(folder):
     "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
     try: from fastai.callback.tensorboard import TensorBoardCallback
-    except ModuleNotFoundError: raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
     class Board(TensorBoardCallback):
         def write(self, **values):
             for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
         def after_batch(self):
             if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
-        def after_epoch(self): self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
+        def after_epoch(self):
+            self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
     return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../nbs/09_srgan.ipynb #baf3355f
@@ -561,7 +601,8 @@ def phase_callbacks(r,        # recipe
                    )->list:
     "What a phase leaves behind while it runs."
     history = out/f'history_{phase}.csv'
-    cbs = [SaveEvery(out/'checkpoints'/phase, steps=r.save_every or None), Clock(), LossHistory(history), SampleGrid(samples, out/'samples'/phase, every=r.sample_every or None),
+    cbs = [SaveEvery(out/'checkpoints'/phase, steps=r.save_every or None), Clock(), LossHistory(history),
+           SampleGrid(samples, out/'samples'/phase, every=r.sample_every or None),
            Curves(history, out/f'curves_{phase}.png'), *more]
     if board: cbs.append(tensorboard(out/'tensorboard'/phase))
     return cbs + [Say(phase)] if progress else cbs
@@ -598,8 +639,10 @@ def memory_advice(r, out=None # a run's folder
         kept = out is not None and any((Path(out)/'checkpoints').rglob('step-*.safetensors'))
         if out is not None and not kept: (Path(out)/'recipe.json').unlink(missing_ok=True)
         size = max(r.size, r.pre_size, r.late_size)
-        smaller = f'lower bs, now {r.bs} (--bs {max(1, r.bs//2)}), or size, now up to {size} px (--size {max(r.scale, r.size//2//r.scale*r.scale)})'
-        raise MemoryError(f'out of memory: {smaller}' + (f'; give another folder than {out}, whose checkpoints belong to bs {r.bs}' if kept else '')) from None
+        smaller = (f'lower bs, now {r.bs} (--bs {max(1, r.bs//2)}), or size, now up to {size} px (--size '
+                   f'{max(r.scale, r.size//2//r.scale*r.scale)})')
+        raise MemoryError(f'out of memory: {smaller}' + (f'; give another folder than {out}, whose checkpoints belong to bs {r.bs}' if kept
+                                                         else '')) from None
 
 # %% ../nbs/09_srgan.ipynb #d4147d47
 def resized(r:SRGANRecipe,
@@ -611,7 +654,7 @@ def resized(r:SRGANRecipe,
 
 # %% ../nbs/09_srgan.ipynb #bc49e0b8
 def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, or a JSON file
-          source='embedded',  # 'embedded', a folder, a known name, several of them ('bsds500+t91+photos': the first gives the held-out pictures), or a list of pictures
+          source='embedded',  # 'embedded', a folder, a known name, several ('bsds500+t91': the first gives held-out pictures), or a list
           out='run',          # folder for all that is made
           resume:bool=False,  # go on with the run in `out`
           minutes:float=None, # train about so long: twenty steps are timed, and the number of steps is kept in the recipe
@@ -627,7 +670,8 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
     if r.start and run_state(out) == 'nothing': make_generator(r)
     if r.critic != 'none' and run_state(out) == 'nothing':
-        with torch.random.fork_rng(devices=[]): make_critic(r); make_losses(r)          # feature weights that are missing are told now, not after the pretraining
+        # feature weights that are missing are told now, not after the pretraining
+        with torch.random.fork_rng(devices=[]): make_critic(r); make_losses(r)
     if run_state(out) != 'nothing' and not resume: start_run(r, None, out, resume, minutes)
     if run_state(out) == 'nothing' and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     dls = make_dls(r, source, pick_device(device), valid)
@@ -640,7 +684,8 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
         try:
             for phase in phases(r):
                 nets[phase] = net = train_phase(r, phase, dls, out, net and _copy_of(net), samples, progress, cbs, board)
-        except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True (--resume) goes on') from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True (--resume) goes on') from None
         return finish(r, nets, pictures, out, source, dls)
 
 def _copy_of(net):
@@ -655,9 +700,12 @@ def describe(r:SRGANRecipe,
             )->str:
     "One line on what is about to be trained."
     start = f', begun from {Path(r.start).name}' if r.start else ''
-    short = f'. {r.minutes:g} minutes are too short for more than one step a phase: this will be little more than what it starts from' if r.minutes and set(steps_of(r).values()) == {1} else ''
-    return (f"{r.name}: {r.generator} ({count_params(make_generator(r.replace(start=''))):,} parameters{start}), {len(dls.train_ds)} pictures for training and {len(dls.valid_ds)} held out; "
-            f"{', '.join(f'{p} {n} steps' for p,n in steps_of(r).items())} of {r.bs} patches of {r.size} px; {r.precision} on {dls.device}{short}")
+    short = (f'. {r.minutes:g} minutes are too short for more than one step a phase: this will be little more than what it starts from'
+             if r.minutes and set(steps_of(r).values()) == {1} else '')
+    return (f"{r.name}: {r.generator} ({count_params(make_generator(r.replace(start=''))):,} parameters{start}), {len(dls.train_ds)} "
+            f"pictures for training and {len(dls.valid_ds)} held out; "
+            f"{', '.join(f'{p} {n} steps' for p,n in steps_of(r).items())} of {r.bs} patches of {r.size} px; {r.precision} on "
+            f"{dls.device}{short}")
 
 # %% ../nbs/09_srgan.ipynb #e9cecbea
 BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # what figures are compared on: nothing may be trained on them
@@ -669,11 +717,14 @@ def about_data(source # as `train` was given it
     lines = []
     for part in str(source).split('+'):
         known = SOURCES.get(part.split('/')[0]) if not Path(part).is_dir() else None
-        lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known else f'`{Path(part).name}`: a folder of pictures; nothing is known here of their terms')
-    named = [p for part in str(source).split('+') for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in str(source).split('+') if p.startswith('bsds500/val')]
+        lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known
+                     else f'`{Path(part).name}`: a folder of pictures; nothing is known here of their terms')
+    named = [p for part in str(source).split('+') for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in str(source).split('+')
+        if p.startswith('bsds500/val')]
     folders = any(Path(p).is_dir() for p in str(source).split('+'))
     lines.append(f'**{", ".join(named)} is a benchmark and was trained on: figures on it say nothing.**' if named else
-                 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the ' + ('name of the folder says; its pictures were not compared with theirs.' if folders else 'source says.'))
+                 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the '
+                 + ('name of the folder says; its pictures were not compared with theirs.' if folders else 'source says.'))
     return lines
 
 # %% ../nbs/09_srgan.ipynb #688c6e56
@@ -694,15 +745,26 @@ def card(res:dict,   # a run's results.json
         )->str:      # Markdown
     "The page that goes with a file of weights."
     pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
-    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {count_params(net):,} parameters" + (f', begun from {Path(r.start).name}' if r.start else ''),
-            'trained on': f'{trained} pictures', 'recipe': f'`{r.name}` (recipe.json beside this card)' + (f', made for {r.minutes:g} minutes' if r.minutes else ''),
-            'steps': ', '.join(f'{p} {n:,}' for p,n in steps_of(r).items()) + f', batches of {r.bs} patches of {r.size} px', 'seed, precision': f'{r.seed}, {r.precision}',
-            'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}", 'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
+    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {count_params(net):,} parameters"
+            + (f', begun from {Path(r.start).name}' if r.start else ''),
+            'trained on': f'{trained} pictures', 'recipe': f'`{r.name}` (recipe.json beside this card)'
+            + (f', made for {r.minutes:g} minutes' if r.minutes else ''),
+            'steps': ', '.join(f'{p} {n:,}' for p,n in steps_of(r).items()) + f', batches of {r.bs} patches of {r.size} px',
+            'seed, precision': f'{r.seed}, {r.precision}',
+            'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}",
+            'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
             'command': f"`{res['command']}`"}
-    return '\n'.join([f"# {r.name}", '', f'Enlarges photographs by {r.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|', *(f'| {k} | {v} |' for k,v in rows.items()),
-        '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '', f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|', *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()),
-        '', '## Where it fails', '', 'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: noise and JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.',
-        '', '## What it must not be used for', '', 'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for recorded detail.', ''])
+    return '\n'.join([f"# {r.name}", '', f'Enlarges photographs by {r.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
+                      *(f'| {k} | {v} |' for k,v in rows.items()),
+        '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
+                      f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
+                      *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()),
+        '', '## Where it fails', '',
+                      'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: noise and '
+                      'JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.',
+        '', '## What it must not be used for', '',
+                      'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could '
+                      'be taken for recorded detail.', ''])
 
 # %% ../nbs/09_srgan.ipynb #bb81273d
 def finish(r,        # recipe
@@ -715,13 +777,17 @@ def finish(r,        # recipe
     "Measure all generators of a run, and what the game began with, on the held-out pictures; write results.json and the card."
     last, name = nets[list(phases(r))[-1]], 'SRGAN' if 'gan' in nets else r.name
     before = {'pretrained': nets['pretrain']} if len(nets) == 2 else {}
-    if r.start and 'pretrain' not in nets and (net := load_model(find_model(r.start))).args['scale'] == r.scale: before = {Path(r.start).stem: net}
+    if r.start and 'pretrain' not in nets and (net := load_model(find_model(r.start))).args['scale'] == r.scale:
+        before = {Path(r.start).stem: net}
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', **before, name: last}
     table = compare_models(models, pictures, r.scale)
     figures, seconds = {k: row.to_dict() for k,row in table.iterrows()}, sum(float(n.meta.get('seconds', 0)) for n in nets.values())
-    said, where = worth(r, figures, name, len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
-    save_result(out/'results.json', f'{r.name}: PSNR and SSIM on held-out pictures', figures, str(source) if isinstance(source, (str, Path)) else 'pictures given',
-                len(pictures), protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}', seed=r.seed, recipe=r, seconds=round(seconds, 1), device=where, said=said)
+    said, where = worth(r, figures, name,
+                        len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
+    save_result(out/'results.json', f'{r.name}: PSNR and SSIM on held-out pictures', figures,
+                str(source) if isinstance(source, (str, Path)) else 'pictures given',
+                len(pictures), protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}', seed=r.seed, recipe=r,
+                seconds=round(seconds, 1), device=where, said=said)
     write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), len(dls.train_ds)).encode())
     return Result(out, r, last, nets.get('pretrain'), table, seconds, said)
 
@@ -764,7 +830,8 @@ def check_pictures(source,        # what `train` takes
                    valid=None     # source of the held-out pictures
                   )->tuple: # a report that JSON can hold; the usable pictures for training, and those held out
     "What is in a source, before anything is trained on it."
-    size, sides = max(r.size, r.pre_size, r.late_size), [[inspect_picture(o) for o in part] for part in _split_source(source, max(r.size, 64), valid)]
+    size, sides = max(r.size, r.pre_size, r.late_size), [[inspect_picture(o) for o in part]
+                                                         for part in _split_source(source, max(r.size, 64), valid)]
     if r.whole: size = 1
     usable = [[s for s in part if 'error' not in s and min(s['size']) >= size] for part in sides]
     readable = [s for part in sides for s in part if 'error' not in s]
@@ -775,7 +842,8 @@ def check_pictures(source,        # what `train` takes
     by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
         sizes=dict(smallest=by_area[0], median=by_area[len(by_area)//2], largest=by_area[-1]) if by_area else {},
-        unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s}, too_small=[s['name'] for s in readable if min(s['size']) < size],
+        unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
+                  too_small=[s['name'] for s in readable if min(s['size']) < size],
         duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
         leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if crosses(i, j)])
     return report, *([s['item'] for s in part] for part in usable)
@@ -802,7 +870,8 @@ def expected_cost(r:SRGANRecipe,
     pics = dls.train_ds.items[0].pics
     decoded = min(pics.keep, sum(3*w*h for w,h in pics.sizes)*(1 + 1/r.scale**2)) - pics._bytes
     memory = peak_memory(dls.device)
-    return dict(steps=steps_of(r), seconds_per_step={k: round(v, 4) for k,v in seconds.items()}, minutes=round(sum(steps_of(r)[p]*s for p,s in seconds.items())/60/.93, 2),
+    return dict(steps=steps_of(r), seconds_per_step={k: round(v, 4) for k,v in seconds.items()},
+                minutes=round(sum(steps_of(r)[p]*s for p,s in seconds.items())/60/.93, 2),
                 memory=memory and int(memory + decoded*(dls.device.type == 'cpu')), precision=r.precision, device=str(dls.device))
 
 # %% ../nbs/09_srgan.ipynb #f388053b
@@ -810,15 +879,21 @@ def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
                )->str:
     "The report for people: what is there, what is wrong with it, what a run will take."
     some = lambda names: ', '.join(Path(n).name for n in names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
-    wh, lines = (lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"), [f"{d['pictures']} pictures: {d['training']} for training, {d['held_out']} held out"]
-    if d['sizes']: lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
-    for path, why in list(d['unreadable'].items())[:5]: lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
+    wh, lines = (lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"), [f"{d['pictures']} pictures: {d['training']} for training, "
+        f"{d['held_out']} held out"]
+    if d['sizes']:
+        lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
+    for path, why in list(d['unreadable'].items())[:5]:
+        lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
     if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
     if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}")
     for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
     for g in d['near_duplicates'][:5]: lines.append(f'nearly the same picture (look at them): {some(g)}')
-    if d['duplicates'] or d['near_duplicates']: lines.append(f"{len(d['duplicates'])} groups of equal files, {len(d['near_duplicates'])} pairs of nearly equal pictures")
-    if d['leaks']: lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: {some([b for _,b in d['leaks']])}")
+    if d['duplicates'] or d['near_duplicates']:
+        lines.append(f"{len(d['duplicates'])} groups of equal files, {len(d['near_duplicates'])} pairs of nearly equal pictures")
+    if d['leaks']:
+        lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: "
+                     f"{some([b for _,b in d['leaks']])}")
     if c := d.get('cost'):
         phase = lambda p: f"{p} {c['steps'][p]} steps of {1000*c['seconds_per_step'][p]:.0f} ms"
         lines.append(f"time: {', '.join(map(phase, c['steps']))}: about {c['minutes']:.1f} minutes ({c['precision']} on {c['device']})")
@@ -851,7 +926,8 @@ def training_gif(out,           # a run's folder
             im = Image.open(p).convert('RGB').crop((0, 0, tile, tile)).resize((tile*zoom,)*2, Image.Resampling.NEAREST)
             frame = Image.new('RGB', (im.width, im.height + 18), 'white')
             frame.paste(im, (0, 18))
-            ImageDraw.Draw(frame).text((4, 3), f"{'pretraining' if phase == 'pretrain' else 'adversarial'}, step {int(p.stem[7:])}", fill='black')
+            ImageDraw.Draw(frame).text((4, 3), f"{'pretraining' if phase == 'pretrain' else 'adversarial'}, step {int(p.stem[7:])}",
+                                       fill='black')
             frames.append(frame)
     if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
     buf = io.BytesIO()
@@ -889,14 +965,17 @@ def clear_run(out): # a run's folder
     "Take away what a run has left in a folder, and nothing else."
     import shutil
     out = Path(out)
-    for name in (*MADE, 'pretrained.safetensors', 'generator.md', *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))): (out/name).unlink(missing_ok=True)
+    for name in (*MADE, 'pretrained.safetensors', 'generator.md',
+                 *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))):
+        (out/name).unlink(missing_ok=True)
     for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
 
 def demo_samples(scale=4,  # how much smaller they are made
                  side=128  # HR pixels of a crop
                 )->torch.Tensor: # (3,3,side/scale,side/scale)
     "The crops of the held-out photos that the demo shows, made small."
-    return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,im in sample_photos('valid').items()])
+    return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,
+                        im in sample_photos('valid').items()])
 
 # %% ../nbs/09_srgan.ipynb #3cec7732
 def demo_report(m:dict,    # from `measure_all`
@@ -909,14 +988,16 @@ def demo_report(m:dict,    # from `measure_all`
     lines = ['', f'{"mean of " + str(len(m)) + " held-out photos":28} PSNR (Y)   SSIM    sharpness (gradient, HR = 100 %)']
     for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN'):
         lines.append(f"{k:28} {mean(k, 'psnr'):5.2f} dB   {mean(k, 'ssim'):.3f}   {100*sum(sharp(p, k) for p in m.values())/len(m):3.0f} %")
-    gain, nearer = mean('pretrained', 'psnr') - mean('bicubic', 'psnr'), [n for n,p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
+    gain, nearer = mean('pretrained', 'psnr') - mean('bicubic', 'psnr'), [n for n,
+        p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
     cost = mean('pretrained', 'psnr') - mean('SRGAN', 'psnr')
     lines += ['', f'Seen: pretraining is {gain:+.2f} dB against bicubic, the game {-cost:+.2f} dB against pretraining.',
               f'Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
               'The gradient counts stripes as sharpness, too: look for a pattern that repeats every four pixels.']
     if words: lines.append(f'The critic at the end: D(x) {words["d_real"]:.2f}, D(G(z)) {words["d_fake"]:.2f}: {verdict(**words)}.')
     lines += ['', f'Look at {out/"before_after.png"}, {out/"curves.png"} and {out/"samples.gif"}.',
-              f'Next: srgan-upscale YOUR_PHOTO.jpg --model {out/"generator.safetensors"}; srgan-train --recipe quick --data YOUR_FOLDER; srgan-lessons (09 explains what you have just seen).']
+              f'Next: srgan-upscale YOUR_PHOTO.jpg --model {out/"generator.safetensors"}; srgan-train --recipe quick --data YOUR_FOLDER; '
+              f'srgan-lessons (09 explains what you have just seen).']
     return '\n'.join(lines)
 
 # %% ../nbs/09_srgan.ipynb #ecc13533
@@ -929,7 +1010,8 @@ def demo(out='demo',          # folder for pictures, curves, figures and the mod
     out, say = Path(out), print if progress else (lambda *a: None)
     if fresh: clear_run(out)
     if all((out/name).exists() for name in MADE):
-        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo --fresh')
+        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo '
+            f'--fresh')
         return load_result(out/'results.json')['figures']
     begun, state = time.monotonic(), run_state(out)
     if state == 'begun': say(f'{out} holds a demo that was interrupted: going on where it was (srgan-demo --fresh begins again)')
@@ -940,9 +1022,12 @@ def demo(out='demo',          # folder for pictures, curves, figures and the mod
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
     enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
     measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
-    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, measured, r.scale, path=out/'before_after.png')
+    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, measured, r.scale,
+                 path=out/'before_after.png')
     all_curves(out); training_gif(out, out/'samples.gif')
-    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs', dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
-                protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel', seed=r.seed, recipe=res.recipe, seconds=round(time.monotonic() - begun, 1))
+    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',
+                dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
+                protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel',
+                seed=r.seed, recipe=res.recipe, seconds=round(time.monotonic() - begun, 1))
     say(demo_report(measured, words, out))
     return load_result(out/'results.json')['figures']

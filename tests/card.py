@@ -21,7 +21,8 @@ def panels(scale=4, side=100):
     photo = sample_photos('valid')['chelsea']
     photo = photo.crop((0, 0, photo.width//scale*scale, photo.height//scale*scale))
     box, small = (124, 72, 124 + side, 72 + side), downscale(photo, scale)
-    ways = dict(pixels=interpolate(small, scale, 'nearest'), interpolated=interpolate(small, scale, 'bicubic'), network=Upscaler.load('light-x4')(small))
+    ways = dict(pixels=interpolate(small, scale, 'nearest'), interpolated=interpolate(small, scale, 'bicubic'),
+                network=Upscaler.load('light-x4')(small))
     return {k: im.crop(box) for k, im in ways.items()}
 
 def card():
@@ -32,7 +33,8 @@ def card():
         draw.text((i*PANEL + 16, PANEL - 14), {'pixels': 'small', 'interpolated': 'interpolated', 'network': 'enlarged by a network'}[name],
                   fill='white', font=font(26), anchor='ls', stroke_width=2, stroke_fill='black')
     draw.text((40, PANEL + 70), 'srgan_course', fill='white', font=font(64), anchor='lm')
-    draw.text((40, PANEL + 150), 'Super-resolution GANs, from the first pixel to a model of your own', fill='#cccccc', font=font(31), anchor='lm')
+    draw.text((40, PANEL + 150), 'Super-resolution GANs, from the first pixel to a model of your own', fill='#cccccc', font=font(31),
+              anchor='lm')
     return sheet
 
 def favicon(side=64, big=512):

@@ -21,19 +21,22 @@ class TinyGenerator(nn.Module):
     "8 -> 16 pixels, with batch norm and dropout: averages and random numbers in every step."
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.PReLU(), nn.Dropout(.1), nn.Conv2d(6, 12, 3, padding=1), nn.PixelShuffle(2))
+        self.net = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.PReLU(), nn.Dropout(.1),
+                                 nn.Conv2d(6, 12, 3, padding=1), nn.PixelShuffle(2))
     def forward(self, x): return self.net(x)
 
 class TinyCritic(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.LeakyReLU(.2), nn.Conv2d(6, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6), nn.LeakyReLU(.2))
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.LeakyReLU(.2), nn.Conv2d(6, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6),
+                                  nn.LeakyReLU(.2))
         self.head = nn.Linear(6, 1)
     def forward(self, x): return self.head(self.body(x).float().mean((2, 3)))
 
 def tiny_dls(workers=0, epochs=2, steps=6):
     pics = [Image.fromarray(np.random.RandomState(s).randint(0, 256, (64, 64, 3), np.uint8)) for s in range(4)]
-    return sr_dls(pics, Recipe(name='kill', scale=2, size=16, bs=2, steps_per_epoch=steps, epochs=epochs, seed=7, workers=workers), valid=pics[:2])
+    return sr_dls(pics, Recipe(name='kill', scale=2, size=16, bs=2, steps_per_epoch=steps, epochs=epochs, seed=7, workers=workers),
+                  valid=pics[:2])
 
 class Mark(Callback):
     "Says where the run is, in a file; waits there for `wait` seconds when it is the place asked for."
@@ -59,7 +62,9 @@ def make(kind, folder, workers=0, precision='float32', cbs=(), **kw):
     cbs = [EMA(.9), LossHistory(folder/'history.csv'), SaveEvery(folder, steps=4), GradientClip(1.), *cbs]
     kw = dict(lr=3e-3, precision=precision, cbs=cbs, **kw)
     if kind == 'pretrain': learn = sr_learner(tiny_dls(workers), TinyGenerator(), ContentLoss('l1'), **kw)
-    else: learn = SRGANLearner(tiny_dls(workers), TinyGenerator(), TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), crit_lr=2e-3, **kw)
+    else:
+        learn = SRGANLearner(tiny_dls(workers), TinyGenerator(), TinyCritic(),
+                             WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), crit_lr=2e-3, **kw)
     learn.remove_cb(ProgressCallback); learn.logger = lambda *a: None
     return learn
 
@@ -82,7 +87,8 @@ def run(kind='gan', folder='.', how='fit_one_cycle', workers=0, precision='float
     else: torch.manual_seed(5)
     resumed = learn.n_steps
     getattr(learn, how)(epochs, **(dict(lr_max=3e-3) if how == 'fit_one_cycle' else {}))
-    return dict(digest=digest(learn), history=hashlib.sha256((folder/'history.csv').read_bytes()).hexdigest(), steps=learn.n_steps, resumed=resumed)
+    return dict(digest=digest(learn), history=hashlib.sha256((folder/'history.csv').read_bytes()).hexdigest(), steps=learn.n_steps,
+                resumed=resumed)
 
 def serve():
     "Fork a child for each line of stdin."

@@ -20,7 +20,9 @@ def home(root):
 def quarto(text, cfg):
     "_quarto.yml with the lines that the home asks for."
     lines = [f'site-url: "{cfg.doc_url}"'] if cfg.doc_url else []
-    if cfg.git_url: lines += [f'repo-url: "{cfg.git_url}"', f'repo-subdir: {cfg.nbs_path.name}', f'repo-branch: {cfg.branch}', 'repo-actions: [edit, issue]']
+    if cfg.git_url:
+        lines += [f'repo-url: "{cfg.git_url}"', f'repo-subdir: {cfg.nbs_path.name}', f'repo-branch: {cfg.branch}',
+                  'repo-actions: [edit, issue]']
     if MARK not in text: raise ValueError(f'_quarto.yml has lost the line {MARK.strip()!r}: put it back under website')
     return re.sub(re.escape(MARK) + TAKEN, lambda _: MARK + ''.join(f'  {l}\n' for l in lines), text)
 

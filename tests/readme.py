@@ -40,7 +40,8 @@ def refresh(text, figure):
         for j, (title, c) in enumerate(zip(head, cells)):
             where = 'set5' if 'Set5' in title else 'embedded' if 'photos' in title else where
             kind = next((k for k in ('psnr', 'ssim') if k in title.lower()), None)
-            if row and where and kind and re.fullmatch(r'\d+\.\d+', c): cells[j] = figure(row[0].format(where), *row[1], kind, digits=len(c.partition('.')[2]))
+            if row and where and kind and re.fullmatch(r'\d+\.\d+', c):
+                cells[j] = figure(row[0].format(where), *row[1], kind, digits=len(c.partition('.')[2]))
         if row: lines[i] = re.sub(r'\|  (?=\|)', '| ', '| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
 

@@ -42,7 +42,8 @@ def test_steps_and_seeds_are_shared(monkeypatch):
     f, y = some()
     seen = []
     real = M.train_head
-    monkeypatch.setattr(M, 'train_head', lambda feats, y, steps, **kw: (seen.append((len(feats), steps, kw['seed'])), real(feats, y, steps=steps, **kw))[1])
+    monkeypatch.setattr(M, 'train_head', lambda feats, y, steps,
+                        **kw: (seen.append((len(feats), steps, kw['seed'])), real(feats, y, steps=steps, **kw))[1])
     kinds = {k: f for k in ('original', 'bicubic', 'pixels only', 'SRGAN')}
     M.run_arms(kinds, y, {'original': f}, seeds=(0, 1), k=30, epochs=2, bs=16)
     assert {s for n, s, _ in seen[:2]} == {8} and {s for n, s, _ in seen[2:]} == {16}
@@ -52,7 +53,8 @@ def test_same_features_give_no_gain():
     "Arms whose copies are the originals are one arm: gain exactly 0, and a p of 1."
     f, y = some()
     fv, yv = some(200, seed=1)
-    preds = M.run_arms({k: f for k in ('original', 'SRGAN')}, y, {'original': fv}, seeds=(0, 1), epochs=5, arms=('A + plain copies', 'B: A + SRGAN copies'))
+    preds = M.run_arms({k: f for k in ('original', 'SRGAN')}, y, {'original': fv}, seeds=(0, 1), epochs=5,
+                       arms=('A + plain copies', 'B: A + SRGAN copies'))
     t = M.table(preds, yv, base='A + plain copies')['B: A + SRGAN copies']
     assert t['gain']['mean'] == t['gain']['lo'] == t['gain']['hi'] == 0 and t['mcnemar']['p'] == 1
 
@@ -74,12 +76,14 @@ def test_interval_covers_seeds():
 
 def test_verdict():
     "An interval clear of zero, and one that holds it."
-    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1, hi=.2)).startswith('we cannot tell') and M.verdict(dict(lo=-.2, hi=-.1)).endswith('harm')
+    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1,
+        hi=.2)).startswith('we cannot tell') and M.verdict(dict(lo=-.2, hi=-.1)).endswith('harm')
 
 def test_power():
     "Of studies with a true gain of the size `seen`, about four in five have an interval clear of zero; with a third of it few have one, as in the study on photographs."
     r, found = np.random.default_rng(0), {1: 0, 3: 0}
-    study = lambda gain: M.gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200, seed=int(r.integers(10**6)))
+    study = lambda gain: M.gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200,
+                               seed=int(r.integers(10**6)))
     seen = np.mean([M.power(study(0), .1)['seen'] for _ in range(20)])
     for part in found:
         for _ in range(100): found[part] += study(seen/part)['lo'] > 0
@@ -95,17 +99,22 @@ def test_leak_makes_a_gain():
 def test_views_of_an_arm():
     "With one view the arms are those of plain features; with several, a head sees more than the first."
     f, y = some(); fv, yv = some(200, seed=1)
-    run = lambda g: M.run_arms({'original': g, 'SRGAN': g}, y, {'original': fv}, seeds=(0,), epochs=5, arms=('B: A + SRGAN copies',))['B: A + SRGAN copies']['original']
+    run = lambda g: M.run_arms({'original': g, 'SRGAN': g}, y, {'original': fv}, seeds=(0,), epochs=5,
+                               arms=('B: A + SRGAN copies',))['B: A + SRGAN copies']['original']
     assert (run(f) == run(f[None])).all() and (run(torch.stack([f, f + 1])) != run(f)).any()
 
 @pytest.mark.parametrize('call,says', [
-    (lambda: M.some_of_each([0, 0, 1], 2, 0), 'the smallest class has 1'), (lambda: M.copies(torch.zeros(1, 3, 30, 30, dtype=torch.uint8)), 'no multiple of scale 4'),
-    (lambda: M.gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'), "no features of 'SRGAN'")])
+    (lambda: M.some_of_each([0, 0, 1], 2, 0), 'the smallest class has 1'),
+                                       (lambda: M.copies(torch.zeros(1, 3, 30, 30, dtype=torch.uint8)), 'no multiple of scale 4'),
+    (lambda: M.gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'),
+                                                       "no features of 'SRGAN'")])
 def test_bad_input(call, says):
     with pytest.raises(ValueError) as e: call()
     assert says in str(e.value) and '\n' not in str(e.value)
 
-def lesson(): return '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'11_augment.ipynb').read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+def lesson():
+    return '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'11_augment.ipynb').read_text(encoding='utf-8'))['cells']
+                     if c['cell_type'] == 'markdown')
 
 @measured
 def test_lesson_ends_with_the_sentence_that_the_figures_allow():
@@ -134,7 +143,8 @@ def test_confusion_matrices_and_the_control_without_learning():
     assert set(f['pooled']) == set(M.ARMS)
     for p in f['pooled'].values():
         lo, hi = p['intervals']['accuracy']
-        assert np.sum(p['confusion']) == r['n'] and np.trace(p['confusion'])/r['n'] == pytest.approx(p['accuracy']) and lo <= p['accuracy'] <= hi
+        assert (np.sum(p['confusion']) == r['n'] and np.trace(p['confusion'])/r['n'] == pytest.approx(p['accuracy'])
+                and lo <= p['accuracy'] <= hi)
     none = f['random_body']; assert none['body'].endswith('-random') and none['arms']['A']['accuracy'] < f['arms']['A']['accuracy'] - .1
 
 @measured
@@ -144,4 +154,5 @@ def test_every_number_of_the_lessons_results_is_in_the_file():
     r, few = load_result(RESULT), load_result(ROOT/'results'/'augment_few.json')
     text = lesson().split('## What the photographs say')[1].split('## What you have learnt')[0]
     for s in re.findall(r'(?<![\w.])\d+\.\d+(?![\w])', text):
-        assert any(quotable(t, x) for t in (s, '-' + s) for x in (r, few)), f'{s} is in neither file'        # a loss is told as so much less
+        # a loss is told as so much less
+        assert any(quotable(t, x) for t in (s, '-' + s) for x in (r, few)), f'{s} is in neither file'

@@ -35,7 +35,8 @@ def test_the_students_generator(name, tmp_path):
     assert net.start[0].lin.weight.shape == (256*8*8, 100)
     ups = [m for m in net.modules() if isinstance(m, nn.ConvTranspose2d)]
     assert [(m.kernel_size, m.stride) for m in ups] == [((3, 3), (2, 2))]*3
-    assert {m.negative_slope for m in net.modules() if isinstance(m, nn.LeakyReLU)} == {.1} and not any(isinstance(m, nn.ReLU) for m in net.modules())
+    assert {m.negative_slope for m in net.modules() if isinstance(m, nn.LeakyReLU)} == {.1} and not any(isinstance(m, nn.ReLU)
+        for m in net.modules())
     assert count_params(net) == 100*256*64 + 9*(256*128 + 128*64 + 64) + 2*(256 + 128 + 64)
     save_model(net.eval(), tmp_path/'g.safetensors')
     assert torch.allclose(C.sample_cats(2, 1, tmp_path/'g.safetensors'), C.sample_cats(2, 1, net), atol=1e-5)
@@ -46,7 +47,8 @@ def test_start_of_weights():
     torch.manual_seed(0)
     for net in C.DCGANGenerator(), C.DCGANCritic():
         for m in net.modules():
-            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): assert abs(m.weight.std().item() - .02) < .002 and abs(m.weight.mean().item()) < .002
+            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
+                assert abs(m.weight.std().item() - .02) < .002 and abs(m.weight.mean().item()) < .002
             if isinstance(m, nn.BatchNorm2d): assert abs(m.weight.mean().item() - 1) < .02 and m.weight.std() > 0 and not m.bias.any()
 
 def test_spectral_norm():
@@ -89,7 +91,8 @@ def test_history_says_how_often_the_critic_is_right(tmp_path):
 def by_hand(name, r, f):
     "The two players' losses, number by number."
     s, mean = (lambda v: 1/(1 + math.exp(-v))), (lambda v: sum(v)/len(v))
-    if name == 'bce':   return mean([-math.log(s(v)) for v in r]) + mean([-math.log(1 - s(v)) for v in f]), mean([-math.log(s(v)) for v in f])
+    if name == 'bce':
+        return mean([-math.log(s(v)) for v in r]) + mean([-math.log(1 - s(v)) for v in f]), mean([-math.log(s(v)) for v in f])
     if name == 'lsgan': return mean([.5*(v - 1)**2 for v in r]) + mean([.5*v*v for v in f]), mean([.5*(v - 1)**2 for v in f])
     if name == 'hinge': return mean([max(0, 1 - v) for v in r]) + mean([max(0, 1 + v) for v in f]), -mean(f)
     a, b = [v - mean(f) for v in r], [v - mean(r) for v in f]
@@ -250,7 +253,8 @@ def test_refused(call, says):
 
 def test_grey_pictures(tmp_path):
     folder = solid(tmp_path/'grey', 90, mode='L')
-    with pytest.raises(ValueError, match='all 10 pictures are grey and the recipe is for colour; give channels=1'): C.cats_dls(str(folder), C.CatsRecipe(**TINY), 'cpu')
+    with pytest.raises(ValueError, match='all 10 pictures are grey and the recipe is for colour; give channels=1'):
+        C.cats_dls(str(folder), C.CatsRecipe(**TINY), 'cpu')
     x = C.cats_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').one_batch()[1]
     assert x.shape == (4, 1, 32, 32) and abs(x.mean().item() - (90/127.5 - 1)) < 1e-5
 
@@ -278,7 +282,9 @@ def test_live_fid(tmp_path):
 
 def test_no_fastai_for_sampling(tmp_path):
     save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
-    code = f"import sys; from srgan_course.cats import sample_cats; x = sample_cats(2, 1, {str(tmp_path/'g.safetensors')!r}); assert x.shape == (2, 3, 32, 32); print([m for m in sys.modules if m.split('.')[0] in ('fastai', 'torchvision', 'matplotlib', 'pandas')])"
+    code = (f"import sys; from srgan_course.cats import sample_cats; x = sample_cats(2, 1, {str(tmp_path/'g.safetensors')!r}); assert "
+            f"x.shape == (2, 3, 32, 32); print([m for m in sys.modules if m.split('.')[0] in ('fastai', 'torchvision', 'matplotlib', "
+            f"'pandas')])")
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert r.stdout.strip() == '[]', r.stdout + r.stderr
 
@@ -290,36 +296,45 @@ def test_shipped():
     assert a.shape == (4, 3, 64, 64) and torch.equal(a, b) and not torch.equal(a, C.sample_cats(4, 4))
     assert 0 <= a.min() and a.max() <= 1 and a.std() > .1 and (a[0] - a[1]).abs().mean() > .02
     contrast = lambda t: C.sample_cats(32, 1, truncation=t).std((1, 2, 3)).mean()
-    assert contrast(.5) < .5*contrast(1.) < .5*contrast(None)          # short noise gives mist: nothing may call it better or more typical cats
+    # short noise gives mist: nothing may call it better or more typical cats
+    assert contrast(.5) < .5*contrast(1.) < .5*contrast(None)
 
-def command(*args, **kw): return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
+def command(*args, **kw):
+    return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
 
 def test_command(tmp_path):
     torch.manual_seed(0); save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
     m = '--model', tmp_path/'g.safetensors'
     for out in 'a.png', 'b.png': assert command('--n', 5, '--seed', 2, '--out', tmp_path/out, *m).returncode == 0
     assert (tmp_path/'a.png').read_bytes() == (tmp_path/'b.png').read_bytes() and Image.open(tmp_path/'a.png').size == (100, 66)
-    want = C.sample_cats(5, 2, tmp_path/'g.safetensors')                     # what is saved: 0 is black, 1 is white, rounded, nothing runs over
+    # what is saved: 0 is black, 1 is white, rounded, nothing runs over
+    want = C.sample_cats(5, 2, tmp_path/'g.safetensors')
     saved = np.asarray(Image.open(tmp_path/'a.png'))[:32, :32]
     assert np.abs(saved/255 - want[0].permute(1, 2, 0).numpy()).max() <= .5/255 + 1e-6
     r = command('--n', 3, '--interpolate', '--gif', '--out', tmp_path/'w.gif', *m, '--json')
     assert r.returncode == 0 and Image.open(tmp_path/'w.gif').n_frames == json.loads(r.stdout)['frames'] > 3
-    for args, says in (('--n', 0), 'n is 0'), (('--model', 'light-x4'), 'makes no pictures from noise'), (('--model', 'nothing'), 'no model'), (('--train', tmp_path/'none'), 'neither a folder'):
+    for args, says in (('--n', 0), 'n is 0'), (('--model', 'light-x4'), 'makes no pictures from noise'), (('--model', 'nothing'),
+        'no model'), (('--train', tmp_path/'none'), 'neither a folder'):
         r = command(*args, '--out', tmp_path/'x.png', *(m if '--model' not in args else ()))
         assert r.returncode == 2 and says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
 
 def test_command_refuses(tmp_path):
     from srgan_course import cli
     torch.manual_seed(0); save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
-    r = json.loads(C.CatsRecipe(**TINY).to_json()); (tmp_path/'48.json').write_text(json.dumps(r | dict(size=48))); (tmp_path/'tiny.json').write_text(json.dumps(r))
+    r = json.loads(C.CatsRecipe(**TINY).to_json()); (tmp_path/'48.json').write_text(json.dumps(r | dict(size=48)))
+    (tmp_path/'tiny.json').write_text(json.dumps(r))
     few, grey = solid(tmp_path/'few', (9, 9, 99), 5), solid(tmp_path/'grey', 90, mode='L')
-    for kw, says in ((dict(train=str(few), recipe=str(tmp_path/'tiny.json')), '5 pictures are too few for a GAN'), (dict(train=str(grey), recipe=str(tmp_path/'tiny.json')), 'give channels=1'),
-                     (dict(train=str(grey), recipe=str(tmp_path/'48.json')), r'size 48 is not in \(32, 64, 128\)'), (dict(n=10**9, model=str(tmp_path/'g.safetensors')), 'GB for pictures of 32 px'),
-                     (dict(truncation=-1., model=str(tmp_path/'g.safetensors')), 'truncation is -1.0'), (dict(gif=True, out=tmp_path/'x.png'), 'writes a .gif')):
+    for kw, says in ((dict(train=str(few), recipe=str(tmp_path/'tiny.json')), '5 pictures are too few for a GAN'),
+                     (dict(train=str(grey), recipe=str(tmp_path/'tiny.json')), 'give channels=1'),
+                     (dict(train=str(grey), recipe=str(tmp_path/'48.json')), r'size 48 is not in \(32, 64, 128\)'),
+                     (dict(n=10**9, model=str(tmp_path/'g.safetensors')), 'GB for pictures of 32 px'),
+                     (dict(truncation=-1., model=str(tmp_path/'g.safetensors')), 'truncation is -1.0'),
+                     (dict(gif=True, out=tmp_path/'x.png'), 'writes a .gif')):
         with pytest.raises(ValueError, match=says) as e: cli.cats(**{'out': tmp_path/'run', **kw})
         assert '\n' not in str(e.value)
     for minutes in 0., -1.:
-        with pytest.raises(ValueError, match='give a time above 0'): cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=minutes)
+        with pytest.raises(ValueError, match='give a time above 0'):
+            cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=minutes)
     with pytest.raises(ValueError, match='are for training'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
     assert not (tmp_path/'run').exists() and not (tmp_path/'x.png').exists()
 
@@ -328,7 +343,8 @@ def test_command_says_how_to_go_on(tmp_path, capsys):
     r = C.CatsRecipe(**TINY | dict(epochs=10**5)); r.save(tmp_path/'tiny.json')
     cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=.005, resume=True, json=True)
     said = capsys.readouterr()
-    assert 'holds no run to go on with' in said.err and 'the same call with --resume goes on' in json.loads(said.out.splitlines()[-1])['left']
+    assert ('holds no run to go on with' in said.err
+            and 'the same call with --resume goes on' in json.loads(said.out.splitlines()[-1])['left'])
 
 def test_upscale_does_not_take_cats(tmp_path):
     save_model(C.DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')
@@ -337,7 +353,8 @@ def test_upscale_does_not_take_cats(tmp_path):
 
 def script():
     import importlib.util
-    spec = importlib.util.spec_from_file_location('bench_cats', ROOT/'benchmarks'/'cats.py'); m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)
+    spec = importlib.util.spec_from_file_location('bench_cats', ROOT/'benchmarks'/'cats.py'); m = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(m)
     return m
 
 def test_benchmark_parts():

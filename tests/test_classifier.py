@@ -34,7 +34,8 @@ def test_auc_is_that_of_scores(judged):
     p, y = judged
     assert C.auc(p[:, 1], y) == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-12)
     r = C.report(p, y, times=0)
-    assert r['auc'] == pytest.approx(roc_auc_score(y, p[:, 1])) and r['f1'] == pytest.approx(f1_score(y, p.argmax(1))) and r['loss'] == pytest.approx(log_loss(y, p))
+    assert r['auc'] == pytest.approx(roc_auc_score(y, p[:, 1])) and r['f1'] == pytest.approx(f1_score(y,
+        p.argmax(1))) and r['loss'] == pytest.approx(log_loss(y, p))
 
 def test_auc_of_decisions_is_found_out(judged, monkeypatch):
     "The published project's mistake, made here on purpose: the comparison with scikit-learn's AUC of scores goes red, and the report refuses decisions."
@@ -90,13 +91,15 @@ def test_no_near_duplicate_crosses(pets):
     from srgan_course.images import interpolate, downscale
     for kind in ('cat', 'dog'):
         im = Image.open(pets/kind/'0.png'); im.save(pets/kind/'0 again.jpg', quality=90)
-        interpolate(downscale(Image.open(pets/kind/'1.png'), 4), 4).save(pets/kind/'1 enlarged.png'); Image.open(pets/kind/'2.png').transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(pets/kind/'2 mirrored.png')
+        interpolate(downscale(Image.open(pets/kind/'1.png'), 4), 4).save(pets/kind/'1 enlarged.png')
+        Image.open(pets/kind/'2.png').transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(pets/kind/'2 mirrored.png')
     s = C.split_pets(pets, seed=0)
     assert len(s.dropped) == 6 and all(a.name[0] == b.name[0] and a.parent == b.parent for a, b in s.dropped)
     for seed in range(5):
         s = C.split_pets(pets, seed=seed)
         assert C.leaks(s.train, s.valid) == [] and not set(s.train) & set(s.valid) and len(s.train) + len(s.valid) == 12
-        assert np.bincount(s.y_valid).tolist() == [2, 2] and all(p.parent.name == s.classes[y] for p, y in zip(s.train + s.valid, [*s.y_train, *s.y_valid]))
+        assert np.bincount(s.y_valid).tolist() == [2, 2] and all(p.parent.name == s.classes[y] for p,
+            y in zip(s.train + s.valid, [*s.y_train, *s.y_valid]))
     assert C.split_pets(pets, seed=3).valid == C.split_pets(pets, seed=3).valid
     assert len({tuple(C.split_pets(pets, seed=i).valid) for i in range(6)}) > 1
 
@@ -109,7 +112,8 @@ def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
 def bad_folders(pets):
     yield 'one class', lambda: [p.unlink() for p in (pets/'dog').iterdir()] and (pets/'dog').rmdir(), 'pictures of 1 class'
     yield 'empty class', lambda: (pets/'bird').mkdir(), 'class bird has no picture'
-    yield 'a class too many', lambda: (pets/'bird').mkdir() or draw_pet('cat', 5, 40).save(pets/'bird'/'a.png'), 'wanted are exactly cat, dog'
+    yield 'a class too many', lambda: (pets/'bird').mkdir() or draw_pet('cat', 5,
+        40).save(pets/'bird'/'a.png'), 'wanted are exactly cat, dog'
     yield 'unreadable', lambda: (pets/'cat'/'0.png').write_bytes(b'no picture'), 'cannot be read'
     yield 'loose', lambda: draw_pet('cat', 5, 40).save(pets/'a.png'), 'outside of its class folders'
 
@@ -121,7 +125,8 @@ def test_bad_folders_end_in_one_line_and_nothing_is_written(pets, tmp_path, k):
     assert len(str(e.value).splitlines()) == 1 and not (tmp_path/'out').exists()
 
 def test_grey_and_transparent_pictures_are_read(pets):
-    Image.open(pets/'cat'/'0.png').convert('L').save(pets/'cat'/'0.png'); Image.open(pets/'cat'/'1.png').convert('RGBA').save(pets/'cat'/'1.png')
+    Image.open(pets/'cat'/'0.png').convert('L').save(pets/'cat'/'0.png')
+    Image.open(pets/'cat'/'1.png').convert('RGBA').save(pets/'cat'/'1.png')
     x = C.load_pictures([pets/'cat'/'0.png', pets/'cat'/'1.png'], 32)
     assert x.shape == (2, 3, 32, 32) and x.dtype == torch.uint8 and (x[0, 0] == x[0, 1]).all()
 
@@ -189,7 +194,8 @@ def test_cached_head_is_fastais_head():
 def test_views_follow_from_their_numbers():
     x = C.load_pictures(toys().train, 32)
     a = C.augment(x, 7, 2)
-    assert torch.allclose(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)]), atol=1e-6) and not torch.allclose(a, C.augment(x, 7, 3), atol=.01)
+    assert torch.allclose(a, torch.cat([C.augment(x[:5], 7, 2), C.augment(x[5:], 7, 2, start=5)]), atol=1e-6) and not torch.allclose(a,
+        C.augment(x, 7, 3), atol=.01)
     assert torch.allclose(C.augment(x, 7, 2, flip=False, degrees=0, jitter=0), x.float()/255, atol=1e-5)
 
 def test_real_weights(srgan_weights):
@@ -202,14 +208,16 @@ def test_real_weights(srgan_weights):
         mean = torch.tensor(C._MEAN).view(1, 3, 1, 1); std = torch.tensor(C._STD).view(1, 3, 1, 1)
         top = net.eval()((chelsea.float()/255 - mean)/std).topk(3).indices[0].tolist()
         assert set(top) & {281, 282, 283, 285, 287}, f'{arch} sees classes {top}, no cat'
-        assert b.label == (arch if source.startswith(f'{arch}-') else f'{arch} ({source.rpartition(".")[0]})')        # a file of another make is named
+        # a file of another make is named
+        assert b.label == (arch if source.startswith(f'{arch}-') else f'{arch} ({source.rpartition(".")[0]})')
     assert C._strides_v1 is C.VARIANTS['v1'] and C.body('resnet50').net.layer2[0].conv1.stride == (2, 2)
 
 def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
     monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
     import torchvision
     def offline(*a, **k): raise OSError('no route')
-    monkeypatch.setattr('torch.hub.load_state_dict_from_url', offline); monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
+    monkeypatch.setattr('torch.hub.load_state_dict_from_url', offline)
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
     with pytest.raises(OSError, match=r'resnet18: its weights could not be had from https.*resnet18-random'): C.body('resnet18')
     with pytest.raises(FileNotFoundError, match='SRGAN_WEIGHTS'): C.body('vgg16-oxford@relu2_2')
     with pytest.raises(ValueError, match='not known'): C.body('resnet5')
@@ -230,14 +238,17 @@ def small_vgg(name, seed=0):
     b._whole = [whole]
     return b
 
-@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(head='own', epochs=1, unfreeze=2)], ids=['own head', 'fine-tuning', 'own head and fine-tuning'])
+@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3),
+                                    TINY.replace(head='own', epochs=1, unfreeze=2)],
+                         ids=['own head', 'fine-tuning', 'own head and fine-tuning'])
 def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
     s, less = toys(), dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1)
     whole = C.train_classifier(recipe, split=s, out=tmp_path/'whole')
     C.train_classifier(recipe.replace(**less), split=s, out=tmp_path/'parts')
     with pytest.raises(ValueError, match='holds a run already'): C.train_classifier(recipe, split=s, out=tmp_path/'parts')
-    with pytest.raises(ValueError, match='another run: bs'): C.train_classifier(recipe.replace(bs=4), split=s, out=tmp_path/'parts', resume=True)
+    with pytest.raises(ValueError, match='another run: bs'):
+        C.train_classifier(recipe.replace(bs=4), split=s, out=tmp_path/'parts', resume=True)
     with pytest.raises(ValueError, match='another run: train'): C.train_classifier(recipe, split=toys(8), out=tmp_path/'parts', resume=True)
     parts = C.train_classifier(recipe, split=s, out=tmp_path/'parts', resume=True)
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
@@ -266,7 +277,8 @@ def resumed(recipe, s, folder, less):
     C.train_classifier(recipe.replace(**less), split=s, out=folder/'parts')
     return whole, C.train_classifier(recipe, split=s, out=folder/'parts', resume=True)
 
-@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(unfreeze=3, views=2)], ids=['own head', 'fine-tuning', 'views'])
+@pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(unfreeze=3, views=2)],
+                         ids=['own head', 'fine-tuning', 'views'])
 def test_resumed_equals_uninterrupted_wherever_files_are_read_to(recipe, tmp_path, monkeypatch, odd_addresses):
     if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
     whole, parts = resumed(recipe, toys(), tmp_path, dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1))
@@ -295,7 +307,8 @@ def test_without_it_that_test_is_red(tmp_path, monkeypatch, odd_addresses):
 def test_without_the_seeds_of_an_epoch_that_test_is_red(tmp_path, monkeypatch):
     "A resume that forgets the random state: other views, so other weights."
     count = iter(range(1000))
-    monkeypatch.setattr(C, 'draws', lambda n, *where: np.array([next(count)]*n) if where[-1] == 6 else np.random.SeedSequence(where).generate_state(n))
+    monkeypatch.setattr(C, 'draws', lambda n, *where: np.array([next(count)]*n) if where[-1] == 6
+                        else np.random.SeedSequence(where).generate_state(n))
     r, s = TINY.replace(unfreeze=2), toys()
     whole = C.train_classifier(r, split=s)
     C.train_classifier(r.replace(unfreeze=1), split=s, out=tmp_path)
@@ -329,8 +342,10 @@ def test_two_steps_of_full(tmp_path):
     clf = res.classifier
     assert sum(p.numel() for p in clf.parameters() if p.requires_grad) == 119_554_050
     state, plain = C.read_epoch(tmp_path/'checkpoints')
-    assert all(torch.equal(state[f'model.{k}'], p) for k, p in clf.named_parameters() if p.requires_grad) and not any(k.startswith('model.body') for k in state)
-    assert {k.rsplit('.', 1)[1] for k in state if k.startswith('adam.')} == {'step', 'exp_avg', 'exp_avg_sq'} and plain['history'] == res.history
+    assert all(torch.equal(state[f'model.{k}'], p) for k, p in clf.named_parameters()
+               if p.requires_grad) and not any(k.startswith('model.body') for k in state)
+    assert {k.rsplit('.', 1)[1] for k in state if k.startswith('adam.')} == {'step', 'exp_avg',
+        'exp_avg_sq'} and plain['history'] == res.history
     back = C.load_classifier(tmp_path/'classifier.safetensors')
     assert all(torch.equal(a, b) for a, b in zip(back.state_dict().values(), clf.state_dict().values())) and back.kind == 'own'
 
@@ -338,7 +353,8 @@ def test_nan_ends_a_run():
     with pytest.raises(FloatingPointError, match='smaller lr'): C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
 
 def test_recipes_refuse_what_cannot_be():
-    for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1), 'no field'):
+    for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1),
+        'no field'):
         with pytest.raises(ValueError, match=says): TINY.replace(**kw)
     with pytest.raises(ValueError, match='not in'): C.get_classifier_recipe('fast')
 
@@ -353,7 +369,8 @@ def test_saved_and_loaded(saved, tmp_path):
     clf, path = saved
     x = C.load_pictures(toys().train, 32)
     back = C.load_classifier(path)
-    assert same(clf.state_dict(), back.state_dict()) and np.allclose(C.classify(clf, x), C.classify(back, x), atol=1e-6) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
+    assert same(clf.state_dict(), back.state_dict()) and np.allclose(C.classify(clf, x), C.classify(back, x),
+        atol=1e-6) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
     half = C.load_classifier(C.save_classifier(clf, tmp_path/'h.safetensors', dtype=torch.float16))
     assert abs(C.classify(clf, x) - C.classify(half, x)).max() < 1e-2 and (tmp_path/'h.safetensors').stat().st_size < .6*path.stat().st_size
     assert C.body(path).nf == clf.body.nf and C.body(path).frozen
@@ -372,7 +389,9 @@ def test_files_that_are_not_ours(saved, tmp_path):
     refused(save({'a': torch.zeros(1)}), 'not a classifier')
     meta = dict(classifier='1', variant='', head='linear', classes='["cat", "dog"]', size='32', body='x', weights='y')
     def with_sum(t, m): return save(t, m | dict(checksum=checksum(t, m)))
-    refused(with_sum({'a': torch.zeros(1)}, meta), 'does not say'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='os.system')), 'not known'); refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='toynet')), 'x.safetensors')
+    refused(with_sum({'a': torch.zeros(1)}, meta), 'does not say')
+    refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='os.system')), 'not known')
+    refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='toynet')), 'x.safetensors')
     with pytest.raises(FileNotFoundError, match='no such file'): C.load_classifier(tmp_path/'none.safetensors')
     bad = C.Classifier(C.body('toynet-random'), ['cat', 'dog'], size=32); bad.head[-1].weight.data[0, 0] = float('nan')
     with pytest.raises(ValueError, match='not finite'): C.save_classifier(bad, tmp_path/'n.safetensors')
@@ -392,7 +411,8 @@ def test_grad_cam_looks_where_the_evidence_is():
 # ---- the command
 
 def command(*args, cwd=None, ok=None):
-    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=1200)
+    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True,
+                       timeout=1200)
     assert 'Traceback' not in r.stderr, r.stderr
     if ok is not None: assert r.returncode == ok, r.stderr
     return r
@@ -406,10 +426,12 @@ def test_command_trains_evaluates_and_classifies(pets, tmp_path):
     assert r['n'] == 12 and 0 <= r['accuracy'] <= 1 and len(r['intervals']['auc']) == 2
     (pets/'cat'/'broken.png').write_bytes(b'nothing')
     r = command(pets/'cat', '--model', model, '--json', ok=1)
-    d = json.loads(r.stdout); assert len(d['pictures']) == 6 and len(d['bad']) == 1 and d['pictures'][0]['class'] in ('cat', 'dog') and 'broken.png' in r.stderr
+    d = json.loads(r.stdout)
+    assert len(d['pictures']) == 6 and len(d['bad']) == 1 and d['pictures'][0]['class'] in ('cat', 'dog') and 'broken.png' in r.stderr
     assert abs(sum(d['pictures'][0]['probs'].values()) - 1) < 1e-6
 
 def test_command_errors(pets, tmp_path):
-    for args, says in (([], 'nothing to do'), ([tmp_path/'none.png', '--model', tmp_path/'m.safetensors'], 'no such file'), (['--train', tmp_path/'nowhere'], 'neither a folder'), ([pets, '--evaluate', 'x', '--train', 'y'], 'one of')):
+    for args, says in (([], 'nothing to do'), ([tmp_path/'none.png', '--model', tmp_path/'m.safetensors'], 'no such file'),
+                       (['--train', tmp_path/'nowhere'], 'neither a folder'), ([pets, '--evaluate', 'x', '--train', 'y'], 'one of')):
         r = command(*args, cwd=tmp_path, ok=2)
         assert says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr

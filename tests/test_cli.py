@@ -9,7 +9,8 @@ COMMANDS = 'demo upscale train evaluate models classify recognise fid cats lesso
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):
-    return subprocess.run([sys.executable, '-m', 'srgan_course', *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout, env={**ENV, **env}, stdin=subprocess.DEVNULL)
+    return subprocess.run([sys.executable, '-m', 'srgan_course', *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout,
+                          env={**ENV, **env}, stdin=subprocess.DEVNULL)
 
 def one_line(r, *words, code=2):
     "The process ended with `code` and one line on standard error that holds `words`; no traceback."
@@ -41,9 +42,11 @@ def test_main_lists_commands():
 
 def test_page_has_every_command():
     "In the table of the commands' page, as a section of it, and as a script."
-    text = '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+    text = '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
+                     if c['cell_type'] == 'markdown')
     ini = (ROOT/'settings.ini').read_text(encoding='utf-8')
-    for c in COMMANDS: assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n' and f'srgan-{c} = srgan_course.cli:{c}' in ini, c
+    for c in COMMANDS:
+        assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n' and f'srgan-{c} = srgan_course.cli:{c}' in ini, c
 
 def test_script_itself():
     r = subprocess.run([Path(sys.executable).parent/'srgan-evaluate', '--help'], capture_output=True, text=True, env=ENV)
@@ -99,17 +102,22 @@ def test_evaluate_refuses(tmp_path, monkeypatch):
     (tmp_path/'hit.safetensors').write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
     net.args['nf'] = 6                                                  # says another width than its tensors have
     save_model(net, tmp_path/'width.safetensors')
-    for model, line in {'lite-x4': "no model 'lite-x4'; known are .*light-x4.*bicubic", tmp_path/'hit.safetensors': 'hit.safetensors: damaged, its checksum', tmp_path/'width.safetensors': 'width.safetensors: LightSR wants'}.items():
+    for model, line in {'lite-x4': "no model 'lite-x4'; known are .*light-x4.*bicubic",
+                        tmp_path/'hit.safetensors': 'hit.safetensors: damaged, its checksum',
+                        tmp_path/'width.safetensors': 'width.safetensors: LightSR wants'}.items():
         with pytest.raises(ValueError, match=line): cli.evaluate(str(model))
     monkeypatch.setenv('SRGAN_WEIGHTS', ''); lpips_net.cache_clear()
     with pytest.raises(FileNotFoundError, match='squeeze-caffe.*SRGAN_WEIGHTS'): cli.evaluate('bicubic', lpips='squeeze-caffe')
-    r = run('evaluate', '--model', 'bicubic', '--lpips', SRGAN_WEIGHTS='', TORCH_HOME=str(tmp_path/'hub'), https_proxy='http://127.0.0.1:9', HTTPS_PROXY='http://127.0.0.1:9')
+    r = run('evaluate', '--model', 'bicubic', '--lpips', SRGAN_WEIGHTS='', TORCH_HOME=str(tmp_path/'hub'), https_proxy='http://127.0.0.1:9',
+            HTTPS_PROXY='http://127.0.0.1:9')
     one_line(r, 'squeezenet1_1', 'squeeze-caffe')
 
 def test_models(tmp_path):
     "What ships is listed with size, figures and licence, without torch; a file of one's own can be asked about; what is no model is refused."
     from srgan_course.generators import LightSR, load_model, save_model, shipped_models
-    code = "import sys; from srgan_course import cli; cli.models(json=True); print([m for m in ('torch', 'fastai', 'numpy', 'PIL') if m in sys.modules])"
+    code = ("import sys; from srgan_course import cli; cli.models(json=True); print([m for m in ('torch', 'fastai', 'numpy', 'PIL') if m "
+            "in "
+            "sys.modules])")
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV); assert r.returncode == 0, r.stderr
     listed, imported = r.stdout.splitlines()
     assert imported == '[]'
@@ -118,14 +126,17 @@ def test_models(tmp_path):
     index = json.loads((ROOT/'srgan_course'/'models'/'index.json').read_text(encoding='utf-8'))
     for name, path in shipped_models().items():
         f, net = facts[name], load_model(path)
-        assert (f['network'], f['args'], f['bytes'], f['checksum']) == (type(net).__name__, net.args, path.stat().st_size, net.meta['checksum'])
+        assert (f['network'], f['args'], f['bytes'], f['checksum']) == (type(net).__name__, net.args, path.stat().st_size,
+            net.meta['checksum'])
         assert f['parameters'] == sum(p.numel() for p in net.parameters()) and f['scale'] == net.args['scale']
         assert f['licence'] == 'Apache-2.0' and f['set5']['psnr'] > 30 and f['summary'], name
         assert index[name]['checksum'] == net.meta['checksum'], f'{name}: its figures in index.json are those of another file'
     r = run('models'); assert r.returncode == 0 and all(n in r.stdout for n in facts) and 'dB' in r.stdout
     mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
-    r = run('models', mine); assert r.returncode == 0 and 'mine' in r.stdout and 'set5 not measured' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
-    (tmp_path/'bad.safetensors').write_bytes(b'\x80\x04K\x01.'); one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'damaged')
+    r = run('models', mine)
+    assert r.returncode == 0 and 'mine' in r.stdout and 'set5 not measured' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
+    (tmp_path/'bad.safetensors').write_bytes(b'\x80\x04K\x01.')
+    one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'damaged')
     one_line(run('models', 'lite-x4'), 'lite-x4', 'light-x4')
 
 TINY = dict(size=32, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=16, n_blocks=1, critic_nf=8)
@@ -136,17 +147,20 @@ def test_train_and_stop(tmp_path, capsys):
     from srgan_course.srgan import RECIPES
     recipe = RECIPES['quick'].replace(name='tiny', **TINY).save(tmp_path/'tiny.json')
     cli.train(str(recipe), out=tmp_path/'a', json=True)
-    assert json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'a'/'generator.safetensors').exists() and (tmp_path/'a'/'generator.md').exists()
+    assert (json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'a'/'generator.safetensors').exists()
+            and (tmp_path/'a'/'generator.md').exists())
     with pytest.raises(ValueError, match='finished'): cli.train(str(recipe), out=tmp_path/'a')
     long = RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
-    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b')], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b')],
+                         env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.time() + 120
     while time.time() < end and not list((tmp_path/'b').glob('history*.csv')): time.sleep(.1)
     time.sleep(1.5); p.send_signal(signal.SIGTERM); out, err = p.communicate(timeout=60)
     assert p.returncode == 130 and 'resume' in err and 'Traceback' not in err, (p.returncode, out, err)
     assert list((tmp_path/'b'/'checkpoints').rglob('*.safetensors'))
     seen = (tmp_path/'b'/'history_pretrain.csv').stat().st_size                       # and Ctrl-C, after it has gone on
-    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b'), '--resume'], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b'),
+                          '--resume'], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.time() + 120
     while time.time() < end and (tmp_path/'b'/'history_pretrain.csv').stat().st_size <= seen: time.sleep(.1)
     p.send_signal(signal.SIGINT); out, err = p.communicate(timeout=60)
@@ -155,9 +169,13 @@ def test_train_and_stop(tmp_path, capsys):
 
 def test_train_errors(tmp_path):
     one_line(run('train', '--recipe', 'quik', '--out', tmp_path/'a'), 'quik', 'quick')
-    from srgan_course import cli                                        # the others from Python: the same lines, without the seconds that each process takes
-    for line, settings in {'nowhere': dict(data=str(tmp_path/'nowhere')), 'neither a folder nor a known source': dict(data='embedded+nowhere'), 'size 30 is not a multiple of scale 4': dict(size=30),
-                           "device 'gpu' is not there": dict(device='gpu'), 'minutes is 0': dict(minutes=0.), 'pip install tensorboard': dict(tensorboard=True)}.items():
+    # the others from Python: the same lines, without the seconds that each process takes
+    from srgan_course import cli
+    for line, settings in {'nowhere': dict(data=str(tmp_path/'nowhere')),
+                           'neither a folder nor a known source': dict(data='embedded+nowhere'),
+                           'size 30 is not a multiple of scale 4': dict(size=30),
+                           "device 'gpu' is not there": dict(device='gpu'), 'minutes is 0': dict(minutes=0.),
+                           'pip install tensorboard': dict(tensorboard=True)}.items():
         if 'tensorboard' in settings and importlib.util.find_spec('tensorboard'): continue
         with pytest.raises((ValueError, OSError, ModuleNotFoundError), match=line): cli.train('quick', out=tmp_path/'a', **settings)
         assert not (tmp_path/'a'/'recipe.json').exists()
@@ -175,13 +193,16 @@ def test_check(tmp_path, capsys, monkeypatch):
     for name, size in {'f1.png': (64, 48), 'f2.jpg': (128, 96)}.items(): sample_photos('train')['flower'].resize(size).save(folder/name)
     assert cli.train(recipe, check=str(folder), json=True, device='cpu') == 0
     d = json.loads(capsys.readouterr().out)
-    assert (d['pictures'], d['training'] + d['held_out'], d['sizes']['largest']) == (15, 14, [128, 96]) and [Path(p).name for p in d['too_small']] == ['small.png']
-    assert [sorted(Path(p).name for p in g) for g in d['duplicates']] == [['05.png', 'again.png']] and ['f1.png', 'f2.jpg'] in [sorted(Path(p).name for p in g) for g in d['near_duplicates']]
+    assert (d['pictures'], d['training'] + d['held_out'], d['sizes']['largest']) == (15, 14,
+        [128, 96]) and [Path(p).name for p in d['too_small']] == ['small.png']
+    assert [sorted(Path(p).name for p in g) for g in d['duplicates']] == [['05.png', 'again.png']] and ['f1.png',
+        'f2.jpg'] in [sorted(Path(p).name for p in g) for g in d['near_duplicates']]
     assert d['cost']['steps'] == {'pretrain': 6, 'gan': 6} and d['cost']['device'] == 'cpu' and d['cost']['minutes'] >= 0
     (folder/'torn.jpg').write_bytes(photo(folder/'05.png').read_bytes()[:100])
     assert cli.train(recipe, check=str(folder), device='cpu') == 1
     said = capsys.readouterr().out
-    for words in 'cannot be read: torn.jpg', 'training will refuse the folder', 'time: pretrain 6 steps', 'memory: about': assert words in said, said
+    for words in 'cannot be read: torn.jpg', 'training will refuse the folder', 'time: pretrain 6 steps', 'memory: about':
+        assert words in said, said
     assert sorted(p.name for p in tmp_path.iterdir()) == ['mine', 'tiny.json']
 
 def test_lessons(tmp_path):
@@ -191,7 +212,8 @@ def test_lessons(tmp_path):
     assert want <= {p.name for p in (tmp_path/'l').glob('*.ipynb')}
     (tmp_path/'l'/'00_tour.ipynb').write_text('mine'); (tmp_path/'l'/'01_images.ipynb').unlink()
     r = run('lessons', '--to', tmp_path/'l', '--no-open')
-    assert (tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists() and '1 files copied' in r.stdout
+    assert ((tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists()
+            and '1 files copied' in r.stdout)
 
 def test_fid(tmp_path, capsys):
     "FID and KID of two folders, by a net that needs no download; bad input is one line."
@@ -204,7 +226,8 @@ def test_fid(tmp_path, capsys):
     cli.fid(cats, dogs, features='random@256', kid=True, json=True)
     out = capsys.readouterr(); d = json.loads(out.out)
     assert d['fid']['value'] > 0 and len(d['kid']['interval']) == 2 and d['fid']['net'] == 'random@256'
-    assert len(out.err.splitlines()) == 2 and 'no full rank' in out.err and 'Warning' not in out.err        # what is done, and the warning as a line
+    # what is done, and the warning as a line
+    assert len(out.err.splitlines()) == 2 and 'no full rank' in out.err and 'Warning' not in out.err
     (tmp_path/'dog'/'x.png').write_bytes(b'no picture')
     for line, args in {'cannot be used.*x.png': (cats, dogs), 'nowhere': (cats, 'nowhere')}.items():
         with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, features='random@256')
@@ -212,7 +235,8 @@ def test_fid(tmp_path, capsys):
     assert 'left out' in capsys.readouterr().err
     cli.fid(dogs, features='random', save_stats=tmp_path/'s.npz', skip=True, json=True)
     out = capsys.readouterr()
-    assert json.loads(out.out) == dict(file=str(tmp_path/'s.npz'), n=6, net='random@256') and out.err.startswith('srgan-fid: 1 of 7 pictures left out') and len(out.err.splitlines()) == 1
+    assert json.loads(out.out) == dict(file=str(tmp_path/'s.npz'), n=6,
+                                       net='random@256') and out.err.startswith('srgan-fid: 1 of 7 pictures left out') and len(out.err.splitlines()) == 1
 
 def test_fid_of_sets_of_two_sizes_says_so(tmp_path, capsys):
     from srgan_course import cli

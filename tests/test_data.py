@@ -30,7 +30,8 @@ def pictures(folder, n=6, size=(120, 100)):
 # ---- importing
 
 def test_import_is_light():
-    code = "import sys, srgan_course.data; print([m for m in ('torch', 'torchvision', 'fastai', 'pandas', 'matplotlib', 'skimage', 'sklearn') if m in sys.modules])"
+    code = ("import sys, srgan_course.data; print([m for m in ('torch', 'torchvision', 'fastai', 'pandas', 'matplotlib', 'skimage', "
+            "'sklearn') if m in sys.modules])")
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert out.strip() == '[]'
 
@@ -142,7 +143,8 @@ def test_loader_leaves_random_states_alone(dls):
     import torch
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
     batches(dls.train); batches(dls.valid)
-    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == random.getstate() and (before[2] == np.random.get_state()[1]).all()
+    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == random.getstate() and (before[2]
+        == np.random.get_state()[1]).all()
 
 def test_each_picture_once_before_any_twice():
     for n in (1, 2, 7):
@@ -241,7 +243,8 @@ def test_download_is_checked_and_found(monkeypatch, tmp_path, capsys):
     from fastai.data import external
     external.fastai_cfg.cache_clear(); monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
     good = hashlib.sha256(raw).hexdigest()
-    make = lambda sha256=good: D.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw), sha256=sha256)
+    make = lambda sha256=good: D.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw),
+                                        sha256=sha256)
     try:
         monkeypatch.setitem(D.SOURCES, 'toyset', make(sha256='0'*64))
         with pytest.raises(ValueError, match='sha256 differs'): find_source('toyset')
@@ -292,7 +295,9 @@ def test_given_lr(tmp_path):
     a, b = sr_dls(hr, R, device='cpu'), sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
     assert same(batches(a.train), batches(b.train))
     Image.new('RGB', (10, 10)).save(tmp_path/'lr'/'00x4.png')
-    with pytest.raises(ValueError, match='LR is 10 x 10 and HR 120 x 100; at scale 4 this HR wants an LR of 30 x 25'): [o.pair for o in sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').valid_ds.items + sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').train_ds.items]
+    with pytest.raises(ValueError, match='LR is 10 x 10 and HR 120 x 100; at scale 4 this HR wants an LR of 30 x 25'):
+        [o.pair for o in sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').valid_ds.items
+         + sr_dls(hr, R, lr=tmp_path/'lr', device='cpu').train_ds.items]
     (tmp_path/'lr'/'01x4.png').unlink()
     with pytest.raises(ValueError, match='1 of 4 HR pictures have no LR in .*01.png'): sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
 
@@ -326,20 +331,23 @@ def test_pets_folder(tmp_path, monkeypatch):
     dls = D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu')
     assert list(dls.vocab) == ['cat', 'dog'] and len(dls.valid_ds) == 6
     assert sorted(p.parent.name for p in dls.valid_ds.items) == ['cat']*3 + ['dog']*3
-    assert [p.name for p in D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu').valid_ds.items] == [p.name for p in dls.valid_ds.items]
+    assert [p.name for p in D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu').valid_ds.items] == [p.name
+        for p in dls.valid_ds.items]
     with pytest.raises(ValueError, match='pictures of one class only'): D.pets_dls(tmp_path/'cat')
 
 def test_pets_are_the_same_everywhere():
     "Drawn with operations that IEEE 754 fixes to the last bit."
     got = [hashlib.sha256(D.draw_pet(k, s, n).tobytes()).hexdigest()[:12] for k in ('cat', 'dog') for s in (0, 7, 10**6) for n in (32, 64)]
-    assert got == ['2a064d191719', '331355eb4f32', 'ff2317d67684', '0c668d222457', 'e8240649758b', '3767600a8cf8', '8f0ca90745a1', 'a4f5eae1c898', 'd805c29fa94a', '947124dde098', 'c88791aaaab4', '10f065356dae']
+    assert got == ['2a064d191719', '331355eb4f32', 'ff2317d67684', '0c668d222457', 'e8240649758b', '3767600a8cf8', '8f0ca90745a1',
+                   'a4f5eae1c898', 'd805c29fa94a', '947124dde098', 'c88791aaaab4', '10f065356dae']
 
 def test_any_seed_and_size_draws():
     for s in range(40): assert D.draw_pet(('cat', 'dog')[s % 2], s*977, 17 + s).size == (17 + s,)*2
 
 def test_16_bit_and_grey_pictures_are_taken(tmp_path):
     grey = np.linspace(0, 65535, 120*100).reshape(100, 120).astype(np.uint16)
-    Image.fromarray(grey).save(tmp_path/'a.png'); Image.new('RGBA', (120, 100), (200, 10, 10, 128)).save(tmp_path/'b.png'); Image.new('L', (120, 100), 77).save(tmp_path/'c.png')
+    Image.fromarray(grey).save(tmp_path/'a.png'); Image.new('RGBA', (120, 100), (200, 10, 10, 128)).save(tmp_path/'b.png')
+    Image.new('L', (120, 100), 77).save(tmp_path/'c.png')
     dls = sr_dls(tmp_path, R, device='cpu')
     pair = {o.pics.items[o.i].stem: o.pair for o in [*dls.train_ds.items, *dls.valid_ds.items]}
     assert {p[1].shape for p in pair.values()} == {(100, 120, 3)} and pair['c'][1].max() == pair['c'][1].min() == 77
@@ -354,7 +362,8 @@ def bad(f, *words, kind=ValueError):
 def test_bad_recipes():
     bad(lambda: Recipe(scale=5), 'scale 5 is not in (2, 3, 4); give scale=2, 3 or 4')
     bad(lambda: Recipe(size=98), 'size 98 is not a multiple of scale 4', 'size=96')
-    bad(lambda: Recipe(bs=0), 'bs is 0'); bad(lambda: Recipe(seed=-1), 'seed is -1'); bad(lambda: Recipe(augment=1), 'augment is 1, a int; give a bool')
+    bad(lambda: Recipe(bs=0), 'bs is 0'); bad(lambda: Recipe(seed=-1), 'seed is -1')
+    bad(lambda: Recipe(augment=1), 'augment is 1, a int; give a bool')
     bad(lambda: Recipe.from_json('{'), 'not JSON'); bad(lambda: Recipe.from_json('{"bs": 4, "batch": 2}'), "no field 'batch'")
 
 def test_recipe_file_names_itself(tmp_path):
@@ -366,7 +375,9 @@ def test_bad_folders(tmp_path):
     pictures(tmp_path, 4, (40, 30))
     bad(lambda: sr_dls(tmp_path, R), 'no picture is as large as the 48 x 48 px crop (01.png, 02.png, 03.png)', 'smaller size')
     pictures(tmp_path/'large', 4)
-    with pytest.warns(UserWarning, match='4 of 8 pictures are smaller than the 48 x 48 px crop and left out: 00.png, 01.png, 02.png, ...|3 of'): sr_dls(tmp_path, R, valid=tmp_path/'large')
+    with pytest.warns(UserWarning,
+                      match='4 of 8 pictures are smaller than the 48 x 48 px crop and left out: 00.png, 01.png, 02.png, ...|3 of'):
+        sr_dls(tmp_path, R, valid=tmp_path/'large')
     bad(lambda: sr_dls('no-such-set', R), "'no-such-set' is neither a folder nor a known source", kind=FileNotFoundError)
     bad(lambda: sr_dls([tmp_path/'gone.png']*2, R), 'gone.png', kind=FileNotFoundError)
 
@@ -378,7 +389,8 @@ def test_unreadable_picture(tmp_path):
     bad(lambda: [o.pair for o in [*dls.train_ds.items, *dls.valid_ds.items]], 'broken.png')
 
 def test_degradations():
-    bad(lambda: sr_dls('embedded', R.replace(degrade='no-such-kind')), "degrade 'no-such-kind' is not in ('bicubic',")   # lesson 14, once imported, adds 'phone'
+    # lesson 14, once imported, adds 'phone'
+    bad(lambda: sr_dls('embedded', R.replace(degrade='no-such-kind')), "degrade 'no-such-kind' is not in ('bicubic',")
     def phone(img, factor): return downscale(img, factor)
     assert sr_dls('embedded', R, degrade=phone).recipe.degrade == 'phone'
     def wrong(img, factor): return img

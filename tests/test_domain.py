@@ -26,10 +26,13 @@ def script():
 def test_recipe_stops_resumes_and_is_tuned(tmp_path):
     "The study's recipe at its own networks and losses (VGG's layers random where they cannot be had): each phase is stopped after a step and goes on; then tuning begins with what came out."
     net = D.STUDY.feature_net if find_weights('vgg19_to_relu3_4.safetensors') else 'vgg19-random@relu3_4'
-    r, x, out = D.STUDY.replace(bs=2, steps_per_epoch=2, pre_epochs=1, epochs=1, precision='float32', feature_net=net), noise(6, D.STUDY.size), tmp_path/'a'
+    r, x, out = D.STUDY.replace(bs=2, steps_per_epoch=2, pre_epochs=1, epochs=1, precision='float32', feature_net=net), noise(6,
+        D.STUDY.size), tmp_path/'a'
     pics = [D.as_picture(p) for p in x]
     for phase in phases(r):
-        with pytest.raises(KeyboardInterrupt): train(r, pics, out, resume=(out/'recipe.json').exists(), valid=pics[:2], progress=False, device='cpu', cbs=[StopAfter(1, phase)])
+        with pytest.raises(KeyboardInterrupt):
+            train(r, pics, out, resume=(out/'recipe.json').exists(), valid=pics[:2], progress=False, device='cpu',
+                  cbs=[StopAfter(1, phase)])
         assert checkpoints(out/'checkpoints'/phase)
     a = D.train_on(x, r, out, x[:2])
     b = D.train_on(x, D.tuned(r, out/'generator.safetensors'), tmp_path/'b', x[:2])
@@ -58,16 +61,19 @@ def test_crops_of_a_photo_never_stand_on_both_sides(srgan_data):
     src = m.sources(m.PAIRS['cats'])
     sets = {a: m.training_set(m.PAIRS['cats'], src, a, 30, 1) for a in ('general', 'domain', 'mixed', 'tuned')}
     assert {tuple(x.shape) for x in sets.values()} == {(30, 3, 64, 64)}                                  # as many, of one size
-    assert torch.equal(sets['domain'], sets['tuned']) and torch.equal(sets['mixed'][15:], m.training_set(m.PAIRS['cats'], src, 'domain', 15, 1))
+    assert torch.equal(sets['domain'], sets['tuned']) and torch.equal(sets['mixed'][15:],
+        m.training_set(m.PAIRS['cats'], src, 'domain', 15, 1))
     assert all(len(torch.unique(x.flatten(1), dim=0)) == 30 for x in sets.values())                      # and all different
     assert not torch.equal(sets['domain'], m.training_set(m.PAIRS['cats'], src, 'domain', 30, 2))        # another seed, other pictures
 
 def test_queue_begins_with_the_minimum():
     m = script()
     q = list(m.queue(m.PAIRS['cats']))
-    assert len(q) == len(set(q)) and {(a, s) for a, n, s in q[:6]} == {(a, s) for a in ('general', 'domain') for s in m.SEEDS} and {n for _, n, _ in q[:6]} == {m.PAIRS['cats']['numbers'][0]}
+    assert len(q) == len(set(q)) and {(a, s) for a, n, s in q[:6]} == {(a, s) for a in ('general', 'domain') for s in m.SEEDS} and {n for _,
+        n, _ in q[:6]} == {m.PAIRS['cats']['numbers'][0]}
 
-@pytest.mark.skipif(not find_weights('inception_fid_to_mixed7a_fp16.safetensors'), reason='no Inception in the folder that SRGAN_WEIGHTS names')
+@pytest.mark.skipif(not find_weights('inception_fid_to_mixed7a_fp16.safetensors'),
+                    reason='no Inception in the folder that SRGAN_WEIGHTS names')
 def test_two_rulers_in_one_pass():
     from srgan_course import fid as F
     m, x = script(), noise(2)

@@ -5,7 +5,8 @@ from PIL import Image
 from torch import nn
 from srgan_course.data import draw_pet
 from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
-from srgan_course.esrgan import (ESRGAN_RECIPES, DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows, div2k_pairs, load_published,
+from srgan_course.esrgan import (ESRGAN_RECIPES, DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows,
+                                 div2k_pairs, load_published,
                                  mix_networks, phone, read_published, spectral_norms, starts)
 
 def small(seed=0, scale=4, **kw):
@@ -35,7 +36,9 @@ def test_shapes_radius_file(scale, tmp_path):
 def test_block_adds_a_fifth():
     torch.manual_seed(0)
     block, x = DenseBlock(8, 4), torch.randn(1, 8, 6, 6)
-    with torch.no_grad(): whole = DenseBlock(8, 4, 100); whole.load_state_dict(block.state_dict()); assert torch.allclose(block(x) - x, .2*(whole(x) - x), atol=1e-6)
+    with torch.no_grad():
+        whole = DenseBlock(8, 4, 100); whole.load_state_dict(block.state_dict())
+        assert torch.allclose(block(x) - x, .2*(whole(x) - x), atol=1e-6)
     r = RRDB(8, 4)
     with torch.no_grad(): assert torch.allclose(r(x) - x, .2*r.rdb3(r.rdb2(r.rdb1(x))), atol=1e-6)
 
@@ -51,13 +54,15 @@ def test_critics_answer():
 
 @pytest.mark.parametrize('seed', range(5))
 def test_spectral_norm(seed):
-    # the criterion: within 2 % of 1 after 20 power iterations in training, from construction on (which does 50 of its own: a random matrix's largest singular values lie close together)
+    # the criterion: within 2 % of 1 after 20 power iterations in training, from construction on (which does 50 of its own: a random
+    # matrix's largest singular values lie close together)
     torch.manual_seed(seed)
     c, x = UNetCritic(8).train(), torch.rand(1, 3, 16, 16)
     for _ in range(20): c(x)
     norms = spectral_norms(c)
     assert len(norms) == 8 and all(abs(v - 1) < .02 for v in norms), norms
-    opt = torch.optim.Adam(c.parameters(), lr=1e-4)                   # on weights that move it lags (measured: 4 to 18 %), and comes back when they rest (2 to 6 % after 20)
+    # on weights that move it lags (measured: 4 to 18 %), and comes back when they rest (2 to 6 % after 20)
+    opt = torch.optim.Adam(c.parameters(), lr=1e-4)
     for _ in range(20): opt.zero_grad(); nn.functional.softplus(c(x)).mean().backward(); opt.step()
     for _ in range(20): c(x)
     assert all(abs(v - 1) < .1 for v in spectral_norms(c)), spectral_norms(c)
@@ -96,10 +101,13 @@ def old(k):   # ESRGAN, 2018
 def oldest(k):   # the first files number their layers; of two blocks, x2 or x4
     if m := re.match(r'body\.(\d+)\.rdb(\d)\.conv(\d)\.(.*)', k): return f'model.1.sub.{m[1]}.RDB{m[2]}.conv{m[3]}.0.{m[4]}'
     where, what = k.split('.')
-    return f'model.1.sub.2.{what}' if where == 'conv_body' else f'model.{dict(conv_first=0, conv_up1=3, conv_up2=6, conv_hr=8, conv_last=10)[where]}.{what}'
+    return (f'model.1.sub.2.{what}' if where == 'conv_body'
+            else f'model.{dict(conv_first=0, conv_up1=3, conv_up2=6, conv_hr=8, conv_last=10)[where]}.{what}')
 
 def lorna(k):
-    for a, b in (r'^body\.', 'trunk.'), (r'^conv_first\.', 'conv1.'), (r'^conv_body\.', 'conv2.'), (r'^conv_up(\d)\.', r'upsampling\1.0.'), (r'^conv_hr\.', 'conv3.0.'), (r'^conv_last\.', 'conv4.'): k = re.sub(a, b, k)
+    for a, b in (r'^body\.', 'trunk.'), (r'^conv_first\.', 'conv1.'), (r'^conv_body\.', 'conv2.'), (r'^conv_up(\d)\.',
+        r'upsampling\1.0.'), (r'^conv_hr\.', 'conv3.0.'), (r'^conv_last\.', 'conv4.'):
+        k = re.sub(a, b, k)
     return k
 
 @pytest.mark.parametrize('name', (str, old, oldest, lorna))
@@ -115,7 +123,9 @@ def test_published_srresnet(block, tmp_path):
     torch.manual_seed(0)
     net, x = SRResNet(4, 8, 2).eval(), torch.rand(1, 3, 8, 8)
     def name(k):
-        for a, b in (r'^body\.(\d+)\.layers\.', r'trunk.\1.rcb.'), ('^head', block + '1'), ('^mid', block + '2'), (r'^up\.(\d+)\.', r'upsampling.\1.upsample_block.'), ('^tail', block + '3'): k = re.sub(a, b, k)
+        for a, b in (r'^body\.(\d+)\.layers\.', r'trunk.\1.rcb.'), ('^head', block + '1'), ('^mid', block + '2'), (r'^up\.(\d+)\.',
+            r'upsampling.\1.upsample_block.'), ('^tail', block + '3'):
+            k = re.sub(a, b, k)
         return k
     torch.save({'state_dict': {name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
     got = load_published(tmp_path/'a.pth')
@@ -143,7 +153,8 @@ def test_published_refused(tmp_path, capsys):
 def div2k(folder, sizes=((70, 50), (64, 64)), scale=2, lr=None):
     for i, (w, h) in enumerate(sizes, 1):
         img = draw_pet('cat', i, 70).resize((w*scale, h*scale))
-        for d, name, im in (f'DIV2K_train_HR', f'{i:04}.png', img), (f'DIV2K_train_LR_bicubic/X{scale}', f'{i:04}x{scale}.png', lr or img.reduce(scale)):
+        for d, name, im in (f'DIV2K_train_HR', f'{i:04}.png', img), (f'DIV2K_train_LR_bicubic/X{scale}', f'{i:04}x{scale}.png',
+            lr or img.reduce(scale)):
             (folder/d).mkdir(parents=True, exist_ok=True); im.save(folder/d/name)
     return folder
 
@@ -205,10 +216,12 @@ def test_whole_pictures_of_div2k_are_its_large_ones(tmp_path):
         dls = srgan.make_dls(r.replace(**kw), str(tmp_path), 'cpu', valid)
         assert (len(dls.train_ds), len(dls.valid_ds)) == (3, 2)     # the small pictures beside them are no pictures to learn from
 
-@pytest.mark.parametrize('change, says', [(dict(fake_label=.1), 'has no labels'), (dict(size=40), 'not a multiple of 32'), (dict(feature_net='vgg19-oxford@conv5_4'), 'conv5_4')])
+@pytest.mark.parametrize('change, says', [(dict(fake_label=.1), 'has no labels'), (dict(size=40), 'not a multiple of 32'),
+                                          (dict(feature_net='vgg19-oxford@conv5_4'), 'conv5_4')])
 def test_what_the_game_wants_is_looked_for_before_the_pretraining(change, says, tmp_path):
     from srgan_course import srgan
-    with pytest.raises((ValueError, OSError), match=says): srgan.train(srgan.get_recipe('esrgan-quick').replace(**change), 'embedded', tmp_path/'run', device='cpu', progress=False)
+    with pytest.raises((ValueError, OSError), match=says):
+        srgan.train(srgan.get_recipe('esrgan-quick').replace(**change), 'embedded', tmp_path/'run', device='cpu', progress=False)
     assert not (tmp_path/'run').exists()
 
 def test_phone():
@@ -231,7 +244,8 @@ def test_two_steps_on_div2k(tmp_path):
     for critic in VGGCritic(32, 4), UNetCritic(4):
         net, adv = small(scale=2).train(), RelativisticLoss()
         before = [[p.detach().clone() for p in m.parameters()] for m in (net, critic)]
-        learn = SRGANLearner(dls, net, critic, WeightedLoss(content=(ContentLoss('l1'), 1e-2), adv=(adv, 5e-3)), CriticLoss(adv), precision='float32')
+        learn = SRGANLearner(dls, net, critic, WeightedLoss(content=(ContentLoss('l1'), 1e-2), adv=(adv, 5e-3)), CriticLoss(adv),
+                             precision='float32')
         with learn.no_bar(), learn.no_logging(): learn.fit(1)
         for m, old in zip((net, critic), before):
             assert all(p.isfinite().all() for p in m.parameters()) and any(not torch.equal(p, q) for p, q in zip(m.parameters(), old))
@@ -252,9 +266,11 @@ def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):
     div2k(tmp_path, sizes=((80, 64), (64, 64), (70, 70)))
     import shutil; shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
     for critic in 'VGGCritic', 'UNetCritic':
-        r = srgan.get_recipe('esrgan-quick').replace(critic=critic, bs=2, nf=8, n_blocks=1, critic_nf=4, steps_per_epoch=2, pre_epochs=1, epochs=1, pre_size=0, perceptual=0., feature_net='', precision='float32')
+        r = srgan.get_recipe('esrgan-quick').replace(critic=critic, bs=2, nf=8, n_blocks=1, critic_nf=4, steps_per_epoch=2, pre_epochs=1,
+                                                     epochs=1, pre_size=0, perceptual=0., feature_net='', precision='float32')
         res = srgan.train(r, tmp_path, tmp_path/critic, progress=False, device='cpu')
-        assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4, percent=20)
+        assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4,
+            percent=20)
     assert (tmp_path/'windows_bicubic_X2_480'/'HR'/'train').is_dir() and len(list((tmp_path/'DIV2K_train_LR_bicubic'/'X2').iterdir())) == 3
 
 def test_the_hub_is_asked_for_what_is_wanted(tmp_path, monkeypatch):
@@ -270,7 +286,8 @@ def test_the_hub_is_asked_for_what_is_wanted(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', types.SimpleNamespace(snapshot_download=snapshot_download))
     assert len(div2k_pairs(div2k_from_hub(tmp_path/'a'))) == 2
     repo, kw = asked[0]
-    assert repo == 'eugenesiow/Div2k' and set(kw) == {'repo_type', 'allow_patterns'} and kw['repo_type'] == 'dataset' and '*DIV2K_train_LR_bicubic_X2.zip' in kw['allow_patterns']
+    assert repo == 'eugenesiow/Div2k' and set(kw) == {'repo_type',
+                                                      'allow_patterns'} and kw['repo_type'] == 'dataset' and '*DIV2K_train_LR_bicubic_X2.zip' in kw['allow_patterns']
     assert len(div2k_pairs(div2k_from_hub(tmp_path/'b', names='0002*'))) == 1
     assert not list(tmp_path.rglob('evil.png'))
     with pytest.raises(ValueError, match='gave no picture'): div2k_from_hub(tmp_path/'c', names='9*')
@@ -302,4 +319,5 @@ def test_without_the_small_numbers_features_explode():
 def test_div2k_is_found_by_name(tmp_path, monkeypatch):
     from srgan_course.esrgan import div2k_folder
     div2k(tmp_path/'div2k'); monkeypatch.setenv('SRGAN_DATA', str(tmp_path))
-    assert div2k_folder('div2k') == tmp_path/'div2k' == div2k_folder(tmp_path/'div2k') and div2k_folder('embedded') is None and div2k_folder([1]) is None
+    assert (div2k_folder('div2k') == tmp_path/'div2k' == div2k_folder(tmp_path/'div2k') and div2k_folder('embedded') is None
+            and div2k_folder([1]) is None)

@@ -74,7 +74,8 @@ def test_run_all_keeps_what_a_learner_wrote(nb):
         name = answer_name(e['stub'])
         again = [s for s in cells if s != e['stub'] and re.search(rf'^(def|class)\s+{name}\b|^{name}\s*=', s, re.M)]
         assert not again, f'{nb.name}: a cell besides the stub of exercise {n} defines {name}: {again[0][:80]!r}'
-    assert not [s for s in cells if re.search(r'^#\|\s*exercise:\s*\d+\s+(check|mistake)', s, re.M)], f'{nb.name} holds a check or a mistake'
+    assert not [s for s in cells if re.search(r'^#\|\s*exercise:\s*\d+\s+(check|mistake)', s,
+                                              re.M)], f'{nb.name} holds a check or a mistake'
 
 def answer_name(stub):
     "The name that a stub asks for."
@@ -87,7 +88,8 @@ def test_exercise(nb, n):
     name, given = answer_name(e['stub']), answers(nb, n, ns)
     kinds = [kind for kind, *_ in given]
     assert kinds.count('wrong') >= 3 and kinds.count('right') >= 2, f'{nb.name}, exercise {n}: {kinds.count("wrong")} wrong answers and {kinds.count("right")} right ones in tests/solutions/; 3 and 2 are wanted'
-    tries = [('the stub', False, e['stub']), ('the folded solution', True, e['solution'])] + [(what, kind == 'right', f() if made else f) for kind, what, f, made in given]
+    tries = [('the stub', False, e['stub']), ('the folded solution', True, e['solution'])] + [(what, kind == 'right', f() if made else f)
+        for kind, what, f, made in given]
     for what, want, answer in tries:
         here = dict(ns)
         if isinstance(answer, str): exec(answer, here)

@@ -79,9 +79,11 @@ def test_kid_of_torch_fidelity():
     fidelity = pytest.importorskip('torch_fidelity.metric_kid')
     r = np.random.default_rng(0)
     x, y = r.normal(size=(200, 24)), r.normal(.2, 1.1, (180, 24))
-    kid = lambda k, size: fidelity.kid_features_to_metric(torch.from_numpy(x[:180]), torch.from_numpy(y), kid_subsets=k, kid_subset_size=size, verbose=False, rng_seed=0)
+    kid = lambda k, size: fidelity.kid_features_to_metric(torch.from_numpy(x[:180]), torch.from_numpy(y), kid_subsets=k,
+                                                          kid_subset_size=size, verbose=False, rng_seed=0)
     all_of_it = kid(1, 180)
-    assert abs(F.kid(x[:180], y, subsets=1, size=180) - all_of_it['kernel_inception_distance_mean']) < 1e-6*abs(all_of_it['kernel_inception_distance_mean'])
+    assert abs(F.kid(x[:180], y, subsets=1, size=180)
+               - all_of_it['kernel_inception_distance_mean']) < 1e-6*abs(all_of_it['kernel_inception_distance_mean'])
     ours, other = F.kid(x[:180], y, subsets=400, size=60), kid(400, 60)
     assert abs(ours - other['kernel_inception_distance_mean']) < 4*ours.spread*(2/400)**.5
     assert abs(ours.spread/other['kernel_inception_distance_std'] - 1) < .2
@@ -89,7 +91,8 @@ def test_kid_of_torch_fidelity():
 def test_interval_of_large_sets_covers():
     "By subsets of sets of one size, of two sizes, and by subsets asked for that are as large as the sets: the truth lies inside about 95 times of 100, or more."
     for n, m, size in (200, 200, 1000), (200, 200, 50), (300, 40, 1000):
-        runs = [F._kid_large((r := np.random.default_rng(i)).normal(size=(n, 4)), r.normal(.3, 1, (m, 4)), 30, size, np.random.default_rng(0), None, {}) for i in range(60)]
+        runs = [F._kid_large((r := np.random.default_rng(i)).normal(size=(n, 4)), r.normal(.3, 1, (m, 4)), 30, size,
+                             np.random.default_rng(0), None, {}) for i in range(60)]
         held = np.mean([v.interval[0] <= np.mean(runs) <= v.interval[1] for v in runs])
         assert .88 <= held and runs[0].statement['subsets'] == f'30 of {min(size, m//2)}'
 
@@ -117,11 +120,13 @@ def test_bad_folders(folders, tmp_path):
     Image.new('RGBA', (40, 40), (9, 9, 9, 99)).save(c/'glass.png')
     with pytest.raises(ValueError) as e: F.features(c, 'random@32')
     said = str(e.value)
-    assert said.startswith('2 of 8 pictures cannot be used') and 'broken.png' in said and 'glass.png' in said and 'skip=True' in said and '\n' not in said
+    assert (said.startswith('2 of 8 pictures cannot be used') and 'broken.png' in said and 'glass.png' in said and 'skip=True' in said
+            and '\n' not in said)
     with pytest.warns(UserWarning, match='2 of 8 pictures left out'): assert len(F.features(c, 'random@32', skip=True)) == 6
     for p in ('broken.png', 'glass.png'): (c/p).unlink()
     Image.new('L', (50, 40), 90).save(c/'grey.png')
-    with pytest.raises(ValueError, match='40 x 40 and 50 x 40 pixels in one set, and random@32 has no size of its own'): F.features(c, 'random@32')
+    with pytest.raises(ValueError, match='40 x 40 and 50 x 40 pixels in one set, and random@32 has no size of its own'):
+        F.features(c, 'random@32')
     assert F.features(c, F.PooledNet(lambda x: x.mean((2, 3)), 'colour', size=20)).x.shape == (7, 3)
 
 def test_too_few_pictures(folders):
@@ -161,7 +166,8 @@ def test_memory_does_not_grow():
     assert v.statement['n'] == [300, 300] and len(seen) < 120
 
 def test_light_import():
-    code = 'import sys, srgan_course.fid; print([m for m in ("fastai", "torchvision", "scipy", "pytorch_fid", "matplotlib") if m in sys.modules])'
+    code = ('import sys, srgan_course.fid; print([m for m in ("fastai", "torchvision", "scipy", "pytorch_fid", "matplotlib") if m in '
+            'sys.modules])')
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120)
     assert r.stdout.strip() == '[]', r.stdout + r.stderr
 

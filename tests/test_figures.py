@@ -45,7 +45,8 @@ def check_table(head, rows, page, scale):
     bad, where = [], None
     if not re.search(r'PSNR|SSIM|FID|KID|LPIPS|dB', ' '.join(head)): return bad
     if m := re.search(r'\bx([234])\b', ' '.join(head)): scale = int(m[1])
-    whole = about(head[0])[0]                                                          # the file a whole table is about; its rows are entries of it
+    # the file a whole table is about; its rows are entries of it
+    whole = about(head[0])[0]
     for r in rows:
         m = re.search(r'\bx([234])\b', r[0])                                           # a row may name its own scale
         names, methods = about(r[0], int(m[1]) if m else scale)
@@ -54,11 +55,14 @@ def check_table(head, rows, page, scale):
         for title, cell in zip(head[1:], r[1:]):
             where = next((v for k, v in COLUMNS.items() if k in title.lower()), where)
             for s in re.findall(r'(?<![\w.,-])\d+\.\d+(?![\w.])', cell):
-                files = [v for k, v in RESULTS.items() if subject(k) in names and (not where or k.endswith(where) or not re.search('-(set5|embedded)$', k))]
+                files = [v for k, v in RESULTS.items() if subject(k) in names
+                         and (not where or k.endswith(where) or not re.search('-(set5|embedded)$', k))]
                 ok = any(kinds <= set(map(str, w)) and w[-1] != 'n' for v in files for w in quotable(s, v))
                 ok = ok or any(r[0] in w and w[-1] != 'n' for k, v in RESULTS.items() if subject(k) in whole for w in quotable(s, v))
-                if not (ok or any(s in row.values() for row in PUBLISHED if row['method'] in methods and where in (None, row['set'].lower()))):
-                    bad.append(f'{page}: {s!r} in the row {r[0]!r}, column {title!r}: no file about {sorted(names) or r[0]} holds it' + (f' for {where}' if where else ''))
+                if not (ok or any(s in row.values() for row in PUBLISHED if row['method'] in methods
+                                  and where in (None, row['set'].lower()))):
+                    bad.append(f'{page}: {s!r} in the row {r[0]!r}, column {title!r}: no file about {sorted(names) or r[0]} holds it'
+                               + (f' for {where}' if where else ''))
     return bad
 
 def kind_fits(kind, way):
@@ -122,7 +126,8 @@ def test_quoted_figures_were_measured(page):
 def test_every_model_has_its_figures_on_its_card():
     for p in ENLARGE:
         text = p.read_text(encoding='utf-8')
-        for d in ('set5', 'embedded'): assert figure(f'{p.stem}-{d}', 'mean', 'psnr', folder=ROOT/'results') in text, f'{p.name} does not say its PSNR on {d}'
+        for d in ('set5', 'embedded'):
+            assert figure(f'{p.stem}-{d}', 'mean', 'psnr', folder=ROOT/'results') in text, f'{p.name} does not say its PSNR on {d}'
 
 HEAD = '| x4, PSNR / SSIM | Set5 | embedded photos |\n|---|---|---|\n'
 
@@ -137,21 +142,26 @@ def test_wrong_figures_are_found():
     own = lambda row, k, digits=2: figure('srgan-x4-kid', row, k, digits=digits, folder=ROOT/'results')
     table = '| srgan-x4 beside others | feature distance | PSNR |\n|---|---|---|\n| bicubic | {} | {} |\n'
     assert check(table.format(own('bicubic', 'squeeze-caffe'), own('bicubic', 'psnr')), 'page') == []
-    assert len(check(table.format(own('srresnet-x4', 'squeeze-caffe'), own('srgan-x4', 'psnr')), 'page')) == 2       # other rows' figures of the same file
+    # other rows' figures of the same file
+    assert len(check(table.format(own('srresnet-x4', 'squeeze-caffe'), own('srgan-x4', 'psnr')), 'page')) == 2
     assert check(f'Bicubic reaches {bi} dB on Set5.', 'page') == []
     assert len(check(f'Everything reaches {bi} dB on Set5.', 'page')) == 1                  # says not what
     assert len(check('Bicubic reaches 99.99 dB.', 'page')) == 1
-    assert len(check(f'Bicubic has a KID of {f("bicubic-x4", "set5", "ssim", 4)}, and FID {bi}.', 'page')) == 2       # true figures, of another kind
+    # true figures, of another kind
+    assert len(check(f'Bicubic has a KID of {f("bicubic-x4", "set5", "ssim", 4)}, and FID {bi}.', 'page')) == 2
     assert len(check(f'It reaches {lz} dB; light-x2 has {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 0
-    assert len(check(f'It reaches {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 1                # another model's figure on this card
+    # another model's figure on this card
+    assert len(check(f'It reaches {f("light-x2", "set5")} dB.', 'light-x4.md', own='light-x4')) == 1
     assert check('SRResNet has 32.05 dB [@ledig2017srgan].', 'page') == [] and len(check('A network has 32.05 dB.', 'page')) == 1
 
 def test_tables_take_their_figures_from_the_files():
     "What `make export` does to the front page's tables: each figure from its file, and nothing else touched."
     from readme import refresh
     write = lambda *a, **k: figure(*a, folder=ROOT/'results', **k)
-    text = '# Page\n\n| | Set5 PSNR | Set5 SSIM | three photos, PSNR | SSIM |\n|---|---|---|---|---|\n| bicubic | {} | 0.8111 | {} | 0.7360 |\n| `make demo`, SRGAN | | | {} | |\n| mine | 1.00 | | | |\n\nIt has 9.99 dB.'
-    right = text.format(write('bicubic-x4-set5', 'mean', 'psnr'), write('bicubic-x4-embedded', 'mean', 'psnr'), write('demo', 'mean', 'SRGAN', 'psnr'))
+    text = ('# Page\n\n| | Set5 PSNR | Set5 SSIM | three photos, PSNR | SSIM |\n|---|---|---|---|---|\n| bicubic | {} | 0.8111 | {} | '
+            '0.7360 |\n| `make demo`, SRGAN | | | {} | |\n| mine | 1.00 | | | |\n\nIt has 9.99 dB.')
+    right = text.format(write('bicubic-x4-set5', 'mean', 'psnr'), write('bicubic-x4-embedded', 'mean', 'psnr'),
+                        write('demo', 'mean', 'SRGAN', 'psnr'))
     assert refresh(text.format('11.11', '22.22', '33.33'), write) == refresh(right, write) == right
 
 # ---- make results, make studies
@@ -190,7 +200,8 @@ def test_results_say_what_changed(ledger):
 def test_results_cover_every_model_and_way():
     m = script('results')
     names = [n for n, _ in m.rows()]
-    assert len(names) == len(set(names)) and {f'{p.stem}-set5' for p in ENLARGE} <= set(names) and {f'{w}-x{s}-set5' for w in CLASSIC for s in (2, 4)} <= set(names)
+    assert len(names) == len(set(names)) and {f'{p.stem}-set5' for p in ENLARGE} <= set(names) and {f'{w}-x{s}-set5' for w in CLASSIC
+        for s in (2, 4)} <= set(names)
     assert set(RESULTS) - {n for n, _, _ in m.left_out()} <= set(names)
     for b in m.BENCHMARKS: assert '--quick' in (ROOT/'benchmarks'/f'{b}.py').read_text(encoding='utf-8'), f'{b}.py has no --quick'
 
@@ -218,7 +229,10 @@ def test_a_study_is_stopped_when_the_time_is_over(tmp_path):
     "It gets SIGTERM, with time to leave a checkpoint."
     import sys, time
     class Long(Fake):
-        def command(self): return [sys.executable, '-c', f'import signal, sys, time\ndef f(*a): open({str(self.file)!r}, "w").write("x"); sys.exit(0)\nsignal.signal(signal.SIGTERM, f)\ntime.sleep(60)']
+        def command(self):
+            return [sys.executable, '-c',
+                    f'import signal, sys, time\ndef f(*a): open({str(self.file)!r}, "w").write("x"); '
+                    f'sys.exit(0)\nsignal.signal(signal.SIGTERM, f)\ntime.sleep(60)']
     s, start = Long('long', tmp_path/'long'), time.monotonic()
     script('studies').run(s, 2)
     assert s.state() == 'begun' and time.monotonic() - start < 30

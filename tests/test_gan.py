@@ -21,7 +21,8 @@ def game(cbs=(), **kw):
     torch.manual_seed(11)
     adv = AdversarialLoss('bce', real_label=.9, noise=.1)
     g, c = R.TinyGenerator(), R.TinyCritic()
-    learn = gan.SRGANLearner(R.tiny_dls(), g, c, WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), **{**dict(lr=3e-3, precision='float32', cbs=list(cbs)), **kw})
+    learn = gan.SRGANLearner(R.tiny_dls(), g, c, WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv),
+                             **{**dict(lr=3e-3, precision='float32', cbs=list(cbs)), **kw})
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     return learn
 
@@ -44,7 +45,8 @@ if changed: print('the environment has changed:', changed, file=sys.stderr)
 def test_importing_starts_no_process_and_changes_no_setting(module):
     "Also on a processor that announces AMX: whether it can be used is asked when a precision is chosen."
     env = {k: v for k,v in os.environ.items() if k != 'ONEDNN_MAX_CPU_ISA'}
-    r = subprocess.run([sys.executable, '-W', 'ignore', '-c', IMPORTING.format(module=module)], env=env, capture_output=True, text=True, timeout=240)
+    r = subprocess.run([sys.executable, '-W', 'ignore', '-c', IMPORTING.format(module=module)], env=env, capture_output=True, text=True,
+                       timeout=240)
     assert (r.returncode, r.stderr) == (0, '')
 
 # -- trap 1: a player is moved by its own loss alone
@@ -74,14 +76,17 @@ def test_stock_fastai_has_it():
     "The fault that the lesson shows is there: should fastai mend it, the lesson wants another text."
     import warnings
     learn = game()
-    stock = GANLearner(learn.dls, R.TinyGenerator(), R.TinyCritic(), learn.loss_func.gen_loss_func, learn.loss_func.crit_loss_func, lr=1e-3, switcher=FixedGANSwitcher(1, 1))
+    stock = GANLearner(learn.dls, R.TinyGenerator(), R.TinyCritic(), learn.loss_func.gen_loss_func, learn.loss_func.crit_loss_func, lr=1e-3,
+                       switcher=FixedGANSwitcher(1, 1))
     stock.remove_cb(R.ProgressCallback); stock.logger = lambda *a: None
     seen = []
     class Watch(Callback):
         order = -4
-        def before_batch(self): self.old = [p.detach().clone() for p in self.learn.model.generator.parameters()]; self.who = self.learn.gan_trainer.gen_mode
+        def before_batch(self):
+            self.old = [p.detach().clone() for p in self.learn.model.generator.parameters()]; self.who = self.learn.gan_trainer.gen_mode
         def after_batch(self):
-            if self.training and not self.who: seen.append(any(not torch.equal(a, b) for a,b in zip(self.old, self.learn.model.generator.parameters())))
+            if self.training and not self.who:
+                seen.append(any(not torch.equal(a, b) for a,b in zip(self.old, self.learn.model.generator.parameters())))
     stock.add_cb(Watch())
     with warnings.catch_warnings(): warnings.simplefilter('ignore'); stock.fit(1)
     assert any(seen)
@@ -105,7 +110,8 @@ def test_the_critic_learns_first():
                     for p,o in zip(critic.parameters(), now): p.copy_(o)
                 raise CancelFitException
         game(cbs=[Spy()], lr=.05, precision=precision).fit(1)
-        assert seen['loss'] == pytest.approx(seen['new'], rel=1e-5) and abs(seen['loss'] - seen['stale']) > 1e-3*abs(seen['loss']), (precision, seen)
+        assert seen['loss'] == pytest.approx(seen['new'], rel=1e-5) and abs(seen['loss']
+            - seen['stale']) > 1e-3*abs(seen['loss']), (precision, seen)
 
 def test_running_averages_of_the_critic():
     "Moved by the critic's own two batches, not by the generator's part."
@@ -170,7 +176,8 @@ def average_right():
     torch.manual_seed(0)
     a, b = R.TinyGenerator(), R.TinyGenerator()
     ema = gan.EMA(.9, warmup=False); ema.shadow = a
-    want = {k: .9*v + .1*b.state_dict()[k] if v.is_floating_point() else b.state_dict()[k] for k,v in {k: v.clone() for k,v in a.state_dict().items()}.items()}
+    want = {k: .9*v + .1*b.state_dict()[k] if v.is_floating_point() else b.state_dict()[k] for k,
+            v in {k: v.clone() for k,v in a.state_dict().items()}.items()}
     for p in a.parameters(): p.requires_grad_(False)
     ema.update(b)
     return all(torch.allclose(v, want[k], atol=1e-6) for k,v in ema.model.state_dict().items())
@@ -206,7 +213,8 @@ def test_average_starts_anew_from_loaded_weights(tmp_path):
 @pytest.mark.parametrize('kind, said', [('bce', True), ('hinge', False)])
 def test_trap_14(kind, said, switcher, tmp_path):
     adv = AdversarialLoss(kind)
-    learn = gan.SRGANLearner(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), WeightedLoss(adv=(adv, 1.)), CriticLoss(adv), precision='float32',
+    learn = gan.SRGANLearner(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), WeightedLoss(adv=(adv, 1.)), CriticLoss(adv),
+                             precision='float32',
                              switcher=switcher and gan.Turns(), cbs=[gan.LossHistory(tmp_path/'h.csv')])
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1)
@@ -273,7 +281,8 @@ def _no_place(learn, t, p): p['batch'] -= 1
 def _no_epoch(learn, t, p): learn.n_epochs = 1
 def _no_rows(learn, t, p): p['cb.loss_history']['rows'] -= 1
 
-@pytest.mark.parametrize('forget', [_no_schedule, _no_random, _no_optimiser, _no_steps, _no_average, _no_count, _no_batch_norm, _no_place, _no_epoch, _no_rows], ids=lambda f: f.__name__[4:])
+@pytest.mark.parametrize('forget', [_no_schedule, _no_random, _no_optimiser, _no_steps, _no_average, _no_count, _no_batch_norm, _no_place,
+                                    _no_epoch, _no_rows], ids=lambda f: f.__name__[4:])
 def test_trap_4_resume_forgets(stopped, tmp_path, forget): assert not resumed_alike(stopped, tmp_path, forget=forget)
 
 def test_trap_4_resume_forgets_the_scaler(stopped, tmp_path):
@@ -297,7 +306,9 @@ def test_relativistic_losses_get_real_pred():
     seen = []
     class Rel:
         needs_real = True
-        def __call__(self, fake_pred, output, target, real_pred): seen.append((real_pred.shape, real_pred.requires_grad)); return (fake_pred - real_pred.mean()).mean() + (output - target).abs().mean()
+        def __call__(self, fake_pred, output, target, real_pred):
+            seen.append((real_pred.shape, real_pred.requires_grad))
+            return (fake_pred - real_pred.mean()).mean() + (output - target).abs().mean()
     learn = gan.SRGANLearner(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), Rel(), lambda r, f: (f - r).mean(), precision='float32')
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1)
@@ -310,7 +321,8 @@ def test_noise_to_pictures():
     ds = [(torch.randn(10), torch.rand(3, 16, 16)) for _ in range(12)]
     gen = nn.Sequential(nn.Linear(10, 3*16*16), nn.Unflatten(1, (3, 16, 16)))
     adv = AdversarialLoss('hinge')
-    learn = gan.SRGANLearner(DataLoaders(DataLoader(ds, bs=4, shuffle=True), DataLoader(ds[:4], bs=4)), gen, R.TinyCritic(), WeightedLoss(adv=(adv, 1.)), CriticLoss(adv), precision='float32', betas=(.5, .999), clip=.1)
+    learn = gan.SRGANLearner(DataLoaders(DataLoader(ds, bs=4, shuffle=True), DataLoader(ds[:4], bs=4)), gen, R.TinyCritic(),
+                             WeightedLoss(adv=(adv, 1.)), CriticLoss(adv), precision='float32', betas=(.5, .999), clip=.1)
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(2)
     assert learn.opt.hypers[0]['mom'] == .5 and all(p.abs().max() < .2 for p in learn.model.critic.parameters())
@@ -335,7 +347,9 @@ def test_cuda(tmp_path):
         torch.manual_seed(0)
         dls = R.tiny_dls().to('cuda')
         adv = AdversarialLoss('bce')
-        def new(): return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), precision=precision, cbs=[gan.EMA(.9), gan.SaveEvery(tmp_path/precision, steps=4)])
+        def new():
+            return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)),
+                                    CriticLoss(adv), precision=precision, cbs=[gan.EMA(.9), gan.SaveEvery(tmp_path/precision, steps=4)])
         learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)
         again = new(); again.remove_cb(R.ProgressCallback); again.resume(tmp_path/precision).fit(2)
         assert again.n_steps == 12 and next(again.generator.parameters()).is_cuda

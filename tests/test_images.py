@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srgan_course import images
-from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance, open_image,
+from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
+                                 open_image,
                                  resize, save_image, show_grid, to_8bit, to_array, to_image, to_tensor, to_view, write_whole)
 
 rng = np.random.default_rng(0)
@@ -189,7 +190,8 @@ def test_dark_square_tiff_is_not_turned_twice():
 
 def test_deep_image_never_goes_stale():
     d = from_array(deep(8, 8, 3), {'dpi': (72., 72.)})
-    for made in (d.convert('L'), d.crop((0, 0, 4, 4)), d.transpose(Image.Transpose.ROTATE_90), d.resize((4, 4)), d.filter(ImageFilter.BLUR), Image.merge('RGB', d.split())):
+    for made in (d.convert('L'), d.crop((0, 0, 4, 4)), d.transpose(Image.Transpose.ROTATE_90), d.resize((4, 4)), d.filter(ImageFilter.BLUR),
+                 Image.merge('RGB', d.split())):
         assert getattr(made, 'deep', None) is None             # Pillow's own operations give 8-bit pictures
     again = pickle.loads(pickle.dumps(d))
     assert np.array_equal(again.deep, d.deep) and np.array_equal(d.copy().deep, d.deep) and again.info == d.info
@@ -211,7 +213,8 @@ def with_orientation(o, fmt, **kw):
 def stored(o):
     "What a camera held as orientation `o` says would store of the upright picture: worked out with Pillow, from the other end."
     T, img = Image.Transpose, Image.fromarray(smooth())
-    back = {2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90, 7: T.TRANSVERSE, 8: T.ROTATE_270}.get(o)
+    back = {2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90, 7: T.TRANSVERSE,
+            8: T.ROTATE_270}.get(o)
     return np.array(img if back is None else img.transpose(back))
 
 @pytest.mark.parametrize('o', range(1, 9))
@@ -277,9 +280,11 @@ def wide_profile(gamma=2.2, primaries=((.64,.33),(.21,.71),(.15,.06))):
 def test_profile_turned_into_srgb():
     a = smooth()
     img = open_image(encoded(Image.fromarray(a), 'PNG', icc_profile=swapped_profile()))
-    assert np.abs(to_array(img).astype(int) - a[..., ::-1]).max() <= 2 and 'icc_profile' not in img.info and 'into sRGB' in img.info['icc_note']
+    assert np.abs(to_array(img).astype(int)
+                  - a[..., ::-1]).max() <= 2 and 'icc_profile' not in img.info and 'into sRGB' in img.info['icc_note']
     rgba = open_image(encoded(Image.fromarray(np.dstack([a, a[...,:1]])), 'PNG', icc_profile=swapped_profile()))
-    assert rgba.mode == 'RGBA' and np.abs(to_array(rgba)[..., :3].astype(int) - a[..., ::-1]).max() <= 2 and np.array_equal(to_array(rgba)[..., 3], a[..., 0])
+    assert rgba.mode == 'RGBA' and np.abs(to_array(rgba)[..., :3].astype(int)
+                                          - a[..., ::-1]).max() <= 2 and np.array_equal(to_array(rgba)[..., 3], a[..., 0])
 
 def test_wide_profile_by_hand():
     "Adobe RGB (60,200,120), worked out with the standard matrices: sRGB clips red to 0, green 202, blue 118."
@@ -319,13 +324,15 @@ def test_grey_profile_and_misfits(tmp_path):
 def bad_files():
     good = encoded(Image.fromarray(noise(64, 64, 3)), 'PNG')
     jpeg = encoded(Image.fromarray(noise(64, 64, 3)), 'JPEG')
-    return {'empty.png': (b'', 'empty'), 'text.png': (b'I am no picture, whatever my name says', 'not a picture'), 'truncated.png': (good[:len(good)//2], 'truncated'),
+    return {'empty.png': (b'', 'empty'), 'text.png': (b'I am no picture, whatever my name says', 'not a picture'),
+            'truncated.png': (good[:len(good)//2], 'truncated'),
             'truncated.jpg': (jpeg[:len(jpeg)//2], 'truncated'), 'head.jpg': (jpeg[:12], 'truncated'), 'head.png': (good[:20], 'truncated'),
             'truncated.gif': (encoded(Image.fromarray(noise(64, 64)), 'GIF')[:900], 'truncated'),
             'truncated.webp': (encoded(Image.fromarray(noise(64, 64, 3)), 'WEBP')[:900], 'truncated|not a picture'),
             'truncated.tif': (encoded(Image.fromarray(noise(64, 64, 3)), 'TIFF')[:900], 'truncated|not a picture'),
             'truncated16.png': (png(deep(64, 64, 3))[:12000], 'truncated'), 'zeros.png': (bytes(500), 'not a picture'),
-            'zero_width.png': (png(noise(1, 1, 3), size=(0, 5)), 'zero size'), 'zero_height.png': (png(noise(1, 1, 3), size=(5, 0)), 'zero size'),
+            'zero_width.png': (png(noise(1, 1, 3), size=(0, 5)), 'zero size'),
+            'zero_height.png': (png(noise(1, 1, 3), size=(5, 0)), 'zero size'),
             'zero.gif': (b'GIF89a\0\0\0\0\0\0\0;', 'zero size|not a picture'),
             'bomb.png': (png(noise(1, 1, 3), size=(60_000, 60_000)), 'more than max_pixels=268,435,456'),
             'bomb16.png': (png(deep(1, 1, 3), size=(60_000, 60_000)), 'more than max_pixels')}
@@ -359,7 +366,8 @@ def test_fuzz():
     "Bytes changed or cut at random: a picture or one clear line, nothing else."
     r, sources = np.random.default_rng(1), []
     img = Image.fromarray(smooth())
-    for fmt in ('PNG', 'JPEG', 'GIF', 'WEBP', 'TIFF', 'BMP', 'PPM'): sources.append(encoded(img, fmt, **(dict(exif=camera_exif()) if fmt in ('JPEG', 'PNG', 'TIFF', 'WEBP') else {})))
+    for fmt in ('PNG', 'JPEG', 'GIF', 'WEBP', 'TIFF', 'BMP', 'PPM'):
+        sources.append(encoded(img, fmt, **(dict(exif=camera_exif()) if fmt in ('JPEG', 'PNG', 'TIFF', 'WEBP') else {})))
     sources += [png(deep(20, 30, 3)), encoded(img, 'TIFF', compression='tiff_lzw')]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                        # Pillow's remarks on the damage
@@ -424,7 +432,8 @@ def test_every_mode_into_every_format(tmp_path, suffix):
     for shape in ((9,8), (9,8,2), (9,8,3), (9,8,4)):
         for make in (noise, deep):
             a = make(*shape)
-            if shape[-1] in (2, 4) and suffix in ('.jpg', '.bmp', '.gif'): a[..., -1] = np.iinfo(a.dtype).max      # all opaque: nothing is lost
+            # all opaque: nothing is lost
+            if shape[-1] in (2, 4) and suffix in ('.jpg', '.bmp', '.gif'): a[..., -1] = np.iinfo(a.dtype).max
             got = open_image(save_image(from_array(a), tmp_path/f'x{suffix}'))
             assert got.size == (8, 9)
             if suffix in ('.png', '.tif') and not (shape == (9,8,2) and suffix == '.tif' and make is deep): assert same(got, a)
@@ -433,7 +442,8 @@ def test_every_mode_into_every_format(tmp_path, suffix):
 def test_transparency_is_not_lost_silently(tmp_path, suffix):
     "Half a picture's alpha is refused in one line, also in 16 bits and beside grey; where all is opaque there is nothing to lose."
     for a in (noise(9, 8, 4), noise(9, 8, 2), deep(9, 8, 4)):
-        with pytest.raises(ValueError, match='cannot hold (half-)?transparent pixels; save as .png or .webp') as e: save_image(from_array(a), tmp_path/f'x{suffix}')
+        with pytest.raises(ValueError, match='cannot hold (half-)?transparent pixels; save as .png or .webp') as e:
+            save_image(from_array(a), tmp_path/f'x{suffix}')
         assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
         a[..., -1] = np.iinfo(a.dtype).max
         assert save_image(from_array(a), tmp_path/f'x{suffix}').stat().st_size
@@ -441,9 +451,11 @@ def test_transparency_is_not_lost_silently(tmp_path, suffix):
 
 @pytest.mark.parametrize('suffix', ['.png', '.tif', '.webp', '.avif', '.jp2', '.tga', '.sgi', '.dds', '.qoi'])
 def test_formats_that_hold_alpha_do(tmp_path, suffix):
-    if suffix not in Image.registered_extensions() or Image.registered_extensions()[suffix] not in Image.SAVE: pytest.skip(f'this Pillow writes no {suffix}')
+    if suffix not in Image.registered_extensions() or Image.registered_extensions()[suffix] not in Image.SAVE:
+        pytest.skip(f'this Pillow writes no {suffix}')
     a = noise(9, 8, 4)
-    with Image.open(save_image(from_array(a), tmp_path/f'x{suffix}')) as got: off = abs(np.asarray(got.convert('RGBA'))[..., 3].astype(int) - a[..., 3])
+    with Image.open(save_image(from_array(a), tmp_path/f'x{suffix}')) as got:
+        off = abs(np.asarray(got.convert('RGBA'))[..., 3].astype(int) - a[..., 3])
     assert off.mean() < 10 if suffix == '.avif' else not off.any()      # AVIF loses a little of everything
 
 def test_gif_holds_clear_and_opaque(tmp_path):
@@ -456,12 +468,14 @@ def test_gif_holds_clear_and_opaque(tmp_path):
 @pytest.mark.parametrize('suffix', ['.ico', '.icns'])
 def test_icons_are_refused(tmp_path, suffix):
     "Pillow would bring the picture to one of an icon's sizes without a word."
-    with pytest.raises(ValueError, match='holds icons of fixed sizes; save as .png'): save_image(from_array(noise(40, 48, 3)), tmp_path/f'x{suffix}')
+    with pytest.raises(ValueError, match='holds icons of fixed sizes; save as .png'):
+        save_image(from_array(noise(40, 48, 3)), tmp_path/f'x{suffix}')
     assert not list(tmp_path.iterdir())
 
 def test_save_refuses(tmp_path):
     img = from_array(noise(4, 4, 3))
-    for name, im, says in (('x.xyz', img, 'suffix'), ('x', img, 'suffix'), ('x.png', Image.new('RGB', (0, 4)), 'zero size'), ('x.webp', Image.new('RGB', (20_000, 1)), 'cannot be saved as WEBP')):
+    for name, im, says in (('x.xyz', img, 'suffix'), ('x', img, 'suffix'), ('x.png', Image.new('RGB', (0, 4)), 'zero size'),
+                           ('x.webp', Image.new('RGB', (20_000, 1)), 'cannot be saved as WEBP')):
         with pytest.raises(ValueError, match=says) as e: save_image(im, tmp_path/name)
         assert '\n' not in str(e.value)
     with pytest.raises(ValueError, match='quality 0'): save_image(img, tmp_path/'x.jpg', quality=0)
@@ -530,7 +544,8 @@ def test_disk_really_full(tmp_path):
     "A limit on the size of files stands in for the full disk: the write itself fails half-way."
     p = tmp_path/'x.png'
     p.write_bytes(b'old')
-    code = ("import resource, signal, numpy as np; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+    code = ("import resource, signal, numpy as np; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
             "from srgan_course.images import save_image, from_array\n"
             f"try: save_image(from_array(np.random.default_rng(0).integers(0, 256, (200,200,3)).astype(np.uint8)), {str(p)!r})\n"
             "except OSError as e: print(e)\n")
@@ -550,7 +565,8 @@ def test_rights_and_links_are_kept(tmp_path):
 
 # ---- the way to tensors and back, and what is shown (trap 8)
 
-COLOURS = {'red': (230, 20, 30), 'green': (10, 200, 40), 'blue': (30, 60, 240), 'white': (255, 255, 255), 'black': (0, 0, 0), 'skin': (224, 172, 141)}
+COLOURS = {'red': (230, 20, 30), 'green': (10, 200, 40), 'blue': (30, 60, 240), 'white': (255, 255, 255), 'black': (0, 0, 0),
+           'skin': (224, 172, 141)}
 
 @pytest.fixture
 def chart(): return Image.fromarray(np.array([COLOURS[c] for c in COLOURS], np.uint8).reshape(1, -1, 3).repeat(24, 0).repeat(24, 1))
@@ -587,7 +603,8 @@ def test_colours_shown(tmp_path, chart):
     shown(chart, tmp_path)
     assert_colours(compare_still(chart, chart, 0), 0)
 
-FAULTS = {'inverted': lambda a: 255 - a, 'bgr': lambda a: a[..., ::-1], 'shifted': lambda a: (a.astype(int)*2 - 255).clip(0, 255).astype(np.uint8)}
+FAULTS = {'inverted': lambda a: 255 - a, 'bgr': lambda a: a[..., ::-1],
+          'shifted': lambda a: (a.astype(int)*2 - 255).clip(0, 255).astype(np.uint8)}
 
 @pytest.mark.parametrize('fault', FAULTS)
 def test_the_trap_is_seen(tmp_path, chart, fault, monkeypatch):
@@ -605,7 +622,8 @@ def test_to_image_rounds_clamps_and_refuses():
     x = torch.tensor([-.1, 0, .4999/255, .5001/255, 254.6/255, 1, 1.7]).reshape(1, 1, 7)
     assert to_array(to_image(x)).ravel().tolist() == [0, 0, 0, 1, 255, 255, 255]
     assert same(to_image(x[None]), to_array(to_image(x)))
-    for bad, says in ((torch.zeros(5, 4, 4), 'no picture'), (torch.zeros(2, 3, 4, 4), 'no picture'), (torch.full((3, 4, 4), float('nan')), 'NaN')):
+    for bad, says in ((torch.zeros(5, 4, 4), 'no picture'), (torch.zeros(2, 3, 4, 4), 'no picture'),
+                      (torch.full((3, 4, 4), float('nan')), 'NaN')):
         with pytest.raises(ValueError, match=says): to_image(bad)
     with pytest.raises(ValueError, match='bits 12'): to_image(x, bits=12)
     assert to_image(x.bfloat16().requires_grad_()).size == (7, 1)
@@ -641,16 +659,21 @@ def test_resample_modes_and_refusals():
             img = from_array(make(*shape), {'dpi': (72., 72.)})
             for how in ('nearest', 'bilinear', 'bicubic', 'lanczos'):
                 out = interpolate(img, 2, how)
-                assert out.size == (14, 18) and out.mode == img.mode and to_array(out).dtype == to_array(img).dtype and out.info['dpi'] == (72., 72.)
+                assert out.size == (14,
+                                    18) and out.mode == img.mode and to_array(out).dtype == to_array(img).dtype and out.info['dpi'] == (72.,
+                                        72.)
             assert np.array_equal(to_array(interpolate(img, 2, 'nearest')), to_array(img).repeat(2, 0).repeat(2, 1))
             assert downscale(img, 2).size == (3, 4) and crop_to_multiple(img, 4).size == (4, 8)
     img = from_array(noise(9, 7, 3))
-    for call, says in ((lambda: interpolate(img, 2, 'cubic'), "how 'cubic'"), (lambda: interpolate(img, 0), 'factor 0'), (lambda: interpolate(img, float('nan')), 'factor nan'),
-                       (lambda: downscale(img, 1.5), 'factor 1.5'), (lambda: downscale(img, 8), 'smaller than factor 8'), (lambda: downscale(img, 0), 'factor 0')):
+    for call, says in ((lambda: interpolate(img, 2, 'cubic'), "how 'cubic'"), (lambda: interpolate(img, 0), 'factor 0'),
+                       (lambda: interpolate(img, float('nan')), 'factor nan'),
+                       (lambda: downscale(img, 1.5), 'factor 1.5'), (lambda: downscale(img, 8), 'smaller than factor 8'),
+                       (lambda: downscale(img, 0), 'factor 0')):
         with pytest.raises(ValueError, match=says): call()
 
 def test_luminance_of_everything():
-    assert luminance(Image.new('RGB', (2, 2), 'white'))[0,0]*255 == pytest.approx(235) and luminance(Image.new('RGB', (2, 2)))[0,0]*255 == pytest.approx(16)
+    assert luminance(Image.new('RGB', (2, 2), 'white'))[0,0]*255 == pytest.approx(235) and luminance(Image.new('RGB', (2, 2)))[0,
+        0]*255 == pytest.approx(16)
     a = noise(5, 6, 3)
     want = luminance(from_array(a))
     assert np.allclose(luminance(to_tensor(from_array(a))), want, atol=1e-6)
@@ -677,5 +700,6 @@ def test_clear_pixels_are_chequered():
 def test_light_import():
     "What `images` must not pull in when it is imported."
     heavy = ['torch', 'torchvision', 'fastai', 'matplotlib', 'cv2', 'skimage', 'tifffile', 'ipywidgets', 'IPython', 'scipy', 'pandas']
-    r = subprocess.run([sys.executable, '-c', f'import sys, srgan_course.images; print([m for m in {heavy} if m in sys.modules])'], capture_output=True, text=True)
+    r = subprocess.run([sys.executable, '-c', f'import sys, srgan_course.images; print([m for m in {heavy} if m in sys.modules])'],
+                       capture_output=True, text=True)
     assert r.stdout.strip() == '[]', r.stdout + r.stderr

@@ -9,8 +9,10 @@ HERE = Path(__file__).parent
 class Parent:
     "A process that has imported everything once and forks a child for each run."
     def __init__(self):
-        env = {**os.environ, 'OMP_NUM_THREADS': '1', 'ONEDNN_MAX_CPU_ISA': 'AVX512_CORE_BF16', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
-        self.p = subprocess.Popen([sys.executable, str(HERE/'gan_runs.py')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=HERE.parent)
+        env = {**os.environ, 'OMP_NUM_THREADS': '1', 'ONEDNN_MAX_CPU_ISA': 'AVX512_CORE_BF16',
+               'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+        self.p = subprocess.Popen([sys.executable, str(HERE/'gan_runs.py')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                  env=env, cwd=HERE.parent)
         assert self.p.stdout.readline().strip() == 'ready'
     def start(self, **job):
         self.p.stdin.write(json.dumps(job) + '\n'); self.p.stdin.flush()
@@ -62,7 +64,8 @@ def kill_and_resume(parent, folder, place, delay=0., times=1, **job):
         assert not (folder/'killed.json').exists()
     return parent.finish(folder/'out.json', folder=str(folder), seed=3, **job)
 
-# place, settings, where the resumed run begins: every phase, schedule or none, workers, both precisions; EMA, noisy labels, dropout and gradient clipping are always on
+# place, settings, where the resumed run begins: every phase, schedule or none, workers, both precisions; EMA, noisy labels, dropout and
+# gradient clipping are always on
 CASES = {
     'mid-epoch, schedule':             ('step 6',    dict(how='fit_one_cycle'), 4),
     'validation, schedule':            ('valid 6',   dict(how='fit_one_cycle'), 4),
@@ -83,7 +86,8 @@ def test_kill(case, parent, whole, tmp_path):
 def test_killed_before_the_first_checkpoint(parent, whole, tmp_path):
     "There is nothing to go on from: the run begins anew and ends the same; the history of the killed one is kept aside."
     got = kill_and_resume(parent, tmp_path, 'step 2', how='fit_one_cycle')
-    assert got['resumed'] == 0 and got['digest'] == whole(how='fit_one_cycle')['digest'] and got['history'] == whole(how='fit_one_cycle')['history']
+    assert (got['resumed'] == 0 and got['digest'] == whole(how='fit_one_cycle')['digest']
+            and got['history'] == whole(how='fit_one_cycle')['history'])
     assert (tmp_path/'history.old.csv').exists()
 
 def test_killed_twice(parent, whole, tmp_path):
@@ -98,14 +102,16 @@ def test_pretraining(parent, whole, tmp_path):
 def test_ctrl_c(parent, whole, tmp_path):
     "The first Ctrl-C ends the run after the batch at hand, with a checkpoint and a line that says how to go on."
     marks = tmp_path/'marks.txt'
-    pid = parent.start(out=str(tmp_path/'killed.json'), folder=str(tmp_path), marks=str(marks), place='step 3', wait=.3, how='fit_one_cycle')
+    pid = parent.start(out=str(tmp_path/'killed.json'), folder=str(tmp_path), marks=str(marks), place='step 3', wait=.3,
+                       how='fit_one_cycle')
     wait_for(marks, 'step 3'); os.kill(pid, signal.SIGINT)
     assert os.waitstatus_to_exitcode(parent.wait()) == 1
     said = (tmp_path/'killed.json.log').read_text()
     assert f"stopped after step 3 (interrupted): checkpoint {tmp_path}/step-00000003.safetensors; to go on: learn.resume('{tmp_path}')" in said, said
     assert 'KeyboardInterrupt' in said
     got = parent.finish(tmp_path/'out.json', folder=str(tmp_path), how='fit_one_cycle')
-    assert got['resumed'] == 3 and got['digest'] == whole(how='fit_one_cycle')['digest'] and got['history'] == whole(how='fit_one_cycle')['history']
+    assert (got['resumed'] == 3 and got['digest'] == whole(how='fit_one_cycle')['digest']
+            and got['history'] == whole(how='fit_one_cycle')['history'])
 
 def seeded_kill(parent, whole, folder, seed):
     "A kill at a moment drawn from `seed`: any step, validation batch or rename, with a delay inside it."

@@ -6,7 +6,8 @@ import copy, math, os, pickle, subprocess, sys, urllib.error
 import pytest, torch, torch.nn.functional as F
 from torch import nn
 from srgan_course import losses
-from srgan_course.losses import (AdversarialLoss, ContentLoss, CriticLoss, FEATURE_RMS, FeatureNet, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, feature_net,
+from srgan_course.losses import (AdversarialLoss, ContentLoss, CriticLoss, FEATURE_RMS, FeatureNet, GridLoss, PerceptualLoss, TVLoss,
+                                 WeightedLoss, feature_net,
                                  measure_rms, vgg_layers, vgg_names)
 
 KINDS = ('bce', 'lsgan', 'hinge', 'mean')
@@ -21,7 +22,8 @@ class Toy(nn.Module):
     "Generator and critic of one layer each."
     def __init__(self):
         super().__init__()
-        self.gen, self.critic = nn.Conv2d(3, 3, 3, padding=1), nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+        self.gen, self.critic = nn.Conv2d(3, 3, 3, padding=1), nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(), nn.Linear(4, 1))
 
 # --- pixels
 
@@ -133,7 +135,8 @@ def test_trap_14_accuracy_needs_no_scale():
     g = torch.Generator().manual_seed(0)
     r, f = torch.randn(50, 1, generator=g) + 1, torch.randn(40, 1, generator=g)
     want = sum((a > b) + .5*(a == b) for a in r.flatten().tolist() for b in f.flatten().tolist())/2000
-    for shift, scale in (0, 1), (5, 1), (-5, .1): assert critic_accuracy(scale*r + shift, scale*f + shift).item() == pytest.approx(want, abs=2e-3)
+    for shift, scale in (0, 1), (5, 1), (-5, .1):
+        assert critic_accuracy(scale*r + shift, scale*f + shift).item() == pytest.approx(want, abs=2e-3)
     assert critic_accuracy(r, r).item() == .5 and critic_accuracy(torch.ones(3, 1), torch.zeros(5, 1)).item() == 1
 
 # --- feature nets
@@ -176,7 +179,8 @@ def check_normalised(net):
 def test_trap_5_normalisation(fault, monkeypatch):
     net = feature_net(SMALL)
     if fault is None: return check_normalised(net)
-    change = {'as it is': lambda x: x, '[-1,1]': lambda x: 2*x - 1, '0 to 255': lambda x: 255*x, 'BGR': lambda x: (x.flip(1) - net.mean)/net.std}[fault]
+    change = {'as it is': lambda x: x, '[-1,1]': lambda x: 2*x - 1, '0 to 255': lambda x: 255*x,
+              'BGR': lambda x: (x.flip(1) - net.mean)/net.std}[fault]
     monkeypatch.setattr(FeatureNet, 'forward', lambda self, x: self.layers(change(x)))
     with pytest.raises(AssertionError, match='not normalised'): check_normalised(net)
 
@@ -224,7 +228,8 @@ def test_making_a_net_draws_no_random_numbers():
 
 @pytest.mark.parametrize('name,why', [
     ('vgg19', 'not of the form network-source@layer'), ('resnet50-random@relu1_1', "network 'resnet50' is not in (vgg16, vgg19)"),
-    ('vgg19-keras@relu5_4', "source 'keras' is not in (torchvision, oxford, random)"), ('vgg16-random@relu5_4', "vgg16 has no layer 'relu5_4'"),
+    ('vgg19-keras@relu5_4', "source 'keras' is not in (torchvision, oxford, random)"),
+                                      ('vgg16-random@relu5_4', "vgg16 has no layer 'relu5_4'"),
     ('vgg19-torchvision3@relu5_4', 'only random weights have a seed')])
 def test_names_not_offered(name, why):
     with pytest.raises(ValueError) as e: PerceptualLoss(name)
@@ -234,7 +239,9 @@ def test_offline_says_what_from_where_and_what_instead(monkeypatch, tmp_path):
     def offline(*a, **k): raise urllib.error.URLError('Name or service not known')
     monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', offline); monkeypatch.setenv('SRGAN_WEIGHTS', str(tmp_path))
     with pytest.raises(OSError) as e: feature_net('vgg19-torchvision@relu5_4')
-    for part in ('vgg19-torchvision@relu5_4', 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth', 'Name or service not known', 'SRGAN_WEIGHTS', "'vgg19-random@relu5_4'"): assert part in str(e.value)
+    for part in ('vgg19-torchvision@relu5_4', 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth', 'Name or service not known',
+                 'SRGAN_WEIGHTS', "'vgg19-random@relu5_4'"):
+        assert part in str(e.value)
     assert '\n' not in str(e.value)
     with pytest.raises(FileNotFoundError, match='vgg19_to_relu3_4.safetensors'): feature_net('vgg19-oxford@relu3_4')
     monkeypatch.delenv('SRGAN_WEIGHTS')
@@ -243,14 +250,17 @@ def test_offline_says_what_from_where_and_what_instead(monkeypatch, tmp_path):
 def test_a_download_that_is_not_the_file_is_refused(monkeypatch, tmp_path):
     "torch.hub compares the hash in the file's name; its own error becomes ours."
     served = tmp_path/'served'; served.mkdir(); torch.save({'features.0.weight': torch.zeros(1)}, served/'vgg19-dcbb9e9d.pth')
-    monkeypatch.setattr(losses, '_URL', served.as_uri() + '/'); monkeypatch.delenv('SRGAN_WEIGHTS', raising=False); monkeypatch.setenv('TORCH_HOME', str(tmp_path/'home'))
+    monkeypatch.setattr(losses, '_URL', served.as_uri() + '/'); monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path/'home'))
     with pytest.raises(OSError, match='invalid hash value'): feature_net('vgg19-torchvision@relu1_1')
 
 def test_weights_that_end_early_are_refused(srgan_weights):
-    with pytest.raises(ValueError, match='vgg19-oxford@relu5_4: these weights have no conv4_1; the last layer in them is relu3_4'): feature_net('vgg19-oxford@relu5_4')
+    with pytest.raises(ValueError, match='vgg19-oxford@relu5_4: these weights have no conv4_1; the last layer in them is relu3_4'):
+        feature_net('vgg19-oxford@relu5_4')
     with pytest.raises(ValueError, match='have no conv3_1; the last layer in them is relu2_2'): feature_net('vgg16-oxford@relu3_3')
 
-@pytest.mark.parametrize('name', ('vgg19-random@relu5_4', 'vgg16-random@conv4_3', 'vgg19-oxford@relu3_4', 'vgg19-oxford@conv2_2', 'vgg16-oxford@relu2_2'))
+@pytest.mark.parametrize('name', ('vgg19-random@relu5_4', 'vgg16-random@conv4_3', 'vgg19-oxford@relu3_4', 'vgg19-oxford@conv2_2',
+                                  'vgg16-oxford@relu2_2'))
 def test_stated_rms_is_what_is_measured(name, request):
     if 'oxford' in name: request.getfixturevalue('srgan_weights')
     net = feature_net(name)
@@ -303,7 +313,8 @@ def grid_against_loops(scale, blocks):
         out = []
         for top in range(4 - blocks + 1):
             for left in range(5 - blocks + 1):
-                part = torch.stack([x[..., i*scale:(i+1)*scale, j*scale:(j+1)*scale] for i in range(top, top + blocks) for j in range(left, left + blocks)]).mean(0)
+                part = torch.stack([x[..., i*scale:(i+1)*scale, j*scale:(j+1)*scale] for i in range(top, top + blocks)
+                                    for j in range(left, left + blocks)]).mean(0)
                 out.append(part - part.mean((-2, -1), keepdim=True))
         return torch.stack(out)
     return GridLoss(scale, blocks)(x, y).item(), (repeats(x) - repeats(y)).abs().mean().item()
@@ -315,7 +326,9 @@ def test_grid_against_loops(scale, blocks):
 
 # --- the sum
 
-def every_term(): return dict(content=(ContentLoss('l1'), 1.), smooth=(TVLoss(), 2e-8), grid=(GridLoss(2, 3), 1.), features=(PerceptualLoss(SMALL), .1), adv=(AdversarialLoss(), 1e-3))
+def every_term():
+    return dict(content=(ContentLoss('l1'), 1.), smooth=(TVLoss(), 2e-8), grid=(GridLoss(2, 3), 1.), features=(PerceptualLoss(SMALL), .1),
+                adv=(AdversarialLoss(), 1e-3))
 
 def reaches_the_generator(terms):
     "Trap 4's test: each term alone must move every parameter of the generator, and no other term's gradient may stand in for it."
@@ -379,11 +392,13 @@ def test_a_relativistic_loss_fits():
     gf, gr = torch.autograd.grad(loss(f, out, hr, real_pred=r), (f, r))
     assert (gf < 0).all() and (gr > 0).all()                                # both halves send gradient
 
-@pytest.mark.parametrize('terms,why', [({}, 'needs a term'), (dict(content=ContentLoss()), r'give content=\(loss, weight\)'), (dict(content=('mse', 1.)), r'give content=\(loss, weight\)')])
+@pytest.mark.parametrize('terms,why', [({}, 'needs a term'), (dict(content=ContentLoss()), r'give content=\(loss, weight\)'),
+                                       (dict(content=('mse', 1.)), r'give content=\(loss, weight\)')])
 def test_terms_that_are_none(terms, why):
     with pytest.raises(ValueError, match=why): WeightedLoss(**terms)
 
-@pytest.mark.parametrize('make', (lambda: ContentLoss('l2'), lambda: TVLoss('mse'), lambda: AdversarialLoss('wgan'), lambda: AdversarialLoss(noise=-1), lambda: PerceptualLoss(SMALL, 'cosine')))
+@pytest.mark.parametrize('make', (lambda: ContentLoss('l2'), lambda: TVLoss('mse'), lambda: AdversarialLoss('wgan'),
+                                  lambda: AdversarialLoss(noise=-1), lambda: PerceptualLoss(SMALL, 'cosine')))
 def test_bad_arguments(make): pytest.raises(ValueError, make)
 
 @pytest.mark.parametrize('shape', ((2, 1, 16, 16), (3, 16, 16), (2, 4, 16, 16)))

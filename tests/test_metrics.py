@@ -29,8 +29,10 @@ def test_set5_rows_are_the_published_ones(srgan_data, how, psnr, ssim):
 
 def test_set5_by_name(srgan_data): assert abs(M.evaluate_sr('bicubic', 'set5', 4).psnr['mean'] - 28.4293) < 1e-3
 
-EMBEDDED = {'nearest': [(29.7055, .7405), (21.9679, .6188), (26.1787, .7218)], 'bilinear': [(30.8554, .7891), (22.2213, .6216), (26.8608, .7496)],
-            'bicubic': [(31.4718, .8062), (22.4250, .6371), (27.2908, .7648)], 'lanczos': [(31.7239, .8134), (22.5043, .6430), (27.4635, .7699)]}
+EMBEDDED = {'nearest': [(29.7055, .7405), (21.9679, .6188), (26.1787, .7218)],
+            'bilinear': [(30.8554, .7891), (22.2213, .6216), (26.8608, .7496)],
+            'bicubic': [(31.4718, .8062), (22.4250, .6371), (27.2908, .7648)],
+            'lanczos': [(31.7239, .8134), (22.5043, .6430), (27.4635, .7699)]}
 @pytest.mark.parametrize('how', M.CLASSIC)
 def test_embedded_rows_are_pinned(how):
     df = M.evaluate_sr(how, 'embedded', 4)
@@ -97,7 +99,8 @@ def test_a_soft_picture_in_tanhs_range_is_refused(f, cat):
     x = to_tensor(cat)
     soft = (.3 + .5*x)*2 - 1
     assert soft.min() > -.5 and soft.max() < 1.5
-    for sr, hr in ((soft, x), (torch.stack([x]*15 + [soft]), torch.stack([x]*16))): one_line(lambda: f(sr, hr, 4), 'of it below -0.1; pictures are in [0,1]')
+    for sr, hr in ((soft, x), (torch.stack([x]*15 + [soft]), torch.stack([x]*16))):
+        one_line(lambda: f(sr, hr, 4), 'of it below -0.1; pictures are in [0,1]')
     for sr in ((x*1.3 - .15), torch.where(torch.arange(x.shape[-1]) % 11 == 0, -.4, x)): f(sr, x, 4)      # an overshoot, in few places
 
 def test_range_of_a_network_is_checked_before_it_is_clamped(cat):
@@ -233,8 +236,10 @@ def test_report_equals_scikit_learn():
     p, t = made_up()
     for preds in ((p, t), (torch.tensor(p)[:,None], torch.tensor(t)), (np.stack([1 - p, p], 1), t)):
         r = M.classification_report(preds)
-        assert r['auc'] == pytest.approx(S.roc_auc_score(t, p)) and r['accuracy'] == S.accuracy_score(t, p > .5) and r['f1'] == S.f1_score(t, p > .5)
-        assert r['loss'] == pytest.approx(S.log_loss(t, p.astype(float)), rel=1e-5) and (r['confusion'] == S.confusion_matrix(t, p > .5)).all()
+        assert r['auc'] == pytest.approx(S.roc_auc_score(t, p)) and r['accuracy'] == S.accuracy_score(t,
+            p > .5) and r['f1'] == S.f1_score(t, p > .5)
+        assert r['loss'] == pytest.approx(S.log_loss(t, p.astype(float)),
+                                          rel=1e-5) and (r['confusion'] == S.confusion_matrix(t, p > .5)).all()
 
 def test_more_classes_and_learners():
     p = torch.softmax(torch.randn(60, 3, generator=torch.Generator().manual_seed(0)), 1); t = torch.arange(60) % 3
@@ -277,7 +282,8 @@ def test_bad_predictions():
 # --- the ledger
 
 def a_result(path, **kw):
-    return M.save_result(path, **{**dict(what='a test', figures=dict(psnr=np.float32(28.5), list=torch.tensor([1, 2])), data='embedded', n=3, seed=[1, 2], protocol='Y'), **kw})
+    return M.save_result(path, **{**dict(what='a test', figures=dict(psnr=np.float32(28.5), list=torch.tensor([1, 2])), data='embedded',
+                                         n=3, seed=[1, 2], protocol='Y'), **kw})
 
 def test_results_hold_their_circumstances(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['/home/ada/bin/srgan-evaluate', '--data', '/home/ada/my pictures/set5', '--out=runs/a'])
@@ -285,7 +291,8 @@ def test_results_hold_their_circumstances(tmp_path, monkeypatch):
     d = M.load_result(a_result(tmp_path/'new'/'bicubic.json', recipe=Recipe(), note='more'))
     assert set(M.RESULT_FIELDS) <= set(d) and d['note'] == 'more'
     assert d['name'] == 'bicubic' and d['command'] == "srgan-evaluate --data 'my pictures/set5' --out=runs/a"
-    assert d['figures'] == dict(psnr=28.5, list=[1, 2]) and d['recipe']['scale'] == 4 and d['versions']['torch'] == torch.__version__.split('+')[0] or d['versions']['torch']
+    assert d['figures'] == dict(psnr=28.5,
+                                list=[1, 2]) and d['recipe']['scale'] == 4 and d['versions']['torch'] == torch.__version__.split('+')[0] or d['versions']['torch']
     assert re.fullmatch(r'[0-9a-f]{40}\+?|unknown', d['commit']) and re.match(r'\d{4}-\d\d-\d\dT', d['date'])
     assert '/home' not in (tmp_path/'new'/'bicubic.json').read_text()
 
@@ -318,12 +325,14 @@ def test_every_result_in_the_repository():
     for p in sorted((ROOT/'results').rglob('*.json')):
         d = M.load_result(p)
         assert d['name'] == p.stem and d['n'] > 0, p.name
-        assert not re.search(r'(?<![\w.])/(home|root|work|Users|tmp)/', p.read_text(encoding='utf-8')), f'{p.name} names a folder of this machine'
+        assert not re.search(r'(?<![\w.])/(home|root|work|Users|tmp)/',
+                             p.read_text(encoding='utf-8')), f'{p.name} names a folder of this machine'
 
 # --- the house
 
 def test_import_is_light():
-    code = "import sys, srgan_course.metrics; print([m for m in ('fastai', 'torchvision', 'pandas', 'sklearn', 'skimage', 'lpips', 'matplotlib') if m in sys.modules])"
+    code = ("import sys, srgan_course.metrics; print([m for m in ('fastai', 'torchvision', 'pandas', 'sklearn', 'skimage', 'lpips', "
+            "'matplotlib') if m in sys.modules])")
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
 
 BIB = (ROOT/'nbs'/'references.bib').read_text(encoding='utf-8')

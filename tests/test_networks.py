@@ -2,7 +2,8 @@
 import io, json, pickle, subprocess, sys
 import numpy as np, pytest, torch, torch.nn.functional as F
 from PIL import Image
-from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, checksum, count_params, load_model, positive_copy, read_model, receptive_map,
+from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, checksum, count_params, load_model, positive_copy, read_model,
+                                     receptive_map,
                                      receptive_radius, save_model)
 from srgan_course.critics import PoolCritic, SRGANCritic, critic_attention
 from srgan_course.kit.devices import bfloat16_works
@@ -14,7 +15,8 @@ def small(name='LightSR', scale=4): return {'LightSR': LightSR, 'SRResNet': SRRe
 
 # --- sizes ---
 
-@pytest.mark.parametrize('net, n', [(SRResNet(), 1_547_350), (SRResNet(scale=2), 1_399_637), (SRResNet(scale=3), 1_584_277), (LightSR(), 379_448), (LightSR(3), 371_867), (SRGANCritic(), 23_563_649), (PoolCritic(), 5_213_569)],
+@pytest.mark.parametrize('net, n', [(SRResNet(), 1_547_350), (SRResNet(scale=2), 1_399_637), (SRResNet(scale=3), 1_584_277),
+                                    (LightSR(), 379_448), (LightSR(3), 371_867), (SRGANCritic(), 23_563_649), (PoolCritic(), 5_213_569)],
                          ids=['srresnet-x4', 'srresnet-x2', 'srresnet-x3', 'light-x4', 'light-x3', 'critic-96', 'critic-any'])
 def test_parameters(net, n): assert count_params(net) == n
 
@@ -50,7 +52,8 @@ def test_light_starts_as_bicubic():
 @pytest.mark.parametrize('scale', [2, 3, 4])
 def test_bicubic_is_pillows(scale):
     torch.manual_seed(0); x = torch.rand(1, 3, 9, 14)
-    want = torch.stack([torch.tensor(np.array(Image.fromarray(c.numpy()).resize((14*scale, 9*scale), Image.Resampling.BICUBIC))) for c in x[0]])
+    want = torch.stack([torch.tensor(np.array(Image.fromarray(c.numpy()).resize((14*scale, 9*scale), Image.Resampling.BICUBIC)))
+                        for c in x[0]])
     for net in Bicubic(scale), Bicubic(scale).bfloat16(): torch.testing.assert_close(net(x)[0], want, atol=2e-6, rtol=0)
     with torch.autocast('cpu', torch.bfloat16): torch.testing.assert_close(Bicubic(scale)(x)[0], want, atol=2e-6, rtol=0)
 
@@ -91,7 +94,8 @@ def test_channels_last_is_the_same():
     x = torch.rand(1, 3, 9, 8)
     for name in 'LightSR', 'SRResNet':
         net = small(name).eval(); y = net(x)
-        torch.testing.assert_close(net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last)), y, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last)), y, atol=1e-5,
+                                   rtol=1e-5)
 
 # --- misuse ---
 
@@ -108,7 +112,8 @@ def test_not_a_batch_of_colour_pictures(shape):
 def test_critic_sizes():
     for size in 0, 8, 50, -16:
         with pytest.raises(ValueError, match=f'size {size} is not a multiple of 16'): SRGANCritic(size)
-    with pytest.raises(ValueError, match=r'judges pictures \(B,3,32,32\), not \(2, 3, 48, 32\)'): SRGANCritic(32, 4)(torch.rand(2, 3, 48, 32))
+    with pytest.raises(ValueError, match=r'judges pictures \(B,3,32,32\), not \(2, 3, 48, 32\)'):
+        SRGANCritic(32, 4)(torch.rand(2, 3, 48, 32))
     with pytest.raises(ValueError, match='16 pixels or more'): PoolCritic(4)(torch.rand(2, 3, 64, 12))
 
 def test_critics_answer():
@@ -180,7 +185,8 @@ def test_unbounded_field_is_refused():
     class Pooled(torch.nn.Module):
         def __init__(self): super().__init__(); self.c = torch.nn.Conv2d(3, 3, 3, padding=1)
         def forward(self, x): return self.c(x)*x.mean((2, 3), keepdim=True)
-    with pytest.raises(ValueError, match='Pooled sees further than 60 pixels: it cannot work in tiles'): receptive_radius(Pooled(), limit=60)
+    with pytest.raises(ValueError, match='Pooled sees further than 60 pixels: it cannot work in tiles'):
+        receptive_radius(Pooled(), limit=60)
 
 # --- model files ---
 
@@ -199,7 +205,8 @@ def test_save_and_load(tmp_path, name, dtype, eps):
     assert [p.name for p in tmp_path.iterdir()] == ['a.safetensors']
 
 def test_float16_halves_the_file(tmp_path):
-    a, b = (save_model(LightSR(), tmp_path/f'{i}.safetensors', dtype=d).stat().st_size for i, d in enumerate((torch.float32, torch.float16)))
+    a, b = (save_model(LightSR(), tmp_path/f'{i}.safetensors', dtype=d).stat().st_size for i,
+            d in enumerate((torch.float32, torch.float16)))
     assert b < .52*a
 
 def test_saving_leaves_the_network_alone(tmp_path):
@@ -208,7 +215,8 @@ def test_saving_leaves_the_network_alone(tmp_path):
 
 def test_what_is_not_saved(tmp_path):
     net = small(); net.head.weight.data[0, 0, 0, 0] = float('nan')
-    with pytest.raises(ValueError, match='not saved, head.weight holds values that are not finite'): save_model(net, tmp_path/'a.safetensors')
+    with pytest.raises(ValueError, match='not saved, head.weight holds values that are not finite'):
+        save_model(net, tmp_path/'a.safetensors')
     with pytest.raises(ValueError, match='network Linear is not one of'): save_model(torch.nn.Linear(2, 2), tmp_path/'a.safetensors')
     assert not list(tmp_path.iterdir())
 
@@ -251,7 +259,8 @@ def test_empty_missing_folder(model, tmp_path):
     for p in tmp_path/'nowhere.safetensors', tmp_path:
         with pytest.raises(FileNotFoundError, match='there is no such file'): load_model(p)
 
-@pytest.mark.parametrize('data', [b'hello world, this is text', b'\xff\xd8\xff\xe0' + bytes(500), b'{"json": true}', bytes(100)], ids=['text', 'jpeg', 'json', 'zeros'])
+@pytest.mark.parametrize('data', [b'hello world, this is text', b'\xff\xd8\xff\xe0' + bytes(500), b'{"json": true}', bytes(100)],
+                         ids=['text', 'jpeg', 'json', 'zeros'])
 def test_other_files(model, data):
     model.write_bytes(data); one_line(model, 'not a safetensors file')
 
@@ -277,7 +286,8 @@ def forged(path, tensors=None, **meta):
     "A file with a checksum that fits."
     from safetensors.torch import save
     tensors = {k: v.clone() for k, v in small().state_dict().items()} if tensors is None else tensors
-    meta = {k: v for k, v in (dict(network='LightSR', args='{"scale": 4, "nf": 6, "n_blocks": 2}', scale='4') | meta).items() if v is not None}
+    meta = {k: v for k, v in (dict(network='LightSR', args='{"scale": 4, "nf": 6, "n_blocks": 2}', scale='4') | meta).items()
+            if v is not None}
     path.write_bytes(save(tensors, meta | dict(checksum=checksum(tensors, meta))))
     return path
 
@@ -307,7 +317,8 @@ def test_huge_claim_costs_nothing(model):
 
 def test_known_network_without_its_module(model, monkeypatch):
     monkeypatch.setitem(NETWORKS, 'RRDBNet', 'srgan_course.no_such_lesson')
-    one_line(forged(model, network='RRDBNet'), 'network RRDBNet needs srgan_course.no_such_lesson, which this version of the package does not have')
+    one_line(forged(model, network='RRDBNet'),
+             'network RRDBNet needs srgan_course.no_such_lesson, which this version of the package does not have')
 
 def test_strangers_safetensors(model):
     from safetensors.torch import save

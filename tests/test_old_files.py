@@ -14,7 +14,9 @@ def run(tmp_path):
     def copy(name): return shutil.copytree(OLD/name, tmp_path/name)
     return copy
 
-@pytest.mark.parametrize('path', sorted([*(OLD/'models').glob('*.safetensors'), *OLD.glob('*_run/generator.safetensors'), *OLD.glob('*_run/pretrained.safetensors'), *OLD.glob('*_run/student.safetensors')]), ids=lambda p: p.relative_to(OLD).as_posix())
+@pytest.mark.parametrize('path', sorted([*(OLD/'models').glob('*.safetensors'), *OLD.glob('*_run/generator.safetensors'),
+                                         *OLD.glob('*_run/pretrained.safetensors'), *OLD.glob('*_run/student.safetensors')]),
+                         ids=lambda p: p.relative_to(OLD).as_posix())
 def test_models(path):
     from srgan_course.generators import load_model
     net = load_model(path)

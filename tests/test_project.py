@@ -34,10 +34,12 @@ def test_modules_equal_notebooks(copy):
 def test_notebooks_clean(copy):
     r = nbdev('nbdev-clean', copy)
     assert r.returncode == 0, r.stderr
-    for p in NBS: assert (copy/'nbs'/page(p)).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{page(p)} is not clean: run make export'
+    for p in NBS:
+        assert (copy/'nbs'/page(p)).read_text(encoding='utf-8') == p.read_text(encoding='utf-8'), f'nbs/{page(p)} is not clean: run make export'
 
 def test_readme_is_index():
-    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme.to_markdown(json.loads((ROOT/'nbs'/'index.ipynb').read_text(encoding='utf-8')))
+    assert ((ROOT/'README.md').read_text(encoding='utf-8')
+            == readme.to_markdown(json.loads((ROOT/'nbs'/'index.ipynb').read_text(encoding='utf-8'))))
 
 def test_quarto_config_is_one():
     "nbs/_quarto.yml is a link; where a checkout turned it into text, it still names the real one."
@@ -57,18 +59,25 @@ def test_page_names_differ_without_number():
 def imported(source, here):
     "The modules of this package that a module imports, in functions and in strings too; the table of networks, which is asked by name, is left out."
     tree = ast.parse(source)
-    table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == 'NETWORKS' for c in ast.walk(n)}
+    table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == 'NETWORKS'
+             for c in ast.walk(n)}
     for n in ast.walk(tree):
         if isinstance(n, ast.Import): yield from (a.name[len('srgan_course.'):] for a in n.names if a.name.startswith('srgan_course.'))
         elif isinstance(n, ast.ImportFrom):
             folder = here.split('.')[:-n.level] if n.level else []
-            full = '.'.join([*folder, *(n.module or '').removeprefix('srgan_course').strip('.').split('.')]).strip('.') if n.level or (n.module or '').split('.')[0] == 'srgan_course' else None
+            full = '.'.join([*folder,
+                             *(n.module or '').removeprefix('srgan_course').strip('.').split('.')]).strip('.') if n.level or (n.module
+                                 or '').split('.')[0] == 'srgan_course' else None
             if full is not None: yield from [full] if full and full != 'kit' else ['.'.join(filter(None, (full, a.name))) for a in n.names]
-        elif isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in table and (m := re.fullmatch(r'srgan_course\.(\w+(?:\.\w+)?)', n.value)): yield m[1]
+        elif isinstance(n, ast.Constant) and isinstance(n.value,
+                                                        str) and id(n) not in table and (m := re.fullmatch(r'srgan_course\.(\w+(?:\.\w+)?)',
+                                                            n.value)):
+            yield m[1]
 
 def test_import_order():
     "A module imports only from the kit and from lessons before it, wherever the import stands; the kit imports no lesson."
-    floor = {re.search(r'#\|\s*default_exp\s+([\w.]+)', s).group(1): page(p) for p in NBS for c in cells(p) for s in [src(c)] if re.search(r'#\|\s*default_exp', s)}
+    floor = {re.search(r'#\|\s*default_exp\s+([\w.]+)', s).group(1): page(p) for p in NBS for c in cells(p) for s in [src(c)]
+             if re.search(r'#\|\s*default_exp', s)}
     number = {m: 0 if m.startswith('kit.') else int(s[:2]) if s[:2].isdigit() else 99 for m, s in floor.items()}
     for m in number:
         for other in imported((ROOT/'srgan_course'/f'{m.replace(".", "/")}.py').read_text(encoding='utf-8'), m):
@@ -77,15 +86,21 @@ def test_import_order():
 
 def test_imports_are_seen():
     "In functions, in strings, relative and absolute; the table of networks is no import."
-    code = "from .esrgan import a\nfrom srgan_course import cats\ndef f():\n    import srgan_course.fid\n    from . import domain as d\n    importlib.import_module('srgan_course.augment')\nNETWORKS = {'X': 'srgan_course.recognise'}\nfrom .kit.files import b\nfrom srgan_course.kit import stats"
+    code = ("from .esrgan import a\nfrom srgan_course import cats\ndef f():\n    import srgan_course.fid\n    from . import domain as d\n  "
+            " "
+            " importlib.import_module('srgan_course.augment')\nNETWORKS = {'X': 'srgan_course.recognise'}\nfrom .kit.files import b\nfrom "
+            "srgan_course.kit import stats")
     assert sorted(imported(code, 'srgan')) == ['augment', 'cats', 'domain', 'esrgan', 'fid', 'kit.files', 'kit.stats']
     assert list(imported('from .files import a\nfrom ..data import b', 'kit.weights')) == ['kit.files', 'data']
 
 HEAVY = ['fastai', 'torchvision', 'matplotlib.pyplot', 'ipywidgets', 'sklearn', 'skimage']
-@pytest.mark.parametrize('mods, heavy', [(['images', 'data', 'cli'], [*HEAVY, 'torch']), (['generators', 'upscale', 'critics', 'losses', 'metrics', 'fid', 'classifier'], HEAVY)], ids=['no torch', 'torch alone'])
+@pytest.mark.parametrize('mods, heavy', [(['images', 'data', 'cli'], [*HEAVY, 'torch']),
+                                         (['generators', 'upscale', 'critics', 'losses', 'metrics', 'fid', 'classifier'], HEAVY)],
+                         ids=['no torch', 'torch alone'])
 def test_light_at_import(mods, heavy):
     "These do not import fastai or torchvision; images, data and cli not even torch. One after the other, looked at after each."
-    code = f'import sys, importlib\nfor m in {mods}:\n    importlib.import_module("srgan_course." + m)\n    if bad := [h for h in {heavy} if h in sys.modules]: sys.exit(f"srgan_course.{{m}} imports {{bad}}")'
+    code = (f'import sys, importlib\nfor m in {mods}:\n    importlib.import_module("srgan_course." + m)\n    if bad := [h for h in {heavy} '
+            f'if h in sys.modules]: sys.exit(f"srgan_course.{{m}} imports {{bad}}")')
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=240)
     assert r.returncode == 0, r.stderr
 
@@ -111,7 +126,8 @@ def test_citations_have_entries():
     for p in NBS:
         for c in cells(p):
             if c['cell_type'] != 'markdown': continue
-            for k in re.findall(r'(?:(?<=\[)|(?<=; )|(?<= ))@([a-z]+\d{4}\w*)', src(c)): assert k in keys, f'{p.name} cites @{k}, which is not in references.bib'
+            for k in re.findall(r'(?:(?<=\[)|(?<=; )|(?<= ))@([a-z]+\d{4}\w*)', src(c)):
+                assert k in keys, f'{p.name} cites @{k}, which is not in references.bib'
 
 def tracked():
     r = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True)
@@ -123,7 +139,9 @@ def test_no_path_of_any_one_machine():
     for f in tracked():
         if f.suffix in ('.py', '.ipynb', '.md', '.toml', '.ini', '.yml', '.json', '.csv', '.bib', ''):
             text = f.read_text(encoding='utf-8', errors='replace')
-            if f.suffix == '.ipynb': text = '\n'.join(src(c) + json.dumps([o for o in c.get('outputs', []) if 'image/jpeg' not in str(o) and 'image/png' not in str(o)]) for c in json.loads(text)['cells'])
+            if f.suffix == '.ipynb':
+                text = '\n'.join(src(c) + json.dumps([o for o in c.get('outputs', []) if 'image/jpeg' not in str(o)
+                                                      and 'image/png' not in str(o)]) for c in json.loads(text)['cells'])
             m = home.search(text)
             assert not m, f'{f.relative_to(ROOT)}: {text[max(0, m.start()-40):m.end()+40]!r}'
 
@@ -132,7 +150,8 @@ def test_metadata():
     cfg = ini['DEFAULT']
     from importlib.metadata import metadata, entry_points
     meta = metadata('srgan_course')
-    assert meta['Name'].replace('-', '_') == cfg['lib_name'] and meta['Version'] == cfg['version'] and meta['Requires-Python'] == f">={cfg['min_python']}"
+    assert meta['Name'].replace('-',
+                                '_') == cfg['lib_name'] and meta['Version'] == cfg['version'] and meta['Requires-Python'] == f">={cfg['min_python']}"
     import srgan_course; assert srgan_course.__version__ == cfg['version']
     scripts = {e.name: e.value for e in entry_points(group='console_scripts')}
     for line in cfg['console_scripts'].split('\n'):
@@ -153,13 +172,15 @@ def test_addresses_come_from_one_place(said):
     project = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))['project']
     assert 'urls' in project and 'urls' not in project['dynamic'] and not {'url', 'project_urls', 'download_url'} & set(said)
     from setuptools.config.pyprojecttoml import validate
-    full = {'project': {**project, 'urls': {'Repository': 'https://github.com/someone/course', 'Documentation': 'https://someone.github.io/course/'}}}
+    full = {'project': {**project, 'urls': {'Repository': 'https://github.com/someone/course',
+                                            'Documentation': 'https://someone.github.io/course/'}}}
     for p in ({'project': project}, full): assert validate(p, ROOT/'pyproject.toml')
 
 def test_what_travels_in_the_package(said):
     "Lessons, measured figures and models: what the commands and the copied lessons read outside a clone."
     folder = lambda name: ROOT/said['package_dir'].get(name, name.replace('.', '/'))
-    kept = {name: {f.relative_to(folder(name)).as_posix() for p in patterns for f in folder(name).glob(p)} for name, patterns in said['package_data'].items()}
+    kept = {name: {f.relative_to(folder(name)).as_posix() for p in patterns for f in folder(name).glob(p)} for name,
+            patterns in said['package_data'].items()}
     assert set(kept) <= set(said['packages']) and all(kept.values())
     assert {page(p) for p in NBS} | {'references.bib'} <= kept['srgan_course.lessons']
     assert {p.name for p in (ROOT/'results').glob('*.json')} == kept['srgan_course.results']
@@ -175,6 +196,9 @@ def test_make_lists_what_it_can_and_says_what_is_missing(tmp_path):
     bare = make()
     assert bare.returncode == 0 and {l.split()[1] for l in bare.stdout.splitlines()} >= {'demo', 'test', 'lessons', 'docs', 'clean'}
     docs, old = make('-W', 'settings.ini', 'docs', PATH=str(tmp_path)), make('-W', 'settings.ini', 'test', 'PYTHON=python-of-nobody')
-    for r, says in ((docs, 'make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make docs again.'),
-                    (old, "srgan_course wants Python 3.10 or newer; 'python-of-nobody' is missing. Give another one: make PYTHON=python3.12 ...")):
+    for r, says in ((docs,
+                     'make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make '
+                     'docs again.'),
+                    (old, "srgan_course wants Python 3.10 or newer; 'python-of-nobody' is missing. Give another one: make "
+                          "PYTHON=python3.12 ...")):
         assert r.returncode == 2 and r.stderr.splitlines()[0] == says and not r.stdout, r

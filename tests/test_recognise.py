@@ -86,7 +86,8 @@ def test_top1_measured_again(name):
 def test_ways_are_compared_on_the_same_pictures(x):
     "A way that gives the originals back agrees with them; one that gives black agrees only by chance, and costs."
     small = M.shrink(x); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
-    rec = M.evaluate_recognition({'perfect': lambda im: back[im.tobytes()], 'black': lambda im: Image.new('RGB', (48, 48))}, x, np.arange(12) % 2, toy(), [toy(1)])
+    rec = M.evaluate_recognition({'perfect': lambda im: back[im.tobytes()], 'black': lambda im: Image.new('RGB', (48, 48))}, x,
+                                 np.arange(12) % 2, toy(), [toy(1)])
     t = M.recognition_table(rec)
     assert t.loss['perfect'] < 1e-9 and t.agreement['perfect'] == 1 and t.psnr['perfect'] > 60 and t.loss['black'] > 0
     assert M.won_back(rec, 'perfect', base='black', what='agreement', times=50)['way'] == 1
@@ -95,7 +96,8 @@ def test_interval_of_what_is_won():
     "Of 200 made studies, about 95 in 100 intervals hold the truth."
     g, held = np.random.default_rng(0), 0
     for k in range(60):
-        rec = M.Recognition(np.zeros(150, int), 'T', {'T': {w: np.eye(2)[(g.random(150) > p).astype(int)] for w, p in (('originals', .9), ('bicubic', .5), ('student', .6))}}, {}, {})
+        rec = M.Recognition(np.zeros(150, int), 'T', {'T': {w: np.eye(2)[(g.random(150) > p).astype(int)] for w,
+                                                            p in (('originals', .9), ('bicubic', .5), ('student', .6))}}, {}, {})
         lo, hi = M.won_back(rec, 'student', times=200, seed=k)['intervals']['won']; held += lo <= .1 <= hi
     assert 52 <= held <= 60
 
@@ -122,7 +124,8 @@ def test_sampler(tmp_path):
 
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
-    (root/'labels.json').write_text('{"cat": 281, "dog": 207}'); one_line(lambda: M.labelled(root, toy()), 'labels go from 207 to 281', 'do not fit')
+    (root/'labels.json').write_text('{"cat": 281, "dog": 207}')
+    one_line(lambda: M.labelled(root, toy()), 'labels go from 207 to 281', 'do not fit')
     (root/'labels.json').write_text('{"cat": 0}'); one_line(lambda: M.labelled(root, toy()), 'folder dog is not in the labels')
     (root/'labels.json').write_text('{'); one_line(lambda: M.labelled(root, toy()), 'is not JSON')
     (root/'labels.json').unlink(); assert M.labelled(root, toy())[1].tolist() == [0, 0, 0, 1, 1, 1]        # the teacher's own names
@@ -131,16 +134,21 @@ def test_labels_that_do_not_fit(tmp_path):
 def test_names_of_some_classes_are_no_numbers(tmp_path):
     "Three of ImageNet's thousand, by name alone: the second folder is not class 1."
     root, t = folders(tmp_path/'in', n01443537=1, n02123045=1, n02963159=1), M.teacher('squeezenet1_1-random')
-    (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "tabby", "n02963159": "cardigan"}'); assert M.labelled(root, t)[1].tolist() == [1, 281, 474]
-    (root/'labels.json').write_text('{"n01443537": "tabby", "n02123045": "goldfish", "n02963159": "cardigan"}'); one_line(lambda: M.labelled(root, t), 'do not fit')
-    (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "house cat", "n02963159": "cardigan"}'); one_line(lambda: M.labelled(root, t), 'do not fit')
+    (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "tabby", "n02963159": "cardigan"}')
+    assert M.labelled(root, t)[1].tolist() == [1, 281, 474]
+    (root/'labels.json').write_text('{"n01443537": "tabby", "n02123045": "goldfish", "n02963159": "cardigan"}')
+    one_line(lambda: M.labelled(root, t), 'do not fit')
+    (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "house cat", "n02963159": "cardigan"}')
+    one_line(lambda: M.labelled(root, t), 'do not fit')
 
 def test_originals_are_not_enlarged(tmp_path, monkeypatch):
     monkeypatch.setattr(M, 'toy_teacher', toy)
     root = folders(tmp_path/'in', cat=6, dog=6)                       # 48 px
-    one_line(lambda: M.evaluate_folder(root, {'bicubic': 'bicubic'}, toy(), size=96), '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'size=48')
+    one_line(lambda: M.evaluate_folder(root, {'bicubic': 'bicubic'}, toy(), size=96),
+             '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'size=48')
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=2, bs=2, nf=4, n_blocks=1)
-    one_line(lambda: M.train_recognise(r.replace(teacher='toy', judges=()), str(root), tmp_path/'run'), 'smaller than 66 px'); assert not (tmp_path/'run').exists()
+    one_line(lambda: M.train_recognise(r.replace(teacher='toy', judges=()), str(root), tmp_path/'run'), 'smaller than 66 px')
+    assert not (tmp_path/'run').exists()
 
 # ---- more pictures than memory
 
@@ -163,7 +171,8 @@ def test_a_stream_teaches_the_same(x, side):
         ends.append([*rows[-1].values(), *(p.abs().sum().item() for p in net.parameters())])
     np.testing.assert_allclose(*ends, rtol=1e-5)
     recs = [M.evaluate_recognition({'bicubic': 'bicubic'}, o, None, toy()) for o in (x, M.Originals(_toys(12, 48), 48))]
-    np.testing.assert_allclose(*(r.of('bicubic') for r in recs), rtol=1e-5, atol=1e-5); assert (recs[0].psnr['bicubic'] == recs[1].psnr['bicubic']).all()
+    np.testing.assert_allclose(*(r.of('bicubic') for r in recs), rtol=1e-5, atol=1e-5)
+    assert (recs[0].psnr['bicubic'] == recs[1].psnr['bicubic']).all()
 
 def test_memory_and_work_do_not_follow_the_number_of_pictures(monkeypatch):
     "Four times the pictures: no more of them in memory at a time, no more opened, and one sorting for a turn through them, not one for each picture taken."
@@ -204,15 +213,18 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
     monkeypatch.setattr(M, 'IN_MEMORY', 0)
     r = r.replace(steps=2, bs=2, share=1., teacher=f'{r.teacher}-random', judges=tuple(f'{j}-random' for j in r.judges))
     res = M.train_recognise(r, str(root), tmp_path/'run', device='cpu')
-    assert type(res['student']) is LightSR and [row['step'] for row in res['rows']] == [1, 2] and all(np.isfinite(row['loss']) for row in res['rows'])
+    assert type(res['student']) is LightSR and [row['step'] for row in res['rows']] == [1,
+        2] and all(np.isfinite(row['loss']) for row in res['rows'])
     d = load_result(tmp_path/'run'/'results.json')
-    assert d['networks'] == {r.teacher: r.teacher, r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
+    assert d['networks'] == {r.teacher: r.teacher,
+                             r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
     assert M.RecogniseRecipe.from_json(r.to_json()) == r
 
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
     got, y = M.large_enough(items, np.array([5, 6, 7]), 48); assert got == items[1:] and y.tolist() == [6, 7]
-    assert M.large_enough(items, None, 60)[1] is None; one_line(lambda: M.large_enough(items, None, 96), 'all 3 pictures are smaller than 96 px')
+    assert M.large_enough(items, None, 60)[1] is None
+    one_line(lambda: M.large_enough(items, None, 96), 'all 3 pictures are smaller than 96 px')
 
 def test_pairs_that_do_not_match(x):
     one_line(lambda: M.RecogniseLoss(toy())(torch.rand(1, 3, 48, 48), torch.rand(1, 3, 45, 48)), 'do not match')
@@ -235,7 +247,8 @@ def test_command(tmp_path, capsys, monkeypatch):
     net = save_model(LightSR(3, 4, 1), tmp_path/'mine.safetensors')
     cli.recognise(tmp_path/'pet.png', model=str(net), teacher='toy', json=True)
     d = json.loads(capsys.readouterr().out)['pictures'][0]
-    assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4', 'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
+    assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4',
+            'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
     assert cli.recognise(tmp_path/'pet.png', tmp_path/'bad.png', teacher='toy') == 1
     assert 'bad.png' in capsys.readouterr().err
     root = folders(tmp_path/'in', cat=2, dog=2)
@@ -244,7 +257,8 @@ def test_command(tmp_path, capsys, monkeypatch):
     r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=2, bs=2, nf=4, n_blocks=1).save(tmp_path/'tiny.json')
     cli.recognise(train='pets-toy', recipe=str(r), out=tmp_path/'run', json=True)
     assert json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'run'/'student.safetensors').is_file()
-    for kw, says in ((dict(evaluate='nowhere', teacher='toy'), 'nowhere'), (dict(evaluate='a', train='b'), 'give one of'), (dict(evaluate=str(root), teacher='resnet5'), 'is not known'), (dict(), 'nothing to do')):
+    for kw, says in ((dict(evaluate='nowhere', teacher='toy'), 'nowhere'), (dict(evaluate='a', train='b'), 'give one of'),
+                     (dict(evaluate=str(root), teacher='resnet5'), 'is not known'), (dict(), 'nothing to do')):
         with pytest.raises((ValueError, OSError), match=says): cli.recognise(**kw)
 
 def test_command_line_errors(tmp_path):
@@ -267,11 +281,16 @@ def test_last_sentence():
     rows, way = d['figures']['judge'], d['spread'][f"{d['judge']}: logits + pixels"]
     p = lambda v: f'{100*v:.1f}'
     cost = d['spread'][f"{d['judge']}: bicubic"]['cost']
-    for words in ("a pruned, 8-bit ResNet-50", f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}", f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};", f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
+    for words in ("a pruned, 8-bit ResNet-50", f"{p(rows['bicubic']['cost'])} points", f"interval {p(cost[0])} to {p(cost[1])}",
+                  f"wins back {p(rows['logits + pixels']['won'])} of them ({p(way['won'][0])} to {p(way['won'][1])};",
+                  f"{100*rows['logits + pixels']['share']:.0f} % of what was lost"):
         assert words in text, words
     runs = dict(zip(range(1, 6), ('one run', 'two runs', 'three runs', 'four runs', 'five runs')))[len(d['seeds']['logits + pixels'])]
     assert runs in text and f"On {d['n']} photographs" in text
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
-    assert re.search(rf"the judge is a ResNet-50 \(not the usual one: a pruned network.* costs it {re.escape(p(rows['bicubic']['cost']))} points", readme)
-    for words in (f"On {d['n']} other photos", f"wins back {p(rows['logits + pixels']['won'])} of them", f"win back {p(rows['pixels only']['won'])}"): assert words in readme, words
+    assert re.search(rf"the judge is a ResNet-50 \(not the usual one: a pruned network.* costs it {re.escape(p(rows['bicubic']['cost']))} "
+                     rf"points", readme)
+    for words in (f"On {d['n']} other photos", f"wins back {p(rows['logits + pixels']['won'])} of them",
+                  f"win back {p(rows['pixels only']['won'])}"):
+        assert words in readme, words
     assert f"win back {p(rows['pixels only']['won'])};" in text

@@ -29,15 +29,18 @@ def test_imports_stand_in_cells_of_their_own(nb):
     mixed = [f'{c["id"]}: {src(c)[:70]!r}' for c in cells(nb) if c['cell_type'] == 'code' and is_mixed(src(c))]
     assert not mixed, f'{name(nb)}: put the imports of these cells into a cell before them:\n' + '\n'.join(mixed)
 
-def first_cell_holds_more(text): return [l for l in text.splitlines()[1:] if l.strip() and not l.startswith('> ')] or text.count('\n> ') > 1 or not text.startswith('# ')
+def first_cell_holds_more(text):
+    return [l for l in text.splitlines()[1:] if l.strip() and not l.startswith('> ')] or text.count('\n> ') > 1 or not text.startswith('# ')
 
 @pytest.mark.parametrize('nb', NBS, ids=name)
 def test_first_cell_is_title_and_subtitle(nb):
     assert not first_cell_holds_more(src(cells(nb)[0])), f'{name(nb)}: the first cell is a title and one quoted line; the rest of it would not be on the page'
 
 def test_these_can_fail():
-    assert [is_mixed(s) for s in ('import os\nx = 1', 'def f():\n    import os\n    return os', 'import os\nfrom a import b', '#| export\nimport os\nx = 1', 'x = 1', '%matplotlib inline\nimport os')] == [True, True] + [False]*4
-    assert first_cell_holds_more('# A\n\n> B\n\nMore.') and first_cell_holds_more('# A\n> B\n> C') and first_cell_holds_more('A') and not first_cell_holds_more('# A\n\n> B')
+    assert [is_mixed(s) for s in ('import os\nx = 1', 'def f():\n    import os\n    return os', 'import os\nfrom a import b',
+                                  '#| export\nimport os\nx = 1', 'x = 1', '%matplotlib inline\nimport os')] == [True, True] + [False]*4
+    assert (first_cell_holds_more('# A\n\n> B\n\nMore.') and first_cell_holds_more('# A\n> B\n> C') and first_cell_holds_more('A')
+            and not first_cell_holds_more('# A\n\n> B'))
 
 def titles():
     "'09_srgan.ipynb' -> '09 The recipe'."
@@ -46,7 +49,8 @@ def titles():
 def test_lessons_have_one_name():
     "The side bar, the table of the front page and the lessons themselves agree on number and title."
     side = {m[2]: m[1] for m in re.finditer(r'\{text: "(\d\d [^"]*)", href: ([\w.]+)\}', (ROOT/'_quarto.yml').read_text(encoding='utf-8'))}
-    table = {m[2]: m[1] for m in re.finditer(r'^\| \[(\d\d [^\]]*)\]\(nbs/([\w.]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)}
+    table = {m[2]: m[1] for m in re.finditer(r'^\| \[(\d\d [^\]]*)\]\(nbs/([\w.]+)\)', (ROOT/'README.md').read_text(encoding='utf-8'),
+                                             re.M)}
     for where, names in {'the side bar of _quarto.yml': side, "the front page's table": table}.items():
         assert list(names) == list(titles()), f'{where} has other lessons, or another order'
         wrong = {k: (names[k], t) for k, t in titles().items() if names[k] != t}
@@ -63,12 +67,14 @@ def copy_repo(to, notebooks=None):
     for p in (to/'nbs').rglob('*.ipynb'):
         if notebooks is not None and p.relative_to(to/'nbs').as_posix() not in notebooks: p.unlink()
     (to/'bin').mkdir()
-    for n, text in {'quarto': '#!/bin/sh\nexit 0\n', 'quarto.bat': '@exit 0\n'}.items(): (to/'bin'/n).write_text(text); (to/'bin'/n).chmod(0o755)
+    for n, text in {'quarto': '#!/bin/sh\nexit 0\n', 'quarto.bat': '@exit 0\n'}.items():
+        (to/'bin'/n).write_text(text); (to/'bin'/n).chmod(0o755)
     return to
 
 def process(folder):
     "nbdev-proc-nbs in `folder`."
-    env = {**os.environ, 'PYTHONPATH': str(folder), 'PATH': f'{folder/"bin"}{os.pathsep}{os.environ["PATH"]}', 'PYTHONUTF8': '1', 'MPLBACKEND': 'agg'}
+    env = {**os.environ, 'PYTHONPATH': str(folder), 'PATH': f'{folder/"bin"}{os.pathsep}{os.environ["PATH"]}', 'PYTHONUTF8': '1',
+           'MPLBACKEND': 'agg'}
     script = shutil.which('nbdev-proc-nbs', path=os.path.dirname(sys.executable))
     return subprocess.run([script, '--n-workers', '2'], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
 
@@ -89,13 +95,16 @@ def test_pages_are_made_without_a_word(site):
 
 def page_text(c):
     "Everything of a cell that is Markdown on the page."
-    return '\n'.join([src(c)]*(c['cell_type'] != 'code') + [''.join(o['data']['text/markdown']) for o in c.get('outputs', ()) if 'text/markdown' in o.get('data', {})])
+    return '\n'.join([src(c)]*(c['cell_type'] != 'code') + [''.join(o['data']['text/markdown']) for o in c.get('outputs', ())
+                                                            if 'text/markdown' in o.get('data', {})])
 
 def page(pages, nb): return '\n\n'.join(page_text(c) for c in cells(pages/f'{nb}.ipynb'))
 
-SENTENCES = {'index': ['`make demo` made this picture', '## Two commands', 'Install that first; the rest follows', '| [16 Cats from noise]', 'nothing that you give to a command is ever unpickled'],
+SENTENCES = {'index': ['`make demo` made this picture', '## Two commands', 'Install that first; the rest follows', '| [16 Cats from noise]',
+                       'nothing that you give to a command is ever unpickled'],
              '00_tour': ['After this page you know what super-resolution is', 'a photo of your own', '## '],
-             'cli': ['A bad input ends in one line on standard error', '## srgan-upscale', 'Folder for the pictures, curves, figures and the model', 'The lessons travel inside the package']}
+             'cli': ['A bad input ends in one line on standard error', '## srgan-upscale',
+                     'Folder for the pictures, curves, figures and the model', 'The lessons travel inside the package']}
 
 @pytest.mark.parametrize('nb', SENTENCES)
 def test_pages_show_their_text(site, nb):
@@ -108,7 +117,8 @@ def plain(text): return re.sub(r'\[(`[^`]+`)\]\(/[^)]*\)', r'\1', text)        #
 def test_no_text_is_lost(site, nb):
     text = plain(page(site[1], name(nb)))
     for c in cells(nb)[1:]:
-        if c['cell_type'] == 'markdown' and not c.get('metadata', {}).get('hide') and '#| hide' not in src(c): assert plain(src(c)).strip() in text, f'{name(nb)}, {c["id"]}: not on the page'
+        if c['cell_type'] == 'markdown' and not c.get('metadata', {}).get('hide') and '#| hide' not in src(c):
+            assert plain(src(c)).strip() in text, f'{name(nb)}, {c["id"]}: not on the page'
 
 def heading_ids(text):
     "The ids that Pandoc gives the headings of a Markdown text."
@@ -124,14 +134,16 @@ def heading_ids(text):
         yield f'{s}-{n}' if n else s
 
 def test_heading_ids():
-    assert list(heading_ids('## 3. Why `psnr_y`?\n```\n# no\n```\n### Stats.add\n## A, b\n## A b\n## X {#y}')) == ['why-psnr_y', 'stats.add', 'a-b', 'a-b-1', 'y']
+    assert list(heading_ids('## 3. Why `psnr_y`?\n```\n# no\n```\n### Stats.add\n## A, b\n## A b\n## X {#y}')) == ['why-psnr_y',
+        'stats.add', 'a-b', 'a-b-1', 'y']
 
 def html(p): return re.sub(r'^\d+\w*?_', '', p.stem.lower()) + '.html'
 
 def test_links_lead_somewhere(site):
     "To a page that is there, and to a heading of it; none to a page of source code while there is no server that shows it."
     pages, bad = site[1], []
-    ids = {p.relative_to(pages).as_posix(): set(heading_ids(page(pages, p.relative_to(pages).with_suffix('').as_posix()))) for p in pages.rglob('*.ipynb')}
+    ids = {p.relative_to(pages).as_posix(): set(heading_ids(page(pages, p.relative_to(pages).with_suffix('').as_posix())))
+           for p in pages.rglob('*.ipynb')}
     at = {'/' + (p.relative_to(pages).parent/html(p)).as_posix(): p.relative_to(pages).as_posix() for p in pages.rglob('*.ipynb')}
     for p in sorted(pages.rglob('*.ipynb')):
         here = p.relative_to(pages)
@@ -152,7 +164,8 @@ def test_a_plain_word_is_not_taken_for_a_namesake(site):
     pages, bad = site[1], []
     for p in pages.rglob('*.ipynb'):
         own = '/' + (p.relative_to(pages).parent/html(p)).as_posix()
-        bad += [f'{p.name}: {m[0]}' for m in re.finditer(r'\[`([a-z]+)(?:\(\))?`\]\((/[^)#]*)#[^)]*\)', page(pages, p.relative_to(pages).with_suffix('').as_posix())) if m[2] != own]
+        bad += [f'{p.name}: {m[0]}' for m in re.finditer(r'\[`([a-z]+)(?:\(\))?`\]\((/[^)#]*)#[^)]*\)',
+                                                         page(pages, p.relative_to(pages).with_suffix('').as_posix())) if m[2] != own]
     assert not bad, '\n'.join(bad)
 
 # ---- what follows from a home
@@ -166,7 +179,8 @@ def test_what_follows_from_a_home(tmp_path, with_home):
     lesson = json.loads((tmp_path/'nbs'/'00_tour.ipynb').read_text(encoding='utf-8'))
     lesson['cells'] = lesson['cells'][:1] + [dict(cell_type='markdown', id='more', metadata={}, source='More.')]
     (tmp_path/'nbs'/'00_tour.ipynb').write_text(json.dumps(lesson), encoding='utf-8')
-    toml = re.sub(r'^\[project\.urls\]\n(?:[^\[\n].*\n)*', HOME if with_home else '[project.urls]\n', (tmp_path/'pyproject.toml').read_text(encoding='utf-8'), flags=re.M)
+    toml = re.sub(r'^\[project\.urls\]\n(?:[^\[\n].*\n)*', HOME if with_home else '[project.urls]\n',
+                  (tmp_path/'pyproject.toml').read_text(encoding='utf-8'), flags=re.M)
     (tmp_path/'pyproject.toml').write_text(toml, encoding='utf-8')
     home.main(True, tmp_path)
     assert not home.main(False, tmp_path)                                     # written once is enough
@@ -177,12 +191,16 @@ def test_what_follows_from_a_home(tmp_path, with_home):
     r = process(tmp_path)
     assert r.returncode == 0 and not complaints(r.stdout + r.stderr), r.stderr[-2000:]
     assert (tmp_path/'nbs'/'nbdev.yml').read_text(encoding='utf-8') == before  # what nbdev writes itself
-    kit, tour, quarto, cff = page(tmp_path/'_proc', 'kit/pages'), page(tmp_path/'_proc', '00_tour'), (tmp_path/'_proc'/'_quarto.yml').read_text(encoding='utf-8'), (tmp_path/'CITATION.cff').read_text(encoding='utf-8')
+    kit, tour, quarto, cff = page(tmp_path/'_proc', 'kit/pages'), page(tmp_path/'_proc',
+        '00_tour'), (tmp_path/'_proc'/'_quarto.yml').read_text(encoding='utf-8'), (tmp_path/'CITATION.cff').read_text(encoding='utf-8')
     there = {'source': 'https://github.com/someone/cours/blob/main/srgan_course/kit/pages.py#L' in kit, 'any source': '[source]' in kit,
-             'Colab': 'https://colab.research.google.com/github/someone/cours/blob/main/nbs/00_tour.ipynb' in tour, 'any Colab': 'Colab' in tour,
-             'edit, issue': 'repo-url: "https://github.com/someone/cours"' in quarto and 'repo-actions: [edit, issue]' in quarto and 'repo-subdir: nbs' in quarto, 'any repo': 'repo-' in quarto,
+             'Colab': 'https://colab.research.google.com/github/someone/cours/blob/main/nbs/00_tour.ipynb' in tour,
+             'any Colab': 'Colab' in tour,
+             'edit, issue': 'repo-url: "https://github.com/someone/cours"' in quarto and 'repo-actions: [edit, issue]' in quarto
+             and 'repo-subdir: nbs' in quarto, 'any repo': 'repo-' in quarto,
              'sitemap': 'site-url: "https://someone.github.io/cours/"' in quarto, 'any site': 'site-url' in quarto,
-             'citation': 'repository-code: "https://github.com/someone/cours"' in cff and 'url: "https://someone.github.io/cours/"' in cff, 'any address': 'someone' in cff}
+             'citation': 'repository-code: "https://github.com/someone/cours"' in cff and 'url: "https://someone.github.io/cours/"' in cff,
+             'any address': 'someone' in cff}
     assert set(there.values()) == {with_home}, there
     assert 'github.io' not in kit                                              # links between pages stay within them
 
@@ -196,11 +214,14 @@ def test_settings_of_the_site():
     import yaml
     q = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
     web, fmt = q['website'], q['format']['html']
-    assert fmt['code-overflow'] == 'wrap' and 'code-fold' not in fmt and set(fmt['theme']) == {'light', 'dark'} and web['llms-txt'] is True and web['open-graph']
+    assert fmt['code-overflow'] == 'wrap' and 'code-fold' not in fmt and set(fmt['theme']) == {'light',
+        'dark'} and web['llms-txt'] is True and web['open-graph']
     for f in (web['favicon'], web['image'], fmt['css']): assert (ROOT/'nbs'/f).is_file(), f
     assert len(web['image-alt']) > 20
     css = (ROOT/'nbs'/fmt['css']).read_text(encoding='utf-8')
-    for rule in ('#title-block-header { margin-bottom', 'main table { display: block; overflow-x: auto; }', 'mjx-container { overflow-x: auto', 'overflow-wrap: anywhere'): assert rule in css, rule
+    for rule in ('#title-block-header { margin-bottom', 'main table { display: block; overflow-x: auto; }',
+                 'mjx-container { overflow-x: auto', 'overflow-wrap: anywhere'):
+        assert rule in css, rule
 
 def test_readme_holds_the_front_page():
     text = (ROOT/'README.md').read_text(encoding='utf-8')

@@ -12,13 +12,15 @@ from srgan_course.losses import AdversarialLoss
 from srgan_course.srgan import RECIPES, SRGANRecipe, train, verdict
 from fastai.callback.core import Callback
 
-TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4, n_blocks=1, critic_nf=2, precision='float32', perceptual=.05, feature_net='vgg19-random@relu1_1')
+TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4,
+                                n_blocks=1, critic_nf=2, precision='float32', perceptual=.05, feature_net='vgg19-random@relu1_1')
 
 class StopAfter(Callback):
     "Ctrl-C after `n` steps of a phase."
     def __init__(self, n, phase): self.n, self.gan = n, phase == 'gan'
     def after_batch(self):
-        if self.learn.training and hasattr(self.learn.model, 'critic') == self.gan and self.learn.n_steps == self.n: self.learn.ask_stop('test', KeyboardInterrupt())
+        if self.learn.training and hasattr(self.learn.model, 'critic') == self.gan and self.learn.n_steps == self.n:
+            self.learn.ask_stop('test', KeyboardInterrupt())
 
 def weights(path): return torch.cat([p.detach().flatten() for p in load_model(path).parameters()])
 def same_history(a, b, phase):
@@ -27,7 +29,8 @@ def same_history(a, b, phase):
     return list(x) == list(y) and np.allclose(x, y, rtol=1e-5, atol=1e-7, equal_nan=True)
 def pictures(n=4, size=200):
     rng = np.random.default_rng(0)
-    return [Image.fromarray(rng.integers(0, 256, (size//8, size//8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC) for _ in range(n)]
+    return [Image.fromarray(rng.integers(0, 256, (size//8, size//8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+            for _ in range(n)]
 
 # ---- recipes
 
@@ -35,18 +38,23 @@ def pictures(n=4, size=200):
 def test_two_steps_and_resume(name, tmp_path):
     "Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of each phase and goes on; where patches grow, the second step sees the large ones."
     r = RECIPES[name]
-    r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5, feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net), start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
+    r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5,
+                  feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net),
+                  start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
     for phase in srgan.phases(r):
-        with pytest.raises(KeyboardInterrupt, match='resume'): train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
+        with pytest.raises(KeyboardInterrupt, match='resume'):
+            train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
         assert [p.name for p in checkpoints(out/'checkpoints'/phase)] == ['step-00000001.safetensors']
     res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
     if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350
     for phase in srgan.phases(r):
         lines = (out/f'history_{phase}.csv').read_text().splitlines()
-        assert [l.split(',')[0] for l in lines] == (['step', '1', '1', '2', '2'] if r.late else ['step', '1', '2', '2'])             # two steps, a validation an epoch, none twice
+        # two steps, a validation an epoch, none twice
+        assert [l.split(',')[0] for l in lines] == (['step', '1', '1', '2', '2'] if r.late else ['step', '1', '2', '2'])
     assert SRGANRecipe.load(out/'recipe.json') == r
-    if r.generator == 'LightSR':                                                       # exactly as if nothing had happened (lesson 08 tests this for everything)
+    # exactly as if nothing had happened (lesson 08 tests this for everything)
+    if r.generator == 'LightSR':
         train(r, pictures(), tmp_path/'b', progress=False, device='cpu')
         assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'b'/'generator.safetensors'))
 
@@ -57,21 +65,34 @@ def test_recipe_round_trip(tmp_path):
     with pytest.raises(ValueError, match="no field 'colour'"): SRGANRecipe.from_json('{"colour": 1}')
     with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
 
-@pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')), ('critic .Patch. is not in', dict(critic='Patch')), ('generator .UNet. is not in', dict(generator='UNet')),
-    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)), ('wears no glasses', dict(alike=True, shift=0, soften=0)), ('share below 1', dict(late=.2)), ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)), ('but late is 0', dict(late_loss='mse')),
-    ('multiple of scale 4', dict(late=.2, late_size=66)), ('pre_size 33 is not', dict(pre_size=33)), ('ema is 1', dict(ema=1.)), ('nf is 4.5', dict(nf=4.5))])
+@pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')),
+                                           ('critic .Patch. is not in', dict(critic='Patch')),
+                                           ('generator .UNet. is not in', dict(generator='UNet')),
+    ('schedule .steps. is not in', dict(schedule='steps')), ('judges one size only', dict(critic='SRGANCritic', shift=1)),
+                                           ('wears no glasses', dict(alike=True, shift=0, soften=0)), ('share below 1', dict(late=.2)),
+                                           ('share below 1', dict(late_size=64)), ('share below 1', dict(late=1., late_size=64)),
+                                           ('but late is 0', dict(late_loss='mse')),
+    ('multiple of scale 4', dict(late=.2, late_size=66)), ('pre_size 33 is not', dict(pre_size=33)), ('ema is 1', dict(ema=1.)),
+                                           ('nf is 4.5', dict(nf=4.5))])
 def test_settings_that_contradict_each_other(line, settings):
     with pytest.raises(ValueError, match=line): TINY.replace(**settings)
 
 def test_recipes_say_what_the_issue_says():
     full, pets, faces, light = (RECIPES[k] for k in ('full', 'pets', 'faces', 'light-x4'))
-    assert (full.generator, full.n_blocks, full.content, full.perceptual, full.feature_scale, full.adv) == ('SRResNet', 16, 0, .006, 1, 1e-3) and full.pre_epochs
-    assert (pets.size//pets.scale, pets.size, pets.content_loss, pets.content, pets.adv, pets.perceptual, pets.tv, pets.epochs) == (32, 128, 'mse', 1, 1e-3, .006, 2e-8, 150)
+    assert (full.generator, full.n_blocks, full.content, full.perceptual, full.feature_scale, full.adv) == ('SRResNet', 16, 0, .006, 1,
+        1e-3) and full.pre_epochs
+    assert (pets.size//pets.scale, pets.size, pets.content_loss, pets.content, pets.adv, pets.perceptual, pets.tv, pets.epochs) == (32, 128,
+        'mse', 1, 1e-3, .006, 2e-8, 150)
     assert pets.feature_net.startswith('vgg16')
-    assert (faces.size//faces.scale, faces.size, faces.n_blocks, faces.adv, faces.adv_kind, faces.fake_label, faces.epochs) == (44, 176, 16, 1e-3, 'bce', .1, 2500) and faces.label_noise
-    assert count_params(srgan.make_generator(light.replace(start=''))) <= 400_000 and count_params(srgan.make_generator(RECIPES['srresnet-x4'])) <= 1_550_000
+    assert (faces.size//faces.scale, faces.size, faces.n_blocks, faces.adv, faces.adv_kind, faces.fake_label, faces.epochs) == (44, 176, 16,
+        1e-3, 'bce', .1, 2500) and faces.label_noise
+    assert (count_params(srgan.make_generator(light.replace(start=''))) <= 400_000
+            and count_params(srgan.make_generator(RECIPES['srresnet-x4'])) <= 1_550_000)
     game = RECIPES['srgan-x4']
-    assert game.start == 'srresnet-x4' and (game.generator, game.nf, game.n_blocks) == tuple(getattr(RECIPES['srresnet-x4'], k) for k in ('generator', 'nf', 'n_blocks')) and game.perceptual and game.feature_net.startswith('vgg19')
+    assert game.start == 'srresnet-x4' and (game.generator, game.nf,
+                                            game.n_blocks) == tuple(getattr(RECIPES['srresnet-x4'], k)
+                                                for k in ('generator', 'nf',
+                                                          'n_blocks')) and game.perceptual and game.feature_net.startswith('vgg19')
 
 def test_no_later_lesson_is_named():
     "Not in an import, and not in a string that an import may be made of: what later lessons add comes through the tables."
@@ -113,18 +134,21 @@ def run(tmp_path_factory):
 
 def test_what_a_run_leaves(run):
     names = {p.name for p in run.out.iterdir()}
-    assert {'recipe.json', 'results.json', 'generator.safetensors', 'generator.md', 'pretrained.safetensors', 'checkpoints', 'samples', 'history_pretrain.csv', 'history_gan.csv', 'curves_pretrain.png', 'curves_gan.png'} <= names
+    assert {'recipe.json', 'results.json', 'generator.safetensors', 'generator.md', 'pretrained.safetensors', 'checkpoints', 'samples',
+            'history_pretrain.csv', 'history_gan.csv', 'curves_pretrain.png', 'curves_gan.png'} <= names
     assert list(run.table.index) == ['nearest', 'bicubic', 'pretrained', 'SRGAN']
     res = json.loads((run.out/'results.json').read_text(encoding='utf-8'))
     assert res['recipe'] == json.loads(TINY.to_json()) and res['n'] == 3 and abs(res['figures']['bicubic']['psnr'] - 27.06) < .02
 
 def test_another_recipe_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match='holds a run that is finished'): train(TINY, 'embedded', run.out, progress=False)
-    with pytest.raises(ValueError, match='another recipe: nf 4 there, 6 here'): train(TINY.replace(nf=6), 'embedded', run.out, resume=True, progress=False)
+    with pytest.raises(ValueError, match='another recipe: nf 4 there, 6 here'):
+        train(TINY.replace(nf=6), 'embedded', run.out, resume=True, progress=False)
     out = tmp_path/'b'                                          # also where recipe.json was made to fit by hand
     with pytest.raises(KeyboardInterrupt): train(TINY, 'embedded', out, progress=False, device='cpu', cbs=[StopAfter(2, 'pretrain')])
     TINY.replace(pre_lr=1e-3).save(out/'recipe.json')
-    with pytest.raises(ValueError, match='checkpoint of another recipe: pre_lr'): train(TINY.replace(pre_lr=1e-3), 'embedded', out, resume=True, progress=False, device='cpu')
+    with pytest.raises(ValueError, match='checkpoint of another recipe: pre_lr'):
+        train(TINY.replace(pre_lr=1e-3), 'embedded', out, resume=True, progress=False, device='cpu')
 
 def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: {'pretrain': .1, 'gan': .2})
@@ -139,7 +163,8 @@ def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
 
 # ---- a model to begin from, and larger patches late
 
-GROWS = TINY.replace(name='grows', critic='none', shift=0, soften=0, pre_epochs=0, epochs=4, steps_per_epoch=3, late=.5, late_size=48, late_loss='mse', copies=1, perceptual=0., feature_net='', save_every=2)
+GROWS = TINY.replace(name='grows', critic='none', shift=0, soften=0, pre_epochs=0, epochs=4, steps_per_epoch=3, late=.5, late_size=48,
+                     late_loss='mse', copies=1, perceptual=0., feature_net='', save_every=2)
 
 class Die(Callback):
     "The end of the process, after a step."
@@ -171,9 +196,12 @@ def test_begun_from_another_model(run, tmp_path):
     r = GROWS.replace(name='more', start=start, late=0., late_size=0, late_loss='', epochs=1, steps_per_epoch=1, ema=0., pre_lr=1e-9)
     res = train(r, 'embedded', tmp_path/'a', progress=False, device='cpu')
     assert torch.allclose(weights(tmp_path/'a'/'generator.safetensors'), weights(start), atol=1e-7)
-    assert 'begun from generator.safetensors' in (tmp_path/'a'/'generator.md').read_text(encoding='utf-8') and abs(res.table.loc['more', 'psnr'] - run.table.loc['SRGAN', 'psnr']) < 1e-3
-    with pytest.raises(ValueError, match='tensors of LightSR fit those of'): train(r.replace(nf=6), 'embedded', tmp_path/'b', progress=False, device='cpu')
-    with pytest.raises(ValueError, match="no model 'lite-x2'"): train(r.replace(start='lite-x2'), 'embedded', tmp_path/'b', progress=False, device='cpu')
+    assert 'begun from generator.safetensors' in (tmp_path/'a'/'generator.md').read_text(encoding='utf-8') and abs(res.table.loc['more',
+        'psnr'] - run.table.loc['SRGAN', 'psnr']) < 1e-3
+    with pytest.raises(ValueError, match='tensors of LightSR fit those of'):
+        train(r.replace(nf=6), 'embedded', tmp_path/'b', progress=False, device='cpu')
+    with pytest.raises(ValueError, match="no model 'lite-x2'"):
+        train(r.replace(start='lite-x2'), 'embedded', tmp_path/'b', progress=False, device='cpu')
     assert not (tmp_path/'b').exists()
 
 # ---- the end of a run, and ends before it
@@ -193,35 +221,44 @@ class Full(Callback):
     def after_batch(self):
         if self.training and self.learn.n_steps == self.at: raise self.error
 
-@pytest.mark.parametrize('error', [MemoryError(), torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB.'), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")], ids=['of Python', 'of a GPU', 'of the processor'])
+@pytest.mark.parametrize('error', [MemoryError(), torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB.'),
+                                   RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")],
+                         ids=['of Python', 'of a GPU', 'of the processor'])
 def test_memory_runs_out(tmp_path, error):
     "One line says what to lower; the folder of a run that has learnt nothing is free for the smaller one."
     r, out = GROWS.replace(bs=4), tmp_path/'a'
-    with pytest.raises(MemoryError, match=r'out of memory: lower bs, now 4 \(--bs 2\), or size, now up to 48 px'): train(r, 'embedded', out, progress=False, device='cpu', cbs=[Full(1, error)])
+    with pytest.raises(MemoryError, match=r'out of memory: lower bs, now 4 \(--bs 2\), or size, now up to 48 px'):
+        train(r, 'embedded', out, progress=False, device='cpu', cbs=[Full(1, error)])
     if error.args: return
     train(r.replace(bs=2, epochs=1), 'embedded', out, progress=False, device='cpu')
     assert not list(tmp_path.rglob('*.tmp'))
 
 def test_memory_runs_out_late(tmp_path):
     out = tmp_path/'a'
-    with pytest.raises(MemoryError, match='give another folder than'): train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[Full(5, MemoryError())])
-    assert srgan.run_state(out) == 'begun' and train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu').recipe == GROWS      # and it can go on, elsewhere
+    with pytest.raises(MemoryError, match='give another folder than'):
+        train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[Full(5, MemoryError())])
+    # and it can go on, elsewhere
+    assert srgan.run_state(out) == 'begun' and train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu').recipe == GROWS
 
 def test_a_run_of_several_sources(tmp_path, capsys):
     "Sources joined by +: the first one's held-out pictures; the card names all, their terms, and what is not known."
     (tmp_path/'mine').mkdir()
     for i, im in enumerate(pictures(2)): im.save(tmp_path/'mine'/f'{i}.png')
-    res = train(GROWS.replace(epochs=1, late=0., late_size=0, late_loss='', copies=0), f'embedded+{tmp_path/"mine"}', tmp_path/'a', device='cpu')
+    res = train(GROWS.replace(epochs=1, late=0., late_size=0, late_loss='', copies=0), f'embedded+{tmp_path/"mine"}', tmp_path/'a',
+                device='cpu')
     said, card = capsys.readouterr().out, (tmp_path/'a'/'generator.md').read_text(encoding='utf-8')
     assert '7 pictures for training and 3 held out' in said and 'float32 on cpu' in said.splitlines()[0]
-    assert '- `embedded`: five photographs' in card and 'CC BY 2.0' in card and '`mine`: a folder of pictures; nothing is known here of their terms' in card and str(tmp_path) not in card
+    assert ('- `embedded`: five photographs' in card and 'CC BY 2.0' in card
+            and '`mine`: a folder of pictures; nothing is known here of their terms' in card and str(tmp_path) not in card)
     result = json.loads((tmp_path/'a'/'results.json').read_text(encoding='utf-8'))
     for k, v in result['figures'].items(): assert f"| {k} | {v['psnr']:.2f} / {v['ssim']:.4f} |" in card
     assert result['device'] == 'cpu' and result['said'] == res.said and result['seconds'] > 0
 
 def test_benchmarks_are_named():
-    for source in 'set5', 't91+set5', 'photos+bsds500/val', Path('data')/'Urban100'/'HR': assert 'is a benchmark and was trained on' in srgan.about_data(source)[-1], source
-    for source in 'bsds500+t91+photos', 'embedded': assert srgan.about_data(source)[-1] == 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the source says.'
+    for source in 'set5', 't91+set5', 'photos+bsds500/val', Path('data')/'Urban100'/'HR':
+        assert 'is a benchmark and was trained on' in srgan.about_data(source)[-1], source
+    for source in 'bsds500+t91+photos', 'embedded':
+        assert srgan.about_data(source)[-1] == 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the source says.'
 
 def test_time_of_all_sessions(tmp_path):
     out = tmp_path/'a'
@@ -264,13 +301,15 @@ def test_what_the_demo_says_of_the_critic(tmp_path):
     "D(x) is read for critics that were taught as probabilities, and not for others."
     photo = {k: dict(psnr=27., ssim=.7, gradient=5.) for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN')} | {'HR': dict(gradient=10.)}
     assert 'D(G(z)) 0.40: balance.' in srgan.demo_report({'a': photo}, dict(d_real=.6, d_fake=.4), tmp_path)
-    assert 'the critic has won' in srgan.demo_report({'a': photo}, dict(d_real=.99, d_fake=.01), tmp_path) and 'D(x)' not in srgan.demo_report({'a': photo}, None, tmp_path)
+    assert 'the critic has won' in srgan.demo_report({'a': photo}, dict(d_real=.99, d_fake=.01),
+                                                     tmp_path) and 'D(x)' not in srgan.demo_report({'a': photo}, None, tmp_path)
     hinge = TINY.replace(name='hinge', adv_kind='hinge', steps_per_epoch=1, pre_epochs=1, epochs=1)
     assert srgan.demo(tmp_path/'demo', recipe=hinge, progress=False)['critic'] is None
 
 # ---- trap 8: ranges and colours, the whole way
 
-COLOURS = {'black': (0, 0, 0), 'white': (255, 255, 255), 'red': (220, 30, 20), 'green': (20, 200, 40), 'blue': (20, 40, 210), 'dim': (60, 50, 40)}
+COLOURS = {'black': (0, 0, 0), 'white': (255, 255, 255), 'red': (220, 30, 20), 'green': (20, 200, 40), 'blue': (20, 40, 210),
+           'dim': (60, 50, 40)}
 
 def coloured(size=128):
     "A picture of six fields: black and white among them."
@@ -314,7 +353,8 @@ def test_trap_8_a_tanh_against_other_targets(monkeypatch):
     monkeypatch.setattr(srgan, 'make_generator', faulty_tanh)
     assert not begins_in_range()
 
-@pytest.mark.parametrize('fault', [lambda a: a[..., ::-1], lambda a: 255 - a, lambda a: a//2 + 64], ids=['channels swapped', 'inverted', 'half range'])
+@pytest.mark.parametrize('fault', [lambda a: a[..., ::-1], lambda a: 255 - a, lambda a: a//2 + 64],
+                         ids=['channels swapped', 'inverted', 'half range'])
 def test_trap_8_is_caught(tmp_path, monkeypatch, fault):
     "Targets whose colours were changed on the way into the loader: the saved generator gives itself away."
     cut = data.cut_pair
@@ -332,6 +372,8 @@ def test_trap_10():
     by_loss = lambda loss: 'balance' if abs(loss - .5) < .05 else 'not'
     assert by_loss(loss.item()) == 'balance'                   # the trap
     assert verdict(.55, .45) == 'balance' and verdict(.45, .35, real_label=.8) == 'balance'
-    assert verdict(.99, .01) == 'the critic has won' and verdict(.03, .5) == 'the generator has won' and verdict(.6, .02) == 'the critic is about to win'
-    assert verdict(.01, .01) == verdict(.99, .98) == 'the critic says the same of everything'      # nobody has won: it tells nobody anything
+    assert verdict(.99, .01) == 'the critic has won' and verdict(.03, .5) == 'the generator has won' and verdict(.6,
+        .02) == 'the critic is about to win'
+    # nobody has won: it tells nobody anything
+    assert verdict(.01, .01) == verdict(.99, .98) == 'the critic says the same of everything'
     assert abs(AdversarialLoss('mean').gen(torch.tensor([[.0001]]).logit()).item() - .9999) < 1e-4

@@ -38,7 +38,8 @@ class Shift(nn.Module):
 
 # ---- tiles (trap 6)
 
-@pytest.mark.parametrize('make', [lambda: LightSR(4, 12, 3), lambda: LightSR(2, 8, 5), lambda: LightSR(3, 8, 2), lambda: SRResNet(3, 8, 1), lambda: SRResNet(4, 8, 2), lambda: SRResNet(2, 8, 1), Shift])
+@pytest.mark.parametrize('make', [lambda: LightSR(4, 12, 3), lambda: LightSR(2, 8, 5), lambda: LightSR(3, 8, 2), lambda: SRResNet(3, 8, 1),
+                                  lambda: SRResNet(4, 8, 2), lambda: SRResNet(2, 8, 1), Shift])
 @pytest.mark.parametrize('tile', [8, 17, 64])
 def test_tiles_equal_the_whole(make, tile):
     torch.manual_seed(1)
@@ -108,7 +109,8 @@ def test_out_of_memory_for_good_is_one_error():
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     class Broken(Shift):
         def forward(self, x): raise RuntimeError('expected a tensor on another device')
-    with pytest.raises(RuntimeError, match='another device'): Upscaler(Broken(), scale=2, overlap=3, device='cpu').tensor(torch.rand(1, 3, 64, 64), 32)
+    with pytest.raises(RuntimeError, match='another device'):
+        Upscaler(Broken(), scale=2, overlap=3, device='cpu').tensor(torch.rand(1, 3, 64, 64), 32)
 
 def test_a_result_that_cannot_fit_is_refused_before_it_is_begun(up, monkeypatch):
     monkeypatch.setattr(U, 'available_memory', lambda device: 10**6)
@@ -123,8 +125,10 @@ def test_memory_decides_the_tile(net):
 
 # ---- digits of float32, precision and memory
 
-SETTINGS = ['pass', 'b.cudnn.allow_tf32 = False', 'b.cuda.matmul.allow_tf32 = True', "torch.set_float32_matmul_precision('high')", "torch.set_float32_matmul_precision('medium')", 'b.cudnn.benchmark = b.cudnn.deterministic = True']
-NEWER = [f"b.{s}fp32_precision = {v!r}" for s, v in (('', 'tf32'), ('', 'ieee'), ('cudnn.', 'tf32'), ('cudnn.conv.', 'ieee'), ('cudnn.conv.', 'tf32'), ('cuda.matmul.', 'tf32'))]
+SETTINGS = ['pass', 'b.cudnn.allow_tf32 = False', 'b.cuda.matmul.allow_tf32 = True', "torch.set_float32_matmul_precision('high')",
+            "torch.set_float32_matmul_precision('medium')", 'b.cudnn.benchmark = b.cudnn.deterministic = True']
+NEWER = [f"b.{s}fp32_precision = {v!r}" for s, v in (('', 'tf32'), ('', 'ieee'), ('cudnn.', 'tf32'), ('cudnn.conv.', 'ieee'),
+                                                     ('cudnn.conv.', 'tf32'), ('cuda.matmul.', 'tf32'))]
 
 def told(f):
     try: return f()
@@ -133,8 +137,10 @@ def told(f):
 def settings():
     "All that torch says of its digits, now and if the general switch were turned."
     b = torch.backends
-    switches = lambda: [s.fp32_precision for s in (b, b.cudnn, b.cudnn.conv, b.cudnn.rnn, b.cuda.matmul, b.mkldnn, b.mkldnn.conv, b.mkldnn.matmul)]
-    r = [told(torch.get_float32_matmul_precision), told(lambda: b.cudnn.allow_tf32), told(lambda: b.cuda.matmul.allow_tf32), b.cudnn.enabled, b.cudnn.benchmark, b.cudnn.deterministic]
+    switches = lambda: [s.fp32_precision for s in (b, b.cudnn, b.cudnn.conv, b.cudnn.rnn, b.cuda.matmul, b.mkldnn, b.mkldnn.conv,
+                                                   b.mkldnn.matmul)]
+    r = [told(torch.get_float32_matmul_precision), told(lambda: b.cudnn.allow_tf32), told(lambda: b.cuda.matmul.allow_tf32),
+         b.cudnn.enabled, b.cudnn.benchmark, b.cudnn.deterministic]
     if not hasattr(b, 'fp32_precision'): return r
     general = b.fp32_precision
     r.append(switches())
@@ -148,7 +154,8 @@ def check_setting(setting):
     before = settings()
     with U.true_float32(torch.device('cuda')):
         inside = [b.cudnn.conv.fp32_precision, b.cuda.matmul.fp32_precision] if hasattr(b.cudnn, 'conv') else [b.cudnn.allow_tf32]
-        assert set(inside) <= {'ieee', False} and not b.cuda.matmul.allow_tf32, inside      # asked in the older way, it does not contradict itself
+        # asked in the older way, it does not contradict itself
+        assert set(inside) <= {'ieee', False} and not b.cuda.matmul.allow_tf32, inside
     assert settings() == before
     with pytest.raises(KeyError), U.true_float32(torch.device('cuda')): raise KeyError
     assert settings() == before
@@ -175,7 +182,8 @@ class Most(Shift):
     most, calls = 0, 0
     def forward(self, x): Most.most, Most.calls = max(Most.most, len(x)*x.shape[-1]*x.shape[-2]), Most.calls + 1; return super().forward(x)
 
-@pytest.mark.parametrize('b,hw,tile,calls', [(12, (40, 50), None, 3), (3, (40, 50), None, 1), (4, (130, 90), None, 8), (5, (40, 60), 20, 6)])
+@pytest.mark.parametrize('b,hw,tile,calls', [(12, (40, 50), None, 3), (3, (40, 50), None, 1), (4, (130, 90), None, 8),
+                                             (5, (40, 60), 20, 6)])
 def test_a_batch_counts_in_the_budget(b, hw, tile, calls):
     "No more pixels than fit are given to the network at once, however many pictures there are; the result is that of each by itself."
     u = Upscaler(Most(), scale=2, overlap=3, device='cpu', memory=2**22)
@@ -189,7 +197,8 @@ def test_a_batch_counts_in_the_budget(b, hw, tile, calls):
 
 # ---- modes
 
-MODES = {'1': 'L', 'L': 'L', 'LA': 'LA', 'P': 'RGB', 'PA': 'RGBA', 'RGB': 'RGB', 'RGBA': 'RGBA', 'RGBa': 'RGBA', 'RGBX': 'RGB', 'CMYK': 'RGB', 'YCbCr': 'RGB', 'HSV': 'RGB', 'LAB': 'RGB',
+MODES = {'1': 'L', 'L': 'L', 'LA': 'LA', 'P': 'RGB', 'PA': 'RGBA', 'RGB': 'RGB', 'RGBA': 'RGBA', 'RGBa': 'RGBA', 'RGBX': 'RGB',
+         'CMYK': 'RGB', 'YCbCr': 'RGB', 'HSV': 'RGB', 'LAB': 'RGB',
          'I': 'I;16', 'F': 'I;16', 'I;16': 'I;16', 'I;16B': 'I;16'}
 
 def in_mode(mode):
@@ -366,7 +375,8 @@ def test_folder(up, folder, threads):
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['kept']), len(r['bad']), r['exit_code']) == (5, 0, 2, 1)
     out = folder.with_name('in-x4')
-    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == ['0_bmp-x4.png', '0_png-x4.png', '1-x4.png', '2-x4.png', 'sub/0-x4.png']
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == ['0_bmp-x4.png', '0_png-x4.png', '1-x4.png', '2-x4.png',
+        'sub/0-x4.png']
     assert {Path(b['src']).name for b in r['bad']} == {'text.jpg', 'empty.png'}
     lines = summary(r).splitlines()
     assert lines[0] == '5 done, 2 could not be done:' and len(lines) == 3
@@ -435,7 +445,8 @@ def test_at_once_is_the_same_as_in_a_row(up, folder, monkeypatch):
             made.append({p.name: to_array(open_image(p)).astype(int) for p in folder.with_name(f'out{n}').rglob('*.png')})
     finally: torch.set_num_threads(before)
     assert len(made[0]) >= 5 and made[0].keys() == made[1].keys()
-    for name in made[0]: assert np.abs(made[0][name] - made[1][name]).max() <= 1, name       # another number of threads may round the other way
+    # another number of threads may round the other way
+    for name in made[0]: assert np.abs(made[0][name] - made[1][name]).max() <= 1, name
     assert sorted(at) == ['0.bmp', '0.png', '0.png', '1.png', '2.png']
 
 def test_interrupted_folder_goes_on(up, folder, monkeypatch):
@@ -446,7 +457,8 @@ def test_interrupted_folder_goes_on(up, folder, monkeypatch):
         if len(calls) == 3: raise KeyboardInterrupt
         return real(*a, **k)
     monkeypatch.setattr(U.Upscaler, '__call__', stop)
-    with pytest.raises(KeyboardInterrupt, match='2 of 7 pictures are done; the same again goes on'): upscale_folder(folder, up=up, progress=False)
+    with pytest.raises(KeyboardInterrupt, match='2 of 7 pictures are done; the same again goes on'):
+        upscale_folder(folder, up=up, progress=False)
     monkeypatch.setattr(U.Upscaler, '__call__', real)
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['kept']), len(r['done'])) == (2, 3)
@@ -551,5 +563,6 @@ def test_sheets(up):
     five = compare_sheet(lr, ways, hr, 'LR|bicubic|A|B|HR', boxes=[(0, 0, 10, 10), (4, 4, 14, 14)], zoom=2)
     assert five.size == (5*80 + 16, 18 + 80 + 4 + 80)
     at = np.asarray(five)[18:98, -80:]
-    assert (at == np.asarray(hr.crop((0, 0, 40, 40)).resize((80, 80), Image.NEAREST))).all()       # the last column is the original, pixel for pixel
+    # the last column is the original, pixel for pixel
+    assert (at == np.asarray(hr.crop((0, 0, 40, 40)).resize((80, 80), Image.NEAREST))).all()
     with pytest.raises(ValueError, match="no 'C' for the layout"): compare_sheet(lr, ways, hr, 'LR|C')

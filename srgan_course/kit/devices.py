@@ -19,7 +19,8 @@ def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
     if device is None or str(device) == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError): raise ValueError(f'device {str(device)!r} is not there; give cpu, or leave it out') from None
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ValueError(f'device {str(device)!r} is not there; give cpu, or leave it out') from None
     return torch.device(device)
 
 # %% ../../nbs/kit/devices.ipynb #db7fde9f
@@ -34,7 +35,8 @@ def out_of_memory(e:BaseException # what was raised
     "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
     if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
     words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
-    return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
+    return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e,
+        (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 # %% ../../nbs/kit/devices.ipynb #3414c2a1
 def _cpuinfo():
@@ -68,7 +70,7 @@ def _bfloat16_product():
 
 @lru_cache
 def bfloat16_works()->bool:
-    "Whether bfloat16 (and float16) can be used on this processor; keeps oneDNN from an AMX that is announced and cannot be used, if it is not too late."
+    "Whether bfloat16 (and float16) can be used on this processor; keeps oneDNN from an AMX that is announced and cannot be used."
     if 'amx_bf16' not in _cpu_flags() or _survives(_bfloat16_product): return True
     if 'ONEDNN_MAX_CPU_ISA' in os.environ: return False
     os.environ['ONEDNN_MAX_CPU_ISA'] = 'AVX512_CORE_FP16'
@@ -137,7 +139,8 @@ def pick_precision(precision:str='auto', # one of `PRECISIONS`
     if precision == 'auto':
         gains = has_bfloat16(device) and (kind != 'cpu' or bfloat16_works() and bfloat16_gain() >= 1.2)
         return 'bfloat16' if gains else 'float32'
-    if kind == 'mps' and precision != 'float32': raise ValueError(f"precision {precision!r} is not offered on MPS; give precision='float32'")
+    if kind == 'mps' and precision != 'float32':
+        raise ValueError(f"precision {precision!r} is not offered on MPS; give precision='float32'")
     if kind == 'cpu' and precision != 'float32' and not bfloat16_works():
         raise ValueError(f"precision {precision!r} would end this process: the processor announces AMX and cannot use it; "
                          "give precision='float32', or set ONEDNN_MAX_CPU_ISA=AVX512_CORE_FP16 before Python starts")

@@ -185,11 +185,15 @@ def check_difference(f):
         d, got = b.astype(float) - a, ask(f, a, b)
         lo, hi = (got['lo'], got['hi']) if isinstance(got, dict) else got
         mean, half = d.mean(), 1.96*d.std()/len(d)**.5
-        if abs((lo + hi)/2 - mean) > .3*half: return f'B is right {1000*mean:.0f} times more often in 1,000, and {lo:.4f} to {hi:.4f} is not around {mean:.4f}'
+        if abs((lo + hi)/2 - mean) > .3*half:
+            return f'B is right {1000*mean:.0f} times more often in 1,000, and {lo:.4f} to {hi:.4f} is not around {mean:.4f}'
         widths.append((hi - lo)/2/half)
-    if (w := np.mean(widths)) > 1.5: return f'the interval is {w:.1f} times too wide: as wide as where each classifier gets pictures of its own'
+    if (w := np.mean(widths)) > 1.5:
+        return f'the interval is {w:.1f} times too wide: as wide as where each classifier gets pictures of its own'
     if abs(w - 1) > .08: return f'the interval is {w:.2f} times as wide as that of 95 %'
-    if max(abs(np.array(widths) - 1)) > .2: return 'the width is right on average and wrong for single pairs: it follows from the pictures on which the two differ, not from one of them'
+    if max(abs(np.array(widths) - 1)) > .2:
+        return ('the width is right on average and wrong for single pairs: it follows from the pictures on which the two differ, not from '
+                'one of them')
 
 # %% ../../nbs/kit/exercises.ipynb #fe292130
 @checks('groups stay whole, and the share is one of groups.')
@@ -206,12 +210,16 @@ def check_groups(f):
     for share, seed in (.3, 0), (.3, 1), (.5, 2), (.1, 3):
         m = held(share, seed)
         torn = [g for g in names if 0 < m[groups == g].sum() < (groups == g).sum()]
-        if torn: return f'{len(torn)} of 30 groups are on both sides (such as group {torn[0]}): a picture to learn from, its copy to judge by'
-        if abs((n := len(set(groups[m]))) - 30*share) >= 1: return f'{n} of 30 groups are held out, and a share of {share} is {30*share:.0f}'
+        if torn:
+            return f'{len(torn)} of 30 groups are on both sides (such as group {torn[0]}): a picture to learn from, its copy to judge by'
+        if abs((n := len(set(groups[m]))) - 30*share) >= 1:
+            return f'{n} of 30 groups are held out, and a share of {share} is {30*share:.0f}'
     if (held(.3, 0) != held(.3, 0)).any(): return 'the same seed holds out other groups the second time'
     if (held(.3, 0) == held(.3, 1)).all(): return 'another seed holds out the same groups'
     often = np.mean([[held(.1, s)[groups == g].all() for g in names] for s in range(100)], 0)
-    if often.max() > .3: return f'a group of {(groups == names[often.argmax()]).sum()} pictures is held out {often.max():.0%} of the time, and each should be in 10 %: draw groups, not pictures'
+    if often.max() > .3:
+        return (f'a group of {(groups == names[often.argmax()]).sum()} pictures is held out {often.max():.0%} of the time, and each should '
+                f'be in 10 %: draw groups, not pictures')
 
 # %% ../../nbs/kit/exercises.ipynb #91448374
 @checks('no other factor has a lower loss.')
@@ -224,7 +232,8 @@ def check_factor(f):
     best = min(np.geomspace(.1, 10, 400), key=loss)
     for scale in 1., .05, 8.:
         got = float(ask(f, scale*z, y.copy()))
-        if not loss(scale*got) < loss(best) + 1e-3: return f'for logits x {scale:g} it gives {got:.3g}: loss {loss(scale*got):.3f}; about {best/scale:.3g} has {loss(best):.3f}'
+        if not loss(scale*got) < loss(best) + 1e-3:
+            return f'for logits x {scale:g} it gives {got:.3g}: loss {loss(scale*got):.3f}; about {best/scale:.3g} has {loss(best):.3f}'
 
 # %% ../../nbs/kit/exercises.ipynb #03243a0e
 @checks('every number is back where it came from.')
@@ -424,7 +433,8 @@ def check_lost_at(f): # exercise 2
     alone = lambda found: history(np.where(found, .001, game))
     cases = {'a critic that wins from step 560 on': (history(np.where(step < 60, .4, .01), 501), 577),
              'a critic that wins for forty steps': (history(np.where((step >= 40) & (step < 80), .01, .4)), 57),
-             'a game': (alone(step < 0), None), 'one odd batch': (alone(step == 30), None), 'a dip of fifteen steps': (alone(abs(step - 60) < 8), None),
+             'a game': (alone(step < 0), None), 'one odd batch': (alone(step == 30), None),
+             'a dip of fifteen steps': (alone(abs(step - 60) < 8), None),
              'a generator that is found out in its first five steps': (alone(step < 6), None)}
     for what, (h, want) in cases.items():
         if (got := f(h)) is Ellipsis or (got if got is None else float(got)) != want:
@@ -472,19 +482,23 @@ def check_over(f): # exercise 3
 def check_left(f):
     "Lesson 11, exercise 1: several arms, each of them the best control once."
     arms = {'B': .94, 'A': .90, 'A, twice the steps': .92, 'A + plain copies': .93}
-    for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'A + plain copies': .94}, {'B': .96, 'A + noise': .935}:
+    for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'A + plain copies': .94}, {'B': .96,
+        'A + noise': .935}:
         acc = arms | more
         best = max((k for k in acc if k != 'B'), key=acc.get)
-        if abs((got := float(ask(f, dict(acc)))) - (acc['B'] - acc[best])) > 1e-6: return f'of {acc} it makes {got:.3g}; the best of the other arms is {best!r}'
+        if abs((got := float(ask(f, dict(acc)))) - (acc['B'] - acc[best])) > 1e-6:
+            return f'of {acc} it makes {got:.3g}; the best of the other arms is {best!r}'
 
 # %% ../../nbs/kit/exercises.ipynb #df1ed8b9
 @checks('pictures count, not files.')
 def check_crossing(f):
     "Lesson 11, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
-    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105], 100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
+    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105],
+        100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
         got = {int(i) for i in ask(f, np.array(train), np.array(valid), n)}
         if got != (want := {i % n for i in train} & {i % n for i in valid}):
-            return f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {sorted(got)}, and on both sides are {sorted(want) or "none"}'
+            return (f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {sorted(got)}, and on both sides are '
+                    f'{sorted(want) or "none"}')
 
 # %% ../../nbs/kit/exercises.ipynb #1ac46b55
 @checks('half the width takes four times the pictures.')
@@ -569,7 +583,8 @@ def check_hinge(f): # exercise 2
         want, got = first + F.relu(1 + (rl - want_fk.mean())).mean(), ask(f, fk, rl)
         value, whole, half = (float(torch.as_tensor(v).detach()) for v in (got, want, first))
         if abs(value - whole) > 1e-4:
-            why = '; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value - half) < 1e-4 else ''
+            why = '; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value
+                - half) < 1e-4 else ''
             return f'for generated {fake} and real {real} it gives {value:.3g}, and {whole:.3g} is right{why}'
         if not torch.is_tensor(got): continue
         if not got.requires_grad: return 'the value is right, but this tensor carries no gradient: a generator learns nothing from it'
@@ -619,7 +634,8 @@ def check_share(f):
         want = (way.sum() - bicubic.sum())/(original.sum() - bicubic.sum())
         got = float(ask(f, original.copy(), bicubic.copy(), way.copy()))
         if abs(got - want) > 1e-6: return (f'originals {original.sum()}, bicubic {bicubic.sum()} and the student {way.sum()} right of 20: '
-                                           f'{original.sum() - bicubic.sum()} are lost, {way.sum() - bicubic.sum()} come back, a share of {want:.2f}, not {got:.2f}')
+                                           f'{original.sum() - bicubic.sum()} are lost, {way.sum() - bicubic.sum()} come back, a share of '
+                                           f'{want:.2f}, not {got:.2f}')
 
 # %% ../../nbs/kit/exercises.ipynb #d998241c
 @checks('right at every size and width.')

@@ -74,13 +74,15 @@ def write_tensors(path, # of the file to write, .safetensors; an existing one is
     return write_whole(path, save(tensors, meta | dict(checksum=checksum(tensors, meta))))
 
 # %% ../../nbs/kit/files.ipynb #89444910
-FORMS = {'checksum': ('{} {} {}', '{}{}{}'), 'sha256': ('{} {} {};',)}   # entry of the metadata -> forms of `digest` that it may have; all but the first are of 0.1
+# entry of the metadata -> forms of `digest` that it may have; all but the first are of 0.1
+FORMS = {'checksum': ('{} {} {}', '{}{}{}'), 'sha256': ('{} {} {};',)}
 
 def _intact(tensors, meta):
     "Does one of the checksums fit?"
     for entry, forms in FORMS.items():
         if entry in meta:
-            head = meta.get('checkpoint', '') if entry == 'sha256' else json.dumps({k: v for k, v in meta.items() if k != entry}, sort_keys=True)
+            head = meta.get('checkpoint', '') if entry == 'sha256' else json.dumps({k: v for k, v in meta.items() if k != entry},
+                sort_keys=True)
             return any(digest(head, tensors, f) == meta[entry] for f in forms)
 
 def _header(raw): return json.loads(raw[8:8 + int.from_bytes(raw[:8], 'little')])
@@ -100,8 +102,10 @@ def read_tensors(path, # a file that `write_tensors` wrote
     if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):     # a header's length can begin with the same byte, a header cannot
         raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file')
     try: tensors, meta = load(raw), _header(raw).get('__metadata__') or {}
-    except Exception as e: raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]}); {advice}') from None
+    except Exception as e:
+        raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]}); {advice}') from None
     if not FORMS.keys() & meta.keys(): raise ValueError(f'{path}: damaged, or not a {kind}: it holds no checksum; {advice}')
-    if missing := [k for k in wants if k not in meta]: raise ValueError(f'{path}: damaged, or not a {kind}: it does not say its {", ".join(missing)}; {advice}')
+    if missing := [k for k in wants if k not in meta]:
+        raise ValueError(f'{path}: damaged, or not a {kind}: it does not say its {", ".join(missing)}; {advice}')
     if not _intact(tensors, meta): raise ValueError(f'{path}: damaged, its checksum does not fit; {advice}')
     return {k: v.clone() for k, v in tensors.items()}, meta

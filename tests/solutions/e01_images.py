@@ -116,7 +116,9 @@ def square_root(img): return _bytes(255*_quarters((to_array(img)/255)**2).mean((
 def cut_off(img): return from_array((255*_quarters((to_array(img)/255)**2.2).mean((1, 3))**(1/2.2)).astype(np.uint8))
 
 @wrong(3)
-def bicubic_light(img): return _bytes(255*np.asarray(Image.fromarray(((to_array(img)/255)**2.2).astype(np.float32)).resize((img.width//2, img.height//2), Image.Resampling.BICUBIC)).clip(0)**(1/2.2))
+def bicubic_light(img):
+    return _bytes(255*np.asarray(Image.fromarray(((to_array(img)/255)**2.2).astype(np.float32)).resize((img.width//2, img.height//2),
+        Image.Resampling.BICUBIC)).clip(0)**(1/2.2))
 
 @right(3)
 def pooled(img): return to_image(F.avg_pool2d(to_tensor(img)**2.2, 2)**(1/2.2))

@@ -121,12 +121,14 @@ def cut_off(img, factor):
 @wrong(3)
 def grey_noise(img, factor):
     x = np.asarray(downscale(img, factor)).astype(float)
-    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).normal(0, 5, (*x.shape[:2], 1))).round().clip(0, 255)))
+    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).normal(0, 5, (*x.shape[:2], 1))).round().clip(0,
+        255)))
 
 @wrong(3)
 def uniform_noise(img, factor):
     x = np.asarray(downscale(img, factor)).astype(float)
-    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).uniform(-8.66, 8.66, x.shape)).round().clip(0, 255)))
+    return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).uniform(-8.66, 8.66, x.shape)).round().clip(0,
+        255)))
 
 @right(3)
 def by_torch(img, factor):

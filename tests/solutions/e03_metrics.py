@@ -73,7 +73,8 @@ def in_torch(sr, hr, crop):
 @right(1)
 def pixel_by_pixel(sr, hr, crop):
     h, w = sr.shape[:2]
-    e = [sum(k*(float(p) - float(q)) for k, p, q in zip(W, sr[i, j], hr[i, j]))**2 for i in range(crop, h - crop) for j in range(crop, w - crop)]
+    e = [sum(k*(float(p) - float(q)) for k, p, q in zip(W, sr[i, j], hr[i, j]))**2 for i in range(crop, h - crop)
+         for j in range(crop, w - crop)]
     return 10*math.log10(255**2*len(e)/sum(e)) if sum(e) else math.inf
 
 # 2: AUC by ranks
@@ -160,7 +161,8 @@ def one_axis_at_a_time(sr, hr, reach):
 def diagonals_only(sr, hr, reach): return max(psnr_y(sr.roll((i, i), (-2, -1)), hr, reach) for i in range(-reach, reach + 1))
 
 @wrong(3)
-def the_largest_shift_only(sr, hr, reach): return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, reach) for i in {-reach, reach} for j in {-reach, reach})
+def the_largest_shift_only(sr, hr, reach):
+    return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, reach) for i in {-reach, reach} for j in {-reach, reach})
 
 @wrong(3)
 def on_rgb(sr, hr, reach):

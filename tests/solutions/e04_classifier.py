@@ -93,7 +93,8 @@ def of_scikit_learn(groups, share, seed):
     return next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(groups, groups=groups))[1]
 
 @wrong(3)
-def by_accuracy(logits, y): return max(np.geomspace(.01, 100, 400), key=lambda k: ((k*logits).argmax(1) == torch.as_tensor(y)).float().mean().item())
+def by_accuracy(logits, y):
+    return max(np.geomspace(.01, 100, 400), key=lambda k: ((k*logits).argmax(1) == torch.as_tensor(y)).float().mean().item())
 @wrong(3)
 def a_temperature(logits, y): return 1/min(np.geomspace(.01, 100, 400), key=lambda k: F.cross_entropy(k*logits, torch.as_tensor(y)).item())
 @wrong(3)
@@ -101,7 +102,8 @@ def too_short_a_range(logits, y): return min(np.linspace(.1, 5, 200), key=lambda
 @wrong(3)
 def of_length_one(logits, y): return 1/logits.std()
 @wrong(3)
-def confidence_is_accuracy(logits, y): return max(np.geomspace(.01, 100, 400), key=lambda k: (k*logits).softmax(1).max(1).values.mean().item())
+def confidence_is_accuracy(logits, y):
+    return max(np.geomspace(.01, 100, 400), key=lambda k: (k*logits).softmax(1).max(1).values.mean().item())
 @right(3)
 def by_gradient(logits, y):
     k = torch.zeros((), dtype=torch.float64, requires_grad=True)

@@ -129,7 +129,8 @@ def puts_it_into_eval_mode(critic, x, k):
 @right(3)
 def one_batch_with_masks(critic, x, k):
     h, w = x.shape[2]//k, x.shape[3]//k
-    where = F.pad(torch.eye(h*w).reshape(h*w, 1, h, w).repeat_interleave(k, 2).repeat_interleave(k, 3), (0, x.shape[3] - w*k, 0, x.shape[2] - h*k))
+    where = F.pad(torch.eye(h*w).reshape(h*w, 1, h, w).repeat_interleave(k, 2).repeat_interleave(k, 3),
+                  (0, x.shape[3] - w*k, 0, x.shape[2] - h*k))
     return (critic(x) - critic(torch.lerp(x, x.mean((2, 3), keepdim=True), where)))[:, 0].reshape(h, w)
 
 @right(3)

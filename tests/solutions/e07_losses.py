@@ -81,7 +81,8 @@ def in_numpy(real_label, fake_label):
 def torchs_own(real_label, fake_label): t = torch.tensor([real_label, fake_label]); return F.binary_cross_entropy(t, t, reduction='sum')
 
 @right(2)
-def by_entr(real_label, fake_label): t = torch.tensor([real_label, 1 - real_label, fake_label, 1 - fake_label]); return torch.special.entr(t).sum()
+def by_entr(real_label, fake_label):
+    t = torch.tensor([real_label, 1 - real_label, fake_label, 1 - fake_label]); return torch.special.entr(t).sum()
 
 # -- 3: relativistic_gen
 
@@ -104,7 +105,8 @@ def rebuilt_with_a_gradient_of_its_own(fake_pred, real_pred):
     return torch.tensor(loss.item(), requires_grad=True)
 
 @wrong(3)
-def the_mean_is_detached(fake_pred, real_pred): return _bce(fake_pred - real_pred.mean(), 1.) + _bce(real_pred - fake_pred.mean().detach(), 0.)
+def the_mean_is_detached(fake_pred, real_pred):
+    return _bce(fake_pred - real_pred.mean(), 1.) + _bce(real_pred - fake_pred.mean().detach(), 0.)
 
 @wrong(3)
 def mean_of_the_halves(fake_pred, real_pred): return (_bce(fake_pred - real_pred.mean(), 1.) + _bce(real_pred - fake_pred.mean(), 0.))/2
@@ -114,10 +116,12 @@ def from_probabilities(fake_pred, real_pred):
     return -(fake_pred - real_pred.mean()).sigmoid().log().mean() - (1 - (real_pred - fake_pred.mean()).sigmoid()).log().mean()
 
 @right(3)
-def by_softplus(fake_pred, real_pred): return F.softplus(real_pred.mean() - fake_pred).mean() + F.softplus(real_pred - fake_pred.mean()).mean()
+def by_softplus(fake_pred, real_pred):
+    return F.softplus(real_pred.mean() - fake_pred).mean() + F.softplus(real_pred - fake_pred.mean()).mean()
 
 @right(3)
-def by_logsigmoid(fake_pred, real_pred): return -F.logsigmoid(fake_pred - real_pred.mean()).mean() - F.logsigmoid(fake_pred.mean() - real_pred).mean()
+def by_logsigmoid(fake_pred, real_pred):
+    return -F.logsigmoid(fake_pred - real_pred.mean()).mean() - F.logsigmoid(fake_pred.mean() - real_pred).mean()
 
 @right(3)
 class AsAModule(torch.nn.Module):

@@ -34,19 +34,24 @@ def in_numpy(avg, new, decay): return np.average([avg.numpy(), new.numpy()], axi
 # -- 2: verdict
 
 @wrong(2)
-def by_d_of_x(d_real, d_fake): return 'nothing learnt' if abs(d_real - d_fake) < .02 else 'critic' if d_real > .95 else 'generator' if d_fake > .95 else 'balance'
+def by_d_of_x(d_real, d_fake):
+    return 'nothing learnt' if abs(d_real - d_fake) < .02 else 'critic' if d_real > .95 else 'generator' if d_fake > .95 else 'balance'
 
 @wrong(2)
 def by_d_of_g_alone(d_real, d_fake): return 'critic' if d_fake < .05 else 'generator' if d_fake > .95 else 'balance'
 
 @wrong(2)
-def other_bounds(d_real, d_fake): return 'nothing learnt' if abs(d_real - d_fake) < .02 else 'critic' if d_fake < .01 else 'generator' if d_fake > .96 else 'balance'
+def other_bounds(d_real, d_fake):
+    return 'nothing learnt' if abs(d_real - d_fake) < .02 else 'critic' if d_fake < .01 else 'generator' if d_fake > .96 else 'balance'
 
 @wrong(2)
-def wants_d_of_x_near_one(d_real, d_fake): return 'nothing learnt' if abs(d_real - d_fake) < .02 else 'critic' if d_fake < .05 and d_real > .9 else 'generator' if d_fake > .95 else 'balance'
+def wants_d_of_x_near_one(d_real, d_fake):
+    return 'nothing learnt' if abs(d_real
+                                   - d_fake) < .02 else 'critic' if d_fake < .05 and d_real > .9 else 'generator' if d_fake > .95 else 'balance'
 
 @wrong(2)
-def no_absolute_difference(d_real, d_fake): return 'nothing learnt' if d_real - d_fake < .02 else 'critic' if d_fake < .05 else 'generator' if d_fake > .95 else 'balance'
+def no_absolute_difference(d_real, d_fake):
+    return 'nothing learnt' if d_real - d_fake < .02 else 'critic' if d_fake < .05 else 'generator' if d_fake > .95 else 'balance'
 
 @wrong(2)
 def by_the_sum(d_real, d_fake): return 'critic' if d_real - d_fake > .9 else 'generator' if d_fake > d_real else 'balance'

@@ -7,7 +7,8 @@ from solutions import right, wrong
 # ---- 1: misfit(sr, lr, scale)
 
 @wrong(1)
-def the_large_pictures_are_compared(sr, lr, scale): return np.abs(np.asarray(sr, float) - np.asarray(lr.resize(sr.size, Image.Resampling.BICUBIC), float)).mean()
+def the_large_pictures_are_compared(sr, lr, scale):
+    return np.abs(np.asarray(sr, float) - np.asarray(lr.resize(sr.size, Image.Resampling.BICUBIC), float)).mean()
 @wrong(1)
 def bytes_wrap_around(sr, lr, scale): return np.abs(np.asarray(downscale(sr, scale)) - np.asarray(lr)).mean()
 @wrong(1)
@@ -17,7 +18,8 @@ def root_of_the_mean_square(sr, lr, scale): return ((np.asarray(downscale(sr, sc
 @wrong(1)
 def every_nth_pixel(sr, lr, scale): return np.abs(np.asarray(sr, float)[::scale, ::scale] - np.asarray(lr, float)).mean()
 @wrong(1)
-def a_bicubic_that_leaps_over_pixels(sr, lr, scale): return 255*(F.interpolate(to_tensor(sr)[None], size=lr.size[::-1], mode='bicubic').clamp(0, 1)[0] - to_tensor(lr)).abs().mean().item()
+def a_bicubic_that_leaps_over_pixels(sr, lr, scale):
+    return 255*(F.interpolate(to_tensor(sr)[None], size=lr.size[::-1], mode='bicubic').clamp(0, 1)[0] - to_tensor(lr)).abs().mean().item()
 @wrong(1)
 def of_one_and_not_of_255(sr, lr, scale): return (to_tensor(downscale(sr, scale)) - to_tensor(lr)).abs().mean().item()
 @right(1)

@@ -40,9 +40,11 @@ def overlap_on_one_side(h, w, tile, overlap):
     read = [grow(box, overlap, h, w) for box in tile_boxes(h, w, tile)]
     return sum((b - t)*(r - l) for (t, b, l, _), (*_, r) in zip(read, tile_boxes(h, w, tile)))/(h*w)
 @wrong(2)
-def not_cut_at_the_border(h, w, tile, overlap): return sum((b - t + 2*overlap)*(r - l + 2*overlap) for t, b, l, r in tile_boxes(h, w, tile))/(h*w)
+def not_cut_at_the_border(h, w, tile, overlap):
+    return sum((b - t + 2*overlap)*(r - l + 2*overlap) for t, b, l, r in tile_boxes(h, w, tile))/(h*w)
 @wrong(2)
-def pixels_and_not_a_share(h, w, tile, overlap): return sum((b - t)*(r - l) for t, b, l, r in (grow(box, overlap, h, w) for box in tile_boxes(h, w, tile)))
+def pixels_and_not_a_share(h, w, tile, overlap):
+    return sum((b - t)*(r - l) for t, b, l, r in (grow(box, overlap, h, w) for box in tile_boxes(h, w, tile)))
 @right(2)
 def in_single_precision(h, w, tile, overlap):
     b = np.array([grow(box, overlap, h, w) for box in tile_boxes(h, w, tile)], np.float32)

@@ -40,7 +40,8 @@ def summed(fake, real): return F.relu(1 - (fake - real.mean())).sum() + F.relu(1
 @wrong(2)
 def means_held_fast(fake, real): return F.relu(1 - (fake - real.mean())).mean() + F.relu(1 + (real - fake.mean().detach())).mean()
 @wrong(2)
-def without_gradient(fake, real): return torch.tensor((F.relu(1 - (fake - real.mean())).mean() + F.relu(1 + (real - fake.mean())).mean()).item())
+def without_gradient(fake, real):
+    return torch.tensor((F.relu(1 - (fake - real.mean())).mean() + F.relu(1 + (real - fake.mean())).mean()).item())
 @right(2)
 def a_float(fake, real): return (F.relu(1 - (fake - real.mean())).mean() + F.relu(1 + (real - fake.mean())).mean()).item()
 @right(2)

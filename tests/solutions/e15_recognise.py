@@ -45,7 +45,8 @@ def of_the_originals(original, bicubic, way): return way.mean()/original.mean()
 def counts_what_is_new_and_not_what_is_lost(original, bicubic, way): return (way & ~bicubic).sum()/(original & ~bicubic).sum()
 
 @wrong(2)
-def only_where_the_original_was_right(original, bicubic, way): return ((way & original).mean() - (bicubic & original).mean())/(original.mean() - (bicubic & original).mean())
+def only_where_the_original_was_right(original, bicubic, way):
+    return ((way & original).mean() - (bicubic & original).mean())/(original.mean() - (bicubic & original).mean())
 
 @wrong(2)
 def a_fifth_was_lost(original, bicubic, way): return 5*(way.mean() - bicubic.mean())
