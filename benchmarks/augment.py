@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lesson 11 on photographs: do super-resolved copies of the training pictures help a classifier?
+"""Lesson 15 on photographs: do super-resolved copies of the training pictures help a classifier?
 
 usage: augment.py [generator] [features] [leaky] [study] [words] [--minutes M] [--body mobilenet_v2] [--data pets] [--out runs/augment]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cats from noise: train the recipes of lesson 16 on SRGAN_DATA/catfaces, at the same numbers of steps, several seeds; then measure what they make.
+"""Cats from noise: train the recipes of lesson 18 on SRGAN_DATA/catfaces, at the same numbers of steps, several seeds; then measure what they make.
 
 usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below, in their order, until the time is over; without --minutes, say where they stand
        cats.py measure [--minutes M]                   FID, KID, precision, recall and classifier score of every generator that was kept; writes results/cats_study.json
@@ -103,7 +103,7 @@ TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dic
 
 @lru_cache
 def grown():
-    "(generator, critic, recipe, learner) of lesson 16 with what the trials of 1,000 steps added; their names, and those of their weights and fields, are to stay, so that checkpoints stay readable."
+    "(generator, critic, recipe, learner) of lesson 18 with what the trials of 1,000 steps added; their names, and those of their weights and fields, are to stay, so that checkpoints stay readable."
     from dataclasses import dataclass
     import srgan_course.gan as gan
     import srgan_course.cats as C

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lesson 04 on real photographs: Model A with several bodies, and cached features against the plain loop.
+"""Lesson 14 on real photographs: Model A with several bodies, and cached features against the plain loop.
 
 usage: classifier.py [features] [pets] [speed] [vgg] [copies] [--minutes M] [--ready] [--bodies NAME...] [--data pets] [--cache FOLDER]
 

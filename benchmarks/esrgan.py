@@ -18,7 +18,7 @@ BEGUN = dict(SMALL, start=(RUNS/'rrdb'/'generator.safetensors').as_posix())
 MORE = dict(BEGUN, **PIXELS | dict(pre_lr=4e-4, steps_per_epoch=300, epochs=2))
 # pixels alone
 ARMS = {'rrdb': dict(SMALL, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),
-        'light': dict(scale=2, generator='LightSR', nf=48, n_blocks=8, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                # lesson 05's network of the same size, for as many steps
+        'light': dict(scale=2, generator='LightSR', nf=48, n_blocks=8, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, epochs=16)),                # lesson 04's network of the same size, for as many steps
         'game': dict(BEGUN, size=64, bs=6, critic='VGGCritic', critic_nf=32, steps_per_epoch=100, epochs=5, gan_lr=2e-4, crit_lr=1e-4,
                      schedule='tail', adv_kind='ra-bce',
                      feature_net='vgg19-oxford@conv3_4', feature_loss='l1', perceptual=1., content=.1, adv=.02, ema=.99),                            # and then against a critic
@@ -43,7 +43,7 @@ def layout():
 
 def train(only):
     from srgan_course.srgan import SRGANRecipe, known, RECIPES, run_state, train as run
-    known(RECIPES, 'esrgan')                                    # lesson 14 adds what it has to lesson 09's tables
+    known(RECIPES, 'esrgan')                                    # lesson 17 adds what it has to lesson 09's tables
     for name in only or list(ARMS):
         out = RUNS/name
         if (out/'generator.safetensors').exists(): print(name, 'is there'); continue

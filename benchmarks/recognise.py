@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lesson 15 on photographs: what a third of the width and height costs a classifier, and how much a trained network wins back.
+"""Lesson 16 on photographs: what a third of the width and height costs a classifier, and how much a trained network wins back.
 
 usage: recognise.py [--minutes M] [--start FILE] [--out runs/recognise] [--only teachers|start|base|arms]
 

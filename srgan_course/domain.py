@@ -13,12 +13,11 @@ import numpy as np, torch
 from torch import Tensor
 from PIL import Image
 from fastcore.basics import patch
-from .images import downscale, interpolate, show_grid
+from .images import as_bytes, as_picture, downscale, interpolate, show_grid
 from .data import _items, _look, _square, get_picture
 from .metrics import lpips, psnr_y, ssim_y
 from .fid import Figure, crops, differ, features, fid, kid
 from .kit.stats import around, over_runs, together
-from .augment import as_bytes, as_picture
 from .srgan import SRGANRecipe, run_state, save_figure, train
 
 # %% ../nbs/13_domain.ipynb #adc15102

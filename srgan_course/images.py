@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['HOW', 'IMAGE_SUFFIXES', 'from_array', 'to_array', 'is_16bit', 'to_tensor', 'to_image', 'to_8bit', 'to_view',
-           'show_grid', 'resize', 'crop_to_multiple', 'downscale', 'interpolate', 'luminance', 'upright', 'to_srgb',
-           'DeepImage', 'open_image', 'find_images', 'save_image', 'compare_still', 'compare_slider', 'write_whole']
+           'as_picture', 'as_pictures', 'as_bytes', 'show_grid', 'resize', 'crop_to_multiple', 'downscale',
+           'interpolate', 'luminance', 'upright', 'to_srgb', 'DeepImage', 'open_image', 'find_images', 'save_image',
+           'compare_still', 'compare_slider', 'write_whole']
 
 # %% ../nbs/01_images.ipynb #6eef6781
 import os, re, struct, threading, zlib
@@ -108,6 +109,11 @@ def to_view(x # PIL image, tensor (C,H,W) or (1,C,H,W) in [0,1], or array (H,W[,
     if a.shape[2] in (1,3): return rgb
     i,j = np.indices(a.shape[:2])//8
     return np.rint(rgb*alpha + np.where((i + j) % 2, 205, 245)[..., None]*(1 - alpha)).astype(np.uint8)
+
+# %% ../nbs/01_images.ipynb #3962a38d
+def as_picture(x): "A picture of bytes (3,H,W)."; return Image.fromarray(x.permute(1, 2, 0).cpu().contiguous().numpy())
+def as_pictures(x): "Pictures of bytes (n,3,H,W)."; return [as_picture(p) for p in x]
+def as_bytes(img): "Bytes (3,H,W) of a picture."; import torch; return torch.from_numpy(np.asarray(img).transpose(2, 0, 1).copy())
 
 # %% ../nbs/01_images.ipynb #50c7071d
 def show_grid(rows, # list of rows, each a list of PIL images, tensors, arrays or None (an empty place)

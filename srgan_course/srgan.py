@@ -93,7 +93,7 @@ class SRGANRecipe(PretrainRecipe):
     tv:float = 0.                      # weight of the total variation (squared differences)
     grid:float = 0.                    # weight of what repeats from block to block (`GridLoss`)
     adv:float = 1e-3                   # weight of the adversarial loss
-    adv_kind:str = 'bce'               # 'bce', 'lsgan', 'hinge' or 'mean'; lesson 14 adds 'ra-bce', 'ra-lsgan' and 'ra-hinge'
+    adv_kind:str = 'bce'               # 'bce', 'lsgan', 'hinge' or 'mean'; lesson 17 adds 'ra-bce', 'ra-lsgan' and 'ra-hinge'
     real_label:float = 1.              # what the critic is to say of real pictures
     fake_label:float = 0.              # what it is to say of generated ones
     label_noise:float = 0.             # spread of the generated pictures' labels around `fake_label`
@@ -102,7 +102,7 @@ class SRGANRecipe(PretrainRecipe):
 
 # %% ../nbs/09_srgan.ipynb #63eb3e4d
 def ask_later():
-    "Let the modules that lesson 05's table of networks names add to the tables of this one: those that have a function `offer`."
+    "Let the modules that lesson 04's table of networks names add to the tables of this one: those that have a function `offer`."
     for m in dict.fromkeys(NETWORKS.values()): getattr(importlib.import_module(m), 'offer', lambda: None)()
 
 def known(table:dict, # name -> what it stands for: `GENERATORS`, `CRITICS`, `RECIPES`, ...

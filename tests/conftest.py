@@ -24,13 +24,13 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, 'workerinput'): items.sort(key=seconds, reverse=True)    # in a worker of `make test`: what takes long begins first
 
 # rough seconds on one core, for the order alone; groups by their name
-SECONDS = {'test_notebook[15_recognise]': 45, 'test_notebook[14_esrgan]': 45, 'test_notebook[16_cats]': 60, 'test_resume_is_exact': 25,
-           'test_notebook[04_classifier]': 60, 'test_notebook[11_augment]': 40, 'test_two_steps_of_full': 60, 'test_notebook[09_srgan]': 90,
-           'kill': 85, 'test_notebook[08_gan]': 80, 'test_train_and_stop': 70, 'test_two_steps_and_resume[faces]': 65,
+SECONDS = {'test_notebook[16_recognise]': 45, 'test_notebook[17_esrgan]': 45, 'test_notebook[18_cats]': 60, 'test_resume_is_exact': 25,
+           'test_notebook[14_classifier]': 60, 'test_notebook[15_augment]': 40, 'test_two_steps_of_full': 60, 'test_notebook[09_srgan]': 90,
+           'kill': 85, 'test_notebook[07_gan]': 80, 'test_train_and_stop': 70, 'test_two_steps_and_resume[faces]': 65,
            'test_notebook[02_data]': 60, 'test_notebook[12_fid]': 55, 'test_notebook[13_domain]': 40,
            'test_recipe_stops_resumes_and_is_tuned': 30,
-           'test_notebook[07_losses]': 50, 'test_upscale_one_and_errors': 48, 'test_notebook[06_critics]': 45,
-           'test_notebook[05_generators]': 42, 'test_notebook[10_upscale]': 40, 'gan': 36, 'test_growing_patches_killed_and_resumed': 35,
+           'test_notebook[06_losses]': 50, 'test_upscale_one_and_errors': 48, 'test_notebook[05_critics]': 45,
+           'test_notebook[04_generators]': 42, 'test_notebook[10_upscale]': 40, 'gan': 36, 'test_growing_patches_killed_and_resumed': 35,
            'test_demo': 32, 'site': 75, 'test_command_trains_evaluates_and_classifies': 45, 'test_two_steps_of_every_recipe[photos]': 20,
            'test_two_steps_of_every_recipe[imagenet]': 13, 'test_notebook[kit/files]': 20, 'test_notebook[kit/stats]': 15,
            'test_two_steps_and_resume[pets]': 28, 'test_evaluate': 27, 'test_two_steps_and_resume[full]': 26,

@@ -1,4 +1,4 @@
-"""Lesson 11: the generator sees no held-out picture, arms differ in nothing but what they name, intervals that mean something, leaks that show, and that the lesson says what was measured."""
+"""Lesson 15: the generator sees no held-out picture, arms differ in nothing but what they name, intervals that mean something, leaks that show, and that the lesson says what was measured."""
 import json
 import numpy as np, pytest, torch
 from conftest import ROOT
@@ -26,7 +26,7 @@ def test_generator_learns_from_training_pictures_alone(monkeypatch, tmp_path):
     assert len(a) == 27 and len(v) == 3 and sorted(a + v) == sorted(key(M.as_pictures(x)))
 
 def test_copy_is_the_same_picture_and_stays_on_its_side():
-    "A copy is found as a near-duplicate of its own picture; in a split of lesson 04 no copy of a held-out picture is in training."
+    "A copy is found as a near-duplicate of its own picture; in a split of lesson 14 no copy of a held-out picture is in training."
     s = C.split_pets('pets-toy', n=20, size=64)
     x, xv = C.load_pictures(s.train, 64), C.load_pictures(s.valid, 64)
     train = M.as_pictures(torch.cat([x, M.copies(x)]))
@@ -113,7 +113,7 @@ def test_bad_input(call, says):
     assert says in str(e.value) and '\n' not in str(e.value)
 
 def lesson():
-    return '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'11_augment.ipynb').read_text(encoding='utf-8'))['cells']
+    return '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'15_augment.ipynb').read_text(encoding='utf-8'))['cells']
                      if c['cell_type'] == 'markdown')
 
 @measured

@@ -1,4 +1,4 @@
-"""Lesson 16 from outside: shapes and counts, losses by hand, augmentation, ranges and colours, same seed same cats, resume to the last bit, bad input, the command."""
+"""Lesson 18 from outside: shapes and counts, losses by hand, augmentation, ranges and colours, same seed same cats, resume to the last bit, bad input, the command."""
 import json, math, os, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest, torch

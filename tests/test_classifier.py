@@ -1,4 +1,4 @@
-"Lesson 04's library: what must not move does not, what must be equal is, bad input ends in one line, and the command."
+"Lesson 14's library: what must not move does not, what must be equal is, bad input ends in one line, and the command."
 import json, subprocess, sys
 from types import SimpleNamespace
 import numpy as np, pytest, torch

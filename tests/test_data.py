@@ -389,7 +389,7 @@ def test_unreadable_picture(tmp_path):
     bad(lambda: [o.pair for o in [*dls.train_ds.items, *dls.valid_ds.items]], 'broken.png')
 
 def test_degradations():
-    # lesson 14, once imported, adds 'phone'
+    # lesson 17, once imported, adds 'phone'
     bad(lambda: sr_dls('embedded', R.replace(degrade='no-such-kind')), "degrade 'no-such-kind' is not in ('bicubic',")
     def phone(img, factor): return downscale(img, factor)
     assert sr_dls('embedded', R, degrade=phone).recipe.degrade == 'phone'

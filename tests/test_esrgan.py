@@ -1,4 +1,4 @@
-"Lesson 14: networks, critics, loss, mixing, published names, DIV2K."
+"Lesson 17: networks, critics, loss, mixing, published names, DIV2K."
 import re, shutil
 import numpy as np, pytest, torch
 from PIL import Image

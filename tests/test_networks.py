@@ -1,4 +1,4 @@
-"""The networks of lessons 05 and 06 from outside: exact sizes, what they put out, how far they see, and what their files refuse."""
+"""The networks of lessons 04 and 05 from outside: exact sizes, what they put out, how far they see, and what their files refuse."""
 import io, json, pickle, subprocess, sys
 import numpy as np, pytest, torch, torch.nn.functional as F
 from PIL import Image

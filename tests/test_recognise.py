@@ -1,4 +1,4 @@
-"Lesson 15's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
+"Lesson 16's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
 import json, re, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
@@ -43,7 +43,7 @@ def test_a_moving_teacher_is_found_out(x):
     assert any(not torch.equal(v, was[k]) for k, v in t.state_dict().items())
 
 def test_normalised_once(x):
-    "A classifier of lesson 04 normalises by itself; as a teacher it says the same."
+    "A classifier of lesson 14 normalises by itself; as a teacher it says the same."
     clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=48).eval()
     with torch.no_grad(): torch.testing.assert_close(M.teacher(clf)(x[:3].float()/255), clf(x[:3].float()/255))
 
@@ -276,7 +276,7 @@ def test_without_weights_the_stand_in_is_named(monkeypatch):
 
 def test_last_sentence():
     "The lesson's last sentence says what the file says: what a third of the pixels costs a classifier that nobody learnt from, and what is won back."
-    last = json.loads((ROOT/'nbs'/'15_recognise.ipynb').read_text(encoding='utf-8'))['cells'][-1]
+    last = json.loads((ROOT/'nbs'/'16_recognise.ipynb').read_text(encoding='utf-8'))['cells'][-1]
     text, d = ''.join(last['source']), load_result(ROOT/'results'/'recognise_study.json')
     rows, way = d['figures']['judge'], d['spread'][f"{d['judge']}: logits + pixels"]
     p = lambda v: f'{100*v:.1f}'

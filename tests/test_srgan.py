@@ -53,7 +53,7 @@ def test_two_steps_and_resume(name, tmp_path):
         # two steps, a validation an epoch, none twice
         assert [l.split(',')[0] for l in lines] == (['step', '1', '1', '2', '2'] if r.late else ['step', '1', '2', '2'])
     assert SRGANRecipe.load(out/'recipe.json') == r
-    # exactly as if nothing had happened (lesson 08 tests this for everything)
+    # exactly as if nothing had happened (lesson 07 tests this for everything)
     if r.generator == 'LightSR':
         train(r, pictures(), tmp_path/'b', progress=False, device='cpu')
         assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'b'/'generator.safetensors'))

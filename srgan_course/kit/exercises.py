@@ -177,7 +177,7 @@ def check_shift(f, psnr_y):
 # %% ../../nbs/kit/exercises.ipynb #4d99dca4
 @checks('both are judged by the same draw of pictures.')
 def check_difference(f):
-    "Lesson 04, exercise 1: pairs of classifiers that get mostly the same pictures right."
+    "Lesson 14, exercise 1: pairs of classifiers that get mostly the same pictures right."
     widths = []
     for seed, (wins, losses) in enumerate(((30, 10), (60, 20), (90, 70), (20, 45))):
         a = np.random.default_rng(seed).permutation(1000) >= 100
@@ -198,7 +198,7 @@ def check_difference(f):
 # %% ../../nbs/kit/exercises.ipynb #fe292130
 @checks('groups stay whole, and the share is one of groups.')
 def check_groups(f):
-    "Lesson 04, exercise 2: 30 groups of uneven size with numbers that are neither in order nor without holes."
+    "Lesson 14, exercise 2: 30 groups of uneven size with numbers that are neither in order nor without holes."
     r = np.random.default_rng(1)
     names = 7*r.permutation(100)[:30] + 3
     groups = r.permutation(np.repeat(names, [1]*16 + [2]*8 + [3]*4 + [25, 40]))
@@ -224,7 +224,7 @@ def check_groups(f):
 # %% ../../nbs/kit/exercises.ipynb #91448374
 @checks('no other factor has a lower loss.')
 def check_factor(f):
-    "Lesson 04, exercise 3: logits right in direction and wrong in size, of uneven classes."
+    "Lesson 14, exercise 3: logits right in direction and wrong in size, of uneven classes."
     r = np.random.default_rng(0); y = (r.random(3000) < .3).astype(int)
     signal = 2*y - 1 + r.normal(.2, .7, len(y))
     z = torch.tensor(np.stack([-signal, signal], 1))
@@ -442,7 +442,7 @@ def check_lost_at(f): # exercise 2
 
 # %% ../../nbs/kit/exercises.ipynb #5d027675
 @checks('it agrees with what four networks really see.')
-def check_radius(f, receptive_radius): # exercise 1; `receptive_radius` of lesson 05
+def check_radius(f, receptive_radius): # exercise 1; `receptive_radius` of lesson 04
     "Compared with networks that are built."
     from torch import nn
     for ks in (3,), (9, 3, 3), (1, 5), (7, 1, 3, 3, 3):
@@ -480,7 +480,7 @@ def check_over(f): # exercise 3
 # %% ../../nbs/kit/exercises.ipynb #b86ab73b
 @checks('it is what is left beside the best of the controls.')
 def check_left(f):
-    "Lesson 11, exercise 1: several arms, each of them the best control once."
+    "Lesson 15, exercise 1: several arms, each of them the best control once."
     arms = {'B': .94, 'A': .90, 'A, twice the steps': .92, 'A + plain copies': .93}
     for more in {}, {'A, twice the steps': .95}, {'A + bicubic copies': .97}, {'A': .99}, {'A + plain copies': .94}, {'B': .96,
         'A + noise': .935}:
@@ -492,7 +492,7 @@ def check_left(f):
 # %% ../../nbs/kit/exercises.ipynb #df1ed8b9
 @checks('pictures count, not files.')
 def check_crossing(f):
-    "Lesson 11, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
+    "Lesson 15, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
     for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105],
         100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
         got = {int(i) for i in ask(f, np.array(train), np.array(valid), n)}
@@ -503,7 +503,7 @@ def check_crossing(f):
 # %% ../../nbs/kit/exercises.ipynb #1ac46b55
 @checks('half the width takes four times the pictures.')
 def check_needed(f):
-    "Lesson 11, exercise 3: the square of a ratio, once below 1."
+    "Lesson 15, exercise 3: the square of a ratio, once below 1."
     for half, n, effect in (.0133, 540, .0041), (.02, 1000, .02), (.01, 4000, .03), (.05, 300, .01):
         want, got = n*(half/effect)**2, float(ask(f, half, n, effect))
         if abs(got - want) > .005*want + 1: return f'{n} pictures give +-{half}; for +-{effect} it says {got:.0f}, and it takes {want:.0f}'

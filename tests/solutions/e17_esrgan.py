@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 14."
+"Answers to the exercises of lesson 17."
 import copy
 import numpy as np, torch, torch.nn.functional as F
 from solutions import right, wrong

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 15."
+"Answers to the exercises of lesson 16."
 import numpy as np, torch
 from solutions import right, wrong
 

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 11."
+"Answers to the exercises of lesson 15."
 import math
 import numpy as np, torch
 from solutions import right, wrong

@@ -1,4 +1,4 @@
-"Lesson 16: the parameters of a generator, pictures in [-1,1] as bytes."
+"Lesson 18: the parameters of a generator, pictures in [-1,1] as bytes."
 from solutions import makes, right, wrong
 
 def _channels(size, nf): return [100] + [nf*2**i for i in reversed(range({32: 3, 64: 4, 128: 5}[size]))] + [3]

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 08."
+"Answers to the exercises of lesson 07."
 import numpy as np, torch
 from solutions import right, wrong
 

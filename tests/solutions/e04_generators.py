@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 05."
+"Answers to the exercises of lesson 04."
 import numpy as np
 from solutions import right, wrong
 

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 04."
+"Answers to the exercises of lesson 14."
 import numpy as np, torch
 import torch.nn.functional as F
 from solutions import right, wrong

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 07."
+"Answers to the exercises of lesson 06."
 import math
 import numpy as np, torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 06."
+"Answers to the exercises of lesson 05."
 import numpy as np, torch
 import torch.nn.functional as F
 from torch import nn
