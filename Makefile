@@ -10,8 +10,8 @@ help:  ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(READY): settings.ini setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { v=$$($(PYTHON) --version 2>/dev/null | head -n 1); \
-	  echo "srgan_course wants Python 3.10 or newer; '$(PYTHON)' is $${v:-missing}. Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { v=$$($(PYTHON) --version 2>/dev/null | head -n 1); \
+	  echo "srgan_course wants Python 3.11 or newer; '$(PYTHON)' is $${v:-missing}. Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "Preparing .venv: about 6 GB with the CUDA build of torch, once. A smaller one: see 'A small installation' in README.md"
 	@if command -v uv >/dev/null 2>&1; then \
 	  { [ -x $(BIN)/python ] || uv venv -q --python $(PYTHON) .venv; } && uv pip install -q --python $(BIN)/python -e '.[dev]'; \
@@ -33,8 +33,8 @@ slow: $(READY)  ## the same with what takes long: fifty kills, the large picture
 lessons: $(READY)  ## Jupyter Lab on the lessons
 	@$(BIN)/jupyter lab nbs $(ARGS)
 
-export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks and write README.md
-	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write && $(BIN)/python tests/home.py --write
+export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks, write README.md and lint
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write && $(BIN)/python tests/home.py --write && $(BIN)/ruff check -q .
 
 docs: quarto $(READY)  ## the site, into _docs/ (needs Quarto 1.9 or newer)
 	@$(BIN)/nbdev-docs

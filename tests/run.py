@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Everything that is tested, in one go: each notebook through nbdev's own runner, and tests/ under pytest, shared out between two workers; one closing line over all of them.
+"""Everything that is tested, in one go: each notebook through nbdev's own runner, and tests/ under pytest, between two workers.
+
+Closes with one line over all of them.
 
 usage: run.py [--slow] [--cuda] [--workers N] [NOTEBOOK or TEST FILE ...]    (default: all of them, two workers)
 """
@@ -24,8 +26,7 @@ def run_pytest(tests, flags, workers):
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp)/'report.xml'
         cmd = [sys.executable, '-m', 'pytest', '-q', '--durations=15', f'--junitxml={report}', *(f'--{f}' for f in flags), *tests]
-        # the queue keeps the order of conftest.py: the longest first, so that no worker is left alone with it at the end
-        if workers > 1: cmd += ['-n', str(workers), '--dist', 'loadgroup', '--no-loadscope-reorder']
+        if workers > 1: cmd += ['-n', str(workers), '--dist', 'worksteal']    # a worker that has nothing left takes half of what another has
         rc = subprocess.run(cmd, cwd=ROOT).returncode
         cases = ET.parse(report).getroot().iter('testcase') if report.exists() else ()
         return [(c.get('classname', ''), c.get('name'), verdict(c), float(c.get('time') or 0)) for c in cases], rc

@@ -15,7 +15,6 @@ from fastai.vision.gan import FixedGANSwitcher, GANDiscriminativeLR, GANLearner
 from fastai.learner import Learner
 from srgan_course.losses import AdversarialLoss, ContentLoss, CriticLoss, WeightedLoss
 
-pytestmark = pytest.mark.xdist_group('gan')
 
 def game(cbs=(), **kw):
     torch.manual_seed(11)

@@ -3,7 +3,7 @@ import hashlib, json, os, random, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 
-pytestmark = [pytest.mark.xdist_group('kill'), pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')]
+pytestmark = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 HERE = Path(__file__).parent
 
 class Parent:

@@ -199,6 +199,6 @@ def test_make_lists_what_it_can_and_says_what_is_missing(tmp_path):
     for r, says in ((docs,
                      'make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make '
                      'docs again.'),
-                    (old, "srgan_course wants Python 3.10 or newer; 'python-of-nobody' is missing. Give another one: make "
+                    (old, "srgan_course wants Python 3.11 or newer; 'python-of-nobody' is missing. Give another one: make "
                           "PYTHON=python3.12 ...")):
         assert r.returncode == 2 and r.stderr.splitlines()[0] == says and not r.stdout, r

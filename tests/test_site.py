@@ -12,7 +12,6 @@ NBS = sorted((ROOT/'nbs').glob('*.ipynb')) + sorted((ROOT/'nbs'/'kit').glob('*.i
 name = lambda p: p.relative_to(ROOT/'nbs').with_suffix('').as_posix()
 cells = lambda p: json.loads(p.read_text(encoding='utf-8'))['cells']
 src = lambda c: ''.join(c['source'])
-pytestmark = pytest.mark.xdist_group('site')                     # one worker makes the pages, once
 
 # ---- what a notebook has to be
 
