@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from .images import crop_to_multiple,downscale,find_images,open_image,resize,to_8bit
-from .kit.recipe import Recipe,draws,import_fastai,in_test
+from .kit.recipe import Recipe,SCALES,draws,import_fastai,in_test
 
 # %% ../nbs/02_data.ipynb #a0b1c2d3
 _all_ = ['Recipe']
