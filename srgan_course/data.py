@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
-from .images import crop_to_multiple,downscale
-from .kit.codec import open_image
+from .images import crop_to_multiple,downscale,open_image
 from .kit.pets import TOY_VALID,Toy,draw_pet,toys
 from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_test,one_of
 from .kit.sources import PHOTOS,SOURCES,Smaller,as_rgb,bsds_split,central_square,find_source,get_picture

@@ -15,10 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images, open_image, to_8bit
 from .files import write_whole
 from .pets import TOY_VALID, Toy, toys
-from .recipe import SCALES, import_fastai, one_of
+from .recipe import SCALES, import_fastai, look_up, one_of
+
+# %% ../../nbs/kit/sources.ipynb #9c01c0e9
+def _later(name): return lambda *a, **k: look_up('picture', name)(*a, **k)
+find_images, open_image, to_8bit = map(_later, ('find_images', 'open_image', 'to_8bit'))   # until kit.codec has them
 
 # %% ../../nbs/kit/sources.ipynb #0a6c829e
 PHOTOS = dict(            # name: (package, file, split, credit)
@@ -169,7 +172,8 @@ def _snapshot(name, repo, **kw):
     "The folder that a data set of the Hugging Face Hub was downloaded to."
     try: from huggingface_hub import snapshot_download
     except ImportError:
-        raise ModuleNotFoundError(f'{name} comes from the Hugging Face Hub; pip install huggingface_hub pyarrow, or bring the pictures') from None
+        raise ModuleNotFoundError(f'{name} comes from the Hugging Face Hub; pip install huggingface_hub pyarrow, or bring the '
+                                  f'pictures') from None
     return Path(snapshot_download(repo, repo_type='dataset', **kw))
 
 def _hub(s):

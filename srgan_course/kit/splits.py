@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws
-from .sources import get_picture, items_of, source_folder
+from .sources import find_images, get_picture, items_of, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62be
 def thumbnail(img # a PIL picture
@@ -78,7 +77,7 @@ def check_classes(found,     # class -> items
         raise ValueError(f'the classes are {", ".join(found)}; wanted are exactly {", ".join(classes)}')
     return {k: found[k] for k in sorted(found)}
 
-def class_items(source,    # folder or known name with a folder for each class, list of `Toy`s or of files in such folders, or dict class -> pictures
+def class_items(source,    # folder or known name with a folder for each class, list of such files or `Toy`s, or dict class -> pictures
                 classes=() # those that are wanted; all where empty
                )->dict:    # class -> items
     "The pictures of each class"
