@@ -329,10 +329,10 @@ def test_pets_folder(tmp_path, monkeypatch):
     for kind in ('cat', 'dog'):
         (tmp_path/kind).mkdir()
         for i in range(10): D.draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
-    dls = D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu')
+    dls = D.pets_dls(tmp_path, Recipe('pets-toy', size=32, bs=4), device='cpu')
     assert list(dls.vocab) == ['cat', 'dog'] and len(dls.valid_ds) == 6
     assert sorted(p.parent.name for p in dls.valid_ds.items) == ['cat']*3 + ['dog']*3
-    assert [p.name for p in D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu').valid_ds.items] == [p.name
+    assert [p.name for p in D.pets_dls(tmp_path, Recipe('pets-toy', size=32, bs=4), device='cpu').valid_ds.items] == [p.name
         for p in dls.valid_ds.items]
     with pytest.raises(ValueError, match='cat: 10 pictures lie outside of its class folders'): D.pets_dls(tmp_path/'cat')
 
