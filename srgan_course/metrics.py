@@ -75,7 +75,7 @@ def _pair(sr, hr, crop:int):
         raise ValueError(f'SR has shape {tuple(sr.shape)} and HR {tuple(hr.shape)}; give as many of one as of the other')
     return shave(sr, crop), shave(hr, crop)
 
-def _plain(x:Tensor):
+def _value(x:Tensor):
     "A number for one picture, a tensor for a batch."
     return x.item() if x.dim() == 0 else x
 
@@ -86,7 +86,7 @@ def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
+    return _value(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
 
 def psnr_rgb(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
              hr,       # the true one, of the same size
@@ -94,7 +94,7 @@ def psnr_rgb(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
             ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio over red, green and blue."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
+    return _value(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
 
 # %% ../nbs/03_metrics.ipynb #e7a29090
 def gaussian_window(size:int=11,    # pixels across
@@ -132,7 +132,7 @@ def ssim_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
     s = ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1))
-    return _plain(s.reshape(x.shape[:-2]))
+    return _value(s.reshape(x.shape[:-2]))
 
 # %% ../nbs/03_metrics.ipynb #c806fd65
 def _read(p, name):
@@ -229,7 +229,7 @@ def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
     y = 255*luminance(as_pixels(img))
     if min(y.shape[-2:]) < 2: raise ValueError(f'a picture of {y.shape[-1]} x {y.shape[-2]} pixels has no neighbours to compare')
     dy, dx = y[..., 1:, :-1] - y[..., :-1, :-1], y[..., :-1, 1:] - y[..., :-1, :-1]
-    return _plain((dx**2 + dy**2).sqrt().mean((-2, -1)))
+    return _value((dx**2 + dy**2).sqrt().mean((-2, -1)))
 
 # %% ../nbs/03_metrics.ipynb #5011a1e3
 _LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
@@ -274,7 +274,7 @@ def lpips(sr,                # enlarged picture: PIL, or tensor (..,3,H,W) in [0
     h, w = x.shape[-2:]
     if min(h, w) < 32: raise ValueError(f'{w} x {h} pixels are too few for LPIPS; give at least 32 x 32')
     with torch.no_grad(): d = lpips_net(net)(*(2*t.reshape(-1, 3, h, w).float() - 1 for t in (x, y)))
-    return _plain(d.reshape(x.shape[:-3]).double())
+    return _value(d.reshape(x.shape[:-3]).double())
 
 _distance = lpips   # `evaluate_sr` has an argument of this name
 
@@ -295,9 +295,9 @@ def _scores(preds):
     if p.ndim == 1: p = np.stack([1 - p, p], 1)
     total = p.sum(1)[abs(p.sum(1) - 1).argmax()]
     if abs(total - 1) > .01: raise ValueError(f'the probabilities of a row sum to {total:.3g}; give softmax of the logits')
-    return p.astype(np.float64)/p.sum(1, keepdims=True), _labels(t, p.shape[1])
+    return p.astype(np.float64)/p.sum(1, keepdims=True), _class_numbers(t, p.shape[1])
 
-def _labels(t, n):
+def _class_numbers(t, n):
     "Class numbers (N,), checked: each of the `n` classes occurs."
     if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {n - 1}')
     if t.min() < 0 or t.max() >= n: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {n} classes')
