@@ -1245,7 +1245,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'srgan_course.losses.vgg_names': ('losses.html#vgg_names', 'srgan_course/losses.py')},
             'srgan_course.metrics': { 'srgan_course.metrics._answer': ('metrics.html#_answer', 'srgan_course/metrics.py'),
                                       'srgan_course.metrics._check_range': ('metrics.html#_check_range', 'srgan_course/metrics.py'),
-                                      'srgan_course.metrics._class_numbers': ('metrics.html#_class_numbers', 'srgan_course/metrics.py'),
                                       'srgan_course.metrics._pair': ('metrics.html#_pair', 'srgan_course/metrics.py'),
                                       'srgan_course.metrics._read': ('metrics.html#_read', 'srgan_course/metrics.py'),
                                       'srgan_course.metrics._rgb8': ('metrics.html#_rgb8', 'srgan_course/metrics.py'),
