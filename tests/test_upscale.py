@@ -6,6 +6,7 @@ from PIL import Image
 from torch import nn
 import torch.nn.functional as F
 from srgan_course import upscale as U
+from srgan_course.kit import folders
 from srgan_course.generators import LightSR, SRResNet, save_model
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
 from srgan_course.upscale import Upscaler, compare_sheet, fill_colour, summary, upscale_file, upscale_folder
@@ -395,8 +396,8 @@ def test_done_is_not_done_again(up, net, folder, threads):
     assert len(upscale_folder(folder, up=up, progress=False, again=True)['done']) == 5
 
 def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch, threads):
-    opened, loaded, o, l = [], [], U.open_image, U.load_model
-    monkeypatch.setattr(U, 'open_image', lambda p, **k: (opened.append(Path(p)), o(p, **k))[1])
+    opened, loaded, o, l = [], [], folders.open_image, U.load_model
+    monkeypatch.setattr(folders, 'open_image', lambda p, **k: (opened.append(Path(p)), o(p, **k))[1])
     monkeypatch.setattr(U, 'load_model', lambda p: (loaded.append(p), l(p))[1])
     upscale_folder(folder, up=weights, progress=False)
     assert len(loaded) == 1 and len(opened) == len(set(opened)) == 7
@@ -404,8 +405,8 @@ def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch, threads
 def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
     "While the network has one picture, the next one is opened and the one before is written; no more than that is held."
     from threading import Event
-    monkeypatch.setattr(U, 'SMALL', 0)
-    opened, saved, net, o, s, c = [], [], [], U.open_image, U.save_image, U.Upscaler.__call__
+    monkeypatch.setattr(folders, 'SMALL', 0)
+    opened, saved, net, o, s, c = [], [], [], folders.open_image, folders.save_image, U.Upscaler.__call__
     beside = {k: Event() for k in ('read', 'write')}
     def opens(p, **k): opened.append(p); len(opened) > 1 and beside['read'].set(); return o(p, **k)
     def saves(*a, **k):
@@ -416,26 +417,26 @@ def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
         net.append(1); len(net) == 2 and beside['write'].set()
         assert len(opened) <= len(net) + 3                            # one ahead; two pictures never reach the network
         return c(self, *a, **k)
-    for t, k, v in ((U, 'open_image', opens), (U, 'save_image', saves), (U.Upscaler, '__call__', network)): monkeypatch.setattr(t, k, v)
+    for t, k, v in ((folders, 'open_image', opens), (folders, 'save_image', saves), (U.Upscaler, '__call__', network)): monkeypatch.setattr(t, k, v)
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['bad'])) == (5, 2) and len(saved) == 5
 
 def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch, threads):
-    real = U.save_image
+    real = folders.save_image
     def full(img, path, **k):
         if path.name.startswith('1'): raise OSError('no space left')
         return real(img, path, **k)
-    monkeypatch.setattr(U, 'save_image', full)
+    monkeypatch.setattr(folders, 'save_image', full)
     r = upscale_folder(folder, up=up, progress=False)
     assert len(r['done']) == 4 and [b['error'] for b in r['bad'] if b['src'].endswith('1.png')] == ['no space left']
-    monkeypatch.setattr(U, 'save_image', real)
+    monkeypatch.setattr(folders, 'save_image', real)
     assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png']
 
 def test_at_once_is_the_same_as_in_a_row(up, folder, monkeypatch):
     "Two threads: small pictures side by side, a large one by itself; the pictures are those of one thread, and the number of threads is as before."
-    save_image(noise(40, 30), folder/'large.png'); monkeypatch.setattr(U, 'SMALL', 100)
-    at, real = [], U.at_once
-    monkeypatch.setattr(U, 'at_once', lambda todo, *a: (at.extend(p.name for p in todo), real(todo, *a))[1])
+    save_image(noise(40, 30), folder/'large.png'); monkeypatch.setattr(folders, 'SMALL', 100)
+    at, real = [], folders.at_once
+    monkeypatch.setattr(folders, 'at_once', lambda todo, *a: (at.extend(p.name for p in todo), real(todo, *a))[1])
     before, made = torch.get_num_threads(), []
     try:
         for n in (1, 2):
@@ -450,7 +451,7 @@ def test_at_once_is_the_same_as_in_a_row(up, folder, monkeypatch):
     assert sorted(at) == ['0.bmp', '0.png', '0.png', '1.png', '2.png']
 
 def test_interrupted_folder_goes_on(up, folder, monkeypatch):
-    monkeypatch.setattr(U, 'SMALL', 0)
+    monkeypatch.setattr(folders, 'SMALL', 0)
     calls, real = [], U.Upscaler.__call__
     def stop(*a, **k):
         calls.append(a)
