@@ -1,12 +1,13 @@
 """Every measured figure that README, the model cards and the page of results quote stands in results/, of the model it is quoted for, or in nbs/published.csv.
 
 A row of a table is about what its first cell names, on the pictures its column names. In prose, a figure in dB, FID, KID or LPIPS has to be a figure of that kind, of something that its paragraph (or the card it stands on) names;
-a number of %, times, seconds or MB has to stand in some file. Where a figure is refused, write it with `metrics.figure`.
+a number of %, times, seconds or MB has to stand in some file. Where a figure is refused, write it with `kit.results.figure`.
 """
 import csv, json, re
 import pytest
 from conftest import ROOT
-from srgan_course.metrics import CLASSIC, figure, load_result, quotable
+from srgan_course.kit.results import figure, load_result, quotable
+from srgan_course.metrics import CLASSIC
 
 RESULTS = {p.stem: load_result(p) for p in sorted((ROOT/'results').glob('*.json'))}
 PUBLISHED = list(csv.DictReader((ROOT/'nbs'/'published.csv').open(encoding='utf-8')))

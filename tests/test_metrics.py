@@ -5,6 +5,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
 from srgan_course import metrics as M
+from srgan_course.kit import results as R
 from srgan_course.images import crop_to_multiple, downscale, interpolate, luminance, to_tensor
 from srgan_course.data import sample_photos
 
@@ -282,14 +283,14 @@ def test_bad_predictions():
 # --- the ledger
 
 def a_result(path, **kw):
-    return M.save_result(path, **{**dict(what='a test', figures=dict(psnr=np.float32(28.5), list=torch.tensor([1, 2])), data='embedded',
+    return R.save_result(path, **{**dict(what='a test', figures=dict(psnr=np.float32(28.5), list=torch.tensor([1, 2])), data='embedded',
                                          n=3, seed=[1, 2], protocol='Y'), **kw})
 
 def test_results_hold_their_circumstances(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['/home/ada/bin/srgan-evaluate', '--data', '/home/ada/my pictures/set5', '--out=runs/a'])
     from srgan_course.data import Recipe
-    d = M.load_result(a_result(tmp_path/'new'/'bicubic.json', recipe=Recipe(), note='more'))
-    assert set(M.RESULT_FIELDS) <= set(d) and d['note'] == 'more'
+    d = R.load_result(a_result(tmp_path/'new'/'bicubic.json', recipe=Recipe(), note='more'))
+    assert set(R.RESULT_FIELDS) <= set(d) and d['note'] == 'more'
     assert d['name'] == 'bicubic' and d['command'] == "srgan-evaluate --data 'my pictures/set5' --out=runs/a"
     assert d['figures'] == dict(psnr=28.5,
                                 list=[1, 2]) and d['recipe']['scale'] == 4 and d['versions']['torch'] == torch.__version__.split('+')[0] or d['versions']['torch']
@@ -306,24 +307,24 @@ def test_results_are_whole_or_not_at_all(tmp_path, monkeypatch):
         m.setattr(os, 'fsync', full)
         one_line(lambda: a_result(p), 'No space left', OSError)
     assert p.read_bytes() == before and [f.name for f in tmp_path.iterdir()] == ['r.json']
-    p.write_bytes(before[:50]); one_line(lambda: M.load_result(p), 'is not JSON')
-    p.write_text('[]'); one_line(lambda: M.load_result(p), 'JSON object')
-    d = json.loads(before); del d['commit']; p.write_text(json.dumps(d)); one_line(lambda: M.load_result(p), 'no commit')
+    p.write_bytes(before[:50]); one_line(lambda: R.load_result(p), 'is not JSON')
+    p.write_text('[]'); one_line(lambda: R.load_result(p), 'JSON object')
+    d = json.loads(before); del d['commit']; p.write_text(json.dumps(d)); one_line(lambda: R.load_result(p), 'no commit')
 
 def test_results_are_found_in_an_installed_package(tmp_path, monkeypatch):
     "The lessons that `srgan-lessons` has copied show measured figures, too: outside a checkout, the package's own copy is read."
     package = tmp_path/'site'/'srgan_course'; package.mkdir(parents=True)
     (tmp_path/'lessons').mkdir(); monkeypatch.chdir(tmp_path/'lessons')
-    monkeypatch.setattr(M, '__file__', str(package/'metrics.py'))
-    one_line(M.results_folder, 'no results/ in', FileNotFoundError)
+    monkeypatch.setattr(R, '_package', lambda: package.resolve())
+    one_line(R.results_folder, 'no results/ in', FileNotFoundError)
     (package/'results').mkdir(); a_result(package/'results'/'x.json')
-    assert M.results_folder() == (package/'results').resolve() and M.figure('x', 'psnr') == '28.50'
+    assert R.results_folder() == (package/'results').resolve() and R.figure('x', 'psnr') == '28.50'
     (tmp_path/'results').mkdir(); (tmp_path/'settings.ini').touch()          # in a checkout, its own come first
-    assert M.results_folder() == tmp_path/'results'
+    assert R.results_folder() == tmp_path/'results'
 
 def test_every_result_in_the_repository():
     for p in sorted((ROOT/'results').rglob('*.json')):
-        d = M.load_result(p)
+        d = R.load_result(p)
         assert d['name'] == p.stem and d['n'] > 0, p.name
         assert not re.search(r'(?<![\w.])/(home|root|work|Users|tmp)/',
                              p.read_text(encoding='utf-8')), f'{p.name} names a folder of this machine'

@@ -93,7 +93,8 @@ def load(cls:Recipe, path):
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4d
-HOMES = dict(   # kind -> name -> module that has it, or module:what it is called there. Of a recipe's class: the tables of its named recipes
+# kind -> name -> module that has it, or module:what it is called there. Kinds that are a recipe's class have the tables of its named recipes
+HOMES = dict(
     generator={'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'},
     network={'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan',
              'DCGANGenerator': 'srgan_course.cats'},
@@ -101,6 +102,7 @@ HOMES = dict(   # kind -> name -> module that has it, or module:what it is calle
             'UNetCritic': 'srgan_course.esrgan'},
     adversarial={**dict.fromkeys(('bce', 'lsgan', 'hinge', 'mean'), 'srgan_course.losses:AdversarialLoss'),
                  **dict.fromkeys(('ra-bce', 'ra-lsgan', 'ra-hinge'), 'srgan_course.esrgan:RelativisticLoss')},
+    picture=dict.fromkeys(('find_images', 'open_image', 'to_8bit'), 'srgan_course.images'),   # until kit.codec has them
     layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
     ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.classifier'},
