@@ -1351,7 +1351,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'srgan_course.srgan.training_gif': ('srgan.html#training_gif', 'srgan_course/srgan.py'),
                                     'srgan_course.srgan.twins': ('srgan.html#twins', 'srgan_course/srgan.py'),
                                     'srgan_course.srgan.use_recipe': ('srgan.html#use_recipe', 'srgan_course/srgan.py'),
-                                    'srgan_course.srgan.verdict': ('srgan.html#verdict', 'srgan_course/srgan.py'),
                                     'srgan_course.srgan.worth': ('srgan.html#worth', 'srgan_course/srgan.py')},
             'srgan_course.upscale': { 'srgan_course.upscale.Upscaler': ('upscale.html#upscaler', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.Upscaler.__call__': ( 'upscale.html#upscaler.__call__',
