@@ -1,4 +1,5 @@
-// An engine enlarges pictures: `await engine.ready`, then `engine.upscale(bitmap, onProgress, signal)`. This one does it here, in the browser.
+// An engine enlarges pictures: `await engine.ready`, then `engine.upscale(bitmap, onProgress, signal, file)`. This one does it here, in the browser,
+// and needs the bitmap only.
 // A server that serves these files may give one of its own, as `window.SRGAN_API`, before this page's script runs.
 import {cut, fillColour, kind, tiles} from './picture.js';
 
@@ -78,7 +79,7 @@ export class BrowserEngine {
   }
 
   /** An ImageBitmap -> {data: RGBA bytes, w, h, kind, blob()}; `onProgress({done, of, box, data})` is told of each tile. */
-  async upscale(bitmap, onProgress = () => {}, signal = undefined, tile = TILE) {
+  async upscale(bitmap, onProgress = () => {}, signal = undefined, file = undefined, tile = TILE) {
     await this.ready;
     const {width: w, height: h} = bitmap, s = this.scale, refuse = tooLarge(w, h, s);
     if (refuse) throw new Error(refuse);

@@ -22,7 +22,7 @@ async function open(file) {
     const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);
     if (refuse) return {refuse};
     return {bitmap: await createImageBitmap(file, {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'})};
-  } catch { return {refuse: `${file.name || 'This'} cannot be read as a picture: it is damaged, or of a kind that this browser does not know.`}; }
+  } catch { return {refuse: `${file.name || 'This'} cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.`}; }
 }
 
 function draw(bitmap) {
@@ -64,7 +64,7 @@ async function upscale(file) {
     draw(bitmap); show('work', true); show('result', true); move();
     $('progress').value = 0; $('tile').textContent = '';
     say(`Enlarging ${bitmap.width} × ${bitmap.height} pixels…`);
-    const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal);
+    const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file);
     say('Writing the file…');
     const bytes = await offer(result, file.name || 'photo');
     signal.throwIfAborted();
