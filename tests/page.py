@@ -11,14 +11,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, MODEL = ROOT/'nbs'/'try', ROOT/'srgan_course'/'models'/'light-x4.safetensors'
-FILES = 'index.html', 'style.css', 'page.js', 'engine.js', 'worker.js', 'network.js', 'picture.js', 'png.js', 'safetensors.js', 'conv.c', 'conv.wasm'
+FILES = 'index.html style.css page.js engine.js worker.js network.js picture.js png.js safetensors.js conv.c conv.wasm'.split()
+FLAGS = '--target=wasm32-freestanding -msimd128 -O3 -nostdlib -Wl,--no-entry -Wl,--strip-all -Wl,--export=__heap_base'.split()
 
 def compiled():
     "The bytes that conv.c compiles to."
     with tempfile.TemporaryDirectory() as d:
         shutil.copy(PAGE/'conv.c', d)
-        subprocess.run([sys.executable, '-m', 'ziglang', 'cc', '--target=wasm32-freestanding', '-msimd128', '-O3', '-nostdlib', '-Wl,--no-entry',
-                        '-Wl,--strip-all', '-Wl,--export=__heap_base', '-o', 'conv.wasm', 'conv.c'], cwd=d, check=True)
+        subprocess.run([sys.executable, '-m', 'ziglang', 'cc', *FLAGS, '-o', 'conv.wasm', 'conv.c'], cwd=d, check=True)
         return (Path(d)/'conv.wasm').read_bytes()
 
 def copy_page(to):

