@@ -97,7 +97,7 @@ def main():
     args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
     if args.precision == 'auto':
-        from srgan_course.gan import pick_precision
+        from srgan_course.kit.devices import pick_precision
         args.precision = pick_precision('auto', torch.device('cpu'))
     if args.only in (None, 'teachers'): run_teachers(args)
     if args.only == 'teachers': return

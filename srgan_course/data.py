@@ -189,7 +189,7 @@ class PatchLoader:
         return super().new(dataset, cls, **{**dict(recipe=self.recipe, turns=self.turns, valid_size=self.valid_size), **kwargs})
 
 # %% ../nbs/02_data.ipynb #ceace2f5
-def _stack(xs):
+def _bchw(xs):
     "Arrays (H,W,3) of one size as one (B,3,H,W)."
     out = np.empty((len(xs), 3, *xs[0].shape[:2]), np.uint8)
     for o, x in zip(out, xs):
@@ -222,7 +222,7 @@ def create_batches(self:PatchLoader, samps):
     TensorImage,samps = import_fastai().TensorImage,list(samps)
     for k in range(0, len(samps), self.bs):
         pairs = [self.patch(n) for n in samps[k:k+self.bs]]
-        yield tuple(TensorImage(torch.from_numpy(_stack(xs))) for xs in zip(*pairs))
+        yield tuple(TensorImage(torch.from_numpy(_bchw(xs))) for xs in zip(*pairs))
 
 # %% ../nbs/02_data.ipynb #e6a26c0e
 @lru_cache

@@ -75,7 +75,7 @@ def _pair(sr, hr, crop:int):
         raise ValueError(f'SR has shape {tuple(sr.shape)} and HR {tuple(hr.shape)}; give as many of one as of the other')
     return shave(sr, crop), shave(hr, crop)
 
-def _plain(x:Tensor):
+def _value(x:Tensor):
     "A number for one picture, a tensor for a batch."
     return x.item() if x.dim() == 0 else x
 
@@ -86,15 +86,12 @@ def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
+    return _value(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
 
-def psnr_rgb(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-             hr,       # the true one, of the same size
-             crop:int  # pixels taken off each border; usually the scale
-            ):         # dB: a float, or (B,) for a batch
+def psnr_rgb(sr, hr, crop:int): # all as for `psnr_y`
     "Peak signal-to-noise ratio over red, green and blue."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
+    return _value(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
 
 # %% ../nbs/03_metrics.ipynb #e7a29090
 def gaussian_window(size:int=11,    # pixels across
@@ -123,16 +120,14 @@ def ssim_map(x:Tensor, # (N,H,W), values in [0,1]
     return (2*mx*my + c1)*(2*cov + c2)/((mx**2 + my**2 + c1)*(vx + vy + c2))
 
 # %% ../nbs/03_metrics.ipynb #d9a4130f
-def ssim_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-           hr,       # the true one, of the same size
-           crop:int  # pixels taken off each border; usually the scale
-          ):         # at most 1: a float, or (B,) for a batch
+def ssim_y(sr, hr, crop:int # as for `psnr_y`
+          ):                # at most 1: a float, or (B,) for a batch
     "Mean structural similarity on the luminance."
     x, y = map(luminance, _pair(sr, hr, crop))
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
     s = ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1))
-    return _plain(s.reshape(x.shape[:-2]))
+    return _value(s.reshape(x.shape[:-2]))
 
 # %% ../nbs/03_metrics.ipynb #c806fd65
 def _read(p, name):
@@ -229,15 +224,14 @@ def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
     y = 255*luminance(as_pixels(img))
     if min(y.shape[-2:]) < 2: raise ValueError(f'a picture of {y.shape[-1]} x {y.shape[-2]} pixels has no neighbours to compare')
     dy, dx = y[..., 1:, :-1] - y[..., :-1, :-1], y[..., :-1, 1:] - y[..., :-1, :-1]
-    return _plain((dx**2 + dy**2).sqrt().mean((-2, -1)))
+    return _value((dx**2 + dy**2).sqrt().mean((-2, -1)))
 
 # %% ../nbs/03_metrics.ipynb #5011a1e3
 _LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
 _STAND_INS = {'squeeze-caffe': 'squeezenet1_1_fp16.safetensors'}            # name -> file in SRGAN_WEIGHTS
 
-def _trunk(net:str # of _LPIPS_NETS or _STAND_INS
-          ):       # its weights, or None where SRGAN_WEIGHTS has none
-    "The network of an LPIPS from the folder that SRGAN_WEIGHTS names."
+def _trunk(net):
+    "The network of an LPIPS from the folder that SRGAN_WEIGHTS names: its weights, or None where there is no file."
     folder = os.environ.get('SRGAN_WEIGHTS')
     file = _STAND_INS.get(net) or f'{_LPIPS_NETS[net]}-*.pth'
     path = next(iter(sorted(Path(folder).glob(file))), None) if folder else None
@@ -247,7 +241,7 @@ def _trunk(net:str # of _LPIPS_NETS or _STAND_INS
     return {k: v.float() for k, v in load_file(path).items()}
 
 @lru_cache
-def lpips_net(net:str='squeeze' # one of _LPIPS_NETS, or of _STAND_INS
+def lpips_net(net:str='squeeze' # or 'alex', 'vgg'; 'squeeze-caffe' is a stand-in from SRGAN_WEIGHTS
              )->nn.Module:      # two batches (B,3,H,W) in [-1,1] -> (B,1,1,1)
     "The network that `lpips` compares with, ready to use."
     trunk, own = _trunk(one_of('net', net, (*_LPIPS_NETS, *_STAND_INS))), net in _LPIPS_NETS
@@ -267,14 +261,14 @@ def lpips_net(net:str='squeeze' # one of _LPIPS_NETS, or of _STAND_INS
 # %% ../nbs/03_metrics.ipynb #665c832e
 def lpips(sr,                # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
           hr,                # the true one, of the same size
-          net:str='squeeze'  # one of _LPIPS_NETS, or a stand-in by name
+          net:str='squeeze'  # as for `lpips_net`
          ):                  # 0 for equal pictures, smaller is nearer: a float, or (B,) for a batch
     "Learned perceptual distance (Zhang et al. 2018) of the whole pictures."
     x, y = _pair(sr, hr, 0)
     h, w = x.shape[-2:]
     if min(h, w) < 32: raise ValueError(f'{w} x {h} pixels are too few for LPIPS; give at least 32 x 32')
     with torch.no_grad(): d = lpips_net(net)(*(2*t.reshape(-1, 3, h, w).float() - 1 for t in (x, y)))
-    return _plain(d.reshape(x.shape[:-3]).double())
+    return _value(d.reshape(x.shape[:-3]).double())
 
 _distance = lpips   # `evaluate_sr` has an argument of this name
 
@@ -295,16 +289,12 @@ def _scores(preds):
     if p.ndim == 1: p = np.stack([1 - p, p], 1)
     total = p.sum(1)[abs(p.sum(1) - 1).argmax()]
     if abs(total - 1) > .01: raise ValueError(f'the probabilities of a row sum to {total:.3g}; give softmax of the logits')
-    return p.astype(np.float64)/p.sum(1, keepdims=True), _labels(t, p.shape[1])
-
-def _labels(t, n):
-    "Class numbers (N,), checked: each of the `n` classes occurs."
-    if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {n - 1}')
-    if t.min() < 0 or t.max() >= n: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {n} classes')
-    if absent := sorted(set(range(n)) - set(t.tolist())):
+    if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {p.shape[1] - 1}')
+    if t.min() < 0 or t.max() >= p.shape[1]: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {p.shape[1]} classes')
+    if absent := sorted(set(range(p.shape[1])) - set(t.tolist())):
         raise ValueError(f'class {", ".join(map(str, absent))} has no picture among {len(t)}; AUC compares pictures of one class with '
                          f'those of another')
-    return t.astype(int)
+    return p.astype(np.float64)/p.sum(1, keepdims=True), t.astype(int)
 
 # %% ../nbs/03_metrics.ipynb #18aee838
 def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)

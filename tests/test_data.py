@@ -396,3 +396,23 @@ def test_degradations():
     assert sr_dls('embedded', R, degrade=phone).recipe.degrade == 'phone'
     def wrong(img, factor): return img
     bad(lambda: batches(sr_dls('embedded', R, degrade=wrong, device='cpu').train), 'at scale 4 this HR wants an LR of')
+
+# ---- the table of names
+
+def test_every_name_of_the_table_is_where_it_says():
+    from srgan_course.kit.recipe import HOMES, look_up
+    for kind, names in HOMES.items():
+        for name in names: assert look_up(kind, name) is not None, (kind, name)
+
+@pytest.mark.parametrize('module, cls, name', [('srgan', 'SRGANRecipe', 'light-x2'), ('srgan', 'SRGANRecipe', 'esrgan-quick'),
+    ('classifier', 'ClassifierRecipe', 'quick'), ('recognise', 'RecogniseRecipe', 'photos'), ('cats', 'CatsRecipe', 'dcgan')])
+def test_recipes_by_name_and_by_file(module, cls, name, tmp_path):
+    "Of its own lesson or of a later one, and through JSON."
+    from importlib import import_module
+    from srgan_course.kit.recipe import get_recipe, named_recipes
+    cls = getattr(import_module(f'srgan_course.{module}'), cls)
+    r = get_recipe(name, cls)
+    assert type(r) is cls and r.name == name and r == named_recipes(cls)[name] and get_recipe(r, cls) is r
+    assert get_recipe(r.save(tmp_path/'recipe.json'), cls) == r and get_recipe(str(tmp_path/'recipe.json'), cls) == r
+    bad(lambda: get_recipe('no-such', cls), "recipe 'no-such' is not in (", 'nor a .json file')
+    bad(lambda: get_recipe(R, cls), f'a Recipe is given; give a {cls.__name__}')

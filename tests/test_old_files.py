@@ -46,7 +46,7 @@ def test_recipes(name):
 
 @pytest.mark.parametrize('phase', ['pretrain', 'gan'])
 def test_checkpoints(phase):
-    from srgan_course.gan import latest_checkpoint
+    from srgan_course.kit.checkpoints import latest_checkpoint
     path, tensors, plain = latest_checkpoint(OLD/'srgan_run'/'checkpoints'/phase, read=True)
     assert plain['n_steps'] == 2 and any(k.startswith('model/') for k in tensors) and any(k.startswith('opt/') for k in tensors)
 

@@ -15,7 +15,7 @@ void conv(const float *x, const float *k, const float *bias, const float *add, f
         for (int p = 0; p < 4; p++) for (int v = 0; v < 3; v++) sum[p][v] = *(const v4*)(bias + c + 4*v);
         for (int dy = 0; dy < 3; dy++) {
             const float *in = x + ((i + dy)*(w + 2) + j)*ci, *weight = k + dy*3*ci*co + c;
-            for (int n = 0; n < 3*ci; n++, in++, weight += co)               // three pixels of a row lie side by side: dx and channel in one loop
+            for (int n = 0; n < 3*ci; n++, in++, weight += co)           // three pixels of a row lie side by side: dx and channel at once
                 for (int v = 0; v < 3; v++) {
                     v4 here = *(const v4*)(weight + 4*v);
                     for (int p = 0; p < 4; p++) sum[p][v] += here*in[p*ci];

@@ -1,7 +1,7 @@
-// An engine enlarges pictures: `await engine.ready`, then `engine.upscale(bitmap, onProgress, signal, file)`. This one does it here, in the browser,
-// and needs the bitmap only.
+// An engine enlarges pictures: `await engine.ready`, then `engine.upscale(bitmap, onProgress, signal, file)`.
+// This one does it here, in the browser, and needs no more than the bitmap.
 // A server that serves these files may give one of its own, as `window.SRGAN_API`, before this page's script runs.
-import {cut, fillColour, kind, tiles} from './picture.js';
+import {cut, tiles} from './picture.js';
 
 const MAX_PIXELS = 2**24, MAX_SIDE = 32767;                                // what every browser's canvas can hold
 const TILE = 128;                                                          // pixels of the small picture
@@ -12,29 +12,6 @@ export function tooLarge(w, h, scale) {
   const most = Math.floor(Math.sqrt(MAX_PIXELS)/scale);
   return `This picture has ${w} × ${h} pixels, and its enlargement would be larger than a browser can show; ` +
          `take one of at most ${most} × ${most} pixels, or as many in another shape.`;
-}
-
-/** Straight RGBA bytes of a bitmap. A 2D canvas multiplies colour by alpha, so what is transparent is read through WebGL. */
-function pixels(bitmap) {
-  const {width: w, height: h} = bitmap, canvas = new OffscreenCanvas(w, h), ctx = canvas.getContext('2d', {willReadFrequently: true});
-  ctx.drawImage(bitmap, 0, 0);
-  const {data} = ctx.getImageData(0, 0, w, h);
-  return kind(data).alpha ? straight(bitmap) ?? data : data;
-}
-
-function straight(bitmap) {
-  const {width: w, height: h} = bitmap, gl = new OffscreenCanvas(1, 1).getContext('webgl2');
-  if (!gl || Math.max(w, h) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return null;
-  const data = new Uint8ClampedArray(4*w*h);
-  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
-  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
-  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
-  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, gl.getParameter(gl.TEXTURE_BINDING_2D), 0);
-  gl.readPixels(0, 0, w, h, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(data.buffer));
-  const failed = gl.getError();
-  gl.getExtension('WEBGL_lose_context')?.loseContext();
-  return failed ? null : data;
 }
 
 async function bytes(name) {
@@ -83,8 +60,9 @@ export class BrowserEngine {
     await this.ready;
     const {width: w, height: h} = bitmap, s = this.scale, refuse = tooLarge(w, h, s);
     if (refuse) throw new Error(refuse);
-    const rgba = pixels(bitmap), what = kind(rgba), boxes = tiles(h, w, tile, this.radius), todo = [...boxes];
-    if (what.alpha) fillColour(rgba, h, w);
+    const {rgba, what} = await this.hands[0].ask('read', {bitmap});
+    signal?.throwIfAborted();
+    const boxes = tiles(h, w, tile, this.radius), todo = [...boxes];
     const out = new Uint8ClampedArray(4*s*s*w*h);
     let done = 0;
     const work = async hand => {

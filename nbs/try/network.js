@@ -65,7 +65,8 @@ export class Network {
   place(weight, bias, name) {
     if (!weight || !bias) throw new Error(`The model file is damaged: it has no layer ${name}.`);
     const [co, ci] = weight.shape, k = this.room(9*ci*co), b = this.room(co), to = this.floats(k, 9*ci*co);
-    for (let o = 0; o < co; o++) for (let i = 0; i < ci; i++) for (let n = 0; n < 9; n++) to[(n*ci + i)*co + o] = weight.data[(o*ci + i)*9 + n];
+    for (let o = 0; o < co; o++) for (let i = 0; i < ci; i++) for (let n = 0; n < 9; n++)
+      to[(n*ci + i)*co + o] = weight.data[(o*ci + i)*9 + n];
     this.floats(b, co).set(bias.data);
     return {k, b, ci, co};
   }

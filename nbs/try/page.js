@@ -16,20 +16,23 @@ async function size(file) {
   } finally { URL.revokeObjectURL(url); }
 }
 
+const AS_PYTHON = {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'};
+const UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.';
+
 /** Upright, in sRGB, with the colours of transparent pixels: what `open_image` gives in Python. */
 async function open(file) {
   try {
     const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);
     if (refuse) return {refuse};
-    return {bitmap: await createImageBitmap(file, {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'})};
-  } catch { return {refuse: `${file.name || 'This'} cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.`}; }
+    return {bitmap: await createImageBitmap(file, AS_PYTHON)};
+  } catch { return {refuse: `${file.name || 'This'} ${UNREADABLE}`}; }
 }
 
+/** The small picture lies below; the empty canvas above it fills up with tiles. */
 function draw(bitmap) {
   const {width: w, height: h} = bitmap, s = engine.scale;
   for (const [id, k] of [['before', 1], ['after', s]]) { $(id).width = k*w; $(id).height = k*h; }
   $('before').getContext('2d').drawImage(bitmap, 0, 0);
-  $('after').getContext('2d').drawImage(bitmap, 0, 0, s*w, s*h);           // until the tiles come
 }
 
 function drawTile({box: {t, b, l, r}, data}) {
@@ -64,11 +67,12 @@ async function upscale(file) {
     draw(bitmap); show('work', true); show('result', true); move();
     $('progress').value = 0; $('tile').textContent = '';
     say(`Enlarging ${bitmap.width} × ${bitmap.height} pixels…`);
-    const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file);
+    const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file).finally(() => bitmap.close());
     say('Writing the file…');
     const bytes = await offer(result, file.name || 'photo');
     signal.throwIfAborted();
-    say(`Done: ${result.w} × ${result.h} pixels in ${((performance.now() - start)/1000).toFixed(1)} seconds, ${(bytes/1e6).toFixed(1)} MB.`);
+    const seconds = ((performance.now() - start)/1000).toFixed(1);
+    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(bytes/1e6).toFixed(1)} MB.`);
   } catch (e) {
     if (mine !== running) return;
     show('result', false);
@@ -83,7 +87,8 @@ function move() {
 }
 
 function point(e) {
-  if (e.type === 'pointermove' && !e.buttons || $('stage').classList.contains('closer') && e.pointerType !== 'mouse') return;
+  const pans = $('stage').classList.contains('closer') && e.pointerType !== 'mouse';
+  if (pans || e.type === 'pointermove' && !e.buttons) return;
   const {left, width} = $('stage').getBoundingClientRect();
   $('slider').value = 100*(e.clientX - left)/width;
   move();

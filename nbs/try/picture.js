@@ -13,7 +13,8 @@ export function tiles(h, w, tile, overlap) {
   const ys = edges(h, tile), xs = edges(w, tile), out = [];
   for (let i = 0; i + 1 < ys.length; i++) for (let j = 0; j + 1 < xs.length; j++) {
     const [t, b, l, r] = [ys[i], ys[i + 1], xs[j], xs[j + 1]];
-    out.push({t, b, l, r, t0: Math.max(t - overlap, 0), b0: Math.min(b + overlap, h), l0: Math.max(l - overlap, 0), r0: Math.min(r + overlap, w)});
+    out.push({t, b, l, r,
+              t0: Math.max(t - overlap, 0), b0: Math.min(b + overlap, h), l0: Math.max(l - overlap, 0), r0: Math.min(r + overlap, w)});
   }
   return out;
 }
@@ -79,7 +80,7 @@ function around(rgba, h, w, i, j) {
   return [lo/255, hi/255];
 }
 
-/** A tile: what it reads (RGBA bytes) -> its own pixels, scale times larger, RGBA bytes. Colour and alpha go through the network by themselves. */
+/** A tile: what it reads (RGBA bytes) -> its own pixels, scale times larger, RGBA bytes. Colour and alpha go through one by one. */
 export function enlarge(net, rgba, {t, b, l, r, t0, b0, l0, r0}, {grey, alpha}) {
   const s = net.scale, h = b0 - t0, w = r0 - l0, W = s*w, size = s*s*h*w, x = new Float32Array(3*h*w);
   for (let i = 0; i < h*w; i++) for (let c = 0; c < 3; c++) x[c*h*w + i] = rgba[4*i + c]/255;

@@ -2,7 +2,7 @@
 // The header gives each tensor its dtype, shape and place. Nothing is trusted: a place outside the file or a wrong length is refused.
 
 const BYTES = {F16: 2, F32: 4};
-const damaged = why => new Error(`The model file is damaged: ${why}. Reload the page; if that does not help, the site has to be built again.`);
+const damaged = why => new Error(`The model file is damaged: ${why}. Reload the page; if that does not help, build the site again.`);
 
 /** A float16 (1 bit sign, 5 bits exponent, 10 bits fraction) as a number. */
 export function half(bits) {
@@ -49,7 +49,7 @@ const NAMES = {F16: 'torch.float16', F32: 'torch.float32'};
 const quote = s => JSON.stringify(s).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
 const shape = s => `(${s.join(', ')}${s.length === 1 ? ',' : ''})`;
 
-/** Compare the file with the SHA-256 in its metadata, made as srgan_course.kit.files makes it. Browsers hash on https and localhost only. */
+/** Compare the file with the SHA-256 in its metadata (see srgan_course.kit.files). Browsers hash on https and localhost only. */
 export async function verify({meta, tensors}) {
   if (!globalThis.crypto?.subtle) return;
   const head = Object.keys(meta).filter(k => k !== 'checksum').sort().map(k => `${quote(k)}: ${quote(meta[k])}`).join(', ');

@@ -7,10 +7,10 @@ __all__ = ['check_lanczos', 'check_give_back', 'check_light', 'check_box', 'chec
            'check_auc', 'check_shift', 'check_difference', 'check_groups', 'check_factor', 'check_unshuffle',
            'check_even_start', 'check_light_params', 'check_critic_params', 'check_patch_critic', 'check_occlusion',
            'check_isotropic', 'check_rest', 'check_relativistic', 'check_ema', 'check_verdict', 'check_moves',
-           'check_misfit', 'check_lost_at', 'check_radius', 'check_work', 'check_over', 'check_left', 'check_crossing',
-           'check_needed', 'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging',
-           'check_half_width', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_flattery', 'check_share',
-           'check_count_generator', 'check_to_bytes']
+           'check_push', 'check_misfit', 'check_lost_at', 'check_radius', 'check_work', 'check_over', 'check_left',
+           'check_crossing', 'check_needed', 'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid',
+           'check_for_judging', 'check_half_width', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_flattery',
+           'check_share', 'check_count_generator', 'check_to_bytes']
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
 import math
@@ -403,6 +403,27 @@ def check_moves(f):
         if (none, zeros) == (0, n - 1): continue
         if none == zeros: return f'{none} moves in {n} steps with both settings: hand to_none on to zero_grad'
         return f'expected 0 moves in {n} steps with None and {n - 1} with zeros, got {none} and {zeros}'
+
+# %% ../../nbs/kit/exercises.ipynb #7fd88b3b
+@checks('the push of the critic, and the critic as it was.')
+def check_push(f):
+    from copy import deepcopy
+    from torch import nn
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        critic = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.LeakyReLU(.2), nn.Flatten(), nn.Linear(4*3*2, 1))
+        fake = torch.rand(5, 3, 7, 5)
+        critic[0].weight.requires_grad_(False)
+        was, x = deepcopy(critic), fake.clone().requires_grad_()
+        want, = torch.autograd.grad(-deepcopy(critic)(x).mean(), x)
+        got = ask(f, critic, fake.clone())
+    if any(p.grad is not None for p in critic.parameters()): return 'the weights of the critic have collected gradients'
+    if not torch.equal(critic[1].running_mean, was[1].running_mean): return "batch norm's running averages have moved"
+    if [p.requires_grad for p in critic.parameters()] != [p.requires_grad for p in was.parameters()] or not critic.training:
+        return 'the critic is not as it was: what was frozen stays frozen, what learns goes on learning, and its mode stays'
+    if got.shape != want.shape: return f'for pictures {tuple(fake.shape)} you give {tuple(got.shape)}'
+    if (got + want).abs().max() < 1e-7: return 'that is the gradient of the score; the generator makes its loss, minus the score, smaller'
+    if (got - want).abs().max() > 1e-7: return 'these are not the gradients of -critic(fake).mean(), judged by the batch at hand'
 
 # %% ../../nbs/kit/exercises.ipynb #1536af65
 @checks('made small again, a result is compared with what it was made from.')

@@ -189,7 +189,7 @@ def _hub(s):
         (out/'done').touch()
     return out if tables else got/s.folder
 
-def _download(s):
+def _fetch(s):
     "Folder of a source that is fetched once; its licence is printed."
     there = f'put the pictures in a folder {s.name} inside the one that SRGAN_DATA names'
     if not s.how: raise FileNotFoundError(f'{s.name!r} is not offered for download; {there}')
@@ -223,7 +223,7 @@ def find_source(name # a folder, or a known name, also of a part: 'bsds500', 'bs
     if name == 'pets-toy': raise ValueError("'pets-toy' is drawn, not stored in files; give it to sr_dls or pets_dls, or call draw_pet")
     if base not in SOURCES:
         raise FileNotFoundError(f'{name!r} is neither a folder nor a known source; give a folder or one of {", ".join(SOURCES)}')
-    return find_images(_download(SOURCES[base])/part)
+    return find_images(_fetch(SOURCES[base])/part)
 
 # %% ../../nbs/kit/sources.ipynb #2bc4c043
 def bsds_split(name='bsds500' # or a folder with train and test inside
