@@ -653,7 +653,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'srgan_course.kit.codec._tiff': ('kit/codec.html#_tiff', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._tiff_grey': ('kit/codec.html#_tiff_grey', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._unmultiply': ('kit/codec.html#_unmultiply', 'srgan_course/kit/codec.py'),
-                                        'srgan_course.kit.codec.any_size': ('kit/codec.html#any_size', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec.find_images': ('kit/codec.html#find_images', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec.open_image': ('kit/codec.html#open_image', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec.save_image': ('kit/codec.html#save_image', 'srgan_course/kit/codec.py'),
