@@ -8,7 +8,7 @@ __all__ = ['CLASSIC', 'psnr_y', 'psnr_rgb', 'ssim_y', 'enlarger', 'shrink', 'enl
 
 # %% ../nbs/03_metrics.ipynb #51800cab
 import os, warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
@@ -34,14 +34,16 @@ def _check_range(x:Tensor, name):
     raise ValueError(f'{name} runs from {lo:.3g} to {hi:.3g}{share}; pictures are in [0,1]: '
                      'divide 0..255 by 255, turn -1..1 into (x+1)/2, clamp what a network overshoots')
 
+def _rgb8(img, name):
+    "An 8-bit picture without alpha as RGB."
+    if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
+    raise ValueError(f'{name} has mode {img.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
+
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
               name='picture'    # what an error calls it
              )->Tensor:         # float64 on the CPU, (..,3,H,W) in [0,1], only multiples of 1/255
     "What an 8-bit file would hold of `x`: clamped to [0,1] and rounded to 256 levels."
-    if isinstance(x, Image.Image):
-        if x.mode not in ('RGB', 'L', 'P', '1'):
-            raise ValueError(f'{name} has mode {x.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
-        x = torch.from_numpy(np.array(x.convert('RGB'))).permute(2, 0, 1)
+    if isinstance(x, Image.Image): x = torch.from_numpy(np.array(_rgb8(x, name))).permute(2, 0, 1)
     if not isinstance(x, Tensor): raise ValueError(f'{name} is a {type(x).__name__}; give a PIL picture or a tensor (..,3,H,W)')
     if x.dim() < 3 or x.shape[-3] != 3: raise ValueError(f'{name} has shape {tuple(x.shape)}; give (3,H,W), or (B,3,H,W) for a batch')
     if not x.numel(): raise ValueError(f'{name} has shape {tuple(x.shape)}: there is no pixel in it')
@@ -73,7 +75,7 @@ def _pair(sr, hr, crop:int):
         raise ValueError(f'SR has shape {tuple(sr.shape)} and HR {tuple(hr.shape)}; give as many of one as of the other')
     return shave(sr, crop), shave(hr, crop)
 
-def _plain(x:Tensor):
+def _value(x:Tensor):
     "A number for one picture, a tensor for a batch."
     return x.item() if x.dim() == 0 else x
 
@@ -84,15 +86,12 @@ def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
+    return _value(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
 
-def psnr_rgb(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-             hr,       # the true one, of the same size
-             crop:int  # pixels taken off each border; usually the scale
-            ):         # dB: a float, or (B,) for a batch
+def psnr_rgb(sr, hr, crop:int): # all as for `psnr_y`
     "Peak signal-to-noise ratio over red, green and blue."
     sr, hr = _pair(sr, hr, crop)
-    return _plain(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
+    return _value(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
 
 # %% ../nbs/03_metrics.ipynb #e7a29090
 def gaussian_window(size:int=11,    # pixels across
@@ -121,40 +120,43 @@ def ssim_map(x:Tensor, # (N,H,W), values in [0,1]
     return (2*mx*my + c1)*(2*cov + c2)/((mx**2 + my**2 + c1)*(vx + vy + c2))
 
 # %% ../nbs/03_metrics.ipynb #d9a4130f
-def ssim_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-           hr,       # the true one, of the same size
-           crop:int  # pixels taken off each border; usually the scale
-          ):         # at most 1: a float, or (B,) for a batch
+def ssim_y(sr, hr, crop:int # as for `psnr_y`
+          ):                # at most 1: a float, or (B,) for a batch
     "Mean structural similarity on the luminance."
     x, y = map(luminance, _pair(sr, hr, crop))
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
     s = ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1))
-    return _plain(s.reshape(x.shape[:-2]))
+    return _value(s.reshape(x.shape[:-2]))
 
 # %% ../nbs/03_metrics.ipynb #c806fd65
-def _opaque(img, name):
-    "An RGB picture of `img`, where nothing is lost by that."
-    if img.mode in ('RGBA', 'LA') and img.getchannel('A').getextrema()[0] == 255: img = img.convert('RGB')
-    if img.mode not in ('RGB', 'L', 'P', '1'):
-        raise ValueError(f'{name} has mode {img.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
-    return img.convert('RGB')
+def _read(p, name):
+    "A picture as RGB; alpha that hides nothing is dropped."
+    img = p if isinstance(p, Image.Image) else open_image(p)
+    return _rgb8(img.convert('RGB') if img.mode in ('RGBA', 'LA') and img.getchannel('A').getextrema()[0] == 255 else img, name)
 
 def named_pictures(pictures # folder, name of a source, dict, or list of paths or PIL pictures
                   )->dict:  # name -> function that gives the picture as RGB
     "Whatever holds pictures, as names and ways to read them ('embedded': the three held-out photos)."
     if isinstance(pictures, str) and pictures == 'embedded': pictures = sample_photos('valid')
-    if isinstance(pictures, (str, Path)): pictures = [pictures] if Path(pictures).is_file() else find_source(str(pictures))
-    if isinstance(pictures, Image.Image): pictures = [pictures]
+    if isinstance(pictures, (str, Path)) and not Path(pictures).is_file(): pictures = find_source(str(pictures))
     if not isinstance(pictures, dict):
-        pictures = list(pictures)
+        pictures = [pictures] if isinstance(pictures, (str, Path, Image.Image)) else list(pictures)
         stems = [Path(p).stem if isinstance(p, (str, Path)) else f'picture {i}' for i, p in enumerate(pictures)]
         pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
-    return {n: (lambda p=p, n=n: _opaque(p if isinstance(p, Image.Image) else open_image(p), n)) for n, p in pictures.items()}
+    return {n: partial(_read, p, n) for n, p in pictures.items()}
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
+
+def _answer(net, x):
+    "What a network makes of a batch of floats, in evaluation mode and without gradient; floats on the CPU."
+    p, was = next(net.parameters(), torch.zeros(())), net.training
+    net.eval()
+    try:
+        with torch.no_grad(): return net(x.to(p.device, p.dtype)).float().cpu()
+    finally: net.train(was)
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
              scale:int, # how many times larger
@@ -165,16 +167,12 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
         one_of('way to enlarge', model, CLASSIC)
         return lambda img: interpolate(img, scale, how=model)
     if not isinstance(model, nn.Module): return model
-    def enlarge(img):
-        p, was = next(model.parameters(), torch.zeros(())), model.training
-        model.eval()
-        try:
-            with torch.no_grad(): y = model(to_tensor(img)[None].to(p.device, p.dtype))[0].float().cpu()
-        finally: model.train(was)
-        res = to_image(y)                                   # NaN is refused there
+    def one(img):
+        y = _answer(model, to_tensor(img)[None])[0]
+        res = to_image(y)                                    # NaN is refused there
         if strict: _check_range(y, 'what the network gives') # before it was clamped
         return res
-    return enlarge
+    return one
 
 # %% ../nbs/03_metrics.ipynb #9e01c0df
 def shrink(x:Tensor,   # bytes (n,3,H,W)
@@ -189,15 +187,9 @@ def enlarge(model,     # as for `enlarger`
             bs:int=50  # pictures at a time
            )->Tensor:  # bytes (n,3,scale*h,scale*w)
     "Many pictures of one size enlarged, rounded to bytes as a file would hold them"
-    if not isinstance(model, nn.Module):
-        f = enlarger(model, scale)
-        return torch.stack([as_bytes(f(as_picture(p))) for p in x])
-    p, was = next(model.parameters(), torch.zeros(())), model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return torch.cat([(model(b.to(p)/255).float().clamp(0, 1)*255).round().byte().cpu() for b in x.split(bs)])
-    finally: model.train(was)
+    if isinstance(model, nn.Module): return torch.cat([(_answer(model, b.float()/255).clamp(0, 1)*255).round().byte() for b in x.split(bs)])
+    f = enlarger(model, scale)
+    return torch.stack([as_bytes(f(as_picture(p))) for p in x])
 
 # %% ../nbs/03_metrics.ipynb #cf52d446
 def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a function PIL -> PIL
@@ -210,22 +202,20 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
                ):                 # pandas DataFrame: a row a picture, then their mean
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd
-    crop, enlarge, rows = scale if crop is None else crop, enlarger(model, scale, strict), {}
+    crop, enlarged, rows = scale if crop is None else crop, enlarger(model, scale, strict), {}
+    net = 'squeeze' if lpips is True else lpips
     for name, read in named_pictures(pictures).items():
         try:
             hr = crop_to_multiple(read(), scale)
-            rows[name] = _row(enlarge(degrade(hr, scale)), hr, crop, 'squeeze' if lpips is True else lpips)
+            sr = enlarged(degrade(hr, scale))
+            rows[name] = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
+            if net: rows[name]['lpips' if net in _LPIPS_NETS else f'lpips {net}'] = _distance(sr, hr, net)
         except ValueError as e: raise ValueError(f'{name}: {e}') from None
     df = pd.DataFrame.from_dict(rows, orient='index').rename_axis('picture')
     df.loc['mean'] = df.mean()
     df.attrs.update(scale=scale, crop=crop, n=len(rows),
                     protocol=f'Y (BT.601), crop {crop}, x{scale}, LR by {getattr(degrade, "__name__", "a function")}')
     return df
-
-def _row(sr, hr, crop, net):
-    "The figures of one picture."
-    row = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
-    return {**row, 'lpips' if net in LPIPS_NETS else f'lpips {net}': lpips(sr, hr, net)} if net else row
 
 # %% ../nbs/03_metrics.ipynb #e15b94df
 def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
@@ -234,38 +224,36 @@ def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
     y = 255*luminance(as_pixels(img))
     if min(y.shape[-2:]) < 2: raise ValueError(f'a picture of {y.shape[-1]} x {y.shape[-2]} pixels has no neighbours to compare')
     dy, dx = y[..., 1:, :-1] - y[..., :-1, :-1], y[..., :-1, 1:] - y[..., :-1, :-1]
-    return _plain((dx**2 + dy**2).sqrt().mean((-2, -1)))
+    return _value((dx**2 + dy**2).sqrt().mean((-2, -1)))
 
-# %% ../nbs/03_metrics.ipynb #8e218de3
-LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
-STAND_INS = {'squeeze-caffe': 'squeezenet1_1_fp16.safetensors'}            # name -> file in SRGAN_WEIGHTS
+# %% ../nbs/03_metrics.ipynb #5011a1e3
+_LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
+_STAND_INS = {'squeeze-caffe': 'squeezenet1_1_fp16.safetensors'}            # name -> file in SRGAN_WEIGHTS
 
-def _trunk(net:str # of LPIPS_NETS or STAND_INS
-          ):       # its weights, or None where SRGAN_WEIGHTS has none
-    "The network of an LPIPS from the folder that SRGAN_WEIGHTS names."
+def _trunk(net):
+    "The network of an LPIPS from the folder that SRGAN_WEIGHTS names: its weights, or None where there is no file."
     folder = os.environ.get('SRGAN_WEIGHTS')
-    file = STAND_INS.get(net) or f'{LPIPS_NETS[net]}-*.pth'
+    file = _STAND_INS.get(net) or f'{_LPIPS_NETS[net]}-*.pth'
     path = next(iter(sorted(Path(folder).glob(file))), None) if folder else None
     if path is None: return None
     if path.suffix == '.pth': return torch.load(path, map_location='cpu', weights_only=True)
     from safetensors.torch import load_file
     return {k: v.float() for k, v in load_file(path).items()}
 
-# %% ../nbs/03_metrics.ipynb #5011a1e3
 @lru_cache
-def lpips_net(net:str='squeeze' # one of LPIPS_NETS, or of STAND_INS
+def lpips_net(net:str='squeeze' # or 'alex', 'vgg'; 'squeeze-caffe' is a stand-in from SRGAN_WEIGHTS
              )->nn.Module:      # two batches (B,3,H,W) in [-1,1] -> (B,1,1,1)
     "The network that `lpips` compares with, ready to use."
-    trunk, own = _trunk(one_of('net', net, (*LPIPS_NETS, *STAND_INS))), net in LPIPS_NETS
+    trunk, own = _trunk(one_of('net', net, (*_LPIPS_NETS, *_STAND_INS))), net in _LPIPS_NETS
     if not own and trunk is None:
-        raise FileNotFoundError(f'{net!r} wants {STAND_INS[net]} in the folder that SRGAN_WEIGHTS names '
+        raise FileNotFoundError(f'{net!r} wants {_STAND_INS[net]} in the folder that SRGAN_WEIGHTS names '
                                 f'({os.environ.get("SRGAN_WEIGHTS") or "not set"})')
     with warnings.catch_warnings():                      # lpips 0.1.4 calls torchvision in the old way
         warnings.filterwarnings('ignore', "(The parameter 'pretrained' is deprecated|Arguments other than a weight enum)", UserWarning)
         import lpips as package
         try: m = package.LPIPS(net=net.split('-')[0], pnet_rand=trunk is not None, lpips=own, verbose=False)
         except OSError as e:
-            raise OSError(f"LPIPS ({net}) wants torchvision's weights of {LPIPS_NETS[net]}, from download.pytorch.org, once: {e}. "
+            raise OSError(f"LPIPS ({net}) wants torchvision's weights of {_LPIPS_NETS[net]}, from download.pytorch.org, once: {e}. "
                           "Offline, name the stand-in 'squeeze-caffe', a file in SRGAN_WEIGHTS") from None
     if trunk: m.net.load_state_dict({k: trunk['features.' + k.split('.', 1)[1]] for k in m.net.state_dict()})
     return m.eval().requires_grad_(False)
@@ -273,14 +261,16 @@ def lpips_net(net:str='squeeze' # one of LPIPS_NETS, or of STAND_INS
 # %% ../nbs/03_metrics.ipynb #665c832e
 def lpips(sr,                # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
           hr,                # the true one, of the same size
-          net:str='squeeze'  # one of LPIPS_NETS, or a stand-in by name
+          net:str='squeeze'  # as for `lpips_net`
          ):                  # 0 for equal pictures, smaller is nearer: a float, or (B,) for a batch
     "Learned perceptual distance (Zhang et al. 2018) of the whole pictures."
     x, y = _pair(sr, hr, 0)
     h, w = x.shape[-2:]
     if min(h, w) < 32: raise ValueError(f'{w} x {h} pixels are too few for LPIPS; give at least 32 x 32')
     with torch.no_grad(): d = lpips_net(net)(*(2*t.reshape(-1, 3, h, w).float() - 1 for t in (x, y)))
-    return _plain(d.reshape(x.shape[:-3]).double())
+    return _value(d.reshape(x.shape[:-3]).double())
+
+_distance = lpips   # `evaluate_sr` has an argument of this name
 
 # %% ../nbs/03_metrics.ipynb #4601b794
 def _scores(preds):
@@ -299,16 +289,12 @@ def _scores(preds):
     if p.ndim == 1: p = np.stack([1 - p, p], 1)
     total = p.sum(1)[abs(p.sum(1) - 1).argmax()]
     if abs(total - 1) > .01: raise ValueError(f'the probabilities of a row sum to {total:.3g}; give softmax of the logits')
-    return p.astype(np.float64)/p.sum(1, keepdims=True), _labels(t, p.shape[1])
-
-def _labels(t, n):
-    "Class numbers (N,), checked: each of the `n` classes occurs."
-    if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {n - 1}')
-    if t.min() < 0 or t.max() >= n: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {n} classes')
-    if absent := sorted(set(range(n)) - set(t.tolist())):
+    if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {p.shape[1] - 1}')
+    if t.min() < 0 or t.max() >= p.shape[1]: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {p.shape[1]} classes')
+    if absent := sorted(set(range(p.shape[1])) - set(t.tolist())):
         raise ValueError(f'class {", ".join(map(str, absent))} has no picture among {len(t)}; AUC compares pictures of one class with '
                          f'those of another')
-    return t.astype(int)
+    return p.astype(np.float64)/p.sum(1, keepdims=True), t.astype(int)
 
 # %% ../nbs/03_metrics.ipynb #18aee838
 def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)

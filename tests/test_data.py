@@ -329,10 +329,10 @@ def test_pets_folder(tmp_path, monkeypatch):
     for kind in ('cat', 'dog'):
         (tmp_path/kind).mkdir()
         for i in range(10): D.draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
-    dls = D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu')
+    dls = D.pets_dls(tmp_path, Recipe('pets-toy', size=32, bs=4), device='cpu')
     assert list(dls.vocab) == ['cat', 'dog'] and len(dls.valid_ds) == 6
     assert sorted(p.parent.name for p in dls.valid_ds.items) == ['cat']*3 + ['dog']*3
-    assert [p.name for p in D.pets_dls(tmp_path, D.PETS.replace(size=32, bs=4), device='cpu').valid_ds.items] == [p.name
+    assert [p.name for p in D.pets_dls(tmp_path, Recipe('pets-toy', size=32, bs=4), device='cpu').valid_ds.items] == [p.name
         for p in dls.valid_ds.items]
     with pytest.raises(ValueError, match='cat: 10 pictures lie outside of its class folders'): D.pets_dls(tmp_path/'cat')
 
@@ -396,3 +396,23 @@ def test_degradations():
     assert sr_dls('embedded', R, degrade=phone).recipe.degrade == 'phone'
     def wrong(img, factor): return img
     bad(lambda: batches(sr_dls('embedded', R, degrade=wrong, device='cpu').train), 'at scale 4 this HR wants an LR of')
+
+# ---- the table of names
+
+def test_every_name_of_the_table_is_where_it_says():
+    from srgan_course.kit.recipe import HOMES, look_up
+    for kind, names in HOMES.items():
+        for name in names: assert look_up(kind, name) is not None, (kind, name)
+
+@pytest.mark.parametrize('module, cls, name', [('srgan', 'SRGANRecipe', 'light-x2'), ('srgan', 'SRGANRecipe', 'esrgan-quick'),
+    ('classifier', 'ClassifierRecipe', 'quick'), ('recognise', 'RecogniseRecipe', 'photos'), ('cats', 'CatsRecipe', 'dcgan')])
+def test_recipes_by_name_and_by_file(module, cls, name, tmp_path):
+    "Of its own lesson or of a later one, and through JSON."
+    from importlib import import_module
+    from srgan_course.kit.recipe import get_recipe, named_recipes
+    cls = getattr(import_module(f'srgan_course.{module}'), cls)
+    r = get_recipe(name, cls)
+    assert type(r) is cls and r.name == name and r == named_recipes(cls)[name] and get_recipe(r, cls) is r
+    assert get_recipe(r.save(tmp_path/'recipe.json'), cls) == r and get_recipe(str(tmp_path/'recipe.json'), cls) == r
+    bad(lambda: get_recipe('no-such', cls), "recipe 'no-such' is not in (", 'nor a .json file')
+    bad(lambda: get_recipe(R, cls), f'a Recipe is given; give a {cls.__name__}')

@@ -93,7 +93,7 @@ def load(cls:Recipe, path):
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4d
-# kind -> name -> module that has it, or module:what it is called there. Kinds that are a recipe's class have the tables of its named recipes
+# kind -> name -> module that has it, or module:its name there; a recipe's class -> the tables that hold its named recipes -> module
 HOMES = dict(
     generator={'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'},
     network={'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan',
