@@ -24,8 +24,8 @@ from .images import downscale, find_images, to_image, to_tensor, write_whole
 from .data import Recipe, draws, find_source, get_picture
 from .kit.stats import over_pictures, over_runs, resamples, together
 from .metrics import CLASSIC, enlarger, psnr_y
-from .classifier import (Body, Classifier, alike_pairs, architectures, body, build, check_classes,
-                                     load_classifier, load_pictures, open_all, pretrained, split_pets, thumbnail)
+from .kit.classifiers import Body, Classifier, architectures, body, build, load_classifier, load_pictures, pretrained
+from .kit.splits import alike_pairs, check_classes, open_all, split_pets, thumbnail
 from .generators import LightSR, build_network, find_model, load_model, pick_device, save_model
 from .losses import PerceptualLoss
 

@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
 from srgan_course import recognise as M
-from srgan_course.classifier import Classifier, body, build, load_pictures, save_classifier
+from srgan_course.kit.classifiers import Classifier, body, build, load_pictures, save_classifier
 from srgan_course.data import _toys, draw_pet
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import downscale, to_image
@@ -195,7 +195,7 @@ def test_memory_and_work_do_not_follow_the_number_of_pictures(monkeypatch):
     assert many['peak'] < few['peak'] + 120*48*48*3/10, seen                  # a tenth of what 120 pictures more would take
 
 def test_doubles_block_by_block(monkeypatch):
-    from srgan_course.classifier import near_duplicates
+    from srgan_course.kit.splits import near_duplicates
     items = [*(t := _toys(30, 48)), t[3], t[3], t[17]]
     want = {j for _, j in near_duplicates(items, .9)}
     for block in (1, 100, 2**26):
