@@ -12,7 +12,7 @@ import numpy as np, torch
 from srgan_course import domain as D
 from srgan_course import fid as F
 from srgan_course.data import bsds_split, find_source
-from srgan_course.gan import pick_precision
+from srgan_course.kit.devices import pick_precision
 from srgan_course.generators import load_model
 from srgan_course.metrics import load_result, save_result
 

@@ -387,7 +387,8 @@ def cats_learner(recipe, # a `CatsRecipe`
                  dls,    # from `cats_dls`
                  cbs=(), **kwargs):
     "The game of a recipe, as an `SRGANLearner`."
-    from srgan_course.gan import EMA, SRGANLearner
+    from srgan_course.gan import SRGANLearner
+    from srgan_course.watching import EMA
     r, adv = recipe, make_adv(recipe.adv, recipe.real_label)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(r.seed)
@@ -433,7 +434,7 @@ def face_grid(z:Tensor,      # noise (n,nz), the same at all times
               every:int=None,# steps from one to the next; default once an epoch
               cols:int=8):   # pictures in a row
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
-    from srgan_course.gan import SampleGrid
+    from srgan_course.watching import SampleGrid
     grid = SampleGrid(z, folder, every)
     def draw():
         ema = getattr(grid.learn, 'ema', None)
@@ -454,7 +455,8 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
                cbs=()              # more fastai callbacks
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
-    from srgan_course.gan import LossHistory, SaveEvery, TimeBudget, checkpoints
+    from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
+    from srgan_course.watching import LossHistory
     from srgan_course.srgan import Clock
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')

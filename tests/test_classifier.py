@@ -10,6 +10,7 @@ from srgan_course.kit import classifiers as K
 from srgan_course.kit.pets import TOY_VALID, Toy, draw_pet
 from srgan_course.kit.splits import leaks
 from srgan_course.kit.stats import mcnemar
+from srgan_course.kit.weights import read_weights
 
 TINY = C.ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3)
 
@@ -151,7 +152,7 @@ def test_frozen_layers_do_not_move():
 
 def test_that_test_would_see_moving_statistics(monkeypatch):
     "fastai trains a frozen body's batch norm, and so does `Module.train`: without our `train`, the statistics move."
-    monkeypatch.setattr(K.Frozen, 'train', torch.nn.Module.train)
+    monkeypatch.setattr(K.FrozenNet, 'train', torch.nn.Module.train)
     s = toys(); clf = C.Classifier(C.body('toynet-random'), s.classes, size=32)
     before = everything_in(clf.body)
     C.fit_epochs(clf, C.classifier_dls(s, TINY, 'cpu'), TINY)
@@ -297,7 +298,7 @@ def test_what_is_read_back_has_memory_of_its_own(tmp_path, odd_addresses):
     assert own(read_checkpoint(latest_checkpoint(tmp_path/'checkpoints'/'1'))[0].values())
     back = C.load_classifier(tmp_path/'classifier.safetensors')
     assert own(back.state_dict().values()) and same(back.state_dict(), res.classifier.state_dict())
-    torch.save({'a': torch.ones(3)}, tmp_path/'w.pth'); assert own(K.read_weights(tmp_path/'w.pth').values())
+    torch.save({'a': torch.ones(3)}, tmp_path/'w.pth'); assert own(read_weights(tmp_path/'w.pth').values())
 
 def test_without_it_that_test_is_red(tmp_path, monkeypatch, odd_addresses):
     "Features that stay where the file was read to: the head is the same, and the losses of the resumed run are others."

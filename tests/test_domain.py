@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from conftest import ROOT
 from srgan_course import domain as D
 from srgan_course.fid import Figure
-from srgan_course.gan import checkpoints
+from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.losses import find_weights
 from srgan_course.metrics import figure, load_result, quotable
 from srgan_course.srgan import phases, train

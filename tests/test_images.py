@@ -7,9 +7,11 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srgan_course import images
+from srgan_course.kit import pixels, show
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
                                  open_image,
-                                 resize, save_image, show_grid, to_8bit, to_array, to_image, to_tensor, to_view, write_whole)
+                                 resize, save_image, show_grid, to_array, to_image, to_tensor, write_whole)
+from srgan_course.kit.pixels import to_8bit, to_view
 
 rng = np.random.default_rng(0)
 noise = lambda *shape, top=256: rng.integers(0, top, shape).astype(np.uint8 if top <= 256 else np.uint16)
@@ -609,12 +611,12 @@ FAULTS = {'inverted': lambda a: 255 - a, 'bgr': lambda a: a[..., ::-1],
 @pytest.mark.parametrize('fault', FAULTS)
 def test_the_trap_is_seen(tmp_path, chart, fault, monkeypatch):
     "Trap 8: with the fault in our own way back from tensors, or in what is shown, the checks above go red."
-    real, view = images.from_array, images.to_view
+    real, view = pixels.from_array, show.to_view
     with monkeypatch.context() as m:
-        m.setattr(images, 'from_array', lambda a, info=None: real(FAULTS[fault](a), info))
+        m.setattr(pixels, 'from_array', lambda a, info=None: real(FAULTS[fault](a), info))
         with pytest.raises(AssertionError, match='is .* not'): all_the_way(chart, tmp_path, '.png')
     with monkeypatch.context() as m:
-        m.setattr(images, 'to_view', lambda x: FAULTS[fault](view(x)))
+        m.setattr(show, 'to_view', lambda x: FAULTS[fault](view(x)))
         with pytest.raises(AssertionError, match='is .* not'): shown(chart, tmp_path)
 
 def test_to_image_rounds_clamps_and_refuses():
