@@ -16,6 +16,7 @@ import numpy as np, torch
 from srgan_course import recognise as M
 from srgan_course.augment import gap
 from srgan_course.classifier import load_pictures
+from srgan_course.kit.labels import superclass
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
@@ -123,7 +124,9 @@ def main():
         net, rows = train_arm(args, way, seed, x, teacher)
         trained = time.monotonic() - start
         small = M.shrink(xt, SCALE)
-        big, sec = M.enlarge_all(small, fast(enlarger(net, SCALE), args), SCALE)
+        begun = time.perf_counter()
+        big = M.enlarge(fast(enlarger(net, SCALE), args), small, SCALE)
+        sec = (time.perf_counter() - begun)/len(small)
         rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
                             {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
@@ -167,7 +170,7 @@ def write(args, n, y):
         figures['teacher' if j == TEACHER else 'judge'] = rows
         for a in ('logits', 'logits + pixels', 'pixels only'):
             if seeds[a]:
-                for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, M.superclass(y))):
+                for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, superclass(y))):
                     tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j)
                     store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k,
                                               v in r.items()} for g, r in tab.iterrows()}

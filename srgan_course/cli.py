@@ -390,7 +390,7 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
 
 def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
     from srgan_course import recognise as m
-    r = m.get_recognise_recipe(recipe)
+    r = m.get_recipe(recipe, m.RecogniseRecipe)
     r = r.replace(**{k: v for k, v in dict(changes, teacher=teacher).items() if v is not None})
     res = m.train_recognise(r, source, out, labels, progress=None if json
                             else lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items())))

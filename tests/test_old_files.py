@@ -33,13 +33,13 @@ def test_classifier():
 def test_recipes(name):
     from srgan_course.cats import get_cats_recipe
     from srgan_course.classifier import ClassifierRecipe
-    from srgan_course.recognise import get_recognise_recipe
+    from srgan_course.recognise import RecogniseRecipe
     from srgan_course.srgan import get_recipe
     if name == 'classifier_run':
         was = json.loads((OLD/name/'run.json').read_text())['recipe']
         assert json.loads(ClassifierRecipe(**was).to_json()) == was
         return
-    get = dict(srgan_run=get_recipe, cats_run=get_cats_recipe, student_run=get_recognise_recipe)[name]
+    get = dict(srgan_run=get_recipe, cats_run=get_cats_recipe, student_run=RecogniseRecipe.load)[name]
     was = json.loads((OLD/name/'recipe.json').read_text())
     now = json.loads(get(OLD/name/'recipe.json').to_json())
     assert {k: now[k] for k in was} == was

@@ -5,7 +5,7 @@ from PIL import Image
 from conftest import ROOT
 from srgan_course import recognise as M
 from srgan_course.classifier import Classifier, body, build, load_pictures, save_classifier
-from srgan_course.data import _toys, draw_pet
+from srgan_course.kit.pets import draw_pet, toys as _toys
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import downscale, to_image
 from srgan_course.metrics import load_result
@@ -28,7 +28,7 @@ def test_teacher_does_not_move(arch, x):
     net = LightSR(3, 4, 1)
     opt = torch.optim.SGD([p for m in (net, t) for p in m.parameters() if p.requires_grad], .1)
     for _ in range(2):
-        M.RecogniseLoss(t)(net(M.shrink(x[:4]).float()/255), x[:4].float()/255).backward(); opt.step()
+        M.RecogniseLoss(t)(net(M.shrink(x[:4], 3).float()/255), x[:4].float()/255).backward(); opt.step()
     assert not t.training and not any(m.training for m in t.modules())
     assert all(torch.equal(v, was[k]) for k, v in t.state_dict().items())
     assert all(p.grad is not None for p in net.parameters())
@@ -85,7 +85,7 @@ def test_top1_measured_again(name):
 
 def test_ways_are_compared_on_the_same_pictures(x):
     "A way that gives the originals back agrees with them; one that gives black agrees only by chance, and costs."
-    small = M.shrink(x); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
+    small = M.shrink(x, 3); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
     rec = M.evaluate_recognition({'perfect': lambda im: back[im.tobytes()], 'black': lambda im: Image.new('RGB', (48, 48))}, x,
                                  np.arange(12) % 2, toy(), [toy(1)])
     t = M.recognition_table(rec)
@@ -194,12 +194,13 @@ def test_memory_and_work_do_not_follow_the_number_of_pictures(monkeypatch):
     assert few['most'] == many['most'] == 4 and few['opened'] == many['opened'] == 24 and few['sorts'] == many['sorts'] == 1
     assert many['peak'] < few['peak'] + 120*48*48*3/10, seen                  # a tenth of what 120 pictures more would take
 
-def test_doubles_block_by_block(monkeypatch):
-    from srgan_course.classifier import near_duplicates
+def test_doubles_stand_in_no_part():
+    "Whatever looks like an earlier picture is in none of the three parts, however many lie between."
     items = [*(t := _toys(30, 48)), t[3], t[3], t[17]]
-    want = {j for _, j in near_duplicates(items, .9)}
-    for block in (1, 100, 2**26):
-        monkeypatch.setattr(M, '_BLOCK', block); assert M._doubles(items, .9) == want and {30, 31, 32} <= want
+    parts = M.three_parts(items, alike=.9)
+    gone = {j for _, j in M.near_duplicates(items, .9)}
+    assert {30, 31, 32} <= gone and len(parts.dropped) == len(gone)
+    assert len(parts.train) + len(parts.valid) + len(parts.test) == len(items) - len(gone)
 
 @pytest.mark.parametrize('name', [n for n in M.RECOGNISE_RECIPES if n != 'quick'])
 def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
@@ -228,7 +229,7 @@ def test_small_pictures_are_left_out(tmp_path):
 
 def test_pairs_that_do_not_match(x):
     one_line(lambda: M.RecogniseLoss(toy())(torch.rand(1, 3, 48, 48), torch.rand(1, 3, 45, 48)), 'do not match')
-    one_line(lambda: M.shrink(x[..., :47]), 'no multiple of scale 3')
+    one_line(lambda: M.evaluate_recognition({}, x[..., :47], None, toy()), 'no multiple of scale 3')
     one_line(lambda: M.evaluate_recognition({'x2': LightSR(2, 4, 1)}, x, None, toy()), 'x2 makes pictures (32, 32)', '(48, 48) are wanted')
 
 def test_made_folder_by_class(tmp_path):
@@ -236,7 +237,7 @@ def test_made_folder_by_class(tmp_path):
     root = folders(tmp_path/'in', cat=4, dog=4)
     rec, items = M.evaluate_folder(root, {'bicubic': 'bicubic', 'nearest': 'nearest'}, toy(), [toy(1)], size=48, precision='float32')
     t = M.by_class(rec, 'nearest', ['cat', 'dog'], times=20)
-    assert t.n.tolist() == [4, 4] and len(items) == 8 and M.plot_difficulty(t) and M.plot_three_axes(t)
+    assert t.n.tolist() == [4, 4] and len(items) == 8 and t.difficulty.between(0, 1).all()
 
 # ---- the command
 

@@ -42,18 +42,16 @@ def checks(right): # the line that a right answer gets
     return decorate
 
 # %% ../../nbs/kit/exercises.ipynb #3790e385
-@checks("the same as Pillow's, longer and shorter.")
-def check_lanczos(kernel):
-    "Resample one row with `kernel` and compare with Pillow's Lanczos."
-    row = np.linspace(0, 9, 12)**2 + 40*np.sin(np.arange(12))
-    for n in (48, 36, 5, 4):
-        d = (np.arange(n)[:,None] + .5)*12/n - (np.arange(12) + .5)
-        w = np.asarray(ask(kernel, d/max(12/n, 1)))
-        if w.shape != d.shape: return f'for an array of {n} x 12 distances you give one of shape {w.shape}'
-        got = (w/w.sum(1, keepdims=True)) @ row
-        want = np.asarray(Image.fromarray(row[None].astype(np.float32)).resize((n, 1), Image.Resampling.LANCZOS))[0]
-        i = np.nan_to_num(abs(got - want), nan=np.inf).argmax()
-        if not abs(got[i] - want[i]) < 1e-3: return f'making 12 pixels into {n}, pixel {i} is {got[i]:.3f} and should be {want[i]:.3f}'
+@checks('a window as wide as its lobes; with three of them it is what Pillow uses.')
+def check_lanczos(f):
+    "Kernels of several numbers of lobes, made first and used afterwards; three are the usual ones."
+    d = np.concatenate([np.linspace(-7.3, 7.3, 59), np.arange(-7, 8)]).reshape(2, 37)
+    for lobes, kernel in [(n, ask(f, n)) for n in (3, 2, 1, 5)] + [(3, ask(f))]:
+        if not callable(kernel): return f'for {lobes} lobes you give {type(kernel).__name__}; give the kernel, a function of distances'
+        got, want = np.asarray(ask(kernel, d.copy())), np.sinc(d)*np.sinc(d/lobes)*(abs(d) < lobes)
+        if got.shape != d.shape: return f'for an array of {d.shape} distances the kernel gives one of shape {got.shape}'
+        i = np.unravel_index(np.nan_to_num(abs(got - want), nan=np.inf).argmax(), d.shape)
+        if not abs(got - want)[i] < 1e-6: return f'with {lobes} lobes, at a distance of {d[i]:.2f} it is {got[i]:.4f} and should be {want[i]:.4f}'
 
 # %% ../../nbs/kit/exercises.ipynb #b8c1b27e
 @checks('too bright counts as much as too dark.')
@@ -85,12 +83,12 @@ def check_light(f):
             return f'{what}: your mean is {np.mean(got):.1f} and should be {want[0].mean():.1f}; one is off by {abs(off[0]).max():.0f}'
 
 # %% ../../nbs/kit/exercises.ipynb #48fe17d8
-@checks('the box lies on the LR grid.')
+@checks('every pixel of the box is covered, and nothing that could be left out.')
 def check_box(f):
-    "The box must hold the pixels that LR's patch was made of."
-    for top, left, side, scale in ((0, 0, 24, 4), (3, 5, 7, 2), (10, 1, 12, 3)):
-        want, got = (left*scale, top*scale, (left+side)*scale, (top+side)*scale), tuple(np.asarray(ask(f, top, left, side, scale)).tolist())
-        if got != want: return f'for top={top}, left={left}, side={side}, scale={scale} the box is {want}, yours is {got}'
+    "Boxes on the grid and beside it, a single pixel, one narrower than an LR pixel that lies across a line of the grid."
+    for box, scale in (((8, 4, 20, 16), 4), ((3, 5, 4, 6), 4), ((5, 3, 23, 10), 4), ((7, 11, 9, 13), 4), ((0, 0, 1, 9), 3), ((4, 9, 6, 12), 2)):
+        want = tuple(np.r_[np.array(box[:2])//scale, -(-np.array(box[2:])//scale)].tolist())
+        if (got := tuple(np.asarray(ask(f, box, scale)).tolist())) != want: return f'{box} at scale {scale} lies in {want}; yours is {got}'
 
 # %% ../../nbs/kit/exercises.ipynb #33c09ea5
 @checks('nothing is seen twice, nothing is missed.')
@@ -374,16 +372,13 @@ def check_relativistic(f):
         return 'with a critic that is very sure the loss is infinite; work from logits'
 
 # %% ../../nbs/kit/exercises.ipynb #ffd0aaae
-@checks('one step moves the average by 1 - decay of the way.')
+@checks('0.999 remembers for 693 steps, and one 9 more makes it ten times as many.')
 def check_ema(f):
-    for avg, new, d in (2., 1., .9), (2., 1., .999), (0., 5., .9), (-3., 4., .5), (7., 7., .99), (1., 9., 0.):
-        got, want = float(ask(f, torch.tensor(avg), torch.tensor(new), d)), d*avg + (1 - d)*new
-        swapped = '; the two factors have changed places' if abs(got - (1 - d)*avg - d*new) < 1e-4 else ''
-        if abs(got - want) > 1e-4:
-            return f'from {avg:g} towards {new:g} with decay {d:g} it should come to {want:g}, and comes to {got:.4g}' + swapped
-    got, want = torch.as_tensor(f(torch.tensor([[1., 2.]]), torch.tensor([[3., -2.]]), .75)), torch.tensor([[1.5, 1.]])
-    if got.shape != want.shape or (got - want).abs().max() > 1e-5:
-        return f'of weights [[1, 2]] and [[3, -2]] with decay 0.75 it should make [[1.5, 1]], not {got.tolist()}'
+    "Decays from hardly any memory to a long one; for 0.5 half is left after exactly one step."
+    for d in .9, .999, .5, .1, .6, .71, .99999:
+        got, want = float(ask(f, d)), next(n for n in range(1, 10**6) if d**n <= .5)
+        why = '; steps are whole' if got != int(got) else ''
+        if got != want: return f'with decay {d:g} it takes {want} steps ({d**want:.3f} of the beginning is left then), not {got:.7g}{why}'
 
 # %% ../../nbs/kit/exercises.ipynb #858bd496
 @checks('sixteen games judged as they stand.')

@@ -1,35 +1,54 @@
 "Answers to the exercises of lesson 08."
-import numpy as np
+import math
+import numpy as np, torch
 from solutions import right, wrong
 
-# -- 1: ema_step
+# -- 1: steps_to_half
 
 @wrong(1)
-def factors_changed_places(avg, new, decay): return (1 - decay)*avg + decay*new
+def rounded_down(decay): return int(math.log(.5)/math.log(decay))
 
 @wrong(1)
-def a_sum_that_grows(avg, new, decay): return avg + (1 - decay)*new
+def to_the_nearest(decay): return max(1, round(math.log(.5)/math.log(decay)))
 
 @wrong(1)
-def away_from_the_new(avg, new, decay): return avg - (1 - decay)*(new - avg)
+def not_whole(decay): return math.log(.5)/math.log(decay)
 
 @wrong(1)
-def the_plain_mean(avg, new, decay): return (avg + new)/2
+def half_in_a_line(decay): return math.ceil(.5/(1 - decay))
 
 @wrong(1)
-def decay_hard_wired(avg, new, decay): return .999*avg + .001*new
+def down_to_a_third(decay): return math.ceil(1/(1 - decay))
 
 @wrong(1)
-def one_number(avg, new, decay): return (decay*avg + (1 - decay)*new).mean()
+def nearly_the_logarithm(decay): return math.ceil(math.log(2)/(1 - decay))
+
+@wrong(1)
+def the_new_in_place_of_the_old(decay): return math.ceil(math.log(.5)/math.log(1 - decay))
+
+@wrong(1)
+def less_than_half(decay):
+    n, left = 0, 1.
+    while left >= .5: n, left = n + 1, left*decay
+    return n
+
+@wrong(1)
+def one_too_many(decay): return math.ceil(math.log(.5)/math.log(decay)) + 1
 
 @right(1)
-def in_place(avg, new, decay): return avg.lerp_(new, 1 - decay)
+def step_by_step(decay):
+    n, left = 0, 1.
+    while left > .5: n, left = n + 1, left*decay
+    return n
 
 @right(1)
-def by_the_difference(avg, new, decay): return avg + (1 - decay)*(new - avg)
+def an_average_that_runs(decay):
+    avg, n = torch.tensor(1., dtype=torch.float64), 0
+    while avg > .5: avg.lerp_(torch.zeros_like(avg), 1 - decay); n += 1
+    return torch.tensor(n)
 
 @right(1)
-def in_numpy(avg, new, decay): return np.average([avg.numpy(), new.numpy()], axis=0, weights=[decay, 1 - decay])
+def in_base_2(decay): return np.ceil(-1/np.log2(decay))
 
 # -- 2: verdict
 
