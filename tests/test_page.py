@@ -3,6 +3,7 @@
 Skipped where playwright or Chromium is missing; the kernel's bytes are compared where ziglang is there.
 """
 import functools, http.server, io, json, re, shutil, struct, subprocess, threading
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 import numpy as np, pytest
@@ -84,15 +85,20 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm'}
     def log_message(self, *a): pass
 
+@contextmanager
+def serve(folder):
+    "A plain file server on `folder`; its address."
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try: yield f'http://127.0.0.1:{server.server_port}/'
+    finally: server.shutdown(); server.server_close()
+
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    "A plain file server; the page lies below /srgan_course/try/."
+    "The page below /srgan_course/try/."
     d = tmp_path_factory.mktemp('site')
     page.copy_page(d/'srgan_course'/'try')
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=str(d)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f'http://127.0.0.1:{server.server_port}/srgan_course/try/'
-    server.shutdown(); server.server_close()
+    with serve(d) as url: yield f'{url}srgan_course/try/'
 
 @pytest.fixture(scope='module')
 def chromium():
