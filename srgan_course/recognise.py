@@ -25,15 +25,14 @@ from .kit.results import save_result
 from .kit.sources import find_images, find_source
 from .kit.splits import check_classes, near_duplicates, split_pets
 from .kit.stats import over_pictures, over_runs, resamples, together
+from .kit.weights import FrozenNet, IMAGENET_MEAN, IMAGENET_STD
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
 from .kit.classifiers import Body, Classifier, architectures, body, build, load_classifier, load_pictures, pretrained
 from .generators import LightSR, build_network, find_model, load_model, save_model
 from .losses import PerceptualLoss
 
 # %% ../nbs/16_recognise.ipynb #560bdf87
-_MEAN, _STD = (.485, .456, .406), (.229, .224, .225)   # of ImageNet's colours
-
-class Teacher(nn.Module):
+class Teacher(FrozenNet):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
     def __init__(self,
                  net,            # module (B,3,H,W) -> scores (B,C)
@@ -42,10 +41,7 @@ class Teacher(nn.Module):
                  weights='',     # the file they came from
                  normalise=True, # ImageNet's mean and spread; False: `net` does it itself
                  size=64):       # side of the picture that it is tried on
-        super().__init__()
-        self.net, self.name, self.weights = net.eval().requires_grad_(False).to(memory_format=torch.channels_last), name, weights
-        mean, std = (_MEAN, _STD) if normalise else ((0.,)*3, (1.,)*3)
-        for n, v in ('mean', mean), ('std', std): self.register_buffer(n, torch.tensor(v).view(1, 3, 1, 1), persistent=False)
+        super().__init__(net.to(memory_format=torch.channels_last), name, weights, *(() if normalise else ((0.,)*3, (1.,)*3)))
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
@@ -55,18 +51,9 @@ class Teacher(nn.Module):
         self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
         if len(self.classes) != self.n: raise ValueError(f'{len(self.classes)} class names; {name} tells {self.n} classes')
 
-    @property
-    def label(self):
-        "The name, and the file of the weights: what a figure is a figure of."
-        return self.name if self.weights in ('', 'random') else f'{self.name} ({Path(self.weights).stem})'
-
-    def train(self, mode=True):
-        "Evaluation mode, whatever is asked."
-        return super().train(False)
-
     def forward(self, x:Tensor # (B,3,H,W) in [0,1]
                )->Tensor:      # scores before the softmax, (B,C)
-        return self.net(((x - self.mean)/self.std).contiguous(memory_format=picture_layout(x.device)))
+        return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
 
 # %% ../nbs/16_recognise.ipynb #05963c57
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
@@ -97,7 +84,7 @@ def toy_teacher(seed=0,   # of its weights and of the order of pictures
     "Lesson 14's small network, taught here and now on drawn pets: the stand-in where no ImageNet weights are."
     s = split_pets('pets-toy', n=n, valid=.01, size=size)
     net, x, y = build('toynet', 2, seed=seed).train(), load_pictures(s.train, size).float()/255, torch.from_numpy(s.y_train)
-    x, g = (x - torch.tensor(_MEAN).view(3, 1, 1))/torch.tensor(_STD).view(3, 1, 1), torch.Generator().manual_seed(seed)
+    x, g = (x - torch.tensor(IMAGENET_MEAN).view(3, 1, 1))/torch.tensor(IMAGENET_STD).view(3, 1, 1), torch.Generator().manual_seed(seed)
     opt = torch.optim.Adam(net.parameters(), 3e-3)
     lrs = torch.optim.lr_scheduler.OneCycleLR(opt, 3e-3, total_steps=steps)
     for _ in range(steps):

@@ -66,8 +66,8 @@ def match_labels(labels, teacher # as from `read_labels`, a classifier with `nam
                 )->dict:         # folder -> (class number, name)
     "Where labels number only some of the classes from 0 on, as those without numbers do, the classifier's names decide."
     part = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))
-    if not part or all(k == c for k, (_, c) in labels.items()) or all(_letters(c) == _letters(teacher.classes[n]) for n, c in labels.values()):
-        return labels
+    if not part or all(k == c for k, (_, c) in labels.items()): return labels
+    if all(_letters(c) == _letters(teacher.classes[n]) for n, c in labels.values()): return labels
     try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
     except ValueError:
         k, (_, c) = next(iter(labels.items()))

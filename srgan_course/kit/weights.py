@@ -163,12 +163,14 @@ class FrozenNet(nn.Module):
                  name:str='',         # stands in labels
                  weights:str='',      # the file they came from
                  mean=IMAGENET_MEAN,  # of each channel, as it was taught
-                 std=IMAGENET_STD):   # likewise
+                 std=IMAGENET_STD,    # likewise
+                 own=True):           # whether its weights are ours to freeze; in evaluation mode it is in any case
         super().__init__()
         self.net, self.name, self.weights, self.frozen = net, name, weights, True
         for n, v in ('mean', mean), ('std', std):
             self.register_buffer(n, torch.as_tensor(v, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
-        self.requires_grad_(False).eval()
+        self.eval()
+        if own: self.requires_grad_(False)
     @property
     def label(self):
         "The name alone where the weights are the net's own or made here; else with the file, whose network may be of another make."
