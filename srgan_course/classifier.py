@@ -5,28 +5,24 @@
 # %% auto #0
 __all__ = ['CLASSIFIER_RECIPES', 'get_classifier_recipe', 'augment', 'cached_features', 'all_views', 'train_head', 'calibration',
            'ece', 'report', 'report_lines', 'paired_interval', 'ClassifierRecipe', 'classifier_dls', 'fit_epochs',
-           'train_classifier', 'classify_files', 'evaluate_classifier']
+           'train_classifier', 'evaluate_classifier']
 
 # %% ../nbs/14_classifier.ipynb #f1b7ea69
-import csv, io, json, math, random, time
-from contextlib import ExitStack
+import csv, io, json, math, time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .kit.checkpoints import Resumable, SaveEvery, checkpoints
-from .kit.classifiers import Body, Classifier, body, load_classifier, load_pictures, save_classifier
+from .kit.classifiers import Body, Classifier, body, classify_files, load_classifier, load_pictures, save_classifier
 from .kit.files import digest, read_tensors, write_json, write_tensors, write_whole
-from .kit.recipe import Recipe, draws, get_recipe
+from .kit.recipe import Recipe, draws, get_recipe, import_fastai
 from .kit.results import save_result
-from .kit.sources import central_square, find_images, get_picture
+from .kit.sources import central_square, get_picture
 from .kit.splits import check_classes, class_items, split_pets
 from .kit.stats import over_pictures, over_runs
 from .metrics import classification_report
-from fastai.vision.all import (Callback, CategoryBlock, CrossEntropyLossFlat, DataBlock, ImageBlock, PILImage, TensorImage, Transform,
-                               accuracy)
 
 # %% ../nbs/14_classifier.ipynb #d32c7793
 def change(x,            # float (B,3,S,S) in [0,1]
@@ -269,73 +265,30 @@ def classifier_dls(split, # a `Split`
                    recipe, # a `ClassifierRecipe`
                    device=None):
     "fastai `DataLoaders` of a split: the central squares, each training batch mirrored, rotated and recoloured anew."
-    class Views(Transform):
+    fv = import_fastai()
+    class Views(fv.Transform):
         split_idx, order = 0, 30                                    # of training batches only, after they have become floats
-        def encodes(self, x:TensorImage):
-            return TensorImage(change(x.as_subclass(Tensor), torch.rand(len(x), 5), recipe.flip, recipe.degrees, recipe.jitter))
+        def encodes(self, x:fv.TensorImage):
+            return fv.TensorImage(change(x.as_subclass(Tensor), torch.rand(len(x), 5), recipe.flip, recipe.degrees, recipe.jitter))
     items, y, n = [*split.train, *split.valid], [*split.y_train, *split.y_valid], len(split.train)
-    block = DataBlock((ImageBlock, CategoryBlock(vocab=split.classes, sort=False)),
-                      get_x=lambda i: PILImage.create(np.asarray(central_square(get_picture(items[i]), recipe.size))),
-                      get_y=lambda i: split.classes[y[i]], splitter=lambda o: (range(n), range(n, len(o))),
-                      batch_tfms=[Views()] if recipe.flip or recipe.degrees or recipe.jitter else [])
+    block = fv.DataBlock((fv.ImageBlock, fv.CategoryBlock(vocab=split.classes, sort=False)),
+                         get_x=lambda i: fv.PILImage.create(np.asarray(central_square(get_picture(items[i]), recipe.size))),
+                         get_y=lambda i: split.classes[y[i]], splitter=lambda o: (range(n), range(n, len(o))),
+                         batch_tfms=[Views()] if recipe.flip or recipe.degrees or recipe.jitter else [])
     dls = block.dataloaders(range(len(items)), bs=recipe.bs, num_workers=recipe.workers, device=device)
     dls.train.drop_last = False
     return dls
 
-# %% ../nbs/14_classifier.ipynb #7f2b2b38
-class EpochRows(Callback):
-    "A row of history an epoch, kept in checkpoints; what an epoch draws at random follows from (seed, phase, epoch)."
-    def __init__(self, phase, # 0: the head learns, 1: the body, too
-                 seed,        # of order, views and dropout
-                 rows):       # list that grows
-        self.phase, self.seed, self.rows, self.losses = phase, seed, rows, []
-    def before_epoch(self):
-        a, b = draws(2, self.seed, self.phase, self.epoch, 6)
-        self.dls.train.rng, self.losses = random.Random(int(a)), []
-        torch.manual_seed(int(b))
-    def after_batch(self):
-        if self.training: self.losses.append(self.learn.loss.item())
-    def after_epoch(self):
-        loss, (vl, va) = float(np.mean(self.losses)), self.recorder.log[2:4]
-        self.rows.append(dict(phase=self.phase, epoch=self.epoch + 1, loss=loss, valid_loss=float(vl), valid_accuracy=float(va)))
-    def to_save(self): return {}, dict(rows=[r for r in self.rows if r['phase'] == self.phase], losses=self.losses)
-    def from_saved(self, t, p):
-        self.rows[:], self.losses = [r for r in self.rows if r['phase'] != self.phase] + p['rows'], p['losses']
-
 # %% ../nbs/14_classifier.ipynb #18f7a5e5
 def fit_epochs(clf, dls, recipe, # as made above
                phase=0,          # 0: the head learns; 1: the body, too
-               history=None,     # rows of earlier epochs; it grows
-               folder=None,      # for a checkpoint an epoch; what it holds is gone on with
+               history=None, folder=None, # as for `learn_epochs` of `kit.epochs`
                epochs=None,      # the recipe's where not given
                progress=False):
     "Train by fastai's loop; returns the `Learner`."
-    rows = EpochRows(phase, recipe.seed, [] if history is None else history)
-    learn = Resumable(dls, clf, CrossEntropyLossFlat(), lr=recipe.unfreeze_lr if phase else recipe.lr, opt_func=torch.optim.Adam,
-                      splitter=lambda m: [p for p in m.parameters() if p.requires_grad], metrics=accuracy, train_bn=False,
-                      precision='float32', channels_last=False)
-    if folder and checkpoints(folder): learn.resume(folder)
-    with torch.random.fork_rng(), ExitStack() as quiet:
-        if not progress: quiet.enter_context(learn.no_bar()); quiet.enter_context(learn.no_logging())
-        learn.fit(epochs or (recipe.unfreeze if phase else recipe.epochs), cbs=[rows, *([SaveEvery(folder)] if folder else [])])
-    clf.eval()
-    return learn
-
-# %% ../nbs/14_classifier.ipynb #f50847c9
-def plot_curves(history, # rows with phase, epoch, loss, valid_loss, valid_accuracy
-                path=None): # also save it here
-    "Loss in training and validation, and accuracy, by epoch; a line where the body begins to learn."
-    import matplotlib.pyplot as plt
-    fig, (a, b) = plt.subplots(1, 2, figsize=(8, 2.6), layout='constrained')
-    plt.close(fig)
-    x = range(1, len(history) + 1)
-    for k, name in ('loss', 'training'), ('valid_loss', 'validation'): a.plot(x, [h[k] for h in history], label=name)
-    b.plot(x, [h['valid_accuracy'] for h in history], color='C1')
-    a.legend(frameon=False); a.set(title='loss', xlabel='epoch'); b.set(title='accuracy in validation', xlabel='epoch')
-    first = sum(h['phase'] == 0 for h in history)
-    if 0 < first < len(history): [ax.axvline(first + .5, color='grey', ls=':') for ax in (a, b)]
-    if path: fig.savefig(path, dpi=110)
-    return fig
+    from srgan_course.kit.epochs import learn_epochs
+    epochs, lr = epochs or (recipe.unfreeze if phase else recipe.epochs), recipe.unfreeze_lr if phase else recipe.lr
+    return learn_epochs(clf, dls, epochs, lr, recipe.seed, phase, history, folder, progress)
 
 # %% ../nbs/14_classifier.ipynb #b4fbd5b0
 def fit_head(clf, split, recipe, cache=None, device=None):
@@ -382,6 +335,7 @@ def _keep(res, source, out):
                     figures={k: r[k] for k in ('n', 'loss', 'accuracy', 'auc')})
     w = csv.DictWriter(s, res.history[0]); w.writeheader(); w.writerows(res.history)
     write_whole(out/'history.csv', s.getvalue().encode())
+    from srgan_course.kit.epochs import plot_curves
     plot_curves(res.history, out/'curves.png')
     save_result(out/'results.json', f'Model A: {res.classifier.body.label}, head {res.recipe.head}',
                 {k: v for k, v in r.items() if k not in ('n', 'intervals', 'classes')},
@@ -421,19 +375,6 @@ def train_classifier(recipe='quick', # as for `get_recipe`
     return res
 
 # %% ../nbs/14_classifier.ipynb #f08f6aca
-def classify_files(clf,     # a `Classifier`
-                   paths    # files, or folders of pictures
-                  )->tuple: # rows (file, class, probability, probs), and the files that cannot be read: (file, why)
-    "What it says of each picture; one that cannot be read does not keep the others back."
-    files, rows, bad = [f for p in map(Path, paths) for f in (find_images(p) if p.is_dir() else [p])], [], []
-    for f in files:
-        try: x = load_pictures([f], clf.size)
-        except (ValueError, OSError) as e: bad.append(dict(file=str(f), error=' '.join(str(e).split()))); continue
-        p = clf.probs(x)[0]
-        rows.append({'file': str(f), 'class': clf.classes[p.argmax()], 'probability': float(p.max()),
-                     'probs': dict(zip(clf.classes, map(float, p)))})
-    return rows, bad
-
 def evaluate_classifier(clf, source, # folder with a folder for each of its classes, known name, 'pets-toy' (drawn pets held out), or a dict
                         times=1000   # bootstrap draws
                        )->dict:      # as from `report`

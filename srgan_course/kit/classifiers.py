@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['load_pictures', 'normalised', 'cut_head', 'ToyNet', 'architectures', 'build', 'pretrained', 'Body', 'learn_turns',
-           'body', 'Classifier', 'save_classifier', 'load_classifier']
+           'body', 'Classifier', 'save_classifier', 'load_classifier', 'classify_files']
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00002
 import json, os
@@ -15,7 +15,7 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .files import read_tensors, write_tensors
 from .pets import TOY_VALID, toys
-from .sources import central_square
+from .sources import central_square, find_images
 from .splits import open_all
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, pretrained_weights
 
@@ -240,3 +240,17 @@ def load_classifier(path # a file that `save_classifier` wrote
     except (RuntimeError, ValueError, TypeError) as e: raise ValueError(f'{path}: {" ".join(str(e).split())[:200]}') from None
     clf.meta = m
     return clf.eval()
+
+# %% ../../nbs/kit/classifiers.ipynb #e2b0001d
+def classify_files(clf,     # a `Classifier`
+                   paths    # files, or folders of pictures
+                  )->tuple: # rows (file, class, probability, probs), and the files that cannot be read: (file, why)
+    "What it says of each picture; one that cannot be read does not keep the others back."
+    files, rows, bad = [f for p in map(Path, paths) for f in (find_images(p) if p.is_dir() else [p])], [], []
+    for f in files:
+        try: x = load_pictures([f], clf.size)
+        except (ValueError, OSError) as e: bad.append(dict(file=str(f), error=' '.join(str(e).split()))); continue
+        p = clf.probs(x)[0]
+        rows.append({'file': str(f), 'class': clf.classes[p.argmax()], 'probability': float(p.max()),
+                     'probs': dict(zip(clf.classes, map(float, p)))})
+    return rows, bad
