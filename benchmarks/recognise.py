@@ -14,8 +14,8 @@ import argparse, json, time
 from pathlib import Path
 import numpy as np, torch
 from srgan_course import recognise as M
-from srgan_course.augment import gap
-from srgan_course.classifier import load_pictures
+from srgan_course.augment import paired_gap
+from srgan_course.kit.classifiers import load_pictures
 from srgan_course.kit.labels import superclass
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
@@ -180,7 +180,7 @@ def write(args, n, y):
         both = [k for k in seeds[a] if b not in seeds or k in seeds[b]]
         for j in (TEACHER, JUDGE) if both else ():
             hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
-            g = gap(hit(b), hit(a))
+            g = paired_gap(hit(b), hit(a))
             pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))

@@ -295,7 +295,7 @@ def classify(
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
     if evaluate:
         r = m.evaluate_classifier(clf, evaluate)
-        print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_text(r)); return
+        print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r)); return
     rows, bad = m.classify_files(clf, paths)
     print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
         for r in rows))
@@ -309,7 +309,7 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume,
                              progress=is_cli() and not json and sys.stderr.isatty())
     print((out/'results.json').read_text(encoding='utf-8').strip() if json
-          else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
+          else f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524

@@ -9,7 +9,7 @@ __all__ = ['ORIGINALS', 'teacher', 'RecogniseLoss', 'three_parts', 'sample_folde
            'train_recognise', 'evaluate_folder', 'teacher_or_toy', 'picture_ways']
 
 # %% ../nbs/16_recognise.ipynb #373e05e0
-import json, math, time
+import json, shutil, time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn, Tensor
 from .images import downscale, to_image, to_tensor
 from .kit.devices import pick_device, pick_precision, picture_layout
-from .kit.files import write_whole
+from .kit.files import write_json, write_whole
 from .kit.labels import fit_labels, imagenet_classes, match_labels, name_labels, read_labels
 from .kit.recipe import Recipe, draws, get_recipe
 from .kit.results import save_result
@@ -27,7 +27,7 @@ from .kit.splits import check_classes, near_duplicates, split_pets
 from .kit.stats import over_pictures, over_runs, resamples, together
 from .kit.weights import FrozenNet, IMAGENET_MEAN, IMAGENET_STD
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
-from .classifier import Body, Classifier, architectures, body, build, load_classifier, load_pictures, pretrained
+from .kit.classifiers import Body, Classifier, architectures, body, build, load_classifier, load_pictures, pretrained
 from .generators import LightSR, build_network, find_model, load_model, save_model
 from .losses import PerceptualLoss
 
@@ -240,14 +240,6 @@ def _pairs(hr, scale):
         raise ValueError(f'{tuple(hr.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
     return shrink(hr, scale), hr
 
-def _known(loss, order, hr, known):
-    "The teacher's scores of whole originals, each worked out once."
-    if loss.teacher is None: return None
-    new = [j for j, i in enumerate(order) if i not in known]
-    if new:
-        with torch.no_grad(): known.update(zip((order[j] for j in new), loss.teacher(hr[new])))
-    return torch.stack([known[i] for i in order])
-
 @torch.no_grad()
 def judge_loss(net, x, loss, # network, originals uint8 (n,3,H,W) or `Originals`, a `RecogniseLoss`
                scale=3, bs=16, precision='float32'
@@ -268,6 +260,35 @@ def _turn(n, seed, turn):
     "The order of `n` pictures in one turn through them: sorted once, not once a step."
     return np.argsort(draws(n, seed, turn, 7), kind='stable')
 
+class StudentBatches:
+    "Small pictures, originals, and the teacher's scores of whole ones; who comes when, and which patch of it, follows from the step."
+    n_inp, epoch, start = 1, 0, 0
+    def __init__(self, x, teacher, steps, bs, side, scale, seed, device):
+        self.x, self.teacher, self.steps, self.bs, self.side = x, teacher, steps, bs, side
+        self.scale, self.seed, self.device = scale, seed, device
+        self.small, self.known = _pairs(x, scale)[0] if isinstance(x, Tensor) else None, {}      # of pictures in memory all are made once
+        self.scored = teacher is not None and self.small is not None and not side
+    def __len__(self): return self.steps
+    def __iter__(self):
+        for step in range(self.start if self.scored else 0):     # what was known by then, from the same batches: to the same bits
+            if len(self.known) < len(self.x): self.batch(step)
+        yield from map(self.batch, range(self.start, self.steps))
+    def batch(self, step):
+        at = range(step*self.bs, (step + 1)*self.bs)
+        order = [int(_turn(len(self.x), self.seed, k//len(self.x))[k % len(self.x)]) for k in at]
+        hr = self.x[order]
+        pairs = zip(_pairs(hr, self.scale)[0] if self.small is None else self.small[order], hr)
+        if self.side: pairs = [cut(a, b, self.side, draws(3, self.seed, k, 8)/2**32, self.scale) for (a, b), k in zip(pairs, at)]
+        lr, hr = (torch.stack(t).to(self.device).float()/255 for t in zip(*pairs))
+        return (lr, hr, self.scores(order, hr)) if self.scored else (lr, hr)
+    @torch.no_grad()
+    def scores(self, order, hr):
+        "The teacher's scores of whole originals, each worked out once."
+        new = [j for j, i in enumerate(order) if i not in self.known]
+        if new: self.known.update(zip((order[j] for j in new), self.teacher(hr[new])))
+        return torch.stack([self.known[i] for i in order])
+
+# %% ../nbs/16_recognise.ipynb #e2e00001
 def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is changed in place
                   x,           # originals, uint8 (n,3,H,W), or `Originals` that are opened as they are needed
                   loss,        # a `RecogniseLoss`
@@ -278,38 +299,13 @@ def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is chang
                   seed=0,      # of order and patches
                   valid=None,  # originals to watch by
                   every=25,    # steps between two rows
-                  precision='float32', # 'auto', 'float32' or 'bfloat16'
-                  progress=None # called with each row
+                  precision='float32', **kwargs # 'auto', 'float32' or 'bfloat16'; of `learn_steps`: progress, folder, recipe
                  )->list:      # rows: step, loss, its parts, valid
     "Teach a network by a frozen teacher."
-    device, p = next(net.parameters()).device, _bfloat16(precision, net)
-    held = isinstance(x, Tensor)
-    small = _pairs(x, scale)[0] if held else None                                # of pictures in memory all is worked out once
-    opt = torch.optim.Adam(net.parameters(), lr)
-    lrs = torch.optim.lr_scheduler.LambdaLR(opt, lambda k: .5 + .5*math.cos(math.pi*min(1, k/steps)))
-    rows, seen, known = [], [], {}
-    net.train().to(memory_format=picture_layout(device))
-    for step in range(steps):
-        at = range(step*bs, (step + 1)*bs)
-        order = [int(_turn(len(x), seed, k//len(x))[k % len(x)]) for k in at]
-        hr = x[order]
-        pairs = zip(small[order] if held else _pairs(hr, scale)[0], hr)
-        if side: pairs = [cut(a, b, side, draws(3, seed, k, 8)/2**32, scale) for (a, b), k in zip(pairs, at)]
-        lr_b, hr_b = (torch.stack(t).to(device).float()/255 for t in zip(*pairs))
-        with torch.autocast(device.type, torch.bfloat16, enabled=p):
-            l = loss(net(lr_b), hr_b, want=_known(loss, order, hr_b, known) if held and not side else None)
-        if not torch.isfinite(l): raise FloatingPointError(f'the loss is {l.item()} in step {step + 1}; give a smaller lr than {lr}')
-        opt.zero_grad(); l.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.)
-        opt.step(); lrs.step()
-        seen.append(dict(loss=l.item(), **loss.parts))
-        if (step + 1) % every == 0 or step + 1 == steps:
-            rows.append(dict(step=step + 1, **{k: float(np.mean([s[k] for s in seen])) for k in seen[0]}))
-            if valid is not None: rows[-1]['valid'] = judge_loss(net, valid, loss, scale, precision=precision); net.train()
-            if progress: progress(rows[-1])
-            seen = []
-    net.eval()
-    return rows
+    from srgan_course.kit.epochs import learn_steps
+    batches = StudentBatches(x, loss.teacher, steps, bs, side, scale, seed, next(net.parameters()).device)
+    check = None if valid is None else lambda: judge_loss(net, valid, loss, scale, precision=precision)
+    return learn_steps(net, batches, loss, lr, every, check, precision, **kwargs)
 
 # %% ../nbs/16_recognise.ipynb #03e1fec1
 def resized_to(net, scale=3 # a network that enlarges by another factor, the factor wanted
@@ -638,13 +634,14 @@ def load_originals(items,   # paths, open pictures or `Toy`s
 # %% ../nbs/16_recognise.ipynb #ec19a251
 def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_RECIPES, or a JSON file
                     source=None,    # as for `labelled`; 'pets-toy' for the recipe quick, else 'photos'
-                    out=None,       # folder for the student, its recipe, history and figures; None: nothing is written
+                    out=None,       # folder for student, recipe, history and figures; a stopped run in it goes on; None: nothing is kept
                     labels=None, progress=None,
                     device=None     # 'cpu', 'cuda', 'mps'; None: what there is
                    )->dict:         # student, rows, recognition, parts, teacher, judges
     "From pictures to a student, judged on pictures it has not learnt from."
     r = get_recipe(recipe, RecogniseRecipe)
-    if out and (Path(out)/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
+    out = Path(out) if out else None
+    if out and (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     t, judges, device = teacher(r.teacher), [teacher(j) for j in r.judges], pick_device(device)
     items, y = labelled(source, t, r.share, labels, r.seed, size=r.size)
@@ -656,15 +653,15 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     loss = RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net)
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
-    rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress)
+    rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
+                         folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source)))
     rec = evaluate_recognition({**{w: w for w in CLASSIC}, 'student': net}, xt, parts.y_test, t, judges, r.scale, r.precision)
     for m in (net, loss, t, *judges): m.cpu()
     tables = {j.name: recognition_table(rec, j.name).replace(np.inf, np.nan) for j in (t, *judges)}
     if out:
-        out = Path(out); out.mkdir(parents=True, exist_ok=True)
         r.save(out/'recipe.json')
         save_model(net, out/'student.safetensors', torch.float16, recipe=r.to_json(), data=str(source), summary=f'taught by {t.label}')
-        write_whole(out/'history.json', json.dumps(rows, indent=1).encode())
+        write_json(out/'history.json', rows)
         figures = {k: {w: {c: float(v) for c, v in row.items() if v == v} for w, row in tab.iterrows()} for k, tab in tables.items()}
         protocol = (f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, {r.scale} pixels '
                     f'cropped')
@@ -672,6 +669,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                     figures, str(source), len(xt), protocol=protocol,
                     seed=r.seed, recipe=r, seconds=round(time.monotonic() - start, 1), networks={c.name: c.label for c in (t, *judges)},
                     pictures=dict(found=found, too_small=found - len(items), alike=len(parts.dropped)))
+        shutil.rmtree(out/'checkpoints')                              # a run that is done needs none
     return dict(student=net, rows=rows, recognition=rec, tables=tables, parts=parts, teacher=t, judges=judges, recipe=r)
 
 def evaluate_folder(source, ways, teacher, judges=(), share=1., labels=None, size=192, scale=3, seed=42, precision='auto'

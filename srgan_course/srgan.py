@@ -7,12 +7,11 @@ __all__ = ['GENERATORS', 'CRITICS', 'OPTIMISERS', 'ONE_SIZE', 'ADVERSARIAL', 'SC
            'BENCHMARKS', 'MADE', 'PretrainRecipe', 'SRGANRecipe', 'ask_later', 'known', 'check_recipe', 'get_recipe',
            'soften', 'Glasses', 'Alike', 'start_from', 'make_generator', 'make_critic', 'make_losses', 'psnr_metric',
            'phases', 'make_learner', 'make_dls', 'use_recipe', 'Late', 'run_phase', 'crop_box', 'credits',
-           'enlarge_all', 'measure_all', 'before_after', 'held_out', 'sample_inputs', 'compare_models', 'Stopwatch',
-           'step_seconds', 'fit_minutes', 'Say', 'save_figure', 'save_curves', 'Curves', 'Result', 'run_state',
-           'start_run', 'Clock', 'tensorboard', 'phase_callbacks', 'train_phase', 'memory_advice', 'resized', 'train',
-           'steps_of', 'describe', 'about_data', 'worth', 'card', 'finish', 'average_hash', 'near_pairs',
-           'inspect_picture', 'twins', 'check_pictures', 'peak_memory', 'expected_cost', 'report_text', 'training_gif',
-           'all_curves', 'last_words', 'clear_run', 'demo_samples', 'demo_report', 'demo']
+           'enlarge_all', 'measure_all', 'before_after', 'held_out', 'sample_inputs', 'compare_models', 'step_seconds',
+           'fit_minutes', 'save_curves', 'Curves', 'Result', 'start_run', 'phase_callbacks', 'train_phase',
+           'memory_advice', 'resized', 'train', 'steps_of', 'describe', 'about_data', 'worth', 'card', 'finish',
+           'inspect_picture', 'twins', 'check_pictures', 'expected_cost', 'report_text', 'training_gif', 'all_curves',
+           'clear_run', 'demo_samples', 'demo_report', 'demo']
 
 # %% ../nbs/09_srgan.ipynb #c709e017
 import hashlib, importlib, json, math, sys, time
@@ -30,9 +29,12 @@ from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import SRGANLearner
 from .watching import EMA, LossHistory, SampleGrid, plot_history, who_is_ahead
-from .kit.checkpoints import Resumable, SaveEvery, checkpoints
+from .kit.checkpoints import Resumable, SaveEvery, checkpoints, differences
+from .kit.runs import Clock, Say, Stopwatch, last_words, peak_memory, run_state, save_figure, tensorboard
+from .kit.show import save_gif
+from .kit.splits import alike_pairs, thumbnail
 from .kit.muon import Muon
-from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.metrics import AvgMetric
@@ -423,17 +425,6 @@ def compare_models(models:dict,   # name -> what `evaluate_sr` takes as a model
     import pandas as pd
     return pd.DataFrame({k: evaluate_sr(m, pictures, scale, strict=False).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
 
-# %% ../nbs/09_srgan.ipynb #b5058831
-class Stopwatch(Callback):
-    "Ends a fit after `n` timed steps; `.seconds` is the median of one."
-    def __init__(self, n=20, warm=3): self.n, self.warm, self.times = n, warm, []
-    def before_batch(self): self.start = time.perf_counter()
-    def after_batch(self):
-        self.times.append(time.perf_counter() - self.start)
-        if len(self.times) == self.n + self.warm: raise CancelFitException
-    @property
-    def seconds(self): return sorted(self.times[self.warm:])[len(self.times[self.warm:])//2]
-
 # %% ../nbs/09_srgan.ipynb #dd75f0a5
 def step_seconds(r:SRGANRecipe, dls)->dict: # phase -> seconds a step
     "Time twenty steps of each phase on networks that are thrown away."
@@ -456,43 +447,7 @@ def fit_minutes(r:SRGANRecipe, seconds:dict, minutes:float, share:float=.93 # of
     epochs = [max(1, round(s/spe)) for s in steps]
     return r.replace(steps_per_epoch=spe, minutes=float(minutes), **dict(zip(('pre_epochs', 'epochs')[-len(epochs):], epochs)))
 
-# %% ../nbs/09_srgan.ipynb #c114d672
-class Say(Callback):
-    "One line that counts the steps of a phase, and one that stays for each epoch."
-    order, run_valid = 110, False
-    def __init__(self, phase, out=None): self.phase, self.out = phase, out
-    def before_fit(self):
-        self.out, self.psnr, self.mean, self.first, self.t0, self.last = self.out or sys.stdout, '', {}, None, time.monotonic(), 0.
-    def line(self):
-        done, n = self.done, self.learn.n_epoch*len(self.dls.train)
-        left = (n - done)*(time.monotonic() - self.t0)/max(1, done - self.first)
-        what = '  '.join(f'{label} {self.mean[k]:.3f}' for k,label in _SAID.items() if k in self.mean)
-        return f'{self.phase} {done}/{n}  {what}{self.psnr}  {int(left//60)}:{int(left%60):02d} left'
-    def after_batch(self):
-        if not self.learn.training: return
-        for k,v in self.learn.step_values.items(): self.mean[k] = .9*self.mean.get(k, v) + .1*v
-        self.done = self.learn.epoch*len(self.dls.train) + self.learn.iter + 1
-        if self.first is None: self.first = self.done - 1
-        if self.out.isatty() and time.monotonic() - self.last > .2:
-            self.last = time.monotonic(); self.out.write(f'\r{self.line()}\x1b[K'); self.out.flush()
-    def after_epoch(self):
-        vals = {m.name: m.value for m in self.learn.metrics}
-        if vals.get('psnr') is not None: self.psnr = f"  PSNR {float(vals['psnr']):.2f} dB"
-        if self.first is not None: self.out.write(f'\r{self.line()}\x1b[K\n' if self.out.isatty() else self.line() + '\n'); self.out.flush()
-
-_SAID = {'loss': 'loss', 'gen_loss': 'generator', 'crit_loss': 'critic', 'd_real': 'D(x)', 'd_fake': 'D(G(z))'}
-
 # %% ../nbs/09_srgan.ipynb #7c028211
-def save_figure(fig,      # matplotlib figure
-                path,     # its suffix says the format
-                **kwargs  # of `savefig`
-               )->Path:   # the path
-    "Write a figure whole or not at all."
-    import io
-    out = io.BytesIO(); fig.savefig(out, format=Path(path).suffix[1:], **kwargs)
-    write_whole(path, out.getvalue())
-    return Path(path)
-
 def save_curves(history,  # CSV of a `LossHistory`
                 path,     # PNG to write
                 **kwargs  # of `plot_history`
@@ -535,18 +490,9 @@ def _same_run(kept, r, path):
     "The kept recipe, if it is `r` (minutes may have set its epochs, the device its precision); else one clear line."
     counts = (('pre_epochs', 'epochs', 'steps_per_epoch', 'minutes') if kept.minutes else ()) + (('precision',) if r.precision == 'auto'
         else ())
-    diff = [f'{f.name} {getattr(kept, f.name)!r} there, {getattr(r, f.name)!r} here' for f in fields(kept) if f.name not in counts
-            and getattr(kept, f.name) != getattr(r, f.name)]
-    if diff: raise ValueError(f'{path}: a run of another recipe: {"; ".join(diff)}; give that recipe, or another folder')
+    if diff := differences(vars(kept), vars(r), counts):
+        raise ValueError(f'{path}: a run of another recipe: {diff}; give that recipe, or another folder')
     return kept
-
-# %% ../nbs/09_srgan.ipynb #4d91daab
-def run_state(out   # a run's folder
-             )->str:
-    "What a folder holds: 'nothing', 'begun', or 'finished'."
-    out = Path(out)
-    if (out/'results.json').exists(): return 'finished'
-    return 'begun' if (out/'recipe.json').exists() else 'nothing'
 
 # %% ../nbs/09_srgan.ipynb #2b9c8204
 def start_run(r,       # recipe as it was asked for
@@ -566,32 +512,6 @@ def start_run(r,       # recipe as it was asked for
         r = fit_minutes(r, step_seconds(r, dls), minutes)
     r.save(file)
     return r
-
-# %% ../nbs/09_srgan.ipynb #f81b1f5b
-class Clock(Callback):
-    "How long a phase has trained, over all its sessions: `.seconds` is kept in its checkpoints."
-    order, run_valid = 98, False
-    def __init__(self): self.before, self.begun = 0., None
-    def before_fit(self): self.begun = time.monotonic()
-    @property
-    def seconds(self): return self.before + (time.monotonic() - self.begun if self.begun else 0.)
-    def to_save(self): return {}, {'seconds': self.seconds}
-    def from_saved(self, tensors, plain): self.before, self.begun = plain['seconds'], time.monotonic()
-
-# %% ../nbs/09_srgan.ipynb #f6251473
-def tensorboard(folder):
-    "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
-    try: from fastai.callback.tensorboard import TensorBoardCallback
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
-    class Board(TensorBoardCallback):
-        def write(self, **values):
-            for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
-        def after_batch(self):
-            if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
-        def after_epoch(self):
-            self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
-    return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../nbs/09_srgan.ipynb #baf3355f
 def phase_callbacks(r,        # recipe
@@ -794,38 +714,23 @@ def finish(r,        # recipe
     write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), len(dls.train_ds)).encode())
     return Result(out, r, last, nets.get('pretrain'), table, seconds, said)
 
-# %% ../nbs/09_srgan.ipynb #f831b29c
-def average_hash(img, side:int=16)->np.ndarray: # (side*side,) of -1. and 1.
-    "Which places of a picture are brighter than its mean."
-    x = np.asarray(img.convert('L').resize((side, side), Image.Resampling.BOX), np.float32)
-    return np.where(x > x.mean(), 1, -1).astype(np.float32).ravel()
-
-def near_pairs(hashes:list, bits:int=5 # in how many places of 256 two may differ
-              )->list:                 # of (i, j), i < j
-    "Which pictures look nearly the same."
-    a, out = np.stack(hashes), []
-    for i in range(0, len(a), 1000):                              # a block of rows at a time: ten thousand pictures take a second
-        differ = (a.shape[1] - a[i:i+1000] @ a.T)/2
-        out += [(i + int(p), int(q)) for p,q in zip(*np.nonzero(differ <= bits)) if i + p < q]
-    return out
-
 # %% ../nbs/09_srgan.ipynb #b3ffc25d
 def inspect_picture(o # a file, or an open picture
-                   )->dict: # 'name' and 'size', 'digest', 'hash', or 'error'
+                   )->dict: # 'name' and 'size', 'digest', 'thumb', or 'error'
     "What can be known of a picture before training: it is opened and decoded as training would."
     known = dict(name=str(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or 'picture'), item=o)
     try: img = get_picture(o)
     except (ValueError, OSError) as e: return {**known, 'error': ' '.join(str(e).split())}
     data = Path(o).read_bytes() if isinstance(o, (str, Path)) else img.tobytes()
-    return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'hash': average_hash(img)}
+    return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'thumb': thumbnail(img)}
 
 def twins(seen:list # from `inspect_picture`, readable ones
          )->tuple:  # groups of equal files, pairs of nearly equal pictures: by number
     "Which pictures are there more than once."
     groups = {}
     for i,s in enumerate(seen): groups.setdefault(s['digest'], []).append(i)
-    near = [(i, j) for i,j in near_pairs([s['hash'] for s in seen]) if seen[i]['digest'] != seen[j]['digest']] if seen else []
-    return [g for g in groups.values() if len(g) > 1], near
+    near = alike_pairs(np.stack([s['thumb'] for s in seen])) if seen else []
+    return [g for g in groups.values() if len(g) > 1], [(i, j) for i,j in near if seen[i]['digest'] != seen[j]['digest']]
 
 # %% ../nbs/09_srgan.ipynb #7ff73b80
 def check_pictures(source,        # what `train` takes
@@ -852,13 +757,6 @@ def check_pictures(source,        # what `train` takes
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../nbs/09_srgan.ipynb #74abe8ff
-def peak_memory(device)->int: # bytes, or None where nobody counts
-    "The most memory that this process has used: the GPU's on CUDA, else its own."
-    if torch.device(device).type == 'cuda': return torch.cuda.max_memory_allocated(device)
-    try: import resource
-    except ModuleNotFoundError: return None                                       # Windows
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
-
 def expected_cost(r:SRGANRecipe,
                   ours:list,         # files to train on
                   held:list,         # files held out
@@ -909,7 +807,6 @@ def training_gif(out,           # a run's folder
                  tile:int=128,  # width of the sheet's first picture, pixels
                  zoom:int=2):   # how much larger it is shown
     "The first picture of the sample sheets, as training went on, with phase and step."
-    import io
     from PIL import ImageDraw
     frames = []
     for phase in PHASES:
@@ -921,10 +818,7 @@ def training_gif(out,           # a run's folder
                                        fill='black')
             frames.append(frame)
     if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
-    buf = io.BytesIO()
-    frames[0].save(buf, format='gif', save_all=True, append_images=frames[1:], duration=[300]*(len(frames)-1) + [2500], loop=0)
-    write_whole(path, buf.getvalue())
-    return Path(path)
+    return save_gif(path, frames, 300, 2500)
 
 # %% ../nbs/09_srgan.ipynb #effd0ce3
 def all_curves(out,      # a run's folder
@@ -940,14 +834,6 @@ def all_curves(out,      # a run's folder
     buf = io.BytesIO(); sheet.save(buf, format='png', optimize=True)
     write_whole(path or out/'curves.png', buf.getvalue())
     return sheet
-
-# %% ../nbs/09_srgan.ipynb #e6d2ea33
-def last_words(out, n:int=50 # steps of the running mean
-              )->dict: # 'd_real', 'd_fake': means over the last `n` steps
-    "What the critic said at the end of a run."
-    import pandas as pd
-    df = pd.read_csv(Path(out)/'history_gan.csv')
-    return {k: float(df[k].dropna()[-n:].mean()) for k in ('d_real', 'd_fake')}
 
 # %% ../nbs/09_srgan.ipynb #67867d49
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')

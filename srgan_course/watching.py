@@ -15,6 +15,7 @@ from PIL import Image
 from fastcore.all import patch
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
+from .kit.show import save_gif
 import_fastai()
 from fastai.callback.core import Callback
 
@@ -224,11 +225,7 @@ class SampleGrid(Callback):
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
     def gif(self, path=None):
         "All frames as one animated GIF; gives its path."
-        ims, out = [Image.open(p).convert('RGB') for p in self.frames], io.BytesIO()
-        ims[0].save(out, format='gif', save_all=True, append_images=ims[1:], loop=0,
-                    duration=[int(1000*self.seconds)]*(len(ims) - 1) + [2000])
-        path = Path(path or self.folder/'samples.gif'); write_whole(path, out.getvalue())
-        return path
+        return save_gif(path or self.folder/'samples.gif', [Image.open(p) for p in self.frames], int(1000*self.seconds))
 
 # %% ../nbs/08_watching.ipynb #9f6426be
 @patch

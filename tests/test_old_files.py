@@ -25,9 +25,9 @@ def test_models(path):
     assert y.shape[-1] == 12*net.args['scale'] and y.isfinite().all()
 
 def test_classifier():
-    from srgan_course.classifier import classify, load_classifier
+    from srgan_course.classifier import load_classifier
     clf = load_classifier(OLD/'classifier_run'/'classifier.safetensors')
-    assert clf.classes == ['cat', 'dog'] and classify(clf, torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 2)
+    assert clf.classes == ['cat', 'dog'] and clf.probs(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 2)
 
 @pytest.mark.parametrize('name', ['srgan_run', 'cats_run', 'student_run', 'classifier_run'])
 def test_recipes(name):

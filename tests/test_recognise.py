@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
 from srgan_course import recognise as M
-from srgan_course.classifier import Classifier, body, build, load_pictures, save_classifier
+from srgan_course.kit.classifiers import Classifier, body, build, load_pictures, save_classifier
 from srgan_course.kit.pets import draw_pet, toys as _toys
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import downscale, to_image
@@ -220,6 +220,19 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
     assert d['networks'] == {r.teacher: r.teacher,
                              r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
     assert M.RecogniseRecipe.from_json(r.to_json()) == r
+
+def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
+    "Stopped after half of its steps and called again, a training ends at the same student; another recipe is refused; nothing is left behind."
+    monkeypatch.setattr(M, 'toy_teacher', toy)
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
+    whole = M.train_recognise(r, out=tmp_path/'whole')
+    def stop(row):
+        if row['step'] == 6: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'parts', progress=stop)
+    one_line(lambda: M.train_recognise(r.replace(lr=2e-3), out=tmp_path/'parts'), 'checkpoint of another recipe')
+    parts = M.train_recognise(r, out=tmp_path/'parts')
+    assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters())) and whole['rows'] == parts['rows']
+    assert not (tmp_path/'parts'/'checkpoints').exists()
 
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
