@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .kit.classifiers import Body, Classifier, body, classify_files, load_classifier, load_pictures, save_classifier
+from .kit.classifiers import Classifier, body, load_classifier, load_pictures, save_classifier
 from .kit.files import digest, read_tensors, write_json, write_tensors, write_whole
 from .kit.recipe import Recipe, draws, get_recipe, import_fastai
 from .kit.results import save_result

@@ -292,11 +292,12 @@ def classify(
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file or folder')
     from srgan_course import classifier as m
+    from srgan_course.kit.classifiers import classify_files
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
     if evaluate:
         r = m.evaluate_classifier(clf, evaluate)
         print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r)); return
-    rows, bad = m.classify_files(clf, paths)
+    rows, bad = classify_files(clf, paths)
     print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
         for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
@@ -343,6 +344,7 @@ def recognise(
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels and not labels.is_file(): raise FileNotFoundError(f'{labels}: no such file')
     from srgan_course import recognise as m
+    from srgan_course.kit.classifiers import teacher_or_toy
     from srgan_course.data import find_source
     for source in filter(None, (train, evaluate)):          # what is not there is told before a classifier is made ready
         if source != 'pets-toy': find_source(source)
@@ -350,7 +352,7 @@ def recognise(
         return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'),
                                  json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
-    t, said = m.teacher_or_toy(teacher)
+    t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
     return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways,
         t, size, out, json)
@@ -359,6 +361,7 @@ def recognise(
 def _recognise_pictures(paths, ways, t, size, out, json):
     from srgan_course import recognise as m
     from srgan_course.images import open_image
+    from srgan_course.kit.recognition import guess_figure
     rows, bad = [], []
     for p in paths:
         try: res = m.recognise_picture(open_image(p).convert('RGB'), ways, t, size=size)
@@ -366,7 +369,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             if len(paths) == 1: raise
             bad.append(dict(file=str(p), error=str(e))); print(f'srgan-recognise: {e}', file=sys.stderr); continue
         dst = out or Path(f'{p.stem}-recognised.jpg')
-        dst.parent.mkdir(parents=True, exist_ok=True); m.guess_figure(res, dst)
+        dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
         rows.append(dict(file=str(p), figure=str(dst), classifier=t.label,
                          guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
         if not json:

@@ -209,7 +209,7 @@ def test_real_weights(srgan_weights):
     chelsea = C.load_pictures([sample_photos('valid')['chelsea']], 224)
     for arch in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
         net, source, variant = K.pretrained(arch)
-        b = C.Body(K.cut_head(net), arch, source, arch, variant, net)
+        b = K.Body(K.cut_head(net), arch, source, arch, variant, net)
         top = net.eval()(K.normalised(chelsea.float()/255)).topk(3).indices[0].tolist()
         assert set(top) & {281, 282, 283, 285, 287}, f'{arch} sees classes {top}, no cat'
         # a file of another make is named
@@ -225,7 +225,7 @@ def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
     with pytest.raises(OSError, match=r'resnet18: its weights could not be had from https.*resnet18-random'): C.body('resnet18')
     with pytest.raises(FileNotFoundError, match='SRGAN_WEIGHTS'): C.body('vgg16-oxford@relu2_2')
     with pytest.raises(ValueError, match='not known'): C.body('resnet5')
-    with pytest.raises(ValueError, match='feature maps'): C.Body(torch.nn.Flatten(), 'flat')
+    with pytest.raises(ValueError, match='feature maps'): K.Body(torch.nn.Flatten(), 'flat')
     with pytest.raises(ValueError, match="head='linear'"): C.Classifier(C.body('resnet18-random'), ['a', 'b'], 'own')
 
 # ---- runs
@@ -409,7 +409,7 @@ def test_grad_cam_looks_where_the_evidence_is():
     "A body with one map that lights up where a picture is white, and a head that calls this class 1."
     class Bright(torch.nn.Module):
         def forward(self, x): return torch.cat([torch.nn.functional.avg_pool2d(x[:, :1].relu(), 8), torch.zeros(len(x), 1, 8, 8)], 1)
-    clf = C.Classifier(C.Body(Bright(), 'bright'), ['dark', 'bright'], size=64)
+    clf = C.Classifier(K.Body(Bright(), 'bright'), ['dark', 'bright'], size=64)
     clf.head[-1].weight.data = torch.tensor([[-1., 0.], [1., 0.]])
     x = torch.zeros(1, 3, 64, 64); x[..., 8:24, 40:56] = 1
     m = C.grad_cam(clf, x, 1)[0]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['load_pictures', 'normalised', 'cut_head', 'ToyNet', 'architectures', 'build', 'pretrained', 'Body', 'learn_turns',
-           'body', 'Classifier', 'save_classifier', 'load_classifier', 'classify_files']
+           'body', 'Classifier', 'save_classifier', 'load_classifier', 'classify_files', 'Teacher', 'teacher',
+           'toy_teacher', 'teacher_or_toy']
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00002
 import json, os
@@ -13,10 +14,12 @@ from itertools import takewhile
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
+from .devices import picture_layout
 from .files import read_tensors, write_tensors
+from .labels import imagenet_classes
 from .pets import TOY_VALID, toys
 from .sources import central_square, find_images
-from .splits import open_all
+from .splits import open_all, split_pets
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, pretrained_weights
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00005
@@ -254,3 +257,72 @@ def classify_files(clf,     # a `Classifier`
         rows.append({'file': str(f), 'class': clf.classes[p.argmax()], 'probability': float(p.max()),
                      'probs': dict(zip(clf.classes, map(float, p)))})
     return rows, bad
+
+# %% ../../nbs/kit/classifiers.ipynb #e2b00020
+class Teacher(FrozenNet):
+    "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
+    def __init__(self,
+                 net,            # module (B,3,H,W) -> scores (B,C)
+                 name,           # what it is called in tables
+                 classes=None,   # C names; numbers where not given
+                 weights='',     # the file they came from
+                 normalise=True, # ImageNet's mean and spread; False: `net` does it itself
+                 size=64):       # side of the picture that it is tried on
+        super().__init__(net.to(memory_format=torch.channels_last), name, weights, *(() if normalise else ((0.,)*3, (1.,)*3)))
+        with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
+        if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
+            got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+            raise ValueError(f'{name} gives {got} for a picture, and no score for each class; '
+                             'a teacher is a classifier with its last layer')
+        self.n = z.shape[1]
+        self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
+        if len(self.classes) != self.n: raise ValueError(f'{len(self.classes)} class names; {name} tells {self.n} classes')
+
+    def forward(self, x:Tensor # (B,3,H,W) in [0,1]
+               )->Tensor:      # scores before the softmax, (B,C)
+        return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
+
+# a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
+def teacher(name='resnet50'
+           )->Teacher:
+    "A teacher by name, with the weights that the name says; nothing else is slipped in."
+    if isinstance(name, Teacher): return name
+    if name == 'toy' or str(name).startswith('toy-'): return toy_teacher(int(str(name)[4:] or 0))
+    if isinstance(name, Body): raise ValueError(f'{name.name} is a body without a head; a teacher is a classifier with its last layer')
+    if not isinstance(name, Classifier) and str(name).endswith('.safetensors'): name, path = load_classifier(name), Path(name).name
+    else: path = ''
+    if isinstance(name, Classifier):
+        return Teacher(name, f'{name.body.name} ({", ".join(name.classes)})', name.classes, path or name.body.weights, normalise=False,
+                       size=name.size)
+    arch = str(name).removesuffix('-random')
+    if arch not in architectures() or arch == 'toynet':
+        raise ValueError(f"teacher {str(name)!r} is not known; give resnet50, mobilenet_v2, squeezenet1_1 or another of torchvision's "
+                         f"classifiers, a classifier's .safetensors file, or toy")
+    net, weights, _ = (build(arch), 'random', '') if str(name).endswith('-random') else pretrained(arch)
+    return Teacher(net, str(name), imagenet_classes(), weights, size=224)
+
+def toy_teacher(seed=0,   # of its weights and of the order of pictures
+                n=800,    # drawn pets to learn from
+                size=66,  # of them, pixels
+                steps=120 # of the optimiser
+               )->Teacher: # tells cat from dog
+    "Lesson 14's small network, taught here and now on drawn pets: the stand-in where no ImageNet weights are."
+    s = split_pets('pets-toy', n=n, valid=.01, size=size)
+    net, x, y = build('toynet', 2, seed=seed).train(), load_pictures(s.train, size).float()/255, torch.from_numpy(s.y_train)
+    x, g = normalised(x), torch.Generator().manual_seed(seed)
+    opt = torch.optim.Adam(net.parameters(), 3e-3)
+    lrs = torch.optim.lr_scheduler.OneCycleLR(opt, 3e-3, total_steps=steps)
+    for _ in range(steps):
+        i = torch.randint(n, (32,), generator=g)
+        loss = F.cross_entropy(net(x[i].flip(3) if torch.rand((), generator=g) < .5 else x[i]), y[i])
+        opt.zero_grad(); loss.backward(); opt.step(); lrs.step()
+    return Teacher(net, f'toy teacher {seed}', s.classes, 'made by the course on drawn pets', size=size)
+
+def teacher_or_toy(name=None # as for `teacher`; None: ResNet-50
+                  )->tuple:  # `Teacher`, what is to be said of it
+    "ResNet-50; where its weights cannot be had, the course's own teacher, and a line that says so."
+    if name: return teacher(name), ''
+    try: return teacher(), ''
+    except OSError as e:
+        return (toy_teacher(), f'{str(e).split(";")[0]}: the classifier is the course\'s own, taught on drawn pets just now; it can tell '
+                f'cat from dog, and nothing else')
