@@ -49,7 +49,8 @@ def check_lanczos(f):
         got, want = np.asarray(ask(kernel, d.copy())), np.sinc(d)*np.sinc(d/lobes)*(abs(d) < lobes)
         if got.shape != d.shape: return f'for an array of {d.shape} distances the kernel gives one of shape {got.shape}'
         i = np.unravel_index(np.nan_to_num(abs(got - want), nan=np.inf).argmax(), d.shape)
-        if not abs(got - want)[i] < 1e-6: return f'with {lobes} lobes, at a distance of {d[i]:.2f} it is {got[i]:.4f} and should be {want[i]:.4f}'
+        if not abs(got - want)[i] < 1e-6:
+            return f'with {lobes} lobes, at a distance of {d[i]:.2f} it is {got[i]:.4f} and should be {want[i]:.4f}'
 
 @checks('too bright counts as much as too dark.')
 def check_give_back(f, downscale):
@@ -82,7 +83,8 @@ def check_light(f):
 @checks('every pixel of the box is covered, and nothing that could be left out.')
 def check_box(f):
     "Boxes on the grid and beside it, a single pixel, one narrower than an LR pixel that lies across a line of the grid."
-    for box, scale in (((8, 4, 20, 16), 4), ((3, 5, 4, 6), 4), ((5, 3, 23, 10), 4), ((7, 11, 9, 13), 4), ((0, 0, 1, 9), 3), ((4, 9, 6, 12), 2)):
+    for *box, scale in (8, 4, 20, 16, 4), (3, 5, 4, 6, 4), (5, 3, 23, 10, 4), (7, 11, 9, 13, 4), (0, 0, 1, 9, 3), (4, 9, 6, 12, 2):
+        box = tuple(box)
         want = tuple(np.r_[np.array(box[:2])//scale, -(-np.array(box[2:])//scale)].tolist())
         if (got := tuple(np.asarray(ask(f, box, scale)).tolist())) != want: return f'{box} at scale {scale} lies in {want}; yours is {got}'
 
