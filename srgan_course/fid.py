@@ -136,7 +136,8 @@ class PooledNet(FrozenNet):
                  weights:str='',  # the file they came from
                  resize='bilinear'): # 'bilinear' as in pytorch-fid, or 'antialias'
         if resize not in ('bilinear', 'antialias'): raise ValueError(f"resize {resize!r} is not in ('bilinear', 'antialias')")
-        super().__init__(net, name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__), weights, mean, std, own=False)
+        super().__init__(net, name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__),
+                         weights, mean, std, own=False)
         self.size, self.resize = size, resize
         self.note = dict(net=self.name, resize=f'{resize} {size}' if size else 'none', **(dict(weights=weights) if weights else {}))
 
