@@ -37,7 +37,7 @@ export: $(READY)  ## notebooks -> srgan_course/, then clean the notebooks, write
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(BIN)/python tests/readme.py --write && $(BIN)/python tests/home.py --write && $(BIN)/ruff check -q .
 
 docs: quarto $(READY)  ## the site, into _docs/ (needs Quarto 1.9 or newer)
-	@$(BIN)/nbdev-docs
+	@$(BIN)/python tests/page.py --model && $(BIN)/nbdev-docs
 
 quarto:     # looked for before anything is installed
 	@command -v quarto >/dev/null 2>&1 || { echo "make docs needs Quarto, which is not on the path. Get it from https://quarto.org/docs/get-started/, then run make docs again." >&2; exit 2; }

@@ -18,7 +18,9 @@ setup(
     # the lessons travel inside the package (srgan-lessons copies them), and so do the models and the measured figures that the lessons show
     packages=[*find_packages(include=['srgan_course', 'srgan_course.*']), 'srgan_course.lessons', 'srgan_course.results'],
     package_dir={'srgan_course.lessons': 'nbs', 'srgan_course.results': 'results'},
-    package_data={'srgan_course': ['models/*.safetensors', 'models/*.md', 'models/*.json', 'models/*.jpg'], 'srgan_course.lessons': ['*.ipynb', 'kit/*.ipynb', '*.bib', '*.csv', 'images/*'], 'srgan_course.results': ['*.json']},
+    package_data={'srgan_course': ['models/*.safetensors', 'models/*.md', 'models/*.json', 'models/*.jpg'],
+                  'srgan_course.lessons': ['*.ipynb', 'kit/*.ipynb', '*.bib', '*.csv', 'images/*', *(f'try/*.{end}' for end in 'html css js c wasm'.split())],
+                  'srgan_course.results': ['*.json']},
     entry_points={'console_scripts': scripts, 'nbdev': ['srgan_course = srgan_course._modidx:d']},
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Topic :: Scientific/Engineering :: Image Processing'],

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np, torch
 from srgan_course import augment as M, classifier as C
 from srgan_course.generators import load_model
-from srgan_course.images import write_whole
-from srgan_course.metrics import psnr_y, save_result
+from srgan_course.kit.files import write_whole
+from srgan_course.kit.results import save_result
+from srgan_course.kit.stats import mcnemar
+from srgan_course.metrics import psnr_y
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS, EPOCHS, SIZE, FEW, VIEWS = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500), 2
@@ -77,7 +79,7 @@ def run_control(args, y, yv, x, xv):
     arms = ('A', 'A, twice the steps', 'A + plain copies', 'A + bicubic copies', 'B: A + SRGAN copies')
     p = M.run_arms(f, y, {'original': C.cached_features(b, xv, **kw)}, SEEDS, 500, EPOCHS, arms=arms)
     plain = M.right(p['A + plain copies']['original'], yv)
-    return dict(body=CONTROL, arms=M.table(p, yv), B_over_plain=M.gap(plain, M.right(p[arms[-1]]['original'], yv)))
+    return dict(body=CONTROL, arms=M.table(p, yv), B_over_plain=M.paired_gap(plain, M.right(p[arms[-1]]['original'], yv)))
 
 def quality(args, xv, n=100):
     "PSNR of the enlarged validation pictures, the first n."
@@ -103,21 +105,21 @@ def run_study(args, s, x, xv):
         few[str(k)] = M.table(preds, yv)
         for arm in few[str(k)]:
             if arm not in ('A', 'A + plain copies'):
-                few[str(k)][arm]['over_plain'] = M.gap(M.right(preds['A + plain copies']['original'], yv),
+                few[str(k)][arm]['over_plain'] = M.paired_gap(M.right(preds['A + plain copies']['original'], yv),
                                                        M.right(preds[arm]['original'], yv))
         print(k, {a: round(v['accuracy'], 4) for a, v in few[str(k)].items()}, flush=True)
     last = preds                                              # 500 a class
     arms = M.table(last, yv)
     B = last['B: A + SRGAN copies']['original']
-    against = {a: dict(gain=M.gap(M.right(last[a]['original'], yv), M.right(B, yv)),
-                       loss_change=M.gap(M.nll(last[a]['original'], yv), M.nll(B, yv)),
-                       mcnemar=C.mcnemar(M.right(last[a]['original'].mean(0), yv), M.right(B.mean(0), yv))) for a in last
+    against = {a: dict(gain=M.paired_gap(M.right(last[a]['original'], yv), M.right(B, yv)),
+                       loss_change=M.paired_gap(M.nll(last[a]['original'], yv), M.nll(B, yv)),
+                       mcnemar=mcnemar(M.right(last[a]['original'].mean(0), yv), M.right(B.mean(0), yv))) for a in last
                if not a.startswith('B')}
     small = {arm: {k: dict(accuracy=float(M.right(p, yv).mean()), loss=float(M.nll(p, yv).mean())) for k, p in v.items()} for arm,
              v in last.items()}
     pick = lambda arm, k: last[arm][k]
-    pair = lambda a, b: dict(gain=M.gap(M.right(a, yv), M.right(b, yv)), loss_change=M.gap(M.nll(a, yv), M.nll(b, yv)),
-                             mcnemar=C.mcnemar(M.right(a.mean(0), yv), M.right(b.mean(0), yv)))
+    pair = lambda a, b: dict(gain=M.paired_gap(M.right(a, yv), M.right(b, yv)), loss_change=M.paired_gap(M.nll(a, yv), M.nll(b, yv)),
+                             mcnemar=mcnemar(M.right(a.mean(0), yv), M.right(b.mean(0), yv)))
     Bk, bk = 'B: A + SRGAN copies', 'A + bicubic copies'
     lows = {'A: SRGAN over bicubic': pair(pick('A', 'bicubic'), pick('A', 'SRGAN')),
             'A: pixels only over bicubic': pair(pick('A', 'bicubic'), pick('A', 'pixels only')),
@@ -143,7 +145,7 @@ def run_study(args, s, x, xv):
                 'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
                 dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak,
                      psnr=q, power=power(few)), protocol=how, seconds=seconds,
-                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.verdict(against['A + plain copies']['gain']),
+                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.do_they_help(against['A + plain copies']['gain']),
                 **said)
     save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds,
                 spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
@@ -165,7 +167,7 @@ def power(few):
 def run_words():
     paths = [ROOT/'results'/f'augment_{k}.json' for k in ('pets', 'few')]
     r, few = (json.loads(p.read_text(encoding='utf-8')) for p in paths)
-    r['verdict'] = M.verdict(r['figures']['B_over']['A + plain copies']['gain'])
+    r['verdict'] = M.do_they_help(r['figures']['B_over']['A + plain copies']['gain'])
     r['figures']['power'] = power(few['figures'])
     write_whole(paths[0], (json.dumps(r, indent=1, ensure_ascii=False) + '\n').encode())
     print(r['verdict'], r['figures']['power'])

@@ -72,7 +72,7 @@ def keeper(out):
     return Keep()
 
 def steps_done(out):
-    from srgan_course.gan import checkpoints
+    from srgan_course.kit.checkpoints import checkpoints
     found = checkpoints(out/'checkpoints')
     return int(found[-1].stem.split('-')[1]) if found else 0
 
@@ -106,6 +106,7 @@ def grown():
     "(generator, critic, recipe, learner) of lesson 18 with what the trials of 1,000 steps added; their names, and those of their weights and fields, are to stay, so that checkpoints stay readable."
     from dataclasses import dataclass
     import srgan_course.gan as gan
+    import srgan_course.watching as watching
     import srgan_course.cats as C
     import torch
     from fastai.callback.core import Callback
@@ -191,7 +192,7 @@ def grown():
             torch.manual_seed(r.seed)
             gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite), DCGANCritic(r.size, r.crit_nf,
                 r.channels, r.norm, r.policy, r.spread, r.patches)
-        cbs = ([gan.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
+        cbs = ([watching.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
         return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
                                 betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
     return SimpleNamespace(DCGANGenerator=DCGANGenerator, DCGANCritic=DCGANCritic, CatsRecipe=CatsRecipe, learner=learner)
@@ -236,7 +237,7 @@ def trials(minutes=None, only=()):
 def pack(file, out=None):
     "Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16, the same steps of Adam, and no momentum at first."
     import torch
-    from srgan_course.gan import latest_checkpoint, write_checkpoint
+    from srgan_course.kit.checkpoints import latest_checkpoint, write_checkpoint
     path, t, p = latest_checkpoint(Path(out or RUNS/'long-42')/'checkpoints', read=True)
     shapes = {k: list(v.shape) for k, v in t.items() if k.startswith('opt/') and k.endswith(('/exp_avg', '/exp_avg_sq'))}
     small = {k: v.flatten(1).mean(1) if k in shapes and v.dim() > 1 else v.half() if k.startswith(('model/', 'cb.'))
@@ -248,7 +249,7 @@ def pack(file, out=None):
 def unpack(file, out):
     "Make a packed checkpoint whole again, in the folder of a run."
     import torch
-    from srgan_course.gan import read_checkpoint, write_checkpoint
+    from srgan_course.kit.checkpoints import read_checkpoint, write_checkpoint
     t, p = read_checkpoint(file)
     whole = {k: v.float() if v.dtype == torch.float16 else v for k, v in t.items()}
     for k, shape in p.pop('packed').items():
@@ -261,7 +262,7 @@ def look(out=None):
     "Figures of the averaged generator in the last checkpoint against held-out faces, and 64 cats that nobody has picked."
     import torch
     from srgan_course.cats import cat_sheet, make_faces, noise, settle
-    from srgan_course.gan import latest_checkpoint
+    from srgan_course.kit.checkpoints import latest_checkpoint
     from srgan_course.images import save_image
     torch.set_num_threads(1)
     out, g = Path(out or RUNS/'long-42'), grown()
@@ -283,7 +284,7 @@ def measured(pictures, name):
     "Both kinds of features of bytes (n,3,64,64) from one pass, kept beside the runs; the net computes in bfloat16 where a processor has it (the same for every set)."
     import numpy as np, torch
     from srgan_course.fid import FeatureSet, features, pooled_net
-    from srgan_course.gan import pick_precision
+    from srgan_course.kit.devices import pick_precision
     files = [RUNS/'features'/f'{name}-{net}.npy' for net in NETS]
     if not all(f.exists() for f in files):
         half, net, early = pick_precision() == 'bfloat16', pooled_net(NETS[0]), []

@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F
 from srgan_course import classifier as C
-from srgan_course.metrics import save_result
+from srgan_course.kit.classifiers import Classifier
+from srgan_course.kit.recipe import draws
+from srgan_course.kit.results import save_result
+from srgan_course.kit.splits import Split, thumbnail
 
 ROOT = Path(__file__).resolve().parent.parent
 BODIES, SEEDS, SIZE, VIEWS, EPOCHS = ('squeezenet1_1', 'resnet50', 'mobilenet_v2', 'squeezenet1_1-random'), (42, 43, 44, 45, 46), 128, 2, 50
@@ -41,7 +44,7 @@ def features(body, x, cache, end=None):
 
 def split_of(y, seed, share=.3):
     "Numbers of the pictures to learn from and to judge by: the same share of each class."
-    held = np.concatenate([np.flatnonzero(y == c)[np.argsort(C.draws((y == c).sum(), seed, c, 4),
+    held = np.concatenate([np.flatnonzero(y == c)[np.argsort(draws((y == c).sum(), seed, c, 4),
                                                              kind='stable')][:round(share*(y == c).sum())] for c in (0, 1)])
     return np.setdiff1d(np.arange(len(y)), held), np.sort(held)
 
@@ -88,14 +91,14 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
     items, y, _ = everything(args.data)
     tr, va = split_of(y, 42)
     tr, va = (np.concatenate([k[y[k] == c][:m//2] for c in (0, 1)]) for k, m in ((tr, n), (va, 200)))
-    split = C.Split([items[i] for i in tr], y[tr], [items[i] for i in va], y[va], ['cat', 'dog'])
+    split = Split([items[i] for i in tr], y[tr], [items[i] for i in va], y[va], ['cat', 'dog'])
     plain, cached, secs = [], [], dict(plain=[], cached=[], features=[])
     for seed in seeds:
         r = C.ClassifierRecipe('speed', size=SIZE, bs=64, epochs=epochs, body=name, flip=False, degrees=0., jitter=0., seed=seed)
-        b = C.body(name); clf = C.Classifier(b, split.classes, 'linear', SIZE, seed)
+        b = C.body(name); clf = Classifier(b, split.classes, 'linear', SIZE, seed)
         dls, history = C.classifier_dls(split, r, 'cpu'), []
         t = time.perf_counter(); C.fit_epochs(clf, dls, r, history=history); secs['plain'].append((time.perf_counter() - t)/epochs)
-        plain.append(C.report(C.classify(clf, split.valid), y[va], times=0))
+        plain.append(C.report(clf.probs(split.valid), y[va], times=0))
         t = time.perf_counter(); x, xv = (C.load_pictures(o, SIZE) for o in (split.train, split.valid))
         f, fv = (C.cached_features(b, o) for o in (x, xv)); secs['features'].append(time.perf_counter() - t)
         per = -(-len(tr)//64)
@@ -123,7 +126,7 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
 
 def run_vgg(args, bs=32):
     "Where the time of a step goes when VGG16 keeps its own head. The weights do not matter for that: they are random."
-    b = C.body('vgg16-random'); clf = C.Classifier(b, ['cat', 'dog'], 'own', SIZE)
+    b = C.body('vgg16-random'); clf = Classifier(b, ['cat', 'dog'], 'own', SIZE)
     x, y, secs = torch.rand(bs, 3, SIZE, SIZE), torch.arange(bs) % 2, {}
     opt = torch.optim.Adam(clf.head.parameters(), 1e-3); clf.head.train()
     for run in range(2):                                             # the first makes Adam's memory
@@ -153,7 +156,7 @@ def run_copies(args, scale=4, bits=5, alike=.95):
     start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
     hashed = lambda im: (g := grey(im)) > g.mean()
     enlarged = [interpolate(downscale(p, scale), scale) for p in pics]
-    a, b = (np.stack([C.thumbnail(p) for p in o]) for o in (pics, enlarged))
+    a, b = (np.stack([thumbnail(p) for p in o]) for o in (pics, enlarged))
     mirrored = a.reshape(-1, 16, 16)[:, :, ::-1].reshape(a.shape)
     pairs = np.triu(np.maximum(a@a.T, a@mirrored.T), 1)
     far = np.array([np.count_nonzero(hashed(p) != hashed(q)) for p, q in zip(pics, enlarged)])

@@ -12,7 +12,7 @@ import numpy as np, torch
 from srgan_course import domain as D
 from srgan_course import fid as F
 from srgan_course.data import bsds_split, find_source
-from srgan_course.gan import pick_precision
+from srgan_course.kit.devices import pick_precision
 from srgan_course.generators import load_model
 from srgan_course.metrics import load_result, save_result
 
@@ -143,7 +143,7 @@ def report(s):
     classic = {(k, c): [s.figures(c, k)] for k in s.judges for c in ('bicubic', 'lanczos')}
     one = lambda g: dict(value=float(g), low=g.interval[0], high=g.interval[1], spread_over_seeds=g.spread, one=int(D.is_one(g)))
     metrics = list(classic['domain', 'bicubic'][0])
-    between = lambda k, a, b: {m: one(D.gap([f[m] for f in a], [f[m] for f in b])) for m in metrics}
+    between = lambda k, a, b: {m: one(D.apart([f[m] for f in a], [f[m] for f in b])) for m in metrics}
     out, spread = {}, {}
     for k in s.judges:
         out[name(k)] = {**{c: D.row(classic[k, c]) for c in ('bicubic', 'lanczos')},
@@ -189,7 +189,7 @@ def difficulty(n=400):
                                         ('photographs, whole, 64 px', general, 64, True), ('photographs, crops, 64 px', general, 64, False),
                                         ('cats, whole, 96 px', 'pets/cat', 96, True), ('dogs, whole, 96 px', 'pets/dog', 96, True)):
         x, which = D.squares(pictures, n, size, 0, whole=whole)
-        sr = D.enlarge('bicubic', D.make_small(x))
+        sr = D.enlarge('bicubic', D.shrink(x), 4)
         e = ((sr.float() - x)/255).square().mean((1, 2, 3)).numpy()
         m = D.average(e, which)
         figures[name] = dict(mse=float(m), mse_low=m.interval[0], mse_high=m.interval[1], median=float(np.median(e)))

@@ -139,7 +139,7 @@ def ratio(a, b): "Median over the rounds of a/b: what slows a minute slows both.
 def main():
     args = parse()
     import torch
-    import srgan_course.gan as gan      # before any torch operation: keeps oneDNN from AMX in virtual machines
+    from srgan_course.kit.devices import bfloat16_gain      # before any torch operation: keeps oneDNN from AMX in virtual machines
     torch.set_num_threads(args.threads)
     figures, spread, start = {}, {}, time.time()
     for name in args.sizes:
@@ -160,7 +160,7 @@ def main():
                       data='random pictures, made beforehand', n=16, seed=0, spread=spread,
                       seconds=time.time() - start,
                       protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, '
-                               f'kinds in turn; ratios: medians of each round\'s', bfloat16_gain=gan.bfloat16_gain(),
+                               f'kinds in turn; ratios: medians of each round\'s', bfloat16_gain=bfloat16_gain(),
                       onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
 
 if __name__ == '__main__': main()

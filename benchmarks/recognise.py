@@ -14,8 +14,11 @@ import argparse, json, time
 from pathlib import Path
 import numpy as np, torch
 from srgan_course import recognise as M
-from srgan_course.augment import gap
-from srgan_course.classifier import load_pictures
+from srgan_course.augment import paired_gap
+from srgan_course.kit.classifiers import load_pictures
+from srgan_course.kit.labels import name_labels
+from srgan_course.kit.recognition import ORIGINALS, Recognition, by_group, groups_by_confidence, in_top, recognition_table, won_back
+from srgan_course.kit.labels import superclass
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
@@ -34,7 +37,7 @@ def pictures(args):
     p = args.out/'pictures.npz'
     if not p.exists():
         paths = find_source('photos')
-        parts = M.three_parts(paths, M.name_labels(paths), valid=.1, test=.3, seed=42)
+        parts = M.three_parts(paths, name_labels(paths), valid=.1, test=.3, seed=42)
         x = load_pictures([*parts.train, *find_source('pets')[::5]], SIZE)                         # more to learn from; never to judge by
         np.savez(p, x=x.numpy(), xt=load_pictures(parts.test, SIZE).numpy(), y=parts.y_test, n=len(parts.train))
     with np.load(p) as d: return torch.from_numpy(d['x']), torch.from_numpy(d['xt']), d['y'], int(d['n'])
@@ -61,11 +64,11 @@ def weights_of(t):
 def run_teachers(args):
     if (ROOT/'results'/'recognise_teachers.json').exists() and not args.again: return
     start, paths, fig, spread, networks = time.monotonic(), find_source('photos'), {}, {}, {}
-    y, x = M.name_labels(paths), load_pictures(paths, 224)
+    y, x = name_labels(paths), load_pictures(paths, 224)
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
         t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
-        fig[n] = {'top1': float(M.in_top(z, y).mean()), 'top5': float(M.in_top(z, y, 5).mean())}
-        spread[n] = over_pictures(np.mean, M.in_top(z, y).astype(float)); print(n, fig[n], flush=True)
+        fig[n] = {'top1': float(in_top(z, y).mean()), 'top5': float(in_top(z, y, 5).mean())}
+        spread[n] = over_pictures(np.mean, in_top(z, y).astype(float)); print(n, fig[n], flush=True)
     save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos',
                 len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training '
                                  f'set, so higher than on new ones',
@@ -97,7 +100,7 @@ def main():
     args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
     if args.precision == 'auto':
-        from srgan_course.gan import pick_precision
+        from srgan_course.kit.devices import pick_precision
         args.precision = pick_precision('auto', torch.device('cpu'))
     if args.only in (None, 'teachers'): run_teachers(args)
     if args.only == 'teachers': return
@@ -112,7 +115,7 @@ def main():
         rec = M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
         for w in rec.ways: keep(args, w, 0, rec)
         (args.out/'base.json').write_text(json.dumps(dict(ways=rec.ways, seconds=time.monotonic() - start)))
-        print(M.recognition_table(rec).round(3).to_string(), M.recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
+        print(recognition_table(rec).round(3).to_string(), recognition_table(rec, JUDGE).round(3).to_string(), sep='\n', flush=True)
     took = 0.
     for way, seed in todo if args.only in (None, 'arms') else ():
         if left() < 1.1*took: print('time is over; the next call goes on'); break
@@ -123,19 +126,21 @@ def main():
         net, rows = train_arm(args, way, seed, x, teacher)
         trained = time.monotonic() - start
         small = M.shrink(xt, SCALE)
-        big, sec = M.enlarge_all(small, fast(enlarger(net, SCALE), args), SCALE)
-        rec = M.Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
+        begun = time.perf_counter()
+        big = M.enlarge(fast(enlarger(net, SCALE), args), small, SCALE)
+        sec = (time.perf_counter() - begun)/len(small)
+        rec = Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
                             {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
         (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
         took = max(took, time.monotonic() - start)
-        print(way, seed, f'{took:.0f} s: teacher {M.in_top(rec.of(way), y).mean():.3f}, judge '
-                         f'{M.in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
+        print(way, seed, f'{took:.0f} s: teacher {in_top(rec.of(way), y).mean():.3f}, judge '
+                         f'{in_top(rec.of(way, JUDGE), y).mean():.3f}, {rec.psnr[way].mean():.2f} dB', flush=True)
     write(args, n, y)
 
 def gather(args, y):
     "All that is measured, as one `Recognition`; trained ways carry their seed, as in 'logits 0'."
-    rec = M.Recognition(y, TEACHER, {TEACHER: {}, JUDGE: {}}, {}, {})
+    rec = Recognition(y, TEACHER, {TEACHER: {}, JUDGE: {}}, {}, {})
     names = {**{w: (w, 0) for w in json.loads((args.out/'base.json').read_text())['ways']}, **{f'{a} {s}': (a, s) for a, s in jobs()}}
     for name, (way, seed) in names.items():
         if not (p := args.out/f'{way}-{seed}.npz').exists(): continue
@@ -151,24 +156,24 @@ def write(args, n, y):
     seeds = {a: [s for b, s in jobs() if b == a and f'{a} {s}' in rec.psnr] for a in ARMS}
     figures, spread, confidence, kinds = {}, {}, {}, {}
     for j in (TEACHER, JUDGE):
-        t = M.recognition_table(rec, j).replace(np.inf, np.nan)
+        t = recognition_table(rec, j).replace(np.inf, np.nan)
         rows = {w: {k: float(v) for k, v in t.loc[w].items() if v == v} for w in t.index if w not in {f'{a} {s}' for a, s in jobs()}}
         for a, s in seeds.items():
             if s:
                 m = t.loc[[f'{a} {k}' for k in s]]; rows[a] = {k: float(v) for k, v in m.mean().items()}
                 spread[f'{j}: {a}'] = {'top1 by seed': m.top1.tolist(), 'psnr by seed': m.psnr.tolist()}
-        for a in [w for w in rows if w not in (M.ORIGINALS, 'bicubic')]:
+        for a in [w for w in rows if w not in (ORIGINALS, 'bicubic')]:
             ways = [f'{a} {k}' for k in seeds[a]] if a in seeds else [a]
-            g = M.won_back(rec, ways, j); rows[a] |= dict(won=g['won'], share=g['share'])
+            g = won_back(rec, ways, j); rows[a] |= dict(won=g['won'], share=g['share'])
             spread.setdefault(f'{j}: {a}', {}).update({k: g['intervals'][k] for k in ('way', 'won', 'share')})
-        g = M.won_back(rec, 'bicubic', j); rows['bicubic']['cost'] = g['cost']
+        g = won_back(rec, 'bicubic', j); rows['bicubic']['cost'] = g['cost']
         spread[f'{j}: bicubic'] = {'cost': g['intervals']['cost'], 'way': g['intervals']['base']}
         spread[f'{j}: originals'] = {'way': g['intervals']['original']}
         figures['teacher' if j == TEACHER else 'judge'] = rows
         for a in ('logits', 'logits + pixels', 'pixels only'):
             if seeds[a]:
-                for store, groups in ((confidence, M.groups_by_confidence(rec)), (kinds, M.superclass(y))):
-                    tab = M.by_group(rec, groups, f'{a} {seeds[a][0]}', j)
+                for store, groups in ((confidence, groups_by_confidence(rec)), (kinds, superclass(y))):
+                    tab = by_group(rec, groups, f'{a} {seeds[a][0]}', j)
                     store[f'{j}: {a}'] = {g: {k if k in ('n', 'originals', 'bicubic', 'change', 'lo', 'hi') else 'way': float(v) for k,
                                               v in r.items()} for g, r in tab.iterrows()}
     pairs = {}
@@ -176,8 +181,8 @@ def write(args, n, y):
                  ('logits + pixels', 'start'), ('pixels only', 'start')):
         both = [k for k in seeds[a] if b not in seeds or k in seeds[b]]
         for j in (TEACHER, JUDGE) if both else ():
-            hit = lambda w: np.stack([M.in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
-            g = gap(hit(b), hit(a))
+            hit = lambda w: np.stack([in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
+            g = paired_gap(hit(b), hit(a))
             pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))

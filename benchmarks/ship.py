@@ -85,7 +85,7 @@ def nearness(name):
 
 def card(name, i, made):
     "The model card: every figure comes from results/."
-    from srgan_course.srgan import verdict
+    from srgan_course.watching import who_is_ahead
     r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
     q, s = r['recipe'], i['scale']
     row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}"
@@ -110,7 +110,7 @@ def card(name, i, made):
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
         f"--data set5` gives them again.", '', *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
-           f"generated ones (means of the last 50 steps): {verdict(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r
+           f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r
           else []),
         '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '',
              *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],

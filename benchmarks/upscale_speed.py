@@ -45,7 +45,7 @@ def bfloat16_loss(ups):
 
 def bfloat16_runs():
     "Whether bfloat16 convolutions run here, asked in a process of its own: on some virtual machines they end it."
-    from srgan_course.gan import pick_precision
+    from srgan_course.kit.devices import pick_precision
     return pick_precision('auto', 'cpu') == 'bfloat16'
 
 def speed(quick):

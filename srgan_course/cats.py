@@ -7,7 +7,7 @@ __all__ = ['SIZES', 'POLICIES', 'NORMS', 'CATS_RECIPES', 'init_dcgan', 'up_block
            'random_shift', 'random_hole', 'diff_augment', 'down_block', 'DCGANCritic', 'make_adv', 'CatsRecipe',
            'get_cats_recipe', 'toy_face', 'load_faces', 'Face', 'get_noise', 'get_face', 'FaceLoader', 'cats_dls',
            'to_unit', 'noise', 'settle', 'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'face_grid', 'train_cats',
-           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces', 'save_gif',
+           'live_fid', 'check_n', 'truncate', 'load_cats', 'sample_cats', 'slerp', 'walk', 'nearest_faces',
            'cats_panel']
 
 # %% ../nbs/18_cats.ipynb #ede5ab3a
@@ -20,7 +20,11 @@ from PIL import Image
 from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import patch
-from .data import Recipe, draw_pet, find_source, get_picture, import_fastai, in_test, _Dice, _Look, _tilted, _turn_order
+from .data import Recipe, turn_order
+from .kit.pets import draw_pet, pet_place
+from .kit.recipe import get_recipe, import_fastai, in_test
+from .kit.show import save_gif
+from .kit.sources import find_source, get_picture
 from .generators import count_params, find_model, load_model, pick_device, save_model
 from .images import resize, write_whole
 from .losses import AdversarialLoss, CriticLoss, WeightedLoss, plain
@@ -234,18 +238,14 @@ CATS_RECIPES = {r.name: r for r in (
 def get_cats_recipe(recipe # a `CatsRecipe`, a name in `CATS_RECIPES`, or a JSON file
                    )->CatsRecipe:
     "The recipe that is meant."
-    if isinstance(recipe, CatsRecipe): return recipe
-    if str(recipe) in CATS_RECIPES: return CATS_RECIPES[str(recipe)]
-    if str(recipe).endswith('.json'): return CatsRecipe.load(recipe)
-    raise ValueError(f'recipe {str(recipe)!r} is not in {tuple(CATS_RECIPES)}, nor a .json file')
+    return get_recipe(recipe, CatsRecipe)
 
 # %% ../nbs/18_cats.ipynb #ae8c3b89
 def toy_face(seed:int,    # as for `draw_pet`
              size:int=32  # side, pixels
             )->Image.Image:
     "The head of a drawn cat, upright and in the middle, as photographs of faces are cut out."
-    r = _Dice(seed, 7, n=4096); _Look(r)
-    (x, y), scale, (co, si) = (r(-.22, .22), r(-.12, .24)), r(.74, 1.08), _tilted(r(-.22, .22))   # where `draw_pet` puts the head
+    (x, y), scale, (co, si) = pet_place(seed)
     big = 2*size
     a = np.pad(np.asarray(draw_pet('cat', seed, big)), ((size, size), (size, size), (0, 0)), mode='edge')
     k, u, v = 1.4*scale, -.7*scale, -.82*scale                                # side and corner of the cut, along the tilted head
@@ -318,7 +318,7 @@ def batch(self:FaceLoader,
     "Training batch `k`: pictures in a shuffled order, some mirrored, cut where the recipe zooms; and noise."
     r, items, rng = self.recipe, self.dataset.items, np.random.default_rng([self.recipe.seed, self.epoch, k])
     ns = range(k*self.bs, (k + 1)*self.bs)
-    xs = items[0].pics[[items[int(_turn_order(len(items), r.seed, self.epoch, n//len(items))[n % len(items)])].i for n in ns]]
+    xs = items[0].pics[[items[int(turn_order(len(items), r.seed, self.epoch, n//len(items))[n % len(items)])].i for n in ns]]
     z, flip, cut = rng.standard_normal((self.bs, r.nz)).astype(np.float32), rng.random(self.bs) < .5, rng.integers(0,
         xs.shape[-1] - r.size + 1, (self.bs, 2))
     xs = [x[:, a:a + r.size, b:b + r.size] for x, (a, b) in zip(xs, cut)]
@@ -387,7 +387,8 @@ def cats_learner(recipe, # a `CatsRecipe`
                  dls,    # from `cats_dls`
                  cbs=(), **kwargs):
     "The game of a recipe, as an `SRGANLearner`."
-    from srgan_course.gan import EMA, SRGANLearner
+    from srgan_course.gan import SRGANLearner
+    from srgan_course.watching import EMA
     r, adv = recipe, make_adv(recipe.adv, recipe.real_label)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(r.seed)
@@ -433,7 +434,7 @@ def face_grid(z:Tensor,      # noise (n,nz), the same at all times
               every:int=None,# steps from one to the next; default once an epoch
               cols:int=8):   # pictures in a row
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
-    from srgan_course.gan import SampleGrid
+    from srgan_course.watching import SampleGrid
     grid = SampleGrid(z, folder, every)
     def draw():
         ema = getattr(grid.learn, 'ema', None)
@@ -454,7 +455,8 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
                cbs=()              # more fastai callbacks
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
-    from srgan_course.gan import LossHistory, SaveEvery, TimeBudget, checkpoints
+    from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
+    from srgan_course.watching import LossHistory
     from srgan_course.srgan import Clock
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')
@@ -563,18 +565,6 @@ def nearest_faces(made:Tensor, # (n,C,H,W) in [0,1]
     y = torch.cat([small(real), small(real.flip(-1))])
     d, i = torch.cat([torch.cdist(small(c), y) for c in made.split(256)]).min(1)
     return d/y.shape[1]**.5, i % len(real)
-
-# %% ../nbs/18_cats.ipynb #fe984c71
-def save_gif(frames,     # PIL pictures
-             path,
-             seconds:float=.1 # a frame
-            )->Path:
-    "An animated GIF, for ever."
-    import io
-    out = io.BytesIO()
-    frames[0].save(out, format='gif', save_all=True, append_images=frames[1:], duration=int(1000*seconds), loop=0)
-    write_whole(path, out.getvalue())
-    return Path(path)
 
 # %% ../nbs/18_cats.ipynb #39d0045c
 def cats_panel(model='dcgan-cats', n:int=8):

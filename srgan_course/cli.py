@@ -292,11 +292,12 @@ def classify(
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such file or folder')
     from srgan_course import classifier as m
+    from srgan_course.kit.classifiers import classify_files
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
     if evaluate:
         r = m.evaluate_classifier(clf, evaluate)
-        print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_text(r)); return
-    rows, bad = m.classify_files(clf, paths)
+        print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r)); return
+    rows, bad = classify_files(clf, paths)
     print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
         for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
@@ -309,7 +310,7 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume,
                              progress=is_cli() and not json and sys.stderr.isatty())
     print((out/'results.json').read_text(encoding='utf-8').strip() if json
-          else f'{res.classifier.body.label}: {m.report_text(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
+          else f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524
@@ -343,6 +344,7 @@ def recognise(
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels and not labels.is_file(): raise FileNotFoundError(f'{labels}: no such file')
     from srgan_course import recognise as m
+    from srgan_course.kit.classifiers import teacher_or_toy
     from srgan_course.data import find_source
     for source in filter(None, (train, evaluate)):          # what is not there is told before a classifier is made ready
         if source != 'pets-toy': find_source(source)
@@ -350,7 +352,7 @@ def recognise(
         return _train_recogniser(train, recipe, teacher, dict(share=share, steps=steps, seed=seed), labels, out or Path('runs/recognise'),
                                  json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
-    t, said = m.teacher_or_toy(teacher)
+    t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
     return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json) if evaluate else _recognise_pictures(paths, ways,
         t, size, out, json)
@@ -359,6 +361,7 @@ def recognise(
 def _recognise_pictures(paths, ways, t, size, out, json):
     from srgan_course import recognise as m
     from srgan_course.images import open_image
+    from srgan_course.kit.recognition import guess_figure
     rows, bad = [], []
     for p in paths:
         try: res = m.recognise_picture(open_image(p).convert('RGB'), ways, t, size=size)
@@ -366,7 +369,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             if len(paths) == 1: raise
             bad.append(dict(file=str(p), error=str(e))); print(f'srgan-recognise: {e}', file=sys.stderr); continue
         dst = out or Path(f'{p.stem}-recognised.jpg')
-        dst.parent.mkdir(parents=True, exist_ok=True); m.guess_figure(res, dst)
+        dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
         rows.append(dict(file=str(p), figure=str(dst), classifier=t.label,
                          guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r}))
         if not json:
@@ -390,7 +393,7 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
 
 def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
     from srgan_course import recognise as m
-    r = m.get_recognise_recipe(recipe)
+    r = m.get_recipe(recipe, m.RecogniseRecipe)
     r = r.replace(**{k: v for k, v in dict(changes, teacher=teacher).items() if v is not None})
     res = m.train_recognise(r, source, out, labels, progress=None if json
                             else lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items())))
@@ -514,14 +517,15 @@ def cats(
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
     "A sheet, or a film."
-    from srgan_course.cats import cat_sheet, check_n, load_cats, make_faces, noise, sample_cats, save_gif, truncate, walk
+    from srgan_course.cats import cat_sheet, check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
+    from srgan_course.kit.show import save_gif
     from srgan_course.images import save_image
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net = load_cats(model)
     res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
     if not (gif or interpolate): save_image(cat_sheet(sample_cats(n, seed, net, truncation)), out); return res
     x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
-    if gif: save_gif([cat_sheet(f[None]) for f in x], out)
+    if gif: save_gif(out, [cat_sheet(f[None]) for f in x], 100, 100)
     else: save_image(cat_sheet(x, 8), out)
     return res | dict(frames=len(x))
 

@@ -7,16 +7,19 @@ __all__ = ['CLASSIC', 'psnr_y', 'psnr_rgb', 'ssim_y', 'enlarger', 'shrink', 'enl
            'lpips_net', 'lpips', 'classification_report']
 
 # %% ../nbs/03_metrics.ipynb #51800cab
-import os, warnings
+import warnings
 from functools import lru_cache, partial
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from PIL import Image
-from .images import as_bytes, as_picture, crop_to_multiple, downscale, interpolate, luminance, open_image, to_image, to_tensor
+from .images import crop_to_multiple, downscale, interpolate, luminance
+from .kit.codec import open_image
+from .kit.pixels import as_bytes, as_picture, to_image, to_tensor
 from .kit.recipe import one_of
 from .kit.results import figure, load_result, quotable, results_folder, save_result
 from .kit.sources import find_source, sample_photos
+from .kit.weights import find_weights, pretrained_weights, read_weights
 
 # %% ../nbs/03_metrics.ipynb #90142539
 def mse_to_db(mse:Tensor # mean squared difference of values in [0,1]
@@ -230,24 +233,13 @@ def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
 _LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
 _STAND_INS = {'squeeze-caffe': 'squeezenet1_1_fp16.safetensors'}            # name -> file in SRGAN_WEIGHTS
 
-def _trunk(net):
-    "The network of an LPIPS from the folder that SRGAN_WEIGHTS names: its weights, or None where there is no file."
-    folder = os.environ.get('SRGAN_WEIGHTS')
-    file = _STAND_INS.get(net) or f'{_LPIPS_NETS[net]}-*.pth'
-    path = next(iter(sorted(Path(folder).glob(file))), None) if folder else None
-    if path is None: return None
-    if path.suffix == '.pth': return torch.load(path, map_location='cpu', weights_only=True)
-    from safetensors.torch import load_file
-    return {k: v.float() for k, v in load_file(path).items()}
-
 @lru_cache
 def lpips_net(net:str='squeeze' # or 'alex', 'vgg'; 'squeeze-caffe' is a stand-in from SRGAN_WEIGHTS
              )->nn.Module:      # two batches (B,3,H,W) in [-1,1] -> (B,1,1,1)
     "The network that `lpips` compares with, ready to use."
-    trunk, own = _trunk(one_of('net', net, (*_LPIPS_NETS, *_STAND_INS))), net in _LPIPS_NETS
-    if not own and trunk is None:
-        raise FileNotFoundError(f'{net!r} wants {_STAND_INS[net]} in the folder that SRGAN_WEIGHTS names '
-                                f'({os.environ.get("SRGAN_WEIGHTS") or "not set"})')
+    own = one_of('net', net, (*_LPIPS_NETS, *_STAND_INS)) in _LPIPS_NETS
+    if own: trunk = (path := find_weights(f'{_LPIPS_NETS[net]}-*.pth')) and read_weights(path)
+    else: trunk = pretrained_weights(net, _STAND_INS[net])[0]
     with warnings.catch_warnings():                      # lpips 0.1.4 calls torchvision in the old way
         warnings.filterwarnings('ignore', "(The parameter 'pretrained' is deprecated|Arguments other than a weight enum)", UserWarning)
         import lpips as package

@@ -6,8 +6,9 @@ import hashlib, json, os, sys, time
 from pathlib import Path
 
 os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE_BF16')     # safe in virtual machines that only claim AMX
-from srgan_course.gan import *      # noqa: F401,F403 (imports torch and fastai; no torch operation runs here)
-from srgan_course import gan
+from srgan_course.gan import SRGANLearner      # imports torch and fastai; no torch operation runs here
+from srgan_course.kit.checkpoints import Resumable, SaveEvery, checkpoints, opt_state
+from srgan_course.watching import EMA, LossHistory
 from srgan_course.losses import AdversarialLoss, ContentLoss, CriticLoss, WeightedLoss
 from srgan_course.data import Recipe, sr_dls
 import numpy as np, torch
@@ -61,7 +62,7 @@ def make(kind, folder, workers=0, precision='float32', cbs=(), **kw):
     folder = Path(folder)
     cbs = [EMA(.9), LossHistory(folder/'history.csv'), SaveEvery(folder, steps=4), GradientClip(1.), *cbs]
     kw = dict(lr=3e-3, precision=precision, cbs=cbs, **kw)
-    if kind == 'pretrain': learn = sr_learner(tiny_dls(workers), TinyGenerator(), ContentLoss('l1'), **kw)
+    if kind == 'pretrain': learn = Resumable(tiny_dls(workers), TinyGenerator(), ContentLoss('l1'), **kw)
     else:
         learn = SRGANLearner(tiny_dls(workers), TinyGenerator(), TinyCritic(),
                              WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)), CriticLoss(adv), crit_lr=2e-3, **kw)
@@ -71,7 +72,7 @@ def make(kind, folder, workers=0, precision='float32', cbs=(), **kw):
 def digest(learn):
     "One number for everything a run leaves behind."
     h = hashlib.sha256()
-    for part in (learn.model.state_dict(), learn.ema.model.state_dict(), gan._opt_state(learn.opt.opt)[0]):
+    for part in (learn.model.state_dict(), learn.ema.model.state_dict(), opt_state(learn.opt.opt)[0]):
         for k,v in sorted(part.items()): h.update(k.encode()); h.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return h.hexdigest()
 

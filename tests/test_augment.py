@@ -4,7 +4,8 @@ import numpy as np, pytest, torch
 from conftest import ROOT
 from srgan_course import augment as M
 from srgan_course import classifier as C
-from srgan_course.metrics import load_result
+from srgan_course.kit.results import load_result
+from srgan_course.kit.splits import leaks
 
 RESULT = ROOT/'results'/'augment_pets.json'
 measured = pytest.mark.skipif(not RESULT.exists(), reason='results/augment_pets.json: not measured')
@@ -30,7 +31,7 @@ def test_copy_is_the_same_picture_and_stays_on_its_side():
     s = C.split_pets('pets-toy', n=20, size=64)
     x, xv = C.load_pictures(s.train, 64), C.load_pictures(s.valid, 64)
     train = M.as_pictures(torch.cat([x, M.copies(x)]))
-    found = C.leaks(train + M.as_pictures(M.copies(xv[:2])), M.as_pictures(xv), .98)
+    found = leaks(train + M.as_pictures(M.copies(xv[:2])), M.as_pictures(xv), .98)
     assert {(len(train) + i, i) for i in range(2)} <= set(found)
     a, v = M.honest_split(50)
     assert not set(a % 50) & set(v)
@@ -63,7 +64,7 @@ def test_interval_covers():
     r, hits = np.random.default_rng(0), 0
     for i in range(100):
         a = r.random((5, 150)); d = r.normal(.1, 1, 150) + r.normal(0, .02, (5, 1))
-        g = M.gap(a, a + d, times=200, seed=i); hits += g['lo'] <= .1 <= g['hi']
+        g = M.paired_gap(a, a + d, times=200, seed=i); hits += g['lo'] <= .1 <= g['hi']
     assert 86 <= hits <= 100
 
 def test_interval_covers_seeds():
@@ -71,18 +72,18 @@ def test_interval_covers_seeds():
     r, hits = np.random.default_rng(1), 0
     for i in range(300):
         d = r.normal(.1, .05, 100) + r.normal(0, .2, (5, 1))
-        g = M.gap(np.zeros((5, 100)), d, times=100, seed=i); hits += g['lo'] <= .1 <= g['hi']
+        g = M.paired_gap(np.zeros((5, 100)), d, times=100, seed=i); hits += g['lo'] <= .1 <= g['hi']
     assert 275 <= hits <= 295
 
 def test_verdict():
     "An interval clear of zero, and one that holds it."
-    assert M.verdict(dict(lo=.1, hi=.2)).endswith('helped') and M.verdict(dict(lo=-.1,
-        hi=.2)).startswith('we cannot tell') and M.verdict(dict(lo=-.2, hi=-.1)).endswith('harm')
+    assert M.do_they_help(dict(lo=.1, hi=.2)).endswith('helped') and M.do_they_help(dict(lo=-.1,
+        hi=.2)).startswith('we cannot tell') and M.do_they_help(dict(lo=-.2, hi=-.1)).endswith('harm')
 
 def test_power():
     "Of studies with a true gain of the size `seen`, about four in five have an interval clear of zero; with a third of it few have one, as in the study on photographs."
     r, found = np.random.default_rng(0), {1: 0, 3: 0}
-    study = lambda gain: M.gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200,
+    study = lambda gain: M.paired_gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200,
                                seed=int(r.integers(10**6)))
     seen = np.mean([M.power(study(0), .1)['seen'] for _ in range(20)])
     for part in found:
@@ -106,7 +107,7 @@ def test_views_of_an_arm():
 @pytest.mark.parametrize('call,says', [
     (lambda: M.some_of_each([0, 0, 1], 2, 0), 'the smallest class has 1'),
                                        (lambda: M.copies(torch.zeros(1, 3, 30, 30, dtype=torch.uint8)), 'no multiple of scale 4'),
-    (lambda: M.gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'),
+    (lambda: M.paired_gap([1.], [2.]), '(seeds, pictures)'), (lambda: M.arm_features({'original': torch.zeros(2, 2)}, [0, 1], [0], 'SRGAN'),
                                                        "no features of 'SRGAN'")])
 def test_bad_input(call, says):
     with pytest.raises(ValueError) as e: call()
@@ -121,7 +122,7 @@ def test_lesson_ends_with_the_sentence_that_the_figures_allow():
     r = load_result(RESULT)
     assert len(r['seed']) >= 5 and set(r['figures']['arms']) == set(M.ARMS)
     d = r['figures']['B_over']['A + plain copies']['gain']
-    assert r['verdict'] == M.verdict(d)
+    assert r['verdict'] == M.do_they_help(d)
     text = lesson().split('## What you have learnt')[0]
     assert r['verdict'] in text.split('## What the photographs say')[1]
 

@@ -6,7 +6,11 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 from conftest import ROOT
 from srgan_course import classifier as C
-from srgan_course.data import TOY_VALID, Toy, draw_pet
+from srgan_course.kit import classifiers as K
+from srgan_course.kit.pets import TOY_VALID, Toy, draw_pet
+from srgan_course.kit.splits import leaks
+from srgan_course.kit.stats import mcnemar
+from srgan_course.kit.weights import read_weights
 
 TINY = C.ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3)
 
@@ -32,7 +36,7 @@ def judged():
 
 def test_auc_is_that_of_scores(judged):
     p, y = judged
-    assert C.auc(p[:, 1], y) == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-12)
+    assert C._measures(p, y)['auc'] == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-12)
     r = C.report(p, y, times=0)
     assert r['auc'] == pytest.approx(roc_auc_score(y, p[:, 1])) and r['f1'] == pytest.approx(f1_score(y,
         p.argmax(1))) and r['loss'] == pytest.approx(log_loss(y, p))
@@ -41,10 +45,11 @@ def test_auc_of_decisions_is_found_out(judged, monkeypatch):
     "The published project's mistake, made here on purpose: the comparison with scikit-learn's AUC of scores goes red, and the report refuses decisions."
     p, y = judged
     d = p.argmax(1).astype(float)
-    assert C.auc(d, y) == pytest.approx(balanced_accuracy_score(y, d))
+    assert roc_auc_score(y, d) == pytest.approx(balanced_accuracy_score(y, d))
     with pytest.raises(ValueError, match='decisions'): C.report(np.stack([1 - d, d], 1), y)
-    right = C.auc
-    monkeypatch.setattr(C, 'auc', lambda s, y: right(np.asarray(s) > .5, y))
+    import scipy.stats
+    right = scipy.stats.rankdata
+    monkeypatch.setattr(scipy.stats, 'rankdata', lambda s: right(np.asarray(s) > .5))
     with pytest.raises(AssertionError): assert C._measures(p, y)['auc'] == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-6)
 
 def test_quick_measures_equal_scikit_learns(judged):
@@ -71,9 +76,9 @@ def test_calibration_error():
 
 def test_imbalance_is_named():
     r = np.random.default_rng(0); y = np.r_[np.zeros(90, int), np.ones(10, int)]; p = r.uniform(.6, .9, 100)
-    text = C.report_text(C.report(np.stack([p, 1 - p], 1), y, ['cat', 'dog'], times=0))
+    text = C.report_lines(C.report(np.stack([p, 1 - p], 1), y, ['cat', 'dog'], times=0))
     assert 'always the largest class: accuracy 0.9000' in text and 'uneven' in text
-    assert 'uneven' not in C.report_text(C.report(np.stack([p, 1 - p], 1), np.arange(100) % 2, times=0))
+    assert 'uneven' not in C.report_lines(C.report(np.stack([p, 1 - p], 1), np.arange(100) % 2, times=0))
 
 def test_paired_tests():
     from scipy.stats import ttest_rel
@@ -81,8 +86,8 @@ def test_paired_tests():
     d = C.paired_interval(a, b)
     t = ttest_rel(b, a).confidence_interval()
     assert (d['lo'], d['hi']) == pytest.approx((t.low, t.high))
-    assert C.mcnemar([1]*10 + [0]*2, [0]*10 + [1]*2)['p'] == pytest.approx(.0385742, abs=1e-6)
-    with pytest.raises(ValueError, match='same ones'): C.mcnemar([1], [1, 0])
+    assert mcnemar([1]*10 + [0]*2, [0]*10 + [1]*2)['p'] == pytest.approx(.0385742, abs=1e-6)
+    with pytest.raises(ValueError, match='same ones'): mcnemar([1], [1, 0])
     with pytest.raises(ValueError, match='two runs or more'): C.paired_interval([1.], [2.])
 
 # ---- the split
@@ -97,7 +102,7 @@ def test_no_near_duplicate_crosses(pets):
     assert len(s.dropped) == 6 and all(a.name[0] == b.name[0] and a.parent == b.parent for a, b in s.dropped)
     for seed in range(5):
         s = C.split_pets(pets, seed=seed)
-        assert C.leaks(s.train, s.valid) == [] and not set(s.train) & set(s.valid) and len(s.train) + len(s.valid) == 12
+        assert leaks(s.train, s.valid) == [] and not set(s.train) & set(s.valid) and len(s.train) + len(s.valid) == 12
         assert np.bincount(s.y_valid).tolist() == [2, 2] and all(p.parent.name == s.classes[y] for p,
             y in zip(s.train + s.valid, [*s.y_train, *s.y_valid]))
     assert C.split_pets(pets, seed=3).valid == C.split_pets(pets, seed=3).valid
@@ -107,7 +112,7 @@ def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
     from srgan_course.images import downscale, interpolate
     s = C.split_pets(pets)
     copy = interpolate(downscale(Image.open(s.valid[0]).convert('RGB'), 4), 4)
-    assert C.leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
+    assert leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
 
 def bad_folders(pets):
     yield 'one class', lambda: [p.unlink() for p in (pets/'dog').iterdir()] and (pets/'dog').rmdir(), 'pictures of 1 class'
@@ -147,7 +152,7 @@ def test_frozen_layers_do_not_move():
 
 def test_that_test_would_see_moving_statistics(monkeypatch):
     "fastai trains a frozen body's batch norm, and so does `Module.train`: without our `train`, the statistics move."
-    monkeypatch.setattr(C.Body, 'train', torch.nn.Module.train)
+    monkeypatch.setattr(K.FrozenNet, 'train', torch.nn.Module.train)
     s = toys(); clf = C.Classifier(C.body('toynet-random'), s.classes, size=32)
     before = everything_in(clf.body)
     C.fit_epochs(clf, C.classifier_dls(s, TINY, 'cpu'), TINY)
@@ -203,14 +208,13 @@ def test_real_weights(srgan_weights):
     from srgan_course.data import sample_photos
     chelsea = C.load_pictures([sample_photos('valid')['chelsea']], 224)
     for arch in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
-        net, source, variant = C.pretrained(arch)
-        b = C.Body(C.cut_head(net), arch, source, arch, variant, net)
-        mean = torch.tensor(C._MEAN).view(1, 3, 1, 1); std = torch.tensor(C._STD).view(1, 3, 1, 1)
-        top = net.eval()((chelsea.float()/255 - mean)/std).topk(3).indices[0].tolist()
+        net, source, variant = K.pretrained(arch)
+        b = K.Body(K.cut_head(net), arch, source, arch, variant, net)
+        top = net.eval()(K.normalised(chelsea.float()/255)).topk(3).indices[0].tolist()
         assert set(top) & {281, 282, 283, 285, 287}, f'{arch} sees classes {top}, no cat'
         # a file of another make is named
         assert b.label == (arch if source.startswith(f'{arch}-') else f'{arch} ({source.rpartition(".")[0]})')
-    assert C._strides_v1 is C.VARIANTS['v1'] and C.body('resnet50').net.layer2[0].conv1.stride == (2, 2)
+    assert K._strides_v1 is K.VARIANTS['v1'] and C.body('resnet50').net.layer2[0].conv1.stride == (2, 2)
 
 def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
     monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
@@ -221,7 +225,7 @@ def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
     with pytest.raises(OSError, match=r'resnet18: its weights could not be had from https.*resnet18-random'): C.body('resnet18')
     with pytest.raises(FileNotFoundError, match='SRGAN_WEIGHTS'): C.body('vgg16-oxford@relu2_2')
     with pytest.raises(ValueError, match='not known'): C.body('resnet5')
-    with pytest.raises(ValueError, match='feature maps'): C.Body(torch.nn.Flatten(), 'flat')
+    with pytest.raises(ValueError, match='feature maps'): K.Body(torch.nn.Flatten(), 'flat')
     with pytest.raises(ValueError, match="head='linear'"): C.Classifier(C.body('resnet18-random'), ['a', 'b'], 'own')
 
 # ---- runs
@@ -230,7 +234,7 @@ def same(a, b): return all(torch.equal(a[k], b[k]) for k in a) and a.keys() == b
 
 def small_vgg(name, seed=0):
     "A body whose network ends like VGG's, with dropout, only smaller."
-    net = C.build('toynet', seed=seed); b = C.Body(net.features, name, arch='toynet')
+    net = K.build('toynet', seed=seed); b = K.Body(net.features, name, arch='toynet')
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         whole = torch.nn.Module(); whole.avgpool = torch.nn.AdaptiveAvgPool2d(2)
@@ -290,10 +294,11 @@ def test_what_is_read_back_has_memory_of_its_own(tmp_path, odd_addresses):
     s = toys(); res = C.train_classifier(TINY.replace(unfreeze=1), split=s, out=tmp_path)
     files = list((tmp_path/'features').iterdir()); assert files
     assert own(C._read_features(p, n, 64) for p in files for n in (len(s.train), len(s.valid)) if C._read_features(p, n, 64) is not None)
-    assert own(C.read_epoch(tmp_path/'checkpoints')[0].values())
+    from srgan_course.kit.checkpoints import latest_checkpoint, read_checkpoint
+    assert own(read_checkpoint(latest_checkpoint(tmp_path/'checkpoints'/'1'))[0].values())
     back = C.load_classifier(tmp_path/'classifier.safetensors')
     assert own(back.state_dict().values()) and same(back.state_dict(), res.classifier.state_dict())
-    torch.save({'a': torch.ones(3)}, tmp_path/'w.pth'); assert own(C.read_weights(tmp_path/'w.pth').values())
+    torch.save({'a': torch.ones(3)}, tmp_path/'w.pth'); assert own(read_weights(tmp_path/'w.pth').values())
 
 def test_without_it_that_test_is_red(tmp_path, monkeypatch, odd_addresses):
     "Features that stay where the file was read to: the head is the same, and the losses of the resumed run are others."
@@ -306,8 +311,9 @@ def test_without_it_that_test_is_red(tmp_path, monkeypatch, odd_addresses):
 
 def test_without_the_seeds_of_an_epoch_that_test_is_red(tmp_path, monkeypatch):
     "A resume that forgets the random state: other views, so other weights."
+    monkeypatch.setattr('srgan_course.kit.checkpoints.set_rng_state', lambda *a: None)
     count = iter(range(1000))
-    monkeypatch.setattr(C, 'draws', lambda n, *where: np.array([next(count)]*n) if where[-1] == 6
+    monkeypatch.setattr('srgan_course.kit.epochs.draws', lambda n, *where: np.array([next(count)]*n) if where[-1] == 6
                         else np.random.SeedSequence(where).generate_state(n))
     r, s = TINY.replace(unfreeze=2), toys()
     whole = C.train_classifier(r, split=s)
@@ -317,7 +323,8 @@ def test_without_the_seeds_of_an_epoch_that_test_is_red(tmp_path, monkeypatch):
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     r, s = TINY.replace(unfreeze=2), toys()
     whole = C.train_classifier(r, split=s, out=tmp_path)
-    last = sorted((tmp_path/'checkpoints').iterdir())[-1]; raw = bytearray(last.read_bytes()); raw[-3] ^= 1; last.write_bytes(raw)
+    (tmp_path/'classifier.safetensors').unlink()                      # or the run were found done
+    last = sorted((tmp_path/'checkpoints'/'1').iterdir())[-1]; raw = bytearray(last.read_bytes()); raw[-3] ^= 1; last.write_bytes(raw)
     assert same(whole.classifier.state_dict(), C.train_classifier(r, split=s, out=tmp_path, resume=True).classifier.state_dict())
     assert 'checksum does not fit' in capsys.readouterr().out
 
@@ -341,16 +348,17 @@ def test_two_steps_of_full(tmp_path):
     res = C.train_classifier(r.replace(body='vgg16-random', bs=2, epochs=1), split=s, out=tmp_path)
     clf = res.classifier
     assert sum(p.numel() for p in clf.parameters() if p.requires_grad) == 119_554_050
-    state, plain = C.read_epoch(tmp_path/'checkpoints')
-    assert all(torch.equal(state[f'model.{k}'], p) for k, p in clf.named_parameters()
-               if p.requires_grad) and not any(k.startswith('model.body') for k in state)
-    assert {k.rsplit('.', 1)[1] for k in state if k.startswith('adam.')} == {'step', 'exp_avg',
-        'exp_avg_sq'} and plain['history'] == res.history
+    from srgan_course.kit.checkpoints import latest_checkpoint
+    _, state, plain = latest_checkpoint(tmp_path/'checkpoints'/'0', read=True)
+    assert all(torch.equal(state[f'model/{k}'], p) for k, p in clf.named_parameters())
+    learning = [p for p in clf.parameters() if p.requires_grad]
+    assert sum(t.numel() for k, t in state.items() if k.startswith('opt/') and k.endswith('exp_avg_sq')) == sum(p.numel() for p in learning)
+    assert plain['cb.epoch_rows']['rows'] == res.history
     back = C.load_classifier(tmp_path/'classifier.safetensors')
     assert all(torch.equal(a, b) for a, b in zip(back.state_dict().values(), clf.state_dict().values())) and back.kind == 'own'
 
 def test_nan_ends_a_run():
-    with pytest.raises(FloatingPointError, match='smaller lr'): C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
+    with pytest.raises(FloatingPointError, match='try a rate below'): C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
 
 def test_recipes_refuse_what_cannot_be():
     for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1),
@@ -369,10 +377,10 @@ def test_saved_and_loaded(saved, tmp_path):
     clf, path = saved
     x = C.load_pictures(toys().train, 32)
     back = C.load_classifier(path)
-    assert same(clf.state_dict(), back.state_dict()) and np.allclose(C.classify(clf, x), C.classify(back, x),
+    assert same(clf.state_dict(), back.state_dict()) and np.allclose(clf.probs(x), back.probs(x),
         atol=1e-6) and back.classes == ['cat', 'dog'] and back.size == 32 and back.meta['note'] == 'a test' and not back.training
     half = C.load_classifier(C.save_classifier(clf, tmp_path/'h.safetensors', dtype=torch.float16))
-    assert abs(C.classify(clf, x) - C.classify(half, x)).max() < 1e-2 and (tmp_path/'h.safetensors').stat().st_size < .6*path.stat().st_size
+    assert abs(clf.probs(x) - half.probs(x)).max() < 1e-2 and (tmp_path/'h.safetensors').stat().st_size < .6*path.stat().st_size
     assert C.body(path).nf == clf.body.nf and C.body(path).frozen
 
 def test_files_that_are_not_ours(saved, tmp_path):
@@ -401,7 +409,7 @@ def test_grad_cam_looks_where_the_evidence_is():
     "A body with one map that lights up where a picture is white, and a head that calls this class 1."
     class Bright(torch.nn.Module):
         def forward(self, x): return torch.cat([torch.nn.functional.avg_pool2d(x[:, :1].relu(), 8), torch.zeros(len(x), 1, 8, 8)], 1)
-    clf = C.Classifier(C.Body(Bright(), 'bright'), ['dark', 'bright'], size=64)
+    clf = C.Classifier(K.Body(Bright(), 'bright'), ['dark', 'bright'], size=64)
     clf.head[-1].weight.data = torch.tensor([[-1., 0.], [1., 0.]])
     x = torch.zeros(1, 3, 64, 64); x[..., 8:24, 40:56] = 1
     m = C.grad_cam(clf, x, 1)[0]

@@ -260,9 +260,10 @@ def test_fid_scores_by_the_classifier_that_was_named(tmp_path, capsys):
     assert 'classifier score (squeezenet-caffe@logits)' in capsys.readouterr().out
 
 def test_what_torch_says_of_a_download_is_no_result(monkeypatch, capsys):
-    from srgan_course import fid
-    monkeypatch.setattr(fid.torch.hub, 'load_state_dict_from_url', lambda *a, **k: print('Downloading: x') or {})
-    fid._download('a net', 'https://example.org/x.pth', 'another')
+    from srgan_course.kit import weights
+    monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
+    monkeypatch.setattr(weights.torch.hub, 'load_state_dict_from_url', lambda *a, **k: print('Downloading: x') or {})
+    weights.pretrained_weights('a net', url='https://example.org/x.pth', instead='another')
     out = capsys.readouterr()
     assert not out.out and 'Downloading' in out.err
 

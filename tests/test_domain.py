@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from conftest import ROOT
 from srgan_course import domain as D
 from srgan_course.fid import Figure
-from srgan_course.gan import checkpoints
+from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.losses import find_weights
 from srgan_course.metrics import figure, load_result, quotable
 from srgan_course.srgan import phases, train
@@ -50,8 +50,8 @@ def test_seeds_alone_make_an_interval_wide():
     "Three runs that differ more than the arms do: no difference, however sure each bootstrap is."
     d = np.random.default_rng(0).normal(0, .01, 500)
     f = lambda v: Figure(v, 'KID', (v - .02, v + .02), draws=d)
-    assert not D.is_one(D.gap([f(5.), f(6.), f(7.)], [f(5.5), f(5.), f(6.2)]))
-    assert D.is_one(D.gap([f(5.), f(6.), f(7.)], [f(4.5), f(5.52), f(6.49)]))
+    assert not D.is_one(D.apart([f(5.), f(6.), f(7.)], [f(5.5), f(5.), f(6.2)]))
+    assert D.is_one(D.apart([f(5.), f(6.), f(7.)], [f(4.5), f(5.52), f(6.49)]))
 
 def test_crops_of_a_photo_never_stand_on_both_sides(srgan_data):
     m = script()

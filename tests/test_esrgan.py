@@ -5,9 +5,10 @@ from PIL import Image
 from torch import nn
 from srgan_course.data import draw_pet
 from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
+from srgan_course.kit.weights import read_weights
 from srgan_course.esrgan import (ESRGAN_RECIPES, DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, cut_windows,
                                  div2k_pairs, load_published,
-                                 mix_networks, phone, read_published, spectral_norms, starts)
+                                 mix_networks, phone, spectral_norms, starts)
 
 def small(seed=0, scale=4, **kw):
     torch.manual_seed(seed)
@@ -138,7 +139,7 @@ def test_published_refused(tmp_path, capsys):
     p = tmp_path/'a.pth'
     with pytest.raises(FileNotFoundError): load_published(p)
     torch.save({'params': Bad()}, p)
-    with pytest.raises(ValueError, match='weights alone'): read_published(p)
+    with pytest.raises(ValueError, match='weights alone'): read_weights(p)
     assert 'never run' not in capsys.readouterr().out
     torch.save({'a.weight': torch.zeros(1)}, p)
     with pytest.raises(ValueError, match='neither an RRDBNet nor'): load_published(p)

@@ -1,9 +1,9 @@
 """Every exercise: its check refuses the stub and every wrong answer of tests/solutions/, accepts the folded solution and every right one, prints one line, and never raises.
 
 An exercise is a Markdown cell that begins with `### Exercise N`, a cell marked `#| exercise: N stub`, a cell that calls the check, and a Markdown cell with the folded solution.
-Checks stand in `srgan_course.kit.exercises`, and no cell of a lesson holds a check or a wrong answer.
+Checks stand in `srgan_course.kit.exercises` and `kit.exercises_more`, and no cell of a lesson holds a check or a wrong answer.
 """
-import contextlib, importlib.util, io, json, re
+import ast, contextlib, importlib.util, io, json, re
 import pytest
 from conftest import ROOT
 
@@ -14,9 +14,10 @@ SOLUTION = re.compile(r'<summary>\s*Solution.*?```python\n(.*?)```', re.S)
 def code_cells(nb): return [''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
 
 def is_imports(src):
-    "True where every line of a cell imports (or is a comment, or quietens fastai's import)."
-    lines = [l.strip() for l in src.splitlines() if l.strip() and not l.strip().startswith('#')]
-    return bool(lines) and all(re.match(r'(from|import)\s|import_fastai\(\)', l) for l in lines)
+    "True where every statement of a cell imports (or quietens fastai's import)."
+    try: body = ast.parse(src).body
+    except SyntaxError: return False      # a magic
+    return bool(body) and all(isinstance(o, (ast.Import, ast.ImportFrom)) or ast.unparse(o) == 'import_fastai()' for o in body)
 
 def exercises(nb):
     "Imports of the notebook, and for each exercise its stub, the call of its check and the folded solution."

@@ -173,8 +173,8 @@ def test_light_import():
 
 def test_folders_before_weights(tmp_path, monkeypatch):
     "A folder without pictures is told before any weights are looked for."
-    def none(*args): raise AssertionError('weights were looked for')
-    monkeypatch.setattr(F, 'inception_weights', none)
+    def none(*args, **kw): raise AssertionError('weights were looked for')
+    monkeypatch.setattr(F, 'pretrained_weights', none)
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
     (empty := tmp_path/'none').mkdir()
     for net in 'inception@2048', 'inception@64':

@@ -5,7 +5,8 @@ The networks have a few hundred weights (gan_runs.py); a run takes a fraction of
 import contextlib, io, json, os, random, subprocess, sys
 import numpy as np, pytest
 gan = pytest.importorskip('srgan_course.gan')
-from srgan_course.kit import devices
+from srgan_course import watching
+from srgan_course.kit import checkpoints as kept, devices
 devices.bfloat16_works()                                 # before anything is computed: in some virtual machines it keeps oneDNN from AMX
 import gan_runs as R
 import torch
@@ -40,7 +41,7 @@ import srgan_course.{module}
 changed = {{k: v for k,v in os.environ.items() if before.get(k) != v}} | {{k: None for k in before if k not in os.environ}}
 if changed: print('the environment has changed:', changed, file=sys.stderr)
 """
-@pytest.mark.parametrize('module', ['gan', 'kit.devices'])
+@pytest.mark.parametrize('module', ['gan', 'watching', 'kit.devices'])
 def test_importing_starts_no_process_and_changes_no_setting(module):
     "Also on a processor that announces AMX: whether it can be used is asked when a precision is chosen."
     env = {k: v for k,v in os.environ.items() if k != 'ONEDNN_MAX_CPU_ISA'}
@@ -161,7 +162,7 @@ def rates(late, how='fit'):
 @pytest.mark.parametrize('late', [False, True])
 def test_trap_3(late): assert set(rates(late)) == {('C', .005), ('G', .001)}
 def test_trap_3_order_left_to_chance(monkeypatch):
-    monkeypatch.setattr(gan.Resumable, 'add_cb', Learner.add_cb)
+    monkeypatch.setattr(gan.SRGANLearner, 'add_cb', Learner.add_cb)
     assert set(rates(True)) != {('C', .005), ('G', .001)}
 def test_trap_3_under_a_schedule():
     "A schedule sets the rate in each step; the factor must come after it."
@@ -174,7 +175,7 @@ def test_trap_3_under_a_schedule():
 def average_right():
     torch.manual_seed(0)
     a, b = R.TinyGenerator(), R.TinyGenerator()
-    ema = gan.EMA(.9, warmup=False); ema.shadow = a
+    ema = watching.EMA(.9, warmup=False); ema.model = a
     want = {k: .9*v + .1*b.state_dict()[k] if v.is_floating_point() else b.state_dict()[k] for k,
             v in {k: v.clone() for k,v in a.state_dict().items()}.items()}
     for p in a.parameters(): p.requires_grad_(False)
@@ -193,7 +194,7 @@ def test_trap_4_average_forgets_batch_norm(monkeypatch):
 
 def test_average_starts_anew_from_loaded_weights(tmp_path):
     "What was averaged before `load` has nothing to do with it; `lr_find`, which loads what it found, leaves the average alone."
-    learn = game(cbs=[gan.EMA(.9)], path=tmp_path)
+    learn = game(cbs=[watching.EMA(.9)], path=tmp_path)
     learn.fit(1); learn.save('early')
     early = {k: v.clone() for k,v in learn.generator.state_dict().items()}
     learn.fit(1)
@@ -214,13 +215,13 @@ def test_trap_14(kind, said, switcher, tmp_path):
     adv = AdversarialLoss(kind)
     learn = gan.SRGANLearner(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), WeightedLoss(adv=(adv, 1.)), CriticLoss(adv),
                              precision='float32',
-                             switcher=switcher and gan.Turns(), cbs=[gan.LossHistory(tmp_path/'h.csv')])
+                             switcher=switcher and gan.Turns(), cbs=[watching.LossHistory(tmp_path/'h.csv')])
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1)
     import pandas as pd
     df = pd.read_csv(tmp_path/'h.csv')
     assert df.crit_acc.between(0, 1).sum() >= 3 and ({'d_real', 'd_fake'} <= set(df)) == said
-    assert gan._panels(df.set_index('step'))['what the critic says'] == (['d_real', 'd_fake'] if said else []) + ['crit_acc']
+    assert watching._panels(df.set_index('step'))['what the critic says'] == (['d_real', 'd_fake'] if said else []) + ['crit_acc']
 
 class StopAt(Callback):
     order = 95
@@ -228,7 +229,7 @@ class StopAt(Callback):
     def after_batch(self):
         if self.training and self.learn.n_steps == self.n: self.learn.ask_stop('enough')
 
-def end(learn, folder): return R.digest(learn), (folder/'history.csv').read_text(), {k: s.state_dict() for k,s in learn.amp.scalers.items()}
+def end(learn, folder): return R.digest(learn), (folder/'history.csv').read_text(), {k: s.state_dict() for k,s in learn.scalers.items()}
 
 @pytest.fixture(scope='module')
 def scaled():
@@ -292,10 +293,10 @@ def test_trap_4_resume_forgets_the_scaler(stopped, tmp_path):
 def test_other_random_states_come_back(what):
     draw = dict(python=random.random, numpy=np.random.rand)[what]
     def comes_back(forget=()):
-        t, p = gan.rng_state(); p = json.loads(json.dumps(p))
+        t, p = kept.rng_state(); p = json.loads(json.dumps(p))
         want = draw(); draw()
         for k in forget: t[k][:624] = t[k][:624].flip(0)
-        gan.set_rng_state((t, p))
+        kept.set_rng_state((t, p))
         return draw() == want
     assert comes_back() and not comes_back(forget=[what])
 
@@ -334,9 +335,69 @@ def test_wgan_and_from_learners():
 
 def test_a_history_that_cannot_be_written(tmp_path):
     (tmp_path/'file').write_text('x')
-    learn = game(cbs=[gan.LossHistory(tmp_path/'file'/'history.csv'), gan.SaveEvery(tmp_path/'run')])
+    learn = game(cbs=[watching.LossHistory(tmp_path/'file'/'history.csv'), kept.SaveEvery(tmp_path/'run')])
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(OSError, match='the loss history failed'): learn.fit(1)
-    assert gan.checkpoints(tmp_path/'run')                             # the run itself is not lost
+    assert kept.checkpoints(tmp_path/'run')                             # the run itself is not lost
+
+@pytest.mark.parametrize('switcher', [None, 2])
+def test_resume_in_turns_and_with_any_loader(switcher, tmp_path):
+    "fastai's own loader shuffles and knows no place to begin at; with a switcher the turn and its count go on as well."
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    ds = [(torch.rand(3, 8, 8), torch.rand(3, 16, 16)) for _ in range(12)]
+    def run(where, *more):
+        torch.manual_seed(11); random.seed(11)
+        dls = DataLoaders(DataLoader(ds, bs=2, shuffle=True), DataLoader(ds[:4], bs=4))
+        dls.train.rng.seed(3)
+        adv, turns = AdversarialLoss('bce', noise=.1), {} if switcher is None else dict(switcher=gan.Turns(switcher))
+        learn = gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)),
+                                 CriticLoss(adv), lr=3e-3, precision='float32', **turns,
+                                 cbs=[watching.LossHistory(tmp_path/where/'history.csv'), kept.SaveEvery(tmp_path/where, steps=4), *more])
+        learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+        return learn
+    a = run('a'); a.fit_one_cycle(2)
+    with contextlib.redirect_stdout(io.StringIO()): run('b', StopAt(8)).fit_one_cycle(2)
+    c = run('b').resume(tmp_path/'b'); random.seed(8); torch.manual_seed(8); c.fit_one_cycle(2)
+    assert all(torch.equal(x, y) for x,y in zip(a.model.state_dict().values(), c.model.state_dict().values()))
+    assert (tmp_path/'a'/'history.csv').read_text() == (tmp_path/'b'/'history.csv').read_text()
+
+def test_two_fits_one_history(tmp_path):
+    learn = game(cbs=[watching.LossHistory(tmp_path/'h.csv')]); learn.fit(1); learn.fit(1)
+    assert (learn.n_steps, learn.n_epochs) == (12, 2)
+    assert [l.split(',')[0] for l in (tmp_path/'h.csv').read_text().splitlines()][-1] == '12'
+
+def test_load_runs_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    class Evil:
+        def __reduce__(self): return (eval, ("open('pwned','w')",))
+    (tmp_path/'models').mkdir(); torch.save({'model': Evil(), 'opt': {}}, tmp_path/'models'/'evil.pth')
+    with pytest.raises(Exception): game(path=tmp_path).load('evil')
+    assert not (tmp_path/'pwned').exists()
+
+def test_one_step_is_short():
+    """Of the package's own functions, how many does one adversarial step of the demo's recipe call, and in how many rooms does a batch stop?
+    The three networks (generator, critic, features) are arguments: their calls count, their rooms do not."""
+    from srgan_course import srgan
+    r = srgan.get_recipe('quick').replace(precision='float32', bs=2)
+    learn = srgan.make_learner(r, srgan.use_recipe(srgan.make_dls(r, 'embedded', 'cpu'), r, 'gan'), 'gan')
+    calls, step = [], type(learn)._do_one_batch
+    def own(frame, event, arg):
+        code = frame.f_code
+        if event == 'call' and 'srgan_course' in code.co_filename and not code.co_name.startswith('<'):
+            inside, f = False, frame
+            while f is not None and not inside: f = f.f_back; inside = f is not None and f.f_locals.get('self') in nets
+            calls.append((os.path.basename(code.co_filename), code.co_qualname, inside or frame.f_locals.get('self') in nets))
+    nets = [learn.model.generator, learn.model.critic, *(m for m in learn.loss_func.modules() if type(m).__name__ == 'FeatureNet')]
+    def watched(self):
+        sys.setprofile(own)
+        try: step(self)
+        finally: sys.setprofile(None)
+        raise CancelFitException
+    learn._do_one_batch = watched.__get__(learn)
+    learn.fit(1)
+    rooms = {file for file,_,inside in calls if not inside}
+    assert len(rooms) <= 3, rooms
+    assert len(calls) <= 75, len(calls)
 
 @pytest.mark.cuda
 def test_cuda(tmp_path):
@@ -348,7 +409,7 @@ def test_cuda(tmp_path):
         adv = AdversarialLoss('bce')
         def new():
             return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)),
-                                    CriticLoss(adv), precision=precision, cbs=[gan.EMA(.9), gan.SaveEvery(tmp_path/precision, steps=4)])
+                                    CriticLoss(adv), precision=precision, cbs=[watching.EMA(.9), kept.SaveEvery(tmp_path/precision, steps=4)])
         learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)
         again = new(); again.remove_cb(R.ProgressCallback); again.resume(tmp_path/precision).fit(2)
         assert again.n_steps == 12 and next(again.generator.parameters()).is_cuda

@@ -10,7 +10,8 @@ from srgan_course import images
 from srgan_course.kit import pixels, show
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
                                  open_image,
-                                 resize, save_image, show_grid, to_8bit, to_array, to_image, to_tensor, to_view, write_whole)
+                                 resize, save_image, show_grid, to_array, to_image, to_tensor, write_whole)
+from srgan_course.kit.pixels import to_8bit, to_view
 
 rng = np.random.default_rng(0)
 noise = lambda *shape, top=256: rng.integers(0, top, shape).astype(np.uint8 if top <= 256 else np.uint16)

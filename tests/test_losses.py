@@ -173,7 +173,7 @@ def check_normalised(net):
     "Trap 5's test."
     x = torch.rand(2, 3, 20, 20)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((.485, .456, .406), (.229, .224, .225)))
-    assert torch.allclose(net(x), net.layers((x - mean)/std), rtol=1e-4, atol=1e-4*net.rms), 'not normalised as ImageNet networks expect'
+    assert torch.allclose(net(x), net.net((x - mean)/std), rtol=1e-4, atol=1e-4*net.rms), 'not normalised as ImageNet networks expect'
 
 @pytest.mark.parametrize('fault', (None, 'as it is', '[-1,1]', '0 to 255', 'BGR'))
 def test_trap_5_normalisation(fault, monkeypatch):
@@ -181,7 +181,7 @@ def test_trap_5_normalisation(fault, monkeypatch):
     if fault is None: return check_normalised(net)
     change = {'as it is': lambda x: x, '[-1,1]': lambda x: 2*x - 1, '0 to 255': lambda x: 255*x,
               'BGR': lambda x: (x.flip(1) - net.mean)/net.std}[fault]
-    monkeypatch.setattr(FeatureNet, 'forward', lambda self, x: self.layers(change(x)))
+    monkeypatch.setattr(FeatureNet, 'forward', lambda self, x: self.net(change(x)))
     with pytest.raises(AssertionError, match='not normalised'): check_normalised(net)
 
 def test_perceptual_against_plain():
@@ -189,7 +189,7 @@ def test_perceptual_against_plain():
     for how, f in dict(mse=torch.square, l1=torch.abs).items():
         loss = PerceptualLoss('vgg16-random@conv3_1', how)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((.485, .456, .406), (.229, .224, .225)))
-        d = loss.net.layers((x - mean)/std) - loss.net.layers((y - mean)/std)
+        d = loss.net.net((x - mean)/std) - loss.net.net((y - mean)/std)
         assert loss(x, y).item() == pytest.approx(f(d/FEATURE_RMS['vgg16-random']['conv3_1']).mean().item(), rel=1e-4)
         assert PerceptualLoss('vgg16-random@conv3_1', how, scale=1.)(x, y).item() == pytest.approx(f(d).mean().item(), rel=1e-4)
 
@@ -213,7 +213,7 @@ def test_a_net_with_statistics_does_not_move():
     own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(.5))
     loss = PerceptualLoss(own).train()
     x, y = pictures(); loss(x, y).backward()
-    assert torch.equal(own[1].running_mean, torch.zeros(4)) and torch.equal(loss.net.layers[1].running_mean, torch.zeros(4))
+    assert torch.equal(own[1].running_mean, torch.zeros(4)) and torch.equal(loss.net.net[1].running_mean, torch.zeros(4))
     assert own.training and all(p.requires_grad and p.grad is None for p in own.parameters())        # the user's own copy is as it was
     assert loss(x, y) == loss(x, y)
 

@@ -2,7 +2,8 @@
 import io, json, pickle, subprocess, sys
 import numpy as np, pytest, torch, torch.nn.functional as F
 from PIL import Image
-from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, checksum, count_params, load_model, positive_copy, read_model,
+from srgan_course.kit.files import checksum
+from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, count_params, load_model, positive_copy, read_model,
                                      receptive_map,
                                      receptive_radius, save_model)
 from srgan_course.critics import PoolCritic, SRGANCritic, critic_attention

@@ -25,28 +25,28 @@ def test_models(path):
     assert y.shape[-1] == 12*net.args['scale'] and y.isfinite().all()
 
 def test_classifier():
-    from srgan_course.classifier import classify, load_classifier
+    from srgan_course.classifier import load_classifier
     clf = load_classifier(OLD/'classifier_run'/'classifier.safetensors')
-    assert clf.classes == ['cat', 'dog'] and classify(clf, torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 2)
+    assert clf.classes == ['cat', 'dog'] and clf.probs(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 2)
 
 @pytest.mark.parametrize('name', ['srgan_run', 'cats_run', 'student_run', 'classifier_run'])
 def test_recipes(name):
     from srgan_course.cats import get_cats_recipe
     from srgan_course.classifier import ClassifierRecipe
-    from srgan_course.recognise import get_recognise_recipe
+    from srgan_course.recognise import RecogniseRecipe
     from srgan_course.srgan import get_recipe
     if name == 'classifier_run':
         was = json.loads((OLD/name/'run.json').read_text())['recipe']
         assert json.loads(ClassifierRecipe(**was).to_json()) == was
         return
-    get = dict(srgan_run=get_recipe, cats_run=get_cats_recipe, student_run=get_recognise_recipe)[name]
+    get = dict(srgan_run=get_recipe, cats_run=get_cats_recipe, student_run=RecogniseRecipe.load)[name]
     was = json.loads((OLD/name/'recipe.json').read_text())
     now = json.loads(get(OLD/name/'recipe.json').to_json())
     assert {k: now[k] for k in was} == was
 
 @pytest.mark.parametrize('phase', ['pretrain', 'gan'])
 def test_checkpoints(phase):
-    from srgan_course.gan import latest_checkpoint
+    from srgan_course.kit.checkpoints import latest_checkpoint
     path, tensors, plain = latest_checkpoint(OLD/'srgan_run'/'checkpoints'/phase, read=True)
     assert plain['n_steps'] == 2 and any(k.startswith('model/') for k in tensors) and any(k.startswith('opt/') for k in tensors)
 

@@ -56,12 +56,10 @@ def test_page_names_differ_without_number():
     names = [re.sub(r'^\d+_', '', page(p)) for p in NBS]      # within a folder: results and kit/results are two pages
     assert len(names) == len(set(names))
 
-TABLES = 'HOMES', 'NETWORKS'   # kit.recipe's; and lesson 04's, until it looks its names up there
-
 def imported(source, here):
     "The modules of this package that a module imports, in functions and in strings too; the kit's table of names, asked by name, is left out."
     tree = ast.parse(source)
-    table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') in TABLES
+    table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == 'HOMES'
              for c in ast.walk(n)}
     for n in ast.walk(tree):
         if isinstance(n, ast.Import): yield from (a.name[len('srgan_course.'):] for a in n.names if a.name.startswith('srgan_course.'))

@@ -4,13 +4,15 @@ import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
 from srgan_course import recognise as M
-from srgan_course.classifier import Classifier, body, build, load_pictures, save_classifier
-from srgan_course.data import _toys, draw_pet
+from srgan_course.kit import classifiers as K, originals as O, recognition as N
+from srgan_course.kit.labels import name_labels
+from srgan_course.kit.classifiers import Classifier, body, build, load_pictures, save_classifier
+from srgan_course.kit.pets import draw_pet, toys as _toys
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import downscale, to_image
 from srgan_course.metrics import load_result
 
-def toy(seed=0): return M.Teacher(build('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
+def toy(seed=0): return K.Teacher(build('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
 def one_line(f, *words, kind=ValueError):
     with pytest.raises(kind) as e: f()
     assert all(w in str(e.value) for w in words) and '\n' not in str(e.value), str(e.value)
@@ -23,19 +25,19 @@ def x(): return load_pictures(_toys(12, 48), 48)
 @pytest.mark.parametrize('arch', ['toynet', 'mobilenet_v2', 'resnet18'])
 def test_teacher_does_not_move(arch, x):
     "Neither weights nor the statistics of batch norm, in training mode, over steps of an optimiser that is given all that there is."
-    t = M.Teacher(build(arch, 2), arch).train()
+    t = K.Teacher(build(arch, 2), arch).train()
     was = {k: v.clone() for k, v in t.state_dict().items()}
     net = LightSR(3, 4, 1)
     opt = torch.optim.SGD([p for m in (net, t) for p in m.parameters() if p.requires_grad], .1)
     for _ in range(2):
-        M.RecogniseLoss(t)(net(M.shrink(x[:4]).float()/255), x[:4].float()/255).backward(); opt.step()
+        M.RecogniseLoss(t)(net(M.shrink(x[:4], 3).float()/255), x[:4].float()/255).backward(); opt.step()
     assert not t.training and not any(m.training for m in t.modules())
     assert all(torch.equal(v, was[k]) for k, v in t.state_dict().items())
     assert all(p.grad is not None for p in net.parameters())
 
 def test_a_moving_teacher_is_found_out(x):
     "The named fault: frozen weights, but batch norm in training mode."
-    class Moving(M.Teacher):
+    class Moving(K.Teacher):
         def train(self, mode=True): return torch.nn.Module.train(self, mode)
     t = Moving(build('toynet', 2), 'moving').train()
     was = {k: v.clone() for k, v in t.state_dict().items()}
@@ -56,11 +58,11 @@ def test_teacher_from_a_file(tmp_path, x):
 def test_a_name_says_which_weights():
     "What a table calls resnet50 may be a pruned one: the file stands beside the name."
     net = build('toynet', 2)
-    assert M.Teacher(net, 'resnet50', weights='resnet50_v1_pruned_int8.safetensors').label == 'resnet50 (resnet50_v1_pruned_int8)'
-    assert M.Teacher(net, 'toy', weights='random').label == M.Teacher(net, 'toy').label == 'toy'
+    assert K.Teacher(net, 'resnet50', weights='resnet50_v1_pruned_int8.safetensors').label == 'resnet50 (resnet50_v1_pruned_int8)'
+    assert K.Teacher(net, 'toy', weights='random').label == K.Teacher(net, 'toy').label == 'toy'
 
 def test_without_a_classifier():
-    one_line(lambda: M.Teacher(build('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
+    one_line(lambda: K.Teacher(build('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
     one_line(lambda: M.teacher(body('toynet-random')), 'toynet-random is a body without a head')
     one_line(lambda: M.teacher('vgg16-oxford@relu2_2'), 'is not known; give resnet50')
 
@@ -78,32 +80,32 @@ def test_top1_measured_again(name):
     except OSError as e: pytest.skip(str(e))
     if t.weights.endswith('.pth'): pytest.skip("other weights than those measured")
     want = load_result(ROOT/'results'/'recognise_teachers.json')['figures'][name]
-    z = M.scores_of(t, load_pictures(paths, 224), precision='bfloat16'); y = M.name_labels(paths)
-    assert abs(M.in_top(z, y).mean() - want['top1']) <= .005 and abs(M.in_top(z, y, 5).mean() - want['top5']) <= .005
+    z = M.scores_of(t, load_pictures(paths, 224), precision='bfloat16'); y = name_labels(paths)
+    assert abs(N.in_top(z, y).mean() - want['top1']) <= .005 and abs(N.in_top(z, y, 5).mean() - want['top5']) <= .005
 
 # ---- measuring
 
 def test_ways_are_compared_on_the_same_pictures(x):
     "A way that gives the originals back agrees with them; one that gives black agrees only by chance, and costs."
-    small = M.shrink(x); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
+    small = M.shrink(x, 3); back = {to_image(s.float()/255).tobytes(): to_image(h.float()/255) for s, h in zip(small, x)}
     rec = M.evaluate_recognition({'perfect': lambda im: back[im.tobytes()], 'black': lambda im: Image.new('RGB', (48, 48))}, x,
                                  np.arange(12) % 2, toy(), [toy(1)])
-    t = M.recognition_table(rec)
+    t = N.recognition_table(rec)
     assert t.loss['perfect'] < 1e-9 and t.agreement['perfect'] == 1 and t.psnr['perfect'] > 60 and t.loss['black'] > 0
-    assert M.won_back(rec, 'perfect', base='black', what='agreement', times=50)['way'] == 1
+    assert N.won_back(rec, 'perfect', base='black', what='agreement', times=50)['way'] == 1
 
 def test_interval_of_what_is_won():
     "Of 200 made studies, about 95 in 100 intervals hold the truth."
     g, held = np.random.default_rng(0), 0
     for k in range(60):
-        rec = M.Recognition(np.zeros(150, int), 'T', {'T': {w: np.eye(2)[(g.random(150) > p).astype(int)] for w,
+        rec = N.Recognition(np.zeros(150, int), 'T', {'T': {w: np.eye(2)[(g.random(150) > p).astype(int)] for w,
                                                             p in (('originals', .9), ('bicubic', .5), ('student', .6))}}, {}, {})
-        lo, hi = M.won_back(rec, 'student', times=200, seed=k)['intervals']['won']; held += lo <= .1 <= hi
+        lo, hi = N.won_back(rec, 'student', times=200, seed=k)['intervals']['won']; held += lo <= .1 <= hi
     assert 52 <= held <= 60
 
 def test_top5_and_loss_by_hand():
     g = np.random.default_rng(1); z, y = g.normal(size=(50, 12)), g.integers(0, 12, 50)
-    assert (M.in_top(z, y, 5) == [t in np.argsort(-r)[:5] for r, t in zip(z, y)]).all()
+    assert (N.in_top(z, y, 5) == [t in np.argsort(-r)[:5] for r, t in zip(z, y)]).all()
 
 # ---- pictures and labels
 
@@ -116,11 +118,11 @@ def folders(root, **counts):
 def test_sampler(tmp_path):
     root = folders(tmp_path/'in', cat=10, dog=4, fox=1)
     before = sorted(p.relative_to(root) for p in root.rglob('*'))
-    paths, y = M.sample_folder(root, .5, out=tmp_path/'list.txt')
+    paths, y = O.sample_folder(root, .5, out=tmp_path/'list.txt')
     assert np.bincount(y).tolist() == [5, 2, 1] and sorted(p.relative_to(root) for p in root.rglob('*')) == before      # nothing is moved
-    again, y2 = M.read_sample(tmp_path/'list.txt', root); assert again == paths and (y == y2).all()
+    again, y2 = O.read_sample(tmp_path/'list.txt', root); assert again == paths and (y == y2).all()
     (root/'cat'/'0.png').unlink(missing_ok=True); lost = paths[0]; lost.unlink(missing_ok=True)
-    one_line(lambda: M.read_sample(tmp_path/'list.txt', root), 'are not there any more')
+    one_line(lambda: O.read_sample(tmp_path/'list.txt', root), 'are not there any more')
 
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
@@ -129,7 +131,7 @@ def test_labels_that_do_not_fit(tmp_path):
     (root/'labels.json').write_text('{"cat": 0}'); one_line(lambda: M.labelled(root, toy()), 'folder dog is not in the labels')
     (root/'labels.json').write_text('{'); one_line(lambda: M.labelled(root, toy()), 'is not JSON')
     (root/'labels.json').unlink(); assert M.labelled(root, toy())[1].tolist() == [0, 0, 0, 1, 1, 1]        # the teacher's own names
-    (root/'fox').mkdir(); one_line(lambda: M.sample_folder(root), 'class fox has no picture')
+    (root/'fox').mkdir(); one_line(lambda: O.sample_folder(root), 'class fox has no picture')
 
 def test_names_of_some_classes_are_no_numbers(tmp_path):
     "Three of ImageNet's thousand, by name alone: the second folder is not class 1."
@@ -142,7 +144,7 @@ def test_names_of_some_classes_are_no_numbers(tmp_path):
     one_line(lambda: M.labelled(root, t), 'do not fit')
 
 def test_originals_are_not_enlarged(tmp_path, monkeypatch):
-    monkeypatch.setattr(M, 'toy_teacher', toy)
+    monkeypatch.setattr(K, 'toy_teacher', toy)
     root = folders(tmp_path/'in', cat=6, dog=6)                       # 48 px
     one_line(lambda: M.evaluate_folder(root, {'bicubic': 'bicubic'}, toy(), size=96),
              '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'size=48')
@@ -155,8 +157,8 @@ def test_originals_are_not_enlarged(tmp_path, monkeypatch):
 def watched(monkeypatch):
     "Pictures opened one after the other, by how many at a time; and how often all of them were put in order."
     opened, sorts = [], []
-    load, draws = M.load_pictures, M.draws
-    monkeypatch.setattr(M, 'load_pictures', lambda items, size: (opened.append(len(items)), load(items, size))[1])
+    load, draws = O.load_pictures, M.draws
+    monkeypatch.setattr(O, 'load_pictures', lambda items, size: (opened.append(len(items)), load(items, size))[1])
     monkeypatch.setattr(M, 'draws', lambda n, *where: (sorts.append(n), draws(n, *where))[1])
     M._turn.cache_clear()
     return opened, sorts
@@ -165,41 +167,42 @@ def watched(monkeypatch):
 def test_a_stream_teaches_the_same(x, side):
     "Opened when needed or held in memory: the same pictures in the same order."
     ends = []
-    for pictures in (x, M.Originals(_toys(12, 48), 48)):
+    for pictures in (x, O.Originals(_toys(12, 48), 48)):
         net = M.student(None, nf=4, n_blocks=1, seed=1)
         rows = M.train_student(net, pictures, M.RecogniseLoss(toy(), pixel=1.), steps=5, bs=4, every=5, side=side, valid=pictures)
         ends.append([*rows[-1].values(), *(p.abs().sum().item() for p in net.parameters())])
     np.testing.assert_allclose(*ends, rtol=1e-5)
-    recs = [M.evaluate_recognition({'bicubic': 'bicubic'}, o, None, toy()) for o in (x, M.Originals(_toys(12, 48), 48))]
+    recs = [M.evaluate_recognition({'bicubic': 'bicubic'}, o, None, toy()) for o in (x, O.Originals(_toys(12, 48), 48))]
     np.testing.assert_allclose(*(r.of('bicubic') for r in recs), rtol=1e-5, atol=1e-5)
     assert (recs[0].psnr['bicubic'] == recs[1].psnr['bicubic']).all()
 
 def test_memory_and_work_do_not_follow_the_number_of_pictures(monkeypatch):
     "Four times the pictures: no more of them in memory at a time, no more opened, and one sorting for a turn through them, not one for each picture taken."
     import tracemalloc
-    monkeypatch.setattr(M, 'IN_MEMORY', 0); monkeypatch.setattr(M, '_AT_ONCE', 16)
+    monkeypatch.setattr(O, 'IN_MEMORY', 0); monkeypatch.setattr(M, '_AT_ONCE', 16)
     seen = {}
     for n in (40, 160):
         paths = _toys(n, 48)
         opened, sorts = watched(monkeypatch)
         tracemalloc.start()
-        pics = M.load_originals(paths, 48)
+        pics = O.load_originals(paths, 48)
         M.train_student(M.student(None, nf=4, n_blocks=1), pics, M.RecogniseLoss(toy()), steps=6, bs=4, every=100)
         trained = sum(opened)
         seen[n] = dict(most=max(opened), opened=trained, peak=tracemalloc.get_traced_memory()[1], sorts=sorts.count(n))
         tracemalloc.stop()
         M.evaluate_recognition({'bicubic': 'bicubic'}, pics, None, toy()); assert max(opened) == 16 and sum(opened) == trained + n
-        monkeypatch.undo(); monkeypatch.setattr(M, 'IN_MEMORY', 0); monkeypatch.setattr(M, '_AT_ONCE', 16)
+        monkeypatch.undo(); monkeypatch.setattr(O, 'IN_MEMORY', 0); monkeypatch.setattr(M, '_AT_ONCE', 16)
     few, many = seen.values()
     assert few['most'] == many['most'] == 4 and few['opened'] == many['opened'] == 24 and few['sorts'] == many['sorts'] == 1
     assert many['peak'] < few['peak'] + 120*48*48*3/10, seen                  # a tenth of what 120 pictures more would take
 
-def test_doubles_block_by_block(monkeypatch):
-    from srgan_course.classifier import near_duplicates
+def test_doubles_stand_in_no_part():
+    "Whatever looks like an earlier picture is in none of the three parts, however many lie between."
     items = [*(t := _toys(30, 48)), t[3], t[3], t[17]]
-    want = {j for _, j in near_duplicates(items, .9)}
-    for block in (1, 100, 2**26):
-        monkeypatch.setattr(M, '_BLOCK', block); assert M._doubles(items, .9) == want and {30, 31, 32} <= want
+    parts = M.three_parts(items, alike=.9)
+    gone = {j for _, j in M.near_duplicates(items, .9)}
+    assert {30, 31, 32} <= gone and len(parts.dropped) == len(gone)
+    assert len(parts.train) + len(parts.valid) + len(parts.test) == len(items) - len(gone)
 
 @pytest.mark.parametrize('name', [n for n in M.RECOGNISE_RECIPES if n != 'quick'])
 def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
@@ -210,7 +213,7 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
         for i in range(6): draw_pet('cat', i + 10*(c > 'n02'), r.size).save(root/c/f'{i}.png')
     if r.drop_small: draw_pet('cat', 99, r.size - 3).save(root/'n01443537'/'small.png')
     (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "tabby"}')
-    monkeypatch.setattr(M, 'IN_MEMORY', 0)
+    monkeypatch.setattr(O, 'IN_MEMORY', 0)
     r = r.replace(steps=2, bs=2, share=1., teacher=f'{r.teacher}-random', judges=tuple(f'{j}-random' for j in r.judges))
     res = M.train_recognise(r, str(root), tmp_path/'run', device='cpu')
     assert type(res['student']) is LightSR and [row['step'] for row in res['rows']] == [1,
@@ -220,29 +223,43 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
                              r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
     assert M.RecogniseRecipe.from_json(r.to_json()) == r
 
+def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
+    "Stopped on the way and called again, a training ends at the same student; another recipe is refused; nothing is left behind."
+    monkeypatch.setattr(K, 'toy_teacher', toy)
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
+    whole = M.train_recognise(r, out=tmp_path/'whole')
+    def stop(row):
+        if row['step'] == 6: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'parts', progress=stop)
+    one_line(lambda: M.train_recognise(r.replace(lr=2e-3), out=tmp_path/'parts'), 'checkpoint of another recipe')
+    parts = M.train_recognise(r, out=tmp_path/'parts')
+    assert whole['rows'] == parts['rows']
+    assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))
+    assert not (tmp_path/'parts'/'checkpoints').exists()
+
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
-    got, y = M.large_enough(items, np.array([5, 6, 7]), 48); assert got == items[1:] and y.tolist() == [6, 7]
-    assert M.large_enough(items, None, 60)[1] is None
-    one_line(lambda: M.large_enough(items, None, 96), 'all 3 pictures are smaller than 96 px')
+    got, y = O.large_enough(items, np.array([5, 6, 7]), 48); assert got == items[1:] and y.tolist() == [6, 7]
+    assert O.large_enough(items, None, 60)[1] is None
+    one_line(lambda: O.large_enough(items, None, 96), 'all 3 pictures are smaller than 96 px')
 
 def test_pairs_that_do_not_match(x):
     one_line(lambda: M.RecogniseLoss(toy())(torch.rand(1, 3, 48, 48), torch.rand(1, 3, 45, 48)), 'do not match')
-    one_line(lambda: M.shrink(x[..., :47]), 'no multiple of scale 3')
+    one_line(lambda: M.evaluate_recognition({}, x[..., :47], None, toy()), 'no multiple of scale 3')
     one_line(lambda: M.evaluate_recognition({'x2': LightSR(2, 4, 1)}, x, None, toy()), 'x2 makes pictures (32, 32)', '(48, 48) are wanted')
 
 def test_made_folder_by_class(tmp_path):
     "The per-class code on an ImageNet-style folder."
     root = folders(tmp_path/'in', cat=4, dog=4)
     rec, items = M.evaluate_folder(root, {'bicubic': 'bicubic', 'nearest': 'nearest'}, toy(), [toy(1)], size=48, precision='float32')
-    t = M.by_class(rec, 'nearest', ['cat', 'dog'], times=20)
-    assert t.n.tolist() == [4, 4] and len(items) == 8 and M.plot_difficulty(t) and M.plot_three_axes(t)
+    t = N.by_class(rec, 'nearest', ['cat', 'dog'], times=20)
+    assert t.n.tolist() == [4, 4] and len(items) == 8 and t.difficulty.between(0, 1).all()
 
 # ---- the command
 
 def test_command(tmp_path, capsys, monkeypatch):
     from srgan_course import cli
-    monkeypatch.chdir(tmp_path); monkeypatch.setattr(M, 'toy_teacher', lambda seed=0: toy(seed))
+    monkeypatch.chdir(tmp_path); monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
     draw_pet('dog', 1, 96).save('pet.png'); (tmp_path/'bad.png').write_bytes(b'no')
     net = save_model(LightSR(3, 4, 1), tmp_path/'mine.safetensors')
     cli.recognise(tmp_path/'pet.png', model=str(net), teacher='toy', json=True)
@@ -267,10 +284,10 @@ def test_command_line_errors(tmp_path):
 
 def test_without_weights_the_stand_in_is_named(monkeypatch):
     def gone(arch): raise OSError(f'{arch}: its weights could not be had; put them there')
-    monkeypatch.setattr(M, 'pretrained', gone); monkeypatch.setattr(M, 'toy_teacher', lambda seed=0: toy(seed))
-    t, said = M.teacher_or_toy()
+    monkeypatch.setattr(K, 'pretrained', gone); monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
+    t, said = K.teacher_or_toy()
     assert t.name == 'toy 0' and "resnet50: its weights could not be had: the classifier is the course's own, taught on drawn pets" in said
-    one_line(lambda: M.teacher_or_toy('resnet50'), 'could not be had', kind=OSError)
+    one_line(lambda: K.teacher_or_toy('resnet50'), 'could not be had', kind=OSError)
 
 # ---- what the lesson says
 

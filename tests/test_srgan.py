@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
 from srgan_course import data, srgan
-from srgan_course.gan import checkpoints
+from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.generators import count_params, load_model, shipped_models
 from srgan_course.images import downscale, to_image, to_tensor
 from srgan_course.losses import AdversarialLoss
-from srgan_course.srgan import RECIPES, SRGANRecipe, train, verdict
+from srgan_course.srgan import RECIPES, SRGANRecipe, train
+from srgan_course.watching import who_is_ahead
 from fastai.callback.core import Callback
 
 TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4,
@@ -263,7 +264,7 @@ def test_benchmarks_are_named():
 def test_time_of_all_sessions(tmp_path):
     out = tmp_path/'a'
     with pytest.raises(KeyboardInterrupt): train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[StopAfter(7, 'pretrain')])
-    from srgan_course.gan import read_checkpoint
+    from srgan_course.kit.checkpoints import read_checkpoint
     before = read_checkpoint(checkpoints(out/'checkpoints'/'pretrain')[-1])[1]['cb.clock']['seconds']
     res = train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu')
     assert 0 < before < res.seconds and abs(float(load_model(out/'generator.safetensors').meta['seconds']) - res.seconds) < .1
@@ -368,12 +369,12 @@ def test_trap_10():
     loss = AdversarialLoss('mean', real_label=.8).crit(real, fake)
     assert abs(loss.item() - .5006) < .0006                    # the published Loss_D, with nothing but a critic that has won
     assert abs(-.8*np.log(.8) - .2*np.log(.2) - .5004) < 5e-5  # the entropy of a label of 0.8
-    assert verdict(.7999, .0001, real_label=.8) == 'the critic has won'
+    assert who_is_ahead(.7999, .0001, real_label=.8) == 'the critic has won'
     by_loss = lambda loss: 'balance' if abs(loss - .5) < .05 else 'not'
     assert by_loss(loss.item()) == 'balance'                   # the trap
-    assert verdict(.55, .45) == 'balance' and verdict(.45, .35, real_label=.8) == 'balance'
-    assert verdict(.99, .01) == 'the critic has won' and verdict(.03, .5) == 'the generator has won' and verdict(.6,
+    assert who_is_ahead(.55, .45) == 'balance' and who_is_ahead(.45, .35, real_label=.8) == 'balance'
+    assert who_is_ahead(.99, .01) == 'the critic has won' and who_is_ahead(.03, .5) == 'the generator has won' and who_is_ahead(.6,
         .02) == 'the critic is about to win'
     # nobody has won: it tells nobody anything
-    assert verdict(.01, .01) == verdict(.99, .98) == 'the critic says the same of everything'
+    assert who_is_ahead(.01, .01) == who_is_ahead(.99, .98) == 'the critic says the same of everything'
     assert abs(AdversarialLoss('mean').gen(torch.tensor([[.0001]]).logit()).item() - .9999) < 1e-4

@@ -39,7 +39,7 @@ def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of 
     return build
 
 # %% ../../nbs/kit/learner.ipynb #611ebaca
-class TrainingError(RuntimeError): "A run that cannot go on; the message says why and what to do."
+class TrainingError(RuntimeError, FloatingPointError): "A run that cannot go on; the message says why and what to do."
 
 class TorchLearner(Learner):
     "A `Learner` on torch's optimisers, in the precision asked for."

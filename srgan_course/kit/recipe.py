@@ -102,7 +102,6 @@ HOMES = dict(
             'UNetCritic': 'srgan_course.esrgan'},
     adversarial={**dict.fromkeys(('bce', 'lsgan', 'hinge', 'mean'), 'srgan_course.losses:AdversarialLoss'),
                  **dict.fromkeys(('ra-bce', 'ra-lsgan', 'ra-hinge'), 'srgan_course.esrgan:RelativisticLoss')},
-    picture=dict.fromkeys(('find_images', 'open_image', 'to_8bit'), 'srgan_course.images'),   # until kit.codec has them
     layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
     ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.classifier'},

@@ -15,13 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from .codec import find_images, open_image
 from .files import write_whole
 from .pets import TOY_VALID, Toy, toys
-from .recipe import SCALES, import_fastai, look_up, one_of
-
-# %% ../../nbs/kit/sources.ipynb #9c01c0e9
-def _later(name): return lambda *a, **k: look_up('picture', name)(*a, **k)
-find_images, open_image, to_8bit = map(_later, ('find_images', 'open_image', 'to_8bit'))   # until kit.codec has them
+from .pixels import to_8bit
+from .recipe import SCALES, import_fastai, one_of
 
 # %% ../../nbs/kit/sources.ipynb #0a6c829e
 PHOTOS = dict(            # name: (package, file, split, credit)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from .codec import find_images
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws
-from .sources import find_images, get_picture, items_of, source_folder
+from .sources import get_picture, items_of, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62be
 def thumbnail(img # a PIL picture

@@ -5,45 +5,68 @@ import torch.nn.functional as F
 from PIL import Image
 from solutions import makes, right, wrong
 
-# 1: a kernel
+# 1: a kernel for each number of lobes
 
 @wrong(1)
-def no_window(d): return np.where(abs(d) < 3, np.sinc(d), 0)
+def three_in_the_window(lobes=3): return lambda d: np.where(abs(d) < lobes, np.sinc(d)*np.sinc(d/3), 0)
 
 @wrong(1)
-def two_lobes(d): return np.where(abs(d) < 2, np.sinc(d)*np.sinc(d/2), 0)
+def three_in_the_end(lobes=3): return lambda d: np.where(abs(d) < 3, np.sinc(d)*np.sinc(d/lobes), 0)
 
 @wrong(1)
-def never_ends(d): return np.sinc(d)*np.sinc(d/3)
+def three_lobes_stretched(lobes=3): return lambda d: np.where(abs(d) < lobes, np.sinc(3*d/lobes)*np.sinc(d/lobes), 0)
 
 @wrong(1)
-def sine_of_d(d):
-    x = np.where(d == 0, 1e-9, d)
-    return np.where(abs(d) < 3, np.sin(x)/x*np.sin(x/3)/(x/3), 0)
+def never_ends(lobes=3): return lambda d: np.sinc(d)*np.sinc(d/lobes)
 
 @wrong(1)
-def not_at_0(d):
-    with np.errstate(all='ignore'): return np.where(abs(d) < 3, 3*np.sin(np.pi*d)*np.sin(np.pi*d/3)/(np.pi*d)**2, 0)
+def no_window(lobes=3): return lambda d: np.where(abs(d) < lobes, np.sinc(d), 0)
 
 @wrong(1)
-def triangle_for_a_window(d): return np.where(abs(d) < 3, np.sinc(d)*(1 - abs(d)/3), 0)
+def no_usual_number(lobes): return lambda d: np.where(abs(d) < lobes, np.sinc(d)*np.sinc(d/lobes), 0)
 
 @wrong(1)
-def of_one_number(d): return math.sin(math.pi*d)/(math.pi*d) if abs(d) < 3 else 0.
+def sine_of_d(lobes=3):
+    def kernel(d):
+        x = np.where(d == 0, 1e-9, d)
+        return np.where(abs(d) < lobes, np.sin(x)/x*np.sin(x/lobes)/(x/lobes), 0)
+    return kernel
 
-@right(1, makes)
-def number_by_number(): return np.vectorize(lambda d: float(abs(d) < 3)*np.sinc(d)*np.sinc(d/3), otypes=[float])
+@wrong(1)
+def not_at_0(lobes=3):
+    def kernel(d):
+        with np.errstate(all='ignore'): return np.where(abs(d) < lobes, lobes*np.sin(np.pi*d)*np.sin(np.pi*d/lobes)/(np.pi*d)**2, 0)
+    return kernel
+
+_lobes = [3]
+@wrong(1)
+def one_number_for_all_kernels(lobes=3):
+    _lobes[0] = lobes
+    return lambda d: np.where(abs(d) < _lobes[0], np.sinc(d)*np.sinc(d/_lobes[0]), 0)
+
+@wrong(1)
+def of_one_number(lobes=3): return lambda d: math.sin(math.pi*d)/(math.pi*d) if abs(d) < lobes else 0.
+
+@wrong(1)
+def both_arguments_at_once(lobes=3): return np.sinc(lobes)*np.sinc(lobes/3)
 
 @right(1)
-def in_torch(d):
-    d = torch.as_tensor(d)
-    return torch.sinc(d)*torch.sinc(d/3)*(d.abs() < 3)
+def number_by_number(lobes=3): return np.vectorize(lambda d: float(abs(d) < lobes)*np.sinc(d)*np.sinc(d/lobes), otypes=[float])
 
 @right(1)
-def in_place(d):
-    w = np.sinc(d)*np.sinc(d/3)
-    w[abs(d) >= 3] = 0
-    return w
+def in_torch(lobes=3):
+    def kernel(d):
+        d = torch.as_tensor(d)
+        return torch.sinc(d)*torch.sinc(d/lobes)*(d.abs() < lobes)
+    return kernel
+
+@right(1)
+class InPlace:
+    def __init__(self, lobes=3): self.lobes = lobes
+    def __call__(self, d):
+        w = np.sinc(d)*np.sinc(d/self.lobes)
+        w[abs(d) >= self.lobes] = 0
+        return w
 
 # 2: what a large picture gives back
 

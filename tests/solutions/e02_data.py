@@ -1,39 +1,48 @@
-"Answers to the exercises of lesson 02: the box in HR, where a killed run goes on, a degradation with noise."
-import zlib
+"Answers to the exercises of lesson 02: the box in LR that covers one in HR, where a killed run goes on, a degradation with noise."
+import math, zlib
 import numpy as np, torch
 from PIL import Image
 from solutions import right, wrong
 
-# 1: the same place in HR
+# 1: the box on the LR grid
 
 @wrong(1)
-def forgets_the_corner(top, left, side, scale): return left, top, left + side*scale, top + side*scale
+def rounded_down(box, scale): return tuple(v//scale for v in box)
 
 @wrong(1)
-def rows_first(top, left, side, scale): return top*scale, left*scale, (top + side)*scale, (left + side)*scale
+def rounded(box, scale): return tuple(round(v/scale) for v in box)
 
 @wrong(1)
-def corner_and_size(top, left, side, scale): return left*scale, top*scale, side*scale, side*scale
+def rounded_up(box, scale): return tuple(math.ceil(v/scale) for v in box)
 
 @wrong(1)
-def last_pixel(top, left, side, scale): return left*scale, top*scale, (left + side)*scale - 1, (top + side)*scale - 1
+def one_more_always(box, scale): return box[0]//scale, box[1]//scale, box[2]//scale + 1, box[3]//scale + 1
 
 @wrong(1)
-def always_4(top, left, side, scale): return tuple(4*v for v in (left, top, left + side, top + side))
+def width_rounded_up(box, scale):
+    left, top, right, bottom = box
+    return left//scale, top//scale, left//scale + math.ceil((right - left)/scale), top//scale + math.ceil((bottom - top)/scale)
 
 @wrong(1)
-def on_the_lr_grid(top, left, side, scale): return left, top, left + side, top + side
+def last_pixel_in_the_box(box, scale): return box[0]//scale, box[1]//scale, (box[2] - 1)//scale, (box[3] - 1)//scale
+
+@wrong(1)
+def in_hr_pixels(box, scale): return tuple(scale*v for v in (box[0]//scale, box[1]//scale, -(-box[2]//scale), -(-box[3]//scale)))
+
+@wrong(1)
+def always_4(box, scale): return box[0]//4, box[1]//4, -(-box[2]//4), -(-box[3]//4)
+
+@wrong(1)
+def rows_first(box, scale): return box[1]//scale, box[0]//scale, -(-box[3]//scale), -(-box[2]//scale)
 
 @right(1)
-def an_array(top, left, side, scale): return scale*np.array([left, top, left + side, top + side])
+def last_pixel_and_one(box, scale): return [box[0]//scale, box[1]//scale, (box[2] - 1)//scale + 1, (box[3] - 1)//scale + 1]
 
 @right(1)
-def a_list(top, left, side, scale):
-    left, top, side = left*scale, top*scale, side*scale
-    return [left, top, left + side, top + side]
+def floor_and_ceil(box, scale): return np.r_[np.floor(np.array(box[:2])/scale), np.ceil(np.array(box[2:])/scale)]
 
 @right(1)
-def a_tensor(top, left, side, scale): return torch.tensor([left, top, left + side, top + side])*scale
+def a_tensor(box, scale): return (torch.tensor(box) + torch.tensor([0, 0, scale - 1, scale - 1]))//scale
 
 # 2: where to go on
 

@@ -1,6 +1,7 @@
 "Answers to the exercises of lesson 17."
 import copy
 import numpy as np, torch, torch.nn.functional as F
+from srgan_course.esrgan import RRDB
 from solutions import right, wrong
 
 # ---- 1: rrdb_params(nf, gc)

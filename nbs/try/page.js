@@ -1,0 +1,124 @@
+// The page: a photo in (chosen, dropped or pasted), the engine's tiles on a canvas, a slider, a file to download.
+import {engine, tooLarge} from './engine.js';
+
+const $ = id => document.getElementById(id);
+const show = (id, on) => { $(id).hidden = !on; };
+const say = text => { $('status').textContent = text; };
+const fail = text => { $('error').textContent = text; show('error', text); };
+let running, link;                                                         // what cancels the work in hand; the address of the last result
+
+/** Width and height as the file's header tells them: nothing is decoded yet, so a monstrous picture is refused in time. */
+async function size(file) {
+  const img = new Image(), url = URL.createObjectURL(file);
+  try {
+    await new Promise((done, bad) => { img.onload = done; img.onerror = bad; img.src = url; });
+    return [img.naturalWidth, img.naturalHeight];
+  } finally { URL.revokeObjectURL(url); }
+}
+
+const AS_PYTHON = {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'};
+const UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.';
+
+/** Upright, in sRGB, with the colours of transparent pixels: what `open_image` gives in Python. */
+async function open(file) {
+  try {
+    const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);
+    if (refuse) return {refuse};
+    return {bitmap: await createImageBitmap(file, AS_PYTHON)};
+  } catch { return {refuse: `${file.name || 'This'} ${UNREADABLE}`}; }
+}
+
+/** The small picture lies below; the empty canvas above it fills up with tiles. */
+function draw(bitmap) {
+  const {width: w, height: h} = bitmap, s = engine.scale;
+  for (const [id, k] of [['before', 1], ['after', s]]) { $(id).width = k*w; $(id).height = k*h; }
+  $('before').getContext('2d').drawImage(bitmap, 0, 0);
+}
+
+function drawTile({box: {t, b, l, r}, data}) {
+  const s = engine.scale;
+  $('after').getContext('2d').putImageData(new ImageData(data, s*(r - l), s*(b - t)), s*l, s*t);
+}
+
+function told(p) {
+  drawTile(p);
+  $('progress').value = p.done/p.of;
+  $('tile').textContent = `${p.done} of ${p.of} ${p.of === 1 ? 'tile' : 'tiles'}`;
+}
+
+async function offer(result, name) {
+  const blob = await result.blob();
+  if (link) URL.revokeObjectURL(link);
+  link = URL.createObjectURL(blob);
+  Object.assign($('download'), {href: link, download: `${name.replace(/\.\w+$/, '') || 'photo'}-x${engine.scale}.png`});
+  show('download', true);
+  return blob.size;
+}
+
+async function upscale(file) {
+  running?.abort();
+  const mine = running = new AbortController(), {signal} = mine, start = performance.now();
+  fail(''); show('download', false); show('result', false);
+  try {
+    say('Reading the photo…');
+    const {bitmap, refuse} = await open(file);
+    signal.throwIfAborted();
+    if (refuse) { say(''); return fail(refuse); }
+    draw(bitmap); show('work', true); show('result', true); move();
+    $('progress').value = 0; $('tile').textContent = '';
+    say(`Enlarging ${bitmap.width} × ${bitmap.height} pixels…`);
+    const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file).finally(() => bitmap.close());
+    say('Writing the file…');
+    const bytes = await offer(result, file.name || 'photo');
+    signal.throwIfAborted();
+    const seconds = ((performance.now() - start)/1000).toFixed(1);
+    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(bytes/1e6).toFixed(1)} MB.`);
+  } catch (e) {
+    if (mine !== running) return;
+    show('result', false);
+    if (signal.aborted) say('Cancelled.'); else { say(''); fail(e.message); }
+  } finally { if (mine === running) show('work', false); }
+}
+
+/** The line between before and after: a share of what is in sight, also where the picture is larger. */
+function move() {
+  const {scrollLeft, clientWidth} = $('stage');
+  $('inner').style.setProperty('--at', `${scrollLeft + $('slider').value/100*clientWidth}px`);
+}
+
+function point(e) {
+  const pans = $('stage').classList.contains('closer') && e.pointerType !== 'mouse';
+  if (pans || e.type === 'pointermove' && !e.buttons) return;
+  const {left, width} = $('stage').getBoundingClientRect();
+  $('slider').value = 100*(e.clientX - left)/width;
+  move();
+}
+
+$('slider').addEventListener('input', move);
+$('stage').addEventListener('scroll', move);
+$('stage').addEventListener('pointerdown', point);
+$('stage').addEventListener('pointermove', point);
+addEventListener('resize', move);
+$('closer').addEventListener('click', () => {
+  const on = $('stage').classList.toggle('closer'), {scrollWidth, clientWidth, scrollHeight, clientHeight} = $('stage');
+  $('closer').textContent = on ? 'Fit the window' : 'Show every pixel';
+  $('closer').setAttribute('aria-pressed', on);
+  $('stage').tabIndex = on ? 0 : -1;                                       // the arrow keys scroll it
+  if (on) $('stage').scrollTo((scrollWidth - clientWidth)/2, (scrollHeight - clientHeight)/2); else $('stage').scrollTo(0, 0);
+  move();
+});
+$('cancel').addEventListener('click', () => running?.abort(new DOMException('', 'AbortError')));
+addEventListener('keydown', e => { if (e.key === 'Escape') $('cancel').click(); });
+$('file').addEventListener('change', () => { if ($('file').files[0]) upscale($('file').files[0]); $('file').value = ''; });
+addEventListener('paste', e => { const f = [...e.clipboardData?.files ?? []][0]; if (f) upscale(f); });
+addEventListener('dragover', e => { e.preventDefault(); $('drop').classList.add('over'); });
+addEventListener('dragleave', () => $('drop').classList.remove('over'));
+addEventListener('drop', e => {
+  e.preventDefault();
+  $('drop').classList.remove('over');
+  const f = e.dataTransfer.files[0];
+  if (f) upscale(f);
+});
+
+engine.ready.then(() => { if (!running) say('Ready.'); document.body.dataset.ready = ''; },
+                  e => { say(''); fail(e.message); $('file').disabled = true; });

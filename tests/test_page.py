@@ -1,0 +1,323 @@
+"""The page that enlarges a photo in the browser, nbs/try, in a real Chromium.
+
+Skipped where playwright or Chromium is missing; the kernel's bytes are compared where ziglang is there.
+"""
+import functools, http.server, io, json, re, shutil, struct, subprocess, threading
+from contextlib import contextmanager
+from importlib import metadata
+from importlib.util import find_spec
+import numpy as np, pytest
+from PIL import Image
+import page
+from conftest import ROOT
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+browser_only = pytest.mark.skipif(not (CHROMIUM and find_spec('playwright')),
+                                  reason='browser: needs Chromium on the path and the package playwright')
+
+# ---- without a browser
+
+ZIG = '0.17.1'   # another version may write other bytes
+
+def zig():
+    "The version of ziglang that is installed, or None."
+    try: return metadata.version('ziglang')
+    except metadata.PackageNotFoundError: return None
+
+@pytest.mark.skipif(zig() != ZIG, reason=f'kernel: needs the package ziglang {ZIG}')
+def test_kernel_is_what_its_source_compiles_to():
+    assert (page.PAGE/'conv.wasm').read_bytes() == page.compiled(), 'python tests/page.py --write'
+
+def test_page_is_light(tmp_path):
+    "Everything that a visitor loads, the model included."
+    page.copy_page(tmp_path)
+    loaded = sum(p.stat().st_size for p in tmp_path.iterdir() if p.suffix != '.c')
+    assert loaded < 800_000, f'{loaded} bytes'
+
+def test_files_are_all_of_them():
+    kept = {p.name for p in page.PAGE.iterdir() if p.is_file() and p.suffix != '.safetensors'}
+    assert kept == set(page.FILES)
+
+def test_card_says_what_the_model_card_says():
+    card = page.MODEL.with_suffix('.md').read_text(encoding='utf-8')
+    must_not = re.search(r'## What it must not be used for\s+(.+)', card)[1].rstrip('.')
+    assert must_not[1:] in ' '.join((page.PAGE/'index.html').read_text(encoding='utf-8').split())
+
+def test_addresses_are_relative():
+    for p in page.PAGE.glob('*.*'):
+        if p.suffix in ('.html', '.js', '.css'):
+            assert not re.search(r'''(?:https?:)?//[\w-]+\.\w|(?:src|href)="/|from '[^.]''', p.read_text(encoding='utf-8')), p.name
+
+# ---- pictures
+
+def photo(w, h, mode='RGB', seed=0):
+    "A part of the cat, in any mode; alpha from 0 to 255 with a hole in it."
+    from skimage import data
+    a = Image.fromarray(data.chelsea()).crop((100 + seed, 60, 100 + seed + w, 60 + h))
+    if mode in ('RGBA', 'LA'):
+        x, y = np.meshgrid(np.arange(w), np.arange(h))
+        alpha = np.clip((x*255/max(w - 1, 1) + 12*np.sin(y)), 0, 255).astype(np.uint8)
+        alpha[h//4:h//2, w//3:w//2] = 0
+        a = a.convert(mode)
+        a.putalpha(Image.fromarray(alpha))
+    return a.convert(mode)
+
+def encoded(img, kind='PNG', **kwargs):
+    f = io.BytesIO(); img.save(f, kind, **kwargs)
+    return f.getvalue()
+
+def rotated():
+    exif = Image.Exif(); exif[0x112] = 6
+    return encoded(photo(40, 24), exif=exif)
+
+@functools.cache
+def upscaler():
+    from srgan_course.upscale import Upscaler
+    return Upscaler.load('light-x4', device='cpu')
+
+def python(data):
+    from srgan_course.images import open_image
+    return upscaler()(open_image(data))
+
+# ---- a server that keeps a log, and a browser
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm'}
+    def log_message(self, *a): pass
+
+@contextmanager
+def serve(folder):
+    "A plain file server on `folder`; its address."
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try: yield f'http://127.0.0.1:{server.server_port}/'
+    finally: server.shutdown(); server.server_close()
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    "The page below /srgan_course/try/."
+    d = tmp_path_factory.mktemp('site')
+    page.copy_page(d/'srgan_course'/'try')
+    with serve(d) as url: yield f'{url}srgan_course/try/'
+
+@pytest.fixture(scope='module')
+def chromium():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield b
+        b.close()
+
+def answer(body, route): route.fulfill(body=body)
+
+def visit(chromium, site, **routes):
+    "The page in a context of its own, with all its requests and complaints; `routes`: file -> bytes to answer instead."
+    ctx = chromium.new_context(viewport=dict(width=390, height=800))
+    ctx.set_default_timeout(20_000)
+    pg = ctx.new_page()
+    pg.requests, pg.complaints = [], []
+    ctx.on('request', lambda r: pg.requests.append(r))
+    pg.on('pageerror', lambda e: pg.complaints.append(str(e)))
+    pg.on('console', lambda m: pg.complaints.append(m.text) if m.type in ('error', 'warning') else None)
+    for f, body in routes.items(): ctx.route(f'**/{f}', functools.partial(answer, body))
+    pg.goto(site)
+    return pg
+
+@pytest.fixture(scope='module')
+def ready(chromium, site):
+    "A page that has loaded all it needs; it is offline from then on."
+    pg = visit(chromium, site)
+    pg.wait_for_selector('body[data-ready]')
+    pg.loaded = len(pg.requests)
+    pg.context.set_offline(True)
+    yield pg
+    pg.context.close()
+
+def give(pg, data, name='photo.png'): pg.set_input_files('#file', dict(name=name, mimeType='image/png', buffer=data))
+
+def result(pg, data, name='photo.png'):
+    "The file that the page offers."
+    give(pg, data, name)
+    pg.wait_for_selector('#download:not([hidden]), #error:not([hidden])')
+    assert not pg.is_visible('#error'), pg.inner_text('#error')
+    with pg.expect_download() as d: pg.click('#download')
+    with Image.open(d.value.path()) as img: img.load(); return img, d.value.suggested_filename
+
+CASES = {
+    'RGB': lambda: encoded(photo(150, 40)), 'RGBA': lambda: encoded(photo(30, 22, 'RGBA')),
+    'grey': lambda: encoded(photo(31, 20, 'L')), 'grey with alpha': lambda: encoded(photo(20, 17, 'LA')),
+    '1 x 1': lambda: encoded(photo(1, 1)), '1 x 9': lambda: encoded(photo(1, 9)),
+    'rotated by EXIF': rotated, 'palette with a transparent colour': lambda: encoded(photo(24, 20).quantize(16), transparency=3)}
+
+@browser_only
+@pytest.mark.parametrize('case', CASES)
+def test_pixels_are_python_s(ready, case):
+    data = CASES[case]()
+    got, want = result(ready, data)[0], python(data)
+    assert (got.mode, got.size) == (want.mode, want.size)
+    worst = np.abs(np.asarray(got).astype(int) - np.asarray(want)).max()
+    assert worst <= 1, f'{case}: {worst} levels off'
+
+@browser_only
+def test_nothing_leaves_and_nothing_is_asked_for(ready, site):
+    "After loading there is no request at all; before, each is a GET of a file beside the page, without a body."
+    result(ready, encoded(photo(20, 20)))
+    later = [r.url for r in ready.requests[ready.loaded:] if not r.url.startswith('blob:')]
+    assert not later and not ready.complaints, (later, ready.complaints)
+    for r in ready.requests:
+        assert r.url.startswith((site, 'blob:', 'data:')) and r.method == 'GET' and not r.post_data, r.url
+
+@browser_only
+def test_name_of_the_file_and_what_is_said(ready):
+    img, name = result(ready, encoded(photo(20, 12)), 'my.cat.png')
+    assert (img.size, name) == ((80, 48), 'my.cat-x4.png')
+    assert ready.inner_text('#status').startswith('Done: 80 × 48 pixels in ') and ready.get_attribute('#status', 'aria-live') == 'polite'
+    assert ready.evaluate('document.documentElement.scrollWidth') <= 390, 'the page scrolls sideways on a phone'
+
+@browser_only
+def test_slider_answers_the_keyboard(ready):
+    result(ready, encoded(photo(20, 20)))
+    at = lambda: float(ready.evaluate("getComputedStyle(document.getElementById('inner')).getPropertyValue('--at')")[:-2])
+    ready.focus('#slider'); before = at()
+    for _ in range(9): ready.keyboard.press('ArrowRight')
+    assert at() > before
+    ready.keyboard.press('Home'); assert at() == 0
+
+TILES = '''async ([w, h, tile, alpha]) => {
+  const {engine} = await import('./engine.js'), data = new ImageData(w, h);
+  for (let i = 0; i < data.data.length; i++) data.data[i] = i%4 === 3 && !alpha ? 255 : (i*7919 ^ i*i*31) & 255;
+  const bitmap = await createImageBitmap(data, {premultiplyAlpha: 'none'}), whole = await engine.upscale(bitmap);
+  let seen = 0;
+  const tiles = await engine.upscale(bitmap, p => { seen = Math.max(seen, p.done); }, undefined, undefined, tile);
+  return [seen, whole.data.every((v, i) => v === tiles.data[i])];
+}'''
+
+@browser_only
+@pytest.mark.parametrize('alpha', [False, True])
+def test_whole_equals_tiles(ready, alpha):
+    assert ready.evaluate(TILES, [61, 45, 23, alpha]) == [6, True]
+
+@browser_only
+def test_too_small_an_overlap_is_seen(ready):
+    "The test above can fail."
+    ready.evaluate("import('./engine.js').then(m => { m.engine.radius = 1; })")
+    try: assert ready.evaluate(TILES, [61, 45, 23, False]) == [6, False]
+    finally: ready.evaluate("import('./engine.js').then(m => { m.engine.radius = 19; })")
+
+WATCH = '''() => {
+    let last = performance.now();
+    window.worst = 0;
+    window.timer = setInterval(() => { const now = performance.now(); window.worst = Math.max(window.worst, now - last); last = now; }, 5);
+}'''
+
+def longest_silence(pg, data):
+    "Milliseconds for which the page did not answer, from a photo given to its first tile done."
+    pg.evaluate(WATCH)
+    give(pg, data)
+    pg.wait_for_selector('#tile:not(:empty)')
+    return pg.evaluate('clearInterval(window.timer), window.worst')
+
+@browser_only
+def test_answers_while_it_computes_and_can_be_cancelled(ready):
+    "No silence of 100 ms (the best of three, for a busy machine may be silent by itself); after Cancel the next picture is done as ever."
+    data = encoded(photo(300, 200))
+    for _ in range(3):
+        if (worst := longest_silence(ready, data)) < 100: break
+    assert re.fullmatch(r'\d of 6 tiles', ready.inner_text('#tile')) and worst < 100, f'{worst:.0f} ms'
+    ready.keyboard.press('Escape')
+    ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)
+    assert not ready.is_visible('#work') and not ready.is_visible('#download')
+    assert result(ready, encoded(photo(9, 9)))[0].size == (36, 36)
+
+@browser_only
+def test_a_new_photo_replaces_the_one_in_hand(ready):
+    give(ready, encoded(photo(200, 130)))
+    ready.wait_for_selector('#work:not([hidden])')
+    assert result(ready, encoded(photo(12, 9)), 'b.png')[1] == 'b-x4.png'
+
+UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.'
+BAD = {'a text': b'no picture', 'nothing': b'', 'half a PNG': encoded(Image.effect_noise((64, 64), 90))[:900]}
+
+@browser_only
+@pytest.mark.parametrize('what', BAD)
+def test_damaged_picture(ready, what):
+    give(ready, BAD[what], 'bad.png')
+    ready.wait_for_selector('#error:not([hidden])')
+    assert ready.inner_text('#error') == f'bad.png {UNREADABLE}'
+    assert not ready.is_visible('#result') and not ready.is_visible('#work')
+
+@browser_only
+@pytest.mark.parametrize('size', [(1025, 1024), (9000, 9000), (8200, 1)], ids=str)
+def test_too_large(ready, size):
+    "Refused in one sentence, by the header: nothing is decoded."
+    give(ready, encoded(Image.new('1', size)))
+    ready.wait_for_selector('#error:not([hidden])', timeout=5000)
+    said = ready.inner_text('#error')
+    assert said.startswith(f'This picture has {size[0]} × {size[1]} pixels') and '1024 × 1024' in said and said.count('.') == 1
+
+@browser_only
+def test_a_bomb_is_not_decoded(ready):
+    give(ready, encoded(Image.new('1', (30_000, 30_000))))
+    ready.wait_for_selector('#error:not([hidden])')
+    assert ready.inner_text('#error') == f'photo.png {UNREADABLE}' or '30000 × 30000' in ready.inner_text('#error')
+
+@browser_only
+@pytest.mark.parametrize('way', ['paste', 'drop'])
+def test_other_ways_in(ready, way):
+    ready.evaluate('''([way, bytes]) => {
+        const d = new DataTransfer(); d.items.add(new File([new Uint8Array(bytes)], `${way}.png`, {type: 'image/png'}));
+        dispatchEvent(way === 'drop' ? new DragEvent('drop', {dataTransfer: d, cancelable: true})
+                                     : new ClipboardEvent('paste', {clipboardData: d}));
+    }''', [way, list(encoded(photo(8, 6)))])
+    ready.wait_for_selector(f'#download[download="{way}-x4.png"]:not([hidden])')
+
+def tampered(f):
+    "The model's file with its header changed by `f`, or its bytes."
+    raw = page.MODEL.read_bytes()
+    n, = struct.unpack('<Q', raw[:8])
+    h = json.loads(raw[8:8 + n]); f(h)
+    head = json.dumps(h).encode()
+    return struct.pack('<Q', len(head)) + head + raw[8 + n:]
+
+def other_network(h): h['__metadata__']['network'] = 'Stranger'
+def outside(h): h['tail.weight']['data_offsets'] = [2**30, 2**30 + 2*48*48*9]
+def flipped(raw): return raw[:-1000] + bytes([raw[-1000] ^ 1]) + raw[-999:]
+
+MODELS = {
+    'cut short': (lambda: page.MODEL.read_bytes()[:300_000], 'damaged'), 'empty': (lambda: b'', 'damaged'),
+    'one bit': (lambda: flipped(page.MODEL.read_bytes()), 'checksum'), 'not a model': (lambda: b'<html>no such page</html>', 'damaged'),
+    'another network': (lambda: tampered(other_network), 'Stranger'), 'a place outside': (lambda: tampered(outside), 'does not fit')}
+
+@browser_only
+@pytest.mark.parametrize('what', MODELS)
+def test_damaged_model(chromium, site, what):
+    make, word = MODELS[what]
+    pg = visit(chromium, site, **{page.MODEL.name: make()})
+    pg.wait_for_selector('#error:not([hidden])')
+    assert word in pg.inner_text('#error') and pg.is_disabled('#file')
+    pg.context.close()
+
+@browser_only
+def test_a_server_may_bring_its_engine(chromium, site):
+    "With `window.SRGAN_API` set, that engine is asked, and neither model nor kernel are loaded."
+    ctx = chromium.new_context(); pg = ctx.new_page(); asked = []
+    ctx.on('request', lambda r: asked.append(r.url))
+    pg.add_init_script('''window.SRGAN_API = {scale: 4, ready: Promise.resolve(), async upscale(bitmap, told, signal, file) {
+        const [w, h] = [4*bitmap.width, 4*bitmap.height], data = new Uint8ClampedArray(4*w*h).fill(255);
+        return {data, w, h, kind: {}, blob: async () => new Blob([`${file.name} from a server`])}; }}''')
+    pg.goto(site); pg.wait_for_selector('body[data-ready]')
+    give(pg, encoded(photo(8, 6)))
+    pg.wait_for_selector('#download:not([hidden])')
+    with pg.expect_download() as d: pg.click('#download')
+    assert d.value.path().read_text() == 'photo.png from a server'
+    assert not any(u.endswith(('.wasm', '.safetensors')) for u in asked)
+    ctx.close()
+
+# ---- where it lies
+
+def test_page_travels_in_the_package_and_on_the_site():
+    "setup.py, MANIFEST.in, the Makefile and _quarto.yml each know of it."
+    for f, word in {'setup.py': 'try/*', 'MANIFEST.in': '*.wasm', 'Makefile': 'tests/page.py --model', '_quarto.yml': 'try/*'}.items():
+        assert word in (ROOT/f).read_text(encoding='utf-8'), f
+    ignored = subprocess.run(['git', 'check-ignore', '-q', 'nbs/try/light-x4.safetensors'], cwd=ROOT).returncode
+    assert ignored in (0, 128)      # 128: not in a git checkout
