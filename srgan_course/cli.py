@@ -118,8 +118,9 @@ def _polite_kill():
 # %% ../nbs/cli.ipynb #470a0939
 def _recipe(recipe, bs=None, size=None, seed=None):
     "The recipe that is meant, with what the command line changes."
-    from srgan_course.srgan import get_recipe, resized
-    r = get_recipe(recipe)
+    from srgan_course.kit.recipe import get_recipe
+    from srgan_course.srgan import SRGANRecipe, resized
+    r = get_recipe(recipe, SRGANRecipe)
     if size is not None: r = resized(r, size)
     return r.replace(**{k: v for k,v in dict(bs=bs, seed=seed).items() if v is not None})
 

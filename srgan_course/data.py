@@ -21,12 +21,6 @@ from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_s
 from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
 from .kit.splits import split_pets
 
-# %% ../nbs/02_data.ipynb #a0b1c2d4
-# names of before, for lessons that still ask for them here
-from srgan_course.kit.pets import _Dice,_Look,_tilted
-from srgan_course.kit.sources import items_of as _items,name_and_size as _look,central_square as _square,split_source as _split_source
-_toys = toys
-
 # %% ../nbs/02_data.ipynb #a0b1c2d3
 _all_ = ['Recipe', 'sample_photos', 'draw_pet']
 
@@ -58,8 +52,6 @@ def patch_place(n, # pictures
                )->tuple: # picture's number, three numbers in [0,1) for row, column and view
     "Where patch `index` of an epoch comes from"
     return int(turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
-
-_turn_order = turn_order   # its name of before
 
 # %% ../nbs/02_data.ipynb #3f490d26
 def pets_dls(source='pets-toy', # or a folder (or known name) with one folder of pictures for each class; a dict class -> pictures

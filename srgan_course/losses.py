@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['charbonnier', 'plain', 'luma', 'ContentLoss', 'TVLoss', 'GridLoss', 'AdversarialLoss', 'critic_accuracy',
-           'FeatureNet', 'feature_net', 'PerceptualLoss', 'WeightedLoss', 'CriticLoss']
+           'feature_net', 'PerceptualLoss', 'WeightedLoss', 'CriticLoss']
 
 # %% ../nbs/06_losses.ipynb #28529aa3
 import copy, re

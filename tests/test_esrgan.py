@@ -3,6 +3,7 @@ import re, shutil
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
+from srgan_course.kit.recipe import get_recipe
 from srgan_course.data import draw_pet
 from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
 from srgan_course.kit.weights import read_weights
@@ -204,14 +205,14 @@ def layout(folder):
 
 def test_a_recipe_that_spoils_its_pictures_does_so_on_div2k_too(tmp_path):
     from srgan_course import srgan
-    r = srgan.get_recipe('esrgan-quick').replace(bs=2, steps_per_epoch=2, pre_size=0)
+    r = get_recipe('esrgan-quick', srgan.SRGANRecipe).replace(bs=2, steps_per_epoch=2, pre_size=0)
     layout(tmp_path)
     (lr, hr), (worse, same) = (srgan.make_dls(r.replace(degrade=d), str(tmp_path), 'cpu').one_batch() for d in ('bicubic', 'phone'))
     assert torch.equal(hr, same) and (lr - worse).abs().mean() > .005
 
 def test_whole_pictures_of_div2k_are_its_large_ones(tmp_path):
     from srgan_course import srgan
-    r = srgan.get_recipe('esrgan-quick').replace(bs=2, steps_per_epoch=2, pre_size=0)
+    r = get_recipe('esrgan-quick', srgan.SRGANRecipe).replace(bs=2, steps_per_epoch=2, pre_size=0)
     layout(tmp_path)
     for kw, valid in (dict(whole=True), None), ({}, str(tmp_path/'DIV2K_valid_HR')):
         dls = srgan.make_dls(r.replace(**kw), str(tmp_path), 'cpu', valid)
@@ -222,7 +223,7 @@ def test_whole_pictures_of_div2k_are_its_large_ones(tmp_path):
 def test_what_the_game_wants_is_looked_for_before_the_pretraining(change, says, tmp_path):
     from srgan_course import srgan
     with pytest.raises((ValueError, OSError), match=says):
-        srgan.train(srgan.get_recipe('esrgan-quick').replace(**change), 'embedded', tmp_path/'run', device='cpu', progress=False)
+        srgan.train(get_recipe('esrgan-quick', srgan.SRGANRecipe).replace(**change), 'embedded', tmp_path/'run', device='cpu', progress=False)
     assert not (tmp_path/'run').exists()
 
 def test_phone():
@@ -253,7 +254,7 @@ def test_two_steps_on_div2k(tmp_path):
 
 def test_recipes_are_found_when_asked_for():
     from srgan_course import srgan
-    r = srgan.get_recipe('esrgan-quick')
+    r = get_recipe('esrgan-quick', srgan.SRGANRecipe)
     assert r.generator == 'RRDBNet' and {'div2k-x2', 'esrgan-faces', 'real-photos', 'esrgan'} <= set(srgan.RECIPES)
     for name in ESRGAN_RECIPES: assert srgan.SRGANRecipe.from_json(srgan.RECIPES[name].to_json()) == srgan.RECIPES[name]
     with pytest.raises(ValueError, match='no labels'): srgan.make_losses(r.replace(real_label=.9))
@@ -267,7 +268,7 @@ def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):
     div2k(tmp_path, sizes=((80, 64), (64, 64), (70, 70)))
     import shutil; shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
     for critic in 'VGGCritic', 'UNetCritic':
-        r = srgan.get_recipe('esrgan-quick').replace(critic=critic, bs=2, nf=8, n_blocks=1, critic_nf=4, steps_per_epoch=2, pre_epochs=1,
+        r = get_recipe('esrgan-quick', srgan.SRGANRecipe).replace(critic=critic, bs=2, nf=8, n_blocks=1, critic_nf=4, steps_per_epoch=2, pre_epochs=1,
                                                      epochs=1, pre_size=0, perceptual=0., feature_net='', precision='float32')
         res = srgan.train(r, tmp_path, tmp_path/critic, progress=False, device='cpu')
         assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4,

@@ -11,6 +11,10 @@ NBS = [p for p in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')) if p.stem[:2] != '00
 STUB = re.compile(r'^#\|\s*exercise:\s*(\d+)\s+stub\s*$', re.M)
 SOLUTION = re.compile(r'<summary>\s*Solution.*?```python\n(.*?)```', re.S)
 
+def public(module):
+    "What a lesson defines for those who work through it, exported or not."
+    return {k: v for k,v in vars(importlib.import_module(f'srgan_course.{module}')).items() if not k.startswith('_')}
+
 def code_cells(nb): return [''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
 
 def is_imports(src):
@@ -36,7 +40,7 @@ def namespace(nb, imports):
     ns = {'__name__': 'exercise'}
     for s in imports: exec(s, ns)
     for s in code_cells(nb):
-        if m := re.search(r'^#\|\s*default_exp\s+([\w.]+)', s, re.M): exec(f'from srgan_course.{m[1]} import *', ns)
+        if m := re.search(r'^#\|\s*default_exp\s+([\w.]+)', s, re.M): ns |= public(m[1])
     return ns
 
 def answers(nb, n, ns):

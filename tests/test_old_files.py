@@ -34,12 +34,12 @@ def test_recipes(name):
     from srgan_course.cats import get_cats_recipe
     from srgan_course.classifier import ClassifierRecipe
     from srgan_course.recognise import RecogniseRecipe
-    from srgan_course.srgan import get_recipe
+    from srgan_course.srgan import SRGANRecipe
     if name == 'classifier_run':
         was = json.loads((OLD/name/'run.json').read_text())['recipe']
         assert json.loads(ClassifierRecipe(**was).to_json()) == was
         return
-    get = dict(srgan_run=get_recipe, cats_run=get_cats_recipe, student_run=RecogniseRecipe.load)[name]
+    get = dict(srgan_run=SRGANRecipe.load, cats_run=get_cats_recipe, student_run=RecogniseRecipe.load)[name]
     was = json.loads((OLD/name/'recipe.json').read_text())
     now = json.loads(get(OLD/name/'recipe.json').to_json())
     assert {k: now[k] for k in was} == was
@@ -53,9 +53,10 @@ def test_checkpoints(phase):
 def test_srgan_run_is_found_done(run):
     "The command that made the run finds both phases done, and measures the same figures."
     from srgan_course.metrics import load_result
-    from srgan_course.srgan import get_recipe, train
+    from srgan_course.kit.recipe import get_recipe
+    from srgan_course.srgan import SRGANRecipe, train
     out = run('srgan_run')
-    train(get_recipe(out/'recipe.json'), out=out, resume=True, progress=False)
+    train(get_recipe(out/'recipe.json', SRGANRecipe), out=out, resume=True, progress=False)
     was, now = (load_result(p/'results.json')['figures'] for p in (OLD/'srgan_run', out))
     for name in was:
         for k, v in was[name].items(): assert abs(now[name][k] - v) < 1e-4, (name, k)
@@ -63,10 +64,11 @@ def test_srgan_run_is_found_done(run):
 def test_srgan_checkpoint_is_taken_up(run):
     "Without the generator's file the game is taken up from its last checkpoint, which makes the same generator."
     from srgan_course.generators import load_model
-    from srgan_course.srgan import get_recipe, train
+    from srgan_course.kit.recipe import get_recipe
+    from srgan_course.srgan import SRGANRecipe, train
     out = run('srgan_run')
     (out/'generator.safetensors').unlink()
-    train(get_recipe(out/'recipe.json'), out=out, resume=True, progress=False)
+    train(get_recipe(out/'recipe.json', SRGANRecipe), out=out, resume=True, progress=False)
     was, now = (load_model(p/'generator.safetensors').state_dict() for p in (OLD/'srgan_run', out))
     assert all(torch.equal(was[k], now[k]) for k in was)
 

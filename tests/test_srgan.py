@@ -4,6 +4,7 @@ import ast, importlib.util, json, os, re, signal
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
+from srgan_course.kit.recipe import get_recipe
 from srgan_course import data, srgan
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.generators import count_params, load_model, shipped_models
@@ -64,7 +65,7 @@ def test_recipe_round_trip(tmp_path):
         assert SRGANRecipe.from_json(r.to_json()) == r
         assert SRGANRecipe.load(r.save(tmp_path/f'{r.name}.json')) == r
     with pytest.raises(ValueError, match="no field 'colour'"): SRGANRecipe.from_json('{"colour": 1}')
-    with pytest.raises(ValueError, match='recipe .big. is not in'): srgan.get_recipe('big')
+    with pytest.raises(ValueError, match='recipe .big. is not in'): get_recipe('big', srgan.SRGANRecipe)
 
 @pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')),
                                            ('critic .Patch. is not in', dict(critic='Patch')),

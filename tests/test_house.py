@@ -1,0 +1,75 @@
+"""The house: no room is overfull, nothing stands in two rooms, nobody reaches into another's drawers. Each message says which room and line."""
+import ast, json
+from collections import defaultdict
+from functools import lru_cache
+import pytest
+from conftest import ROOT
+
+LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
+# What is still over these goals, and may only shrink: a room that has become small enough leaves the list, and the two totals come down
+OVER = dict(cats=580, cli=586, fid=692, srgan=897)
+TOTAL_LINES, TOTAL_EXPORTED = 11240, 493
+COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls
+LATER = {'serve', 'scale', 'kit/engines'}            # built on top, counted by themselves: at most ROOM lines each
+def room(p): return p.relative_to(ROOT/'srgan_course').with_suffix('').as_posix()
+
+@lru_cache
+def rooms():
+    "room -> (path, text, syntax tree)"
+    files = [p for p in sorted((ROOT/'srgan_course').rglob('*.py')) if not p.name.startswith('_')]
+    return {room(p): (p, t := p.read_text(encoding='utf-8'), ast.parse(t)) for p in files}
+
+@lru_cache
+def code():
+    "notebook -> [(cell's id, its source)] of code cells"
+    return {p: [(c['id'], ''.join(c['source'])) for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+            for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts}
+
+def exported(tree):
+    for n in tree.body:
+        if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == '__all__': return ast.literal_eval(n.value)
+    return []
+
+def definitions(tree):
+    "(name, line) of a room's own functions and classes; what is patched onto a class belongs to it."
+    for n in tree.body:
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not any('patch' in ast.unparse(d) for d in n.decorator_list): yield n.name, n.lineno
+
+def test_no_room_is_overfull():
+    n = {r: len(t.splitlines()) for r,(_, t, _) in rooms().items()}
+    big = [f'{r}: {v} lines' for r,v in n.items() if v > OVER.get(r, ROOM)]
+    assert not big, f'more than {ROOM} lines (or than it had, {OVER}): {big}'
+    assert all(n[r] > ROOM for r in OVER), 'a room of OVER has become small enough: take it off the list'
+    total = sum(v for r,v in n.items() if r not in LATER)
+    assert total <= max(LINES, TOTAL_LINES), f'{total} lines, {TOTAL_LINES} are allowed, {LINES} wanted: {sorted(n.items(), key=lambda o: -o[1])[:8]}'
+
+def test_no_line_is_too_wide():
+    wide = [f'{r}.py:{i}' for r,(_, t, _) in rooms().items() for i,l in enumerate(t.splitlines(), 1) if len(l) > WIDTH]
+    wide += [f'{p.name} cell {id}' for p,cells in code().items() for id,s in cells for l in s.splitlines() if len(l) > WIDTH]
+    assert not wide, f'lines of more than {WIDTH} characters: {wide}'
+
+def test_nothing_stands_in_two_rooms():
+    where = defaultdict(list)
+    for r,(_, _, tree) in rooms().items():
+        for name, line in definitions(tree): where[name].append(f'{r}.py:{line}')
+    twice = {k: v for k,v in where.items() if len({w.split(':')[0] for w in v if not (k in COMMANDS and w.startswith('cli.py'))}) > 1}
+    assert not twice, f'the same name in two rooms: {twice}'
+
+def test_nobody_imports_a_private_name():
+    bad = [f'{r}.py:{n.lineno} {a.name}' for r,(_, _, tree) in rooms().items() for n in ast.walk(tree)
+           if isinstance(n, ast.ImportFrom) and (n.level or (n.module or '').startswith('srgan_course'))
+           for a in n.names if a.name.startswith('_')]
+    assert not bad, f'private names of another room: {bad}'
+
+def test_exported_is_what_others_use():
+    own = {r: exported(tree) for r,(_, _, tree) in rooms().items()}
+    total = sum(len(v) for r,v in own.items() if r not in LATER)
+    most = sorted(((r, len(v)) for r,v in own.items()), key=lambda o: -o[1])[:8]
+    assert total <= max(EXPORTED, TOTAL_EXPORTED), f'{total} names are exported, {TOTAL_EXPORTED} are allowed, {EXPORTED} wanted: {most}'
+
+@pytest.mark.parametrize('name', ['kit', 'lessons'])
+def test_map_names_every_room(name):
+    "CONTRIBUTING's map has a line for each room."
+    text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    missing = [r for r in rooms() if (r.startswith('kit/') == (name == 'kit')) and f'`{r.replace("/", ".")}`' not in text]
+    assert not missing, f'CONTRIBUTING.md, "The house", does not name {missing}'
