@@ -165,7 +165,7 @@ def ship(run, name):
         leg = f'{name}-{LEGS[len(legs(name))]}-train'
         (RESULTS/f'{leg}.json').write_text(json.dumps({**last, 'name': leg}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     if (run/'history_gan.csv').exists():
-        from srgan_course.srgan import last_words
+        from srgan_course.kit.runs import last_words
         res['balance'] = last_words(run)
     (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n',
                                               encoding='utf-8')

@@ -44,7 +44,7 @@ def demo(
     json:bool=False, # Print the figures as JSON?
 ):
     "Train the quick SRGAN recipe on embedded photographs, x4: minutes on two CPU cores, no network"
-    from srgan_course.srgan import demo as run
+    from srgan_course.demo import demo as run
     res = run(out, fresh=fresh, progress=not json)
     if json: print(js.dumps(res))
 
@@ -127,7 +127,8 @@ def _recipe(recipe, bs=None, size=None, seed=None):
 # %% ../nbs/cli.ipynb #4218d750
 def _check(source, r, valid, minutes, device, json):
     "Report on a source; 1 where training would refuse it."
-    from srgan_course.srgan import check_pictures, expected_cost, memory_advice, report_text
+    from srgan_course.kit.inspect import check_pictures, report_text
+    from srgan_course.srgan import expected_cost, memory_advice
     report, ours, held = check_pictures(source, r, valid)
     if ours and held:
         with memory_advice(r): report['cost'] = expected_cost(r, ours, held, device, minutes)

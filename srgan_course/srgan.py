@@ -4,33 +4,30 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'CRITICS', 'OPTIMISERS', 'ONE_SIZE', 'ADVERSARIAL', 'SCHEDULES', 'RECIPES', 'LAYOUTS', 'CROPS',
-           'BENCHMARKS', 'SRGANRecipe', 'ask_later', 'known', 'check_recipe', 'soften', 'start_from', 'make_generator',
-           'make_critic', 'make_losses', 'make_dls', 'crop_box', 'credits', 'held_out', 'memory_advice', 'resized',
-           'train', 'about_data', 'worth', 'card', 'inspect_picture', 'twins', 'check_pictures', 'expected_cost',
-           'report_text', 'demo']
+           'SRGANRecipe', 'ask_later', 'known', 'check_recipe', 'soften', 'start_from', 'make_generator', 'make_critic',
+           'make_losses', 'make_dls', 'crop_box', 'credits', 'held_out', 'memory_advice', 'resized', 'train',
+           'expected_cost']
 
 # %% ../nbs/09_srgan.ipynb #c709e017
-import hashlib, importlib, json, math, sys, time
+import importlib, math
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-import numpy as np, torch
+import torch
 from PIL import Image
-from .data import PHOTOS, SOURCES, Recipe, get_hr, get_picture, sample_photos, sr_dls
+from .data import PHOTOS, Recipe, get_hr, sr_dls
 from .images import crop_to_multiple, downscale, interpolate, show_grid, to_image, to_tensor, write_whole
 from .metrics import evaluate_sr, load_result, mean_gradient, psnr_y, save_result, ssim_y
 from .kit.recipe import get_recipe
-from .kit.sources import split_source
+from .kit.cards import about_data, card, worth
 from .kit.devices import out_of_memory, pick_device, pick_precision
 from .generators import NETWORKS, build_network, count_params, find_model, load_model, read_model, save_model
 from .critics import PoolCritic, SRGANCritic
 from .losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import SRGANLearner
-from .watching import EMA, LossHistory, SampleGrid, plot_history, who_is_ahead
+from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable, SaveEvery, checkpoints, differences
-from .kit.runs import Clock, Say, Stopwatch, last_words, peak_memory, run_state, save_figure, tensorboard
-from .kit.show import save_gif
-from .kit.splits import alike_pairs, thumbnail
+from .kit.runs import Clock, Say, Stopwatch, peak_memory, run_state, save_figure, tensorboard
 from .kit.muon import Muon
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
@@ -434,31 +431,6 @@ def fit_minutes(r:SRGANRecipe, seconds:dict, minutes:float, share:float=.93 # of
     epochs = [max(1, round(s/spe)) for s in steps]
     return r.replace(steps_per_epoch=spe, minutes=float(minutes), **dict(zip(('pre_epochs', 'epochs')[-len(epochs):], epochs)))
 
-# %% ../nbs/09_srgan.ipynb #7c028211
-def save_curves(history,  # CSV of a `LossHistory`
-                path,     # PNG to write
-                **kwargs  # of `plot_history`
-               )->Path:   # the path
-    "`plot_history` as a PNG."
-    import matplotlib.pyplot as plt
-    fig = plot_history(history, **kwargs)
-    plt.close(fig)
-    return save_figure(fig, path, dpi=90)
-
-# %% ../nbs/09_srgan.ipynb #561a19da
-class Curves(Callback):
-    "Draws the history anew at the end of an epoch, at most every `seconds`, and when the fit ends."
-    order, run_valid = 105, False
-    def __init__(self, history, path, seconds=60):
-        self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
-    def after_epoch(self):
-        if time.monotonic() - self.last > self.seconds: self.draw()
-    def after_fit(self): self.draw()
-    def draw(self):
-        self.last = time.monotonic()
-        try: save_curves(self.history, self.path)
-        except Exception as e: print(f'{self.path} was not drawn ({type(e).__name__}: {e}); the run goes on', file=sys.stderr)
-
 # %% ../nbs/09_srgan.ipynb #6576b4b2
 @dataclass
 class Result:
@@ -617,65 +589,6 @@ def describe(r:SRGANRecipe,
             f"{', '.join(f'{p} {n} steps' for p,n in steps_of(r).items())} of {r.bs} patches of {r.size} px; {r.precision} on "
             f"{dls.device}{short}")
 
-# %% ../nbs/09_srgan.ipynb #e9cecbea
-BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # what figures are compared on: nothing may be trained on them
-
-def about_data(source # as `train` was given it
-              )->list: # lines for the card: the data, their terms, and benchmarks among them
-    "What is known of the pictures a model was trained on."
-    if not isinstance(source, (str, Path)): return ['pictures that were given to `train` from Python; nothing is known of their terms']
-    lines = []
-    for part in str(source).split('+'):
-        known = SOURCES.get(part.split('/')[0]) if not Path(part).is_dir() else None
-        lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known
-                     else f'`{Path(part).name}`: a folder of pictures; nothing is known here of their terms')
-    named = [p for part in str(source).split('+') for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in str(source).split('+')
-        if p.startswith('bsds500/val')]
-    folders = any(Path(p).is_dir() for p in str(source).split('+'))
-    lines.append(f'**{", ".join(named)} is a benchmark and was trained on: figures on it say nothing.**' if named else
-                 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the '
-                 + ('name of the folder says; its pictures were not compared with theirs.' if folders else 'source says.'))
-    return lines
-
-# %% ../nbs/09_srgan.ipynb #688c6e56
-def worth(r:SRGANRecipe, figures:dict, # model -> psnr, ssim
-          model:str, n:int             # its name there; pictures
-         )->str:
-    "What a run's figures say of its generator, in a sentence."
-    gain, steps = figures[model]['psnr'] - figures['bicubic']['psnr'], sum(steps_of(r).values())
-    said = f'{model}: {gain:+.2f} dB (PSNR) against bicubic on {n} held-out picture{"s" if n > 1 else ""} after {steps} steps'
-    if steps < 100: return said + '. So few steps only show that everything works: train it longer before you judge it'
-    if gain < 0 and 'gan' not in phases(r): return said + '. It is worse than bicubic interpolation: train it longer, or at a lower rate'
-    return said + ('. A GAN gives up PSNR for sharpness: look at its pictures' if 'gan' in phases(r) else '')
-
-# %% ../nbs/09_srgan.ipynb #a548785f
-def card(res:dict,   # a run's results.json
-         r:SRGANRecipe, net, data:list, # its recipe, its generator, lines of `about_data`
-         trained:int # pictures trained on
-        )->str:      # Markdown
-    "The page that goes with a file of weights."
-    pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
-    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {count_params(net):,} parameters"
-            + (f', begun from {Path(r.start).name}' if r.start else ''),
-            'trained on': f'{trained} pictures', 'recipe': f'`{r.name}` (recipe.json beside this card)'
-            + (f', made for {r.minutes:g} minutes' if r.minutes else ''),
-            'steps': ', '.join(f'{p} {n:,}' for p,n in steps_of(r).items()) + f', batches of {r.bs} patches of {r.size} px',
-            'seed, precision': f'{r.seed}, {r.precision}',
-            'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}",
-            'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
-            'command': f"`{res['command']}`"}
-    return '\n'.join([f"# {r.name}", '', f'Enlarges photographs by {r.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
-                      *(f'| {k} | {v} |' for k,v in rows.items()),
-        '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
-                      f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
-                      *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()),
-        '', '## Where it fails', '',
-                      'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: noise and '
-                      'JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.',
-        '', '## What it must not be used for', '',
-                      'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could '
-                      'be taken for recorded detail.', ''])
-
 # %% ../nbs/09_srgan.ipynb #bb81273d
 def finish(r,        # recipe
            nets,     # phase -> its generator
@@ -692,56 +605,13 @@ def finish(r,        # recipe
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', **before, name: last}
     table = compare_models(models, pictures, r.scale)
     figures, seconds = {k: row.to_dict() for k,row in table.iterrows()}, sum(float(n.meta.get('seconds', 0)) for n in nets.values())
-    said, where = worth(r, figures, name,
-                        len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
+    said, where = worth(steps_of(r), figures, name, len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
     save_result(out/'results.json', f'{r.name}: PSNR and SSIM on held-out pictures', figures,
                 str(source) if isinstance(source, (str, Path)) else 'pictures given',
                 len(pictures), protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}', seed=r.seed, recipe=r,
                 seconds=round(seconds, 1), device=where, said=said)
-    write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), len(dls.train_ds)).encode())
+    write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), steps_of(r), len(dls.train_ds)).encode())
     return Result(out, r, last, nets.get('pretrain'), table, seconds, said)
-
-# %% ../nbs/09_srgan.ipynb #b3ffc25d
-def inspect_picture(o # a file, or an open picture
-                   )->dict: # 'name' and 'size', 'digest', 'thumb', or 'error'
-    "What can be known of a picture before training: it is opened and decoded as training would."
-    known = dict(name=str(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or 'picture'), item=o)
-    try: img = get_picture(o)
-    except (ValueError, OSError) as e: return {**known, 'error': ' '.join(str(e).split())}
-    data = Path(o).read_bytes() if isinstance(o, (str, Path)) else img.tobytes()
-    return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'thumb': thumbnail(img)}
-
-def twins(seen:list # from `inspect_picture`, readable ones
-         )->tuple:  # groups of equal files, pairs of nearly equal pictures: by number
-    "Which pictures are there more than once."
-    groups = {}
-    for i,s in enumerate(seen): groups.setdefault(s['digest'], []).append(i)
-    near = alike_pairs(np.stack([s['thumb'] for s in seen])) if seen else []
-    return [g for g in groups.values() if len(g) > 1], [(i, j) for i,j in near if seen[i]['digest'] != seen[j]['digest']]
-
-# %% ../nbs/09_srgan.ipynb #7ff73b80
-def check_pictures(source,        # what `train` takes
-                   r:SRGANRecipe,
-                   valid=None     # source of the held-out pictures
-                  )->tuple: # a report that JSON can hold; the usable pictures for training, and those held out
-    "What is in a source, before anything is trained on it."
-    size, sides = max(r.size, r.pre_size, r.late_size), [[inspect_picture(o) for o in part]
-                                                         for part in split_source(source, max(r.size, 64), valid)]
-    if r.whole: size = 1
-    usable = [[s for s in part if 'error' not in s and min(s['size']) >= size] for part in sides]
-    readable = [s for part in sides for s in part if 'error' not in s]
-    first = len([s for s in sides[0] if 'error' not in s])
-    equal, near = twins(readable)
-    name = lambda i: readable[i]['name']
-    crosses = lambda i, j: i < first <= j
-    by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
-    report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
-        sizes=dict(smallest=by_area[0], median=by_area[len(by_area)//2], largest=by_area[-1]) if by_area else {},
-        unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
-                  too_small=[s['name'] for s in readable if min(s['size']) < size],
-        duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
-        leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if crosses(i, j)])
-    return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../nbs/09_srgan.ipynb #74abe8ff
 def expected_cost(r:SRGANRecipe,
@@ -761,137 +631,3 @@ def expected_cost(r:SRGANRecipe,
     return dict(steps=steps_of(r), seconds_per_step={k: round(v, 4) for k,v in seconds.items()},
                 minutes=round(sum(steps_of(r)[p]*s for p,s in seconds.items())/60/.93, 2),
                 memory=memory and int(memory + decoded*(dls.device.type == 'cpu')), precision=r.precision, device=str(dls.device))
-
-# %% ../nbs/09_srgan.ipynb #f388053b
-def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
-               )->str:
-    "The report for people: what is there, what is wrong with it, what a run will take."
-    some = lambda names: ', '.join(Path(n).name for n in names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
-    wh, lines = (lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"), [f"{d['pictures']} pictures: {d['training']} for training, "
-        f"{d['held_out']} held out"]
-    if d['sizes']:
-        lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
-    for path, why in list(d['unreadable'].items())[:5]:
-        lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
-    if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
-    if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}")
-    for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
-    for g in d['near_duplicates'][:5]: lines.append(f'nearly the same picture (look at them): {some(g)}')
-    if d['duplicates'] or d['near_duplicates']:
-        lines.append(f"{len(d['duplicates'])} groups of equal files, {len(d['near_duplicates'])} pairs of nearly equal pictures")
-    if d['leaks']:
-        lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: "
-                     f"{some([b for _,b in d['leaks']])}")
-    if c := d.get('cost'):
-        phase = lambda p: f"{p} {c['steps'][p]} steps of {1000*c['seconds_per_step'][p]:.0f} ms"
-        lines.append(f"time: {', '.join(map(phase, c['steps']))}: about {c['minutes']:.1f} minutes ({c['precision']} on {c['device']})")
-        if c['memory']: lines.append(f"memory: about {c['memory']/2**30:.1f} GB")
-    return '\n'.join(lines)
-
-# %% ../nbs/09_srgan.ipynb #1ef76ef2
-def training_gif(out,           # a run's folder
-                 path,          # GIF to write
-                 tile:int=128,  # width of the sheet's first picture, pixels
-                 zoom:int=2):   # how much larger it is shown
-    "The first picture of the sample sheets, as training went on, with phase and step."
-    from PIL import ImageDraw
-    frames = []
-    for phase in PHASES:
-        for p in sorted((Path(out)/'samples'/phase).glob('sample-*.png')):
-            im = Image.open(p).convert('RGB').crop((0, 0, tile, tile)).resize((tile*zoom,)*2, Image.Resampling.NEAREST)
-            frame = Image.new('RGB', (im.width, im.height + 18), 'white')
-            frame.paste(im, (0, 18))
-            ImageDraw.Draw(frame).text((4, 3), f"{'pretraining' if phase == 'pretrain' else 'adversarial'}, step {int(p.stem[7:])}",
-                                       fill='black')
-            frames.append(frame)
-    if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
-    return save_gif(path, frames, 300, 2500)
-
-# %% ../nbs/09_srgan.ipynb #effd0ce3
-def all_curves(out,      # a run's folder
-               path=None # PNG to write; None: curves.png there
-              ):
-    "The curves of both phases, one above the other, as one figure's file."
-    import io
-    out, ims = Path(out), []
-    for phase in PHASES:
-        if (f := out/f'history_{phase}.csv').exists(): ims.append(Image.open(save_curves(f, out/f'curves_{phase}.png')).convert('RGB'))
-    sheet = Image.new('RGB', (max(im.width for im in ims), sum(im.height for im in ims)), 'white')
-    for i,im in enumerate(ims): sheet.paste(im, (0, sum(o.height for o in ims[:i])))
-    buf = io.BytesIO(); sheet.save(buf, format='png', optimize=True)
-    write_whole(path or out/'curves.png', buf.getvalue())
-    return sheet
-
-# %% ../nbs/09_srgan.ipynb #67867d49
-MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
-
-def clear_run(out): # a run's folder
-    "Take away what a run has left in a folder, and nothing else."
-    import shutil
-    out = Path(out)
-    for name in (*MADE, 'pretrained.safetensors', 'generator.md',
-                 *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))):
-        (out/name).unlink(missing_ok=True)
-    for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
-
-def demo_samples(scale=4,  # how much smaller they are made
-                 side=128  # HR pixels of a crop
-                )->torch.Tensor: # (3,3,side/scale,side/scale)
-    "The crops of the held-out photos that the demo shows, made small."
-    return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,
-                        im in sample_photos('valid').items()])
-
-# %% ../nbs/09_srgan.ipynb #3cec7732
-def demo_report(m:dict,    # from `measure_all`
-                words:dict, # from `last_words`; None for a critic whose word is no probability
-                out         # the demo's folder
-               )->str:
-    "What the demo's figures say, and what to do next."
-    mean = lambda model, what: sum(p[model][what] for p in m.values())/len(m)
-    sharp = lambda p, model: p[model]['gradient']/p['HR']['gradient']
-    lines = ['', f'{"mean of " + str(len(m)) + " held-out photos":28} PSNR (Y)   SSIM    sharpness (gradient, HR = 100 %)']
-    for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN'):
-        lines.append(f"{k:28} {mean(k, 'psnr'):5.2f} dB   {mean(k, 'ssim'):.3f}   {100*sum(sharp(p, k) for p in m.values())/len(m):3.0f} %")
-    gain, nearer = mean('pretrained', 'psnr') - mean('bicubic', 'psnr'), [n for n,
-        p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
-    cost = mean('pretrained', 'psnr') - mean('SRGAN', 'psnr')
-    lines += ['', f'Seen: pretraining is {gain:+.2f} dB against bicubic, the game {-cost:+.2f} dB against pretraining.',
-              f'Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
-              'The gradient counts stripes as sharpness, too: look for a pattern that repeats every four pixels.']
-    if words: lines.append(f'The critic at the end: D(x) {words["d_real"]:.2f}, D(G(z)) {words["d_fake"]:.2f}: {who_is_ahead(**words)}.')
-    lines += ['', f'Look at {out/"before_after.png"}, {out/"curves.png"} and {out/"samples.gif"}.',
-              f'Next: srgan-upscale YOUR_PHOTO.jpg --model {out/"generator.safetensors"}; srgan-train --recipe quick --data YOUR_FOLDER; '
-              f'srgan-lessons (09 explains what you have just seen).']
-    return '\n'.join(lines)
-
-# %% ../nbs/09_srgan.ipynb #ecc13533
-def demo(out='demo',          # folder for pictures, curves, figures and the model
-         fresh:bool=False,    # begin again, even where a demo is there
-         progress:bool=True,  # say what is done while it is done
-         recipe='quick'       # another recipe with both phases
-        )->dict:              # the figures of results.json
-    "Train a super-resolution GAN on embedded photographs and show what it has learnt."
-    out, say = Path(out), print if progress else (lambda *a: None)
-    if fresh: clear_run(out)
-    if all((out/name).exists() for name in MADE):
-        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo '
-            f'--fresh')
-        return load_result(out/'results.json')['figures']
-    begun, state = time.monotonic(), run_state(out)
-    if state == 'begun': say(f'{out} holds a demo that was interrupted: going on where it was (srgan-demo --fresh begins again)')
-    r = get_recipe(recipe, SRGANRecipe)
-    try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
-    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
-    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh') from None
-    models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
-    enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
-    measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
-    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, measured, r.scale,
-                 path=out/'before_after.png')
-    all_curves(out); training_gif(out, out/'samples.gif')
-    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',
-                dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
-                protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel',
-                seed=r.seed, recipe=res.recipe, seconds=round(time.monotonic() - begun, 1))
-    say(demo_report(measured, words, out))
-    return load_result(out/'results.json')['figures']

@@ -10,6 +10,8 @@ from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.generators import count_params, load_model, shipped_models
 from srgan_course.images import downscale, to_image, to_tensor
 from srgan_course.losses import AdversarialLoss
+from srgan_course import demo
+from srgan_course.kit import cards, inspect
 from srgan_course.srgan import RECIPES, SRGANRecipe, train
 from srgan_course.watching import who_is_ahead
 from fastai.callback.core import Callback
@@ -258,9 +260,9 @@ def test_a_run_of_several_sources(tmp_path, capsys):
 
 def test_benchmarks_are_named():
     for source in 'set5', 't91+set5', 'photos+bsds500/val', Path('data')/'Urban100'/'HR':
-        assert 'is a benchmark and was trained on' in srgan.about_data(source)[-1], source
+        assert 'is a benchmark and was trained on' in cards.about_data(source)[-1], source
     for source in 'bsds500+t91+photos', 'embedded':
-        assert srgan.about_data(source)[-1] == 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the source says.'
+        assert cards.about_data(source)[-1] == 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the source says.'
 
 def test_time_of_all_sessions(tmp_path):
     out = tmp_path/'a'
@@ -272,41 +274,41 @@ def test_time_of_all_sessions(tmp_path):
 
 def test_check_of_a_folder_without_use(tmp_path):
     for i in range(3): Image.new('RGB', (20, 20), (9*i, 0, 0)).save(tmp_path/f'{i}.png')
-    report, ours, held = srgan.check_pictures(tmp_path, TINY)
-    assert (ours, held) == ([], []) and len(report['too_small']) == 3 and '3 smaller than the patch' in srgan.report_text(report)
+    report, ours, held = inspect.check_pictures(tmp_path, TINY)
+    assert (ours, held) == ([], []) and len(report['too_small']) == 3 and '3 smaller than the patch' in inspect.report_text(report)
     (tmp_path/'empty').mkdir()
-    with pytest.raises(ValueError, match='no picture'): srgan.check_pictures(tmp_path/'empty', TINY)
+    with pytest.raises(ValueError, match='no picture'): inspect.check_pictures(tmp_path/'empty', TINY)
 
 # ---- the demo
 
 def test_demo(tmp_path, capsys, monkeypatch):
     out = tmp_path/'demo'
     srgan_train = srgan.train
-    monkeypatch.setattr(srgan, 'train', lambda *a, **k: srgan_train(*a, **k, cbs=[StopAfter(2, 'gan')]))
-    with pytest.raises(KeyboardInterrupt, match='goes on where it was'): srgan.demo(out, progress=True, recipe=TINY)
-    monkeypatch.setattr(srgan, 'train', srgan_train)
-    figures = srgan.demo(out, progress=True, recipe=TINY)
+    monkeypatch.setattr(demo, 'train', lambda *a, **k: srgan_train(*a, **k, cbs=[StopAfter(2, 'gan')]))
+    with pytest.raises(KeyboardInterrupt, match='goes on where it was'): demo.demo(out, progress=True, recipe=TINY)
+    monkeypatch.setattr(demo, 'train', srgan_train)
+    figures = demo.demo(out, progress=True, recipe=TINY)
     said = capsys.readouterr().out
     assert 'going on where it was' in said and 'held-out photos' in said and 'Next:' in said
-    for name in srgan.MADE: assert (out/name).stat().st_size > 0, name
+    for name in demo.MADE: assert (out/name).stat().st_size > 0, name
     assert set(figures['photos']) == {'chelsea', 'china', 'coffee'} and 0 < figures['critic']['d_real'] < 1
     gif = Image.open(out/'samples.gif')
     assert gif.n_frames == 6 and gif.size == (256, 274)
     made = (out/'generator.safetensors').stat().st_mtime_ns
-    assert srgan.demo(out, recipe=TINY) == figures and '--fresh' in capsys.readouterr().out
+    assert demo.demo(out, recipe=TINY) == figures and '--fresh' in capsys.readouterr().out
     assert (out/'generator.safetensors').stat().st_mtime_ns == made
     (out/'mine.txt').write_text('not the demo\'s')
-    srgan.demo(out, fresh=True, progress=False, recipe=TINY)
+    demo.demo(out, fresh=True, progress=False, recipe=TINY)
     assert (out/'generator.safetensors').stat().st_mtime_ns > made and (out/'mine.txt').exists()
 
 def test_what_the_demo_says_of_the_critic(tmp_path):
     "D(x) is read for critics that were taught as probabilities, and not for others."
     photo = {k: dict(psnr=27., ssim=.7, gradient=5.) for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN')} | {'HR': dict(gradient=10.)}
-    assert 'D(G(z)) 0.40: balance.' in srgan.demo_report({'a': photo}, dict(d_real=.6, d_fake=.4), tmp_path)
-    assert 'the critic has won' in srgan.demo_report({'a': photo}, dict(d_real=.99, d_fake=.01),
-                                                     tmp_path) and 'D(x)' not in srgan.demo_report({'a': photo}, None, tmp_path)
+    assert 'D(G(z)) 0.40: balance.' in demo.demo_report({'a': photo}, dict(d_real=.6, d_fake=.4), tmp_path)
+    assert 'the critic has won' in demo.demo_report({'a': photo}, dict(d_real=.99, d_fake=.01),
+                                                     tmp_path) and 'D(x)' not in demo.demo_report({'a': photo}, None, tmp_path)
     hinge = TINY.replace(name='hinge', adv_kind='hinge', steps_per_epoch=1, pre_epochs=1, epochs=1)
-    assert srgan.demo(tmp_path/'demo', recipe=hinge, progress=False)['critic'] is None
+    assert demo.demo(tmp_path/'demo', recipe=hinge, progress=False)['critic'] is None
 
 # ---- trap 8: ranges and colours, the whole way
 
