@@ -605,12 +605,14 @@ def finish(r,        # recipe
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', **before, name: last}
     table = compare_models(models, pictures, r.scale)
     figures, seconds = {k: row.to_dict() for k,row in table.iterrows()}, sum(float(n.meta.get('seconds', 0)) for n in nets.values())
-    said, where = worth(steps_of(r), figures, name, len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
+    said, where = worth(steps_of(r), figures, name,
+                        len(pictures)), torch.cuda.get_device_name(dls.device) if dls.device.type == 'cuda' else dls.device.type
     save_result(out/'results.json', f'{r.name}: PSNR and SSIM on held-out pictures', figures,
                 str(source) if isinstance(source, (str, Path)) else 'pictures given',
                 len(pictures), protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}', seed=r.seed, recipe=r,
                 seconds=round(seconds, 1), device=where, said=said)
-    write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), steps_of(r), len(dls.train_ds)).encode())
+    write_whole(out/'generator.md', card(load_result(out/'results.json'), r, last, about_data(source), steps_of(r),
+                                         len(dls.train_ds)).encode())
     return Result(out, r, last, nets.get('pretrain'), table, seconds, said)
 
 # %% ../nbs/09_srgan.ipynb #74abe8ff

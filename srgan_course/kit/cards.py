@@ -48,7 +48,8 @@ def card(res:dict,   # a run's results.json
         )->str:      # Markdown
     "The page that goes with a file of weights."
     pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
-    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, {sum(p.numel() for p in net.parameters()):,} parameters"
+    rows = {'network': f"`{r.generator}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, "
+                       f"{sum(p.numel() for p in net.parameters()):,} parameters"
             + (f', begun from {Path(r.start).name}' if r.start else ''),
             'trained on': f'{trained} pictures', 'recipe': f'`{r.name}` (recipe.json beside this card)'
             + (f', made for {r.minutes:g} minutes' if r.minutes else ''),
