@@ -3,11 +3,15 @@
 
 usage: augment.py [generator] [features] [leaky] [study] [words] [--minutes M] [--body mobilenet_v2] [--data pets] [--out runs/augment]
 
-generator  trains the generator on the classifier's training pictures alone: the whole of its recipe, or what M minutes allow; called again, it goes on
-leaky      trains the pixels-only generator on for 150 steps twice: on the training pictures and, which is the leak, on the validation pictures
+generator  trains the generator on the classifier's training pictures alone: the whole of its recipe, or what M minutes allow; called
+again, it goes on
+leaky      trains the pixels-only generator on for 150 steps twice: on the training pictures and, which is the leak, on the validation
+pictures
 features   works out the features of originals and copies; what is done is kept
-study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks, a body that has learnt nothing) and results/augment_few.json (50 to 500 pictures a class)
-words      works out anew what follows from the figures in these files: the sentence that they allow, and what the study could have seen; nothing is trained
+study      trains the heads and writes results/augment_pets.json (all arms, small test pictures, the leaks, a body that has learnt
+nothing) and results/augment_few.json (50 to 500 pictures a class)
+words      works out anew what follows from the figures in these files: the sentence that they allow, and what the study could have
+seen; nothing is trained
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
 import argparse, json, time
@@ -142,10 +146,11 @@ def run_study(args, s, x, xv):
     pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}
     seconds = round(time.monotonic() - start, 1)
     save_result(ROOT/'results'/'augment_pets.json',
-                'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class', 
+                'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class',
                 dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak,
                      psnr=q, power=power(few)), protocol=how, seconds=seconds,
-                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}), verdict=M.do_they_help(against['A + plain copies']['gain']),
+                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}),
+                verdict=M.do_they_help(against['A + plain copies']['gain']),
                 **said)
     save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds,
                 spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)

@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
-"""Cats from noise: train the recipes of lesson 18 on SRGAN_DATA/catfaces, at the same numbers of steps, several seeds; then measure what they make.
+"""Cats from noise: train the recipes of lesson 18 on SRGAN_DATA/catfaces, at the same numbers of steps, several seeds; then measure what
+they make.
 
-usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below, in their order, until the time is over; without --minutes, say where they stand
-       cats.py measure [--minutes M]                   FID, KID, precision, recall and classifier score of every generator that was kept; writes results/cats_study.json
+usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below, in their order, until the time is over; without
+--minutes, say where they stand
+       cats.py measure [--minutes M]                   FID, KID, precision, recall and classifier score of every generator that was
+       kept; writes results/cats_study.json
        cats.py study --minutes M                       both, one after the other
        cats.py ship                                    put the best generator into the package, with its card
        cats.py step                                    a step against stock fastai's GANLearner in turns; writes results/cats_step.json
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
-       cats.py trials [--minutes M] [--only ARM...]    `TRIALS` against their base, 1,000 steps each, three seeds, each change alone, against the held-out faces; writes results/cats_trials.json
-       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run (`LONG`), from a packed checkpoint where FOLDER holds none; without --minutes, say where it stands
-       cats.py look [--out FOLDER]                     its figures against the held-out faces at this moment, and a sheet; the run may be going on meanwhile
-       cats.py pack --file PACK [--out FOLDER]         its last checkpoint, small enough to be kept: weights and their average as float16, of Adam's memory one number a filter
+       cats.py trials [--minutes M] [--only ARM...]    `TRIALS` against their base, 1,000 steps each, three seeds, each change alone,
+       against the held-out faces; writes results/cats_trials.json
+       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run (`LONG`), from a packed checkpoint where FOLDER
+       holds none; without --minutes, say where it stands
+       cats.py look [--out FOLDER]                     its figures against the held-out faces at this moment, and a sheet; the run may
+       be going on meanwhile
+       cats.py pack --file PACK [--out FOLDER]         its last checkpoint, small enough to be kept: weights and their average as
+       float16, of Adam's memory one number a filter
 
-Runs stand in runs/cats/ARM-SEED, with a checkpoint every 100 steps: a call that is stopped goes on where it was, to the last bit on the same machine.
+Runs stand in runs/cats/ARM-SEED, with a checkpoint every 100 steps: a call that is stopped goes on where it was, to the last bit on the
+same machine.
 """
 import argparse, copy, json, os, statistics, subprocess, sys, time
 from functools import lru_cache
@@ -103,7 +111,8 @@ TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dic
 
 @lru_cache
 def grown():
-    "(generator, critic, recipe, learner) of lesson 18 with what the trials of 1,000 steps added; their names, and those of their weights and fields, are to stay, so that checkpoints stay readable."
+    """(generator, critic, recipe, learner) of lesson 18 with what the trials of 1,000 steps added; their names, and those of their weights
+    and fields, are to stay, so that checkpoints stay readable."""
     from dataclasses import dataclass
     import srgan_course.gan as gan
     import srgan_course.watching as watching
@@ -235,8 +244,8 @@ def trials(minutes=None, only=()):
                     not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
 
 def pack(file, out=None):
-    "Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16, the same steps of Adam, and no momentum at first."
-    import torch
+    """Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16,
+    the same steps of Adam, and no momentum at first."""
     from srgan_course.kit.checkpoints import latest_checkpoint, write_checkpoint
     path, t, p = latest_checkpoint(Path(out or RUNS/'long-42')/'checkpoints', read=True)
     shapes = {k: list(v.shape) for k, v in t.items() if k.startswith('opt/') and k.endswith(('/exp_avg', '/exp_avg_sq'))}
@@ -281,7 +290,8 @@ N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 500 are held out
 GREY = 'flat', 'student', 'held-out'       # judged without colour as well: the student's recipe makes grey pictures
 
 def measured(pictures, name):
-    "Both kinds of features of bytes (n,3,64,64) from one pass, kept beside the runs; the net computes in bfloat16 where a processor has it (the same for every set)."
+    """Both kinds of features of bytes (n,3,64,64) from one pass, kept beside the runs; the net computes in bfloat16 where a processor has
+    it (the same for every set)."""
     import numpy as np, torch
     from srgan_course.fid import FeatureSet, features, pooled_net
     from srgan_course.kit.devices import pick_precision
@@ -402,7 +412,7 @@ def ship(name='dcgan-cats', run='cats-42'):
     "Put the generator of a run into the package: float16 weights, a sheet of 64 cats that nobody has picked, the card."
     import torch
     from srgan_course.cats import CatsRecipe, cat_sheet, load_cats, sample_cats
-    from srgan_course.generators import count_params, read_model, save_model
+    from srgan_course.generators import count_params, save_model
     from srgan_course.images import save_image
     out, models = RUNS/run, ROOT/'srgan_course'/'models'
     net, r = load_cats(out/'generator.safetensors'), CatsRecipe.load(out/'recipe.json')
@@ -462,7 +472,8 @@ def sampling(rounds=3):
                 protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
 
 def step(rounds=5):
-    """A critic + generator step of DCGAN (64 px, 64 channels, batch 64) on one thread: ours in bfloat16 and float32 against stock fastai in turns (two of its batches make a step).
+    """A critic + generator step of DCGAN (64 px, 64 channels, batch 64) on one thread: ours in bfloat16 and float32 against stock fastai
+    in turns (two of its batches make a step).
     Seconds are the processor's own, which other programs hardly lengthen; the clock on the wall stands beside them."""
     import gc, warnings
     import torch

@@ -3,14 +3,17 @@
 
 usage: classifier.py [features] [pets] [speed] [vgg] [copies] [--minutes M] [--ready] [--bodies NAME...] [--data pets] [--cache FOLDER]
 
-features  works out the pooled features of every picture and of two augmented views of it, one body after the other; what is done is kept and skipped the next time
-pets      trains the heads, five seeds each (the seed says who is held out, how the head begins and in which order it sees the pictures), and writes results/classifier_pets.json
-speed     the plain fastai loop against cached features, same pictures and same number of steps, three seeds: results/classifier_speed.json
+features  works out the pooled features of every picture and of two augmented views of it, one body after the other; what is done is
+kept and skipped the next time
+pets      trains the heads, five seeds each (the seed says who is held out, how the head begins and in which order it sees the
+pictures), and writes results/classifier_pets.json
+speed     the plain fastai loop against cached features, same pictures and same number of steps, three seeds:
+results/classifier_speed.json
 vgg       one step of VGG16's own head of 119.5 million parameters, timed: results/classifier_vgg.json
 copies    how alike different photographs and copies of one are, by thumbnails and by a 256-bit hash: results/classifier_copies.json
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
-import argparse, statistics, sys, time
+import argparse, statistics, time
 from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F

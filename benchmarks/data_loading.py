@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What a batch costs: `sr_dls` against the usual fastai block that crops and shrinks each picture as it is asked for, in one run.
 
-The peers are written as fastai's users write them, `ImageBlock` pairs with a random crop and a resize as item transforms: one opens each picture from its
-path, one is given pictures that are open already. All give 16 patches of 24 and 96 px of the embedded photos as floats, one process, one thread. usage: data_loading.py [--quick] [--rounds 7] [--out results/data_loading.json]
+The peers are written as fastai's users write them, `ImageBlock` pairs with a random crop and a resize as item transforms: one opens
+each picture from its
+path, one is given pictures that are open already. All give 16 patches of 24 and 96 px of the embedded photos as floats, one process,
+one thread. usage: data_loading.py [--quick] [--rounds 7] [--out results/data_loading.json]
 """
 import argparse, random, statistics, time
 from pathlib import Path

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Does the training set matter? The study of lesson 13: generators of one recipe trained on general photographs, on one kind of pictures, on a mixture, or tuned; each judged on both kinds.
+"""Does the training set matter? The study of lesson 13: generators of one recipe trained on general photographs, on one kind of pictures,
+on a mixture, or tuned; each judged on both kinds.
 
-usage: domain.py [--pair cats|faces|pets] [--minutes M] [--precision auto|float32|bfloat16] [--only training|judging] [--list] [--report] [--difficulty]
+usage: domain.py [--pair cats|faces|pets] [--minutes M] [--precision auto|float32|bfloat16] [--only training|judging] [--list]
+[--report] [--difficulty]
 
-The queue is gone through in its order, one training or one judgement after the other, until the time is over; the next call goes on. After each call results/domain_PAIR.json is written anew from what is there, as soon as the two arms
-have two seeds in common, the fewest that have an interval. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name (or from their downloads); what is trained is kept in runs/domain.
+The queue is gone through in its order, one training or one judgement after the other, until the time is over; the next call goes on.
+After each call results/domain_PAIR.json is written anew from what is there, as soon as the two arms
+have two seeds in common, the fewest that have an interval. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS
+name (or from their downloads); what is trained is kept in runs/domain.
 """
 import argparse, sys, time, warnings
 from pathlib import Path
@@ -47,7 +51,8 @@ def queue(p):
     for n in less: yield from ((arm, n, s) for s in SEEDS for arm in ('general', 'domain'))
 
 class Both(D.Judge):
-    "A judge whose two Inceptions are one: the features of an early layer are taken on the way to those of the later one. In bfloat16 where the processor is much faster with it."
+    """A judge whose two Inceptions are one: the features of an early layer are taken on the way to those of the later one. In bfloat16
+    where the processor is much faster with it."""
     precision = 'float32'
     def features(self, x):
         late, dims = F.pooled_net('inception@768'), int(self.nets['fid'].split('@')[1])

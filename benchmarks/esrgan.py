@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""ESRGAN at x2: a small RRDBNet trained with pixels alone and then in the relativistic game, beside the classic ways and light-x2; what lies between the two networks; a network without residual scaling; clean pictures against a phone's.
+"""ESRGAN at x2: a small RRDBNet trained with pixels alone and then in the relativistic game, beside the classic ways and light-x2; what
+lies between the two networks; a network without residual scaling; clean pictures against a phone's.
 
-The photographs of BSDS500 (the course's split) are laid out as DIV2K is published, in runs/esrgan/div2k: 300 to train on, 100 held out. Forty of those (the first of every second by name) are measured.
-Each call goes on where the last one stopped. Runs, and what is measured of them, are kept in runs/esrgan; `collect` writes results/esrgan_x2.json, results/esrgan_scaling.json and results/esrgan_phone.json, and says what is missing.
+The photographs of BSDS500 (the course's split) are laid out as DIV2K is published, in runs/esrgan/div2k: 300 to train on, 100 held out.
+Forty of those (the first of every second by name) are measured.
+Each call goes on where the last one stopped. Runs, and what is measured of them, are kept in runs/esrgan; `collect` writes
+results/esrgan_x2.json, results/esrgan_scaling.json and results/esrgan_phone.json, and says what is missing.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (VGG19, Inception).
 usage: esrgan.py train|scaling|measure|phone|collect|all [--only NAME...] [--minutes M]
 """
@@ -127,7 +130,8 @@ def measure(only=None):
         kept(f'model-{name}', one)
 
 def speed(only=None):
-    "What a megapixel of each way costs, in turns, in processor seconds, which other work disturbs little. The published RRDBNet has random weights here: how good it would be is not measured."
+    """What a megapixel of each way costs, in turns, in processor seconds, which other work disturbs little. The published RRDBNet has
+    random weights here: how good it would be is not measured."""
     from srgan_course.esrgan import RRDBNet
     from srgan_course.images import downscale
     from srgan_course.metrics import enlarger
@@ -154,7 +158,7 @@ def phone_rows(only=None):
 
 def collect():
     import numpy as np
-    from srgan_course.fid import FeatureSet, crops, differ, kid
+    from srgan_course.fid import FeatureSet, differ, kid
     from srgan_course.metrics import save_result
     got = {p.stem: json.loads(p.read_text()) for p in sorted((RUNS/'measured').glob('*.json'))}
     recipes = {n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if (RUNS/n/'recipe.json').exists()}
@@ -167,8 +171,8 @@ def collect():
                     f'An RRDBNet of 8 blocks, 16 channels, after {STEPS} steps, with and without residual scaling and small initial weights',
         {k: dict(first=[s['first'] for s in v.values()], end=[s['end'] for s in v.values()], curve=[s['losses'][::5] for s in v.values()])
          for k, v in scal.items()}, layout_says, 300,
-        protocol=f'L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, '
-                 f'null where it is no number; curve: every fifth step; one value or curve a seed', seed=list(SEEDS))
+        protocol='L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, '
+                 'null where it is no number; curve: every fifth step; one value or curve a seed', seed=list(SEEDS))
     rows = {k[6:]: v for k, v in got.items() if k.startswith('model-')}
     for n, v in got.get('speed', {}).items(): rows.setdefault(n, {}).update(v)
     if rows and (RUNS/'features'/'HR.npy').exists():

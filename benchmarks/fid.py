@@ -1,4 +1,5 @@
-"""The Fréchet distance at 2048 features, and a figure from two folders at 768, each against pytorch-fid's own in turns; and whether the figures agree.
+"""The Fréchet distance at 2048 features, and a figure from two folders at 768, each against pytorch-fid's own in turns; and whether the
+figures agree.
 
 The folders hold crops of the embedded photos; the weights are those in the folder that SRGAN_WEIGHTS names, in both programs.
 Writes results/fid_distance.json, results/fid_folders.json and results/fid_agreement.json.
@@ -91,7 +92,8 @@ def folders(n, times):
                f'in turns, medians')
 
 def agreement(n):
-    "The same folders, the same figures: FID against pytorch-fid by three layers, and by the last where its own weights are; KID and IS of the same features against torch-fidelity."
+    """The same folders, the same figures: FID against pytorch-fid by three layers, and by the last where its own weights are; KID and IS
+    of the same features against torch-fidelity."""
     from torch_fidelity.metric_isc import isc_features_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
     figures, start = {}, time.monotonic()

@@ -3,11 +3,14 @@
 
 usage: gan_step.py [--quick] [--rounds N] [--threads N] [--sizes small large] [--no-save]
 
-Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built first, then measured in rounds, one after another, so that a slow
-minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
-Beside the clock on the wall, the processor's own seconds are taken: other programs on the machine lengthen the first and hardly the second, so a ratio of a few percent is read from these (with --threads 1: a second thread that waits counts, too).
+Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built
+first, then measured in rounds, one after another, so that a slow
+minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one
+batch for the critic and one for the generator, as fastai takes turns.
+Beside the clock on the wall, the processor's own seconds are taken: other programs on the machine lengthen the first and hardly the
+second, so a ratio of a few percent is read from these (with --threads 1: a second thread that waits counts, too).
 """
-import argparse, gc, os, statistics, sys, time
+import argparse, gc, os, statistics, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +46,6 @@ def loaders(n):
     return DataLoaders(many, DataLoader([(lr, hr)]*1, bs=None)), lr, hr
 
 def losses():
-    from torch import nn
     from torch.nn import functional as F
     bce = F.binary_cross_entropy_with_logits
     def gen(fake_pred, output, target): return F.mse_loss(output, target) + 1e-3*bce(fake_pred, fake_pred.new_ones(fake_pred.shape))

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Adam against Muon, and what is asked for at the end: `light-x4`'s network from random numbers, the same patches, the same number of steps, three seeds.
+"""Adam against Muon, and what is asked for at the end: `light-x4`'s network from random numbers, the same patches, the same number of
+steps, three seeds.
 
-Each run is a `train` of a recipe that differs in one setting from another one; PSNR of 100 held-out photographs, as always on luminance. A run that is done is kept in runs/optimisers and not done again, one that was stopped goes on.
+Each run is a `train` of a recipe that differs in one setting from another one; PSNR of 100 held-out photographs, as always on
+luminance. A run that is done is kept in runs/optimisers and not done again, one that was stopped goes on.
 usage: optimisers.py [--steps 1000] [--seeds 0 1 2] [--data bsds500+t91+photos]        writes results/optimisers.json
 """
-import argparse, json, math, time, warnings
+import argparse, json, math, warnings
 from pathlib import Path
 import numpy as np
 

@@ -6,9 +6,12 @@ usage: recognise.py [--minutes M] [--start FILE] [--out runs/recognise] [--only 
 teachers  top-1 and top-5 of three classifiers on all 600 of `photos`, and which weights they are -> results/recognise_teachers.json
 start     a PSNR-trained x3 network: the body of an x4 one and a new tail, trained on pixels (all arms but "from scratch" begin with it)
 base      originals, classic ways and the GAN on the test pictures
-arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 4: each trained and judged, one after the other -> results/recognise_study.json
-What is done is kept in --out and not done again; with --minutes it stops before that time is over, and the next call goes on. The body must come from a model that has not seen `photos`
-(the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
+arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 4: each trained and judged, one after the other ->
+results/recognise_study.json
+What is done is kept in --out and not done again; with --minutes it stops before that time is over, and the next call goes on. The body
+must come from a model that has not seen `photos`
+(the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from
+the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
 """
 import argparse, json, time
 from pathlib import Path
@@ -33,7 +36,8 @@ GAN = 'srgan-x4, made smaller'
 def jobs(): return [*((a, s) for s in SEEDS for a in ('logits + pixels', 'pixels only', 'logits')), ('logits, from scratch', 0)]
 
 def pictures(args):
-    "Originals to learn from (photos and pets) and to judge by, class numbers of these, how many photos are learnt from; kept, because opening them takes longer than a step."
+    """Originals to learn from (photos and pets) and to judge by, class numbers of these, how many photos are learnt from; kept, because
+    opening them takes longer than a step."""
     p = args.out/'pictures.npz'
     if not p.exists():
         paths = find_source('photos')
@@ -54,7 +58,8 @@ def keep(args, way, seed, rec):
                         **{k: v[way].astype(np.float16) for k, v in rec.scores.items()})
 
 def weights_of(t):
-    "Which weights a name stands for: their file, how many they are, the share of zeros among those of convolutions and linear layers, and where the first block of `layer2` has its stride."
+    """Which weights a name stands for: their file, how many they are, the share of zeros among those of convolutions and linear layers,
+    and where the first block of `layer2` has its stride."""
     w = torch.cat([p.detach().flatten() for p in t.net.parameters() if p.dim() > 1])
     d = dict(label=t.label, weights=t.weights, parameters=sum(p.numel() for p in t.net.parameters()),
              zeros=round((w == 0).float().mean().item(), 4))

@@ -3,8 +3,10 @@
 
 usage: results.py [--list] [--no-benchmarks] [--no-page]
 
-Every row is measured by the command that a reader would type (`srgan-evaluate --result`), in a process of its own, and takes the place of the old file only when it is whole and says something else. A row whose pictures are missing is said and passed over.
-Then each benchmark runs with --quick (which prints and writes nothing: figures of speed want a quiet machine), and the page of results is made from the files.
+Every row is measured by the command that a reader would type (`srgan-evaluate --result`), in a process of its own, and takes the place
+of the old file only when it is whole and says something else. A row whose pictures are missing is said and passed over.
+Then each benchmark runs with --quick (which prints and writes nothing: figures of speed want a quiet machine), and the page of results
+is made from the files.
 """
 import argparse, json, subprocess, sys, tempfile, time
 from pathlib import Path

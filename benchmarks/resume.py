@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""A real training, killed in the middle without warning and resumed, against the same training left alone: do the curves lie on one another?
+"""A real training, killed in the middle without warning and resumed, against the same training left alone: do the curves lie on one
+another?
 
-`srgan-train` runs a short form of the recipe light-x4 (its network, patches and loss; 300 steps in three epochs, the last with larger patches) twice, on the same photographs: once to its end; once until a step in the second epoch, where the process gets SIGKILL, and on with --resume.
+`srgan-train` runs a short form of the recipe light-x4 (its network, patches and loss; 300 steps in three epochs, the last with larger
+patches) twice, on the same photographs: once to its end; once until a step in the second epoch, where the process gets SIGKILL, and on
+with --resume.
 Writes results/resume.json with both curves, every tenth step.
 usage: resume.py [--data SOURCE] [--quick]
 """
-import argparse, csv, os, signal, subprocess, sys, tempfile, time
+import argparse, csv, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

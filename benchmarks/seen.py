@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Is a model short of pictures or of steps? Its gain over bicubic on photographs it was trained on, less its gain on others of the same kind.
+"""Is a model short of pictures or of steps? Its gain over bicubic on photographs it was trained on, less its gain on others of the same
+kind.
 
-Both halves of BSDS500's `test` part: every second picture by name was held out, the others were trained on. A gap that is clearly above 0 says that more pictures would help.
+Both halves of BSDS500's `test` part: every second picture by name was held out, the others were trained on. A gap that is clearly above
+0 says that more pictures would help.
 usage: seen.py [MODEL ...]        writes results/seen.json
 """
 import argparse, time

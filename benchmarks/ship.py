@@ -4,7 +4,8 @@
 usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
 
-Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json. Set5 is looked for in SRGAN_DATA.
+Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
+Set5 is looked for in SRGAN_DATA.
 """
 import json, subprocess, sys
 from pathlib import Path
@@ -110,7 +111,8 @@ def card(name, i, made):
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
         f"--data set5` gives them again.", '', *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
-           f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}.", ''] if 'balance' in r
+           f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}.", '']
+          if 'balance' in r
           else []),
         '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '',
              *[f"- `{n}`: {GAME[n] if 'balance' in r else why}." for n, (_, _, why) in FAILS.items()],

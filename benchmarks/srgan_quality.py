@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """How near to the true pictures the models that ship come: KID, the sharpness of edges and a distance of features, beside PSNR.
 
-The 100 held-out photographs of BSDS500 are made four times smaller and enlarged again by each model; 1,500 crops of 96 pixels of each set are compared with 1,500 crops of the originals *at other places*, so that no crop meets its own partner.
-KID: Inception's 768 features; 95 % intervals by drawing whole photographs anew, and of the differences between models, in which what is common cancels.
+The 100 held-out photographs of BSDS500 are made four times smaller and enlarged again by each model; 1,500 crops of 96 pixels of each
+set are compared with 1,500 crops of the originals *at other places*, so that no crop meets its own partner.
+KID: Inception's 768 features; 95 % intervals by drawing whole photographs anew, and of the differences between models, in which what is
+common cancels.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (the Inception). Writes results/srgan-x4-kid.json.
 usage: srgan_quality.py [--quick] [--models NAME...]
 """

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The queue of what takes long: training the models that ship, and the benchmarks that want a quiet machine. It can be stopped and gone on with.
+"""The queue of what takes long: training the models that ship, and the benchmarks that want a quiet machine. It can be stopped and gone on
+with.
 
 usage: studies.py [--minutes M] [--only NAME...]
 
-Without --minutes it lists the queue and where each study stands: not begun, begun, finished. With it, studies are taken up in their order until the time is over; a training that is stopped leaves a checkpoint, and the next call goes on from there.
+Without --minutes it lists the queue and where each study stands: not begun, begun, finished. With it, studies are taken up in their
+order until the time is over; a training that is stopped leaves a checkpoint, and the next call goes on from there.
 """
 import argparse, json, signal, subprocess, sys, time
 from pathlib import Path
@@ -44,7 +46,8 @@ class Measurement:
     def fits(self, seconds): return seconds > 60*self.minutes
 
 class Resumable(Measurement):
-    "A study that does one thing after the other for as many minutes as it is given, and goes on the next time; it is finished when its file says that nothing is left."
+    """A study that does one thing after the other for as many minutes as it is given, and goes on the next time; it is finished when its
+    file says that nothing is left."""
     def state(self):
         files = [ROOT/'results'/f'{f}.json' for f in self.files]
         if all(f.is_file() for f in files):

@@ -1,9 +1,10 @@
-"""Upscaling: tiles against the whole picture (seconds and peak memory, 1 to 33 megapixels out), and a cold start against `import torch` alone.
+"""Upscaling: tiles against the whole picture (seconds and peak memory, 1 to 33 megapixels out), and a cold start against `import torch`
+alone.
 
 Every row is a process of its own. Writes results/upscale_tiles.json and results/upscale_cold_start.json.
     python benchmarks/upscale.py [--quick]
 """
-import json, os, statistics, subprocess, sys, tempfile, time
+import json, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

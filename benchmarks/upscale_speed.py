@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Megapixels a second: `light-x4` against networks of SRResNet's size, and what a folder of small pictures costs beside the network's own time.
+"""Megapixels a second: `light-x4` against networks of SRResNet's size, and what a folder of small pictures costs beside the network's own
+time.
 
-Everything in turns within one run; medians, and the least and greatest ratio of a round. bfloat16 is timed as well, and how far its picture is from float32's is measured on the embedded photographs.
+Everything in turns within one run; medians, and the least and greatest ratio of a round. bfloat16 is timed as well, and how far its
+picture is from float32's is measured on the embedded photographs.
 Writes results/upscale_speed.json and results/upscale_folder.json.
 usage: upscale_speed.py [--quick] [--threads N] [--only speed|folder]
 """
@@ -76,7 +78,6 @@ def speed(quick):
 
 def folder(quick, tmp):
     "A folder of small pictures: everything srgan-upscale does, over the network alone on the same pictures."
-    from PIL import Image
     from srgan_course.data import sample_photos
     from srgan_course.images import downscale, open_image, save_image
     from srgan_course.upscale import Upscaler, upscale_file, upscale_folder

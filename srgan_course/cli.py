@@ -31,7 +31,7 @@ def one_line_errors(f):
             print(f'srgan-{f.__name__}: {" ".join(str(e).split()) or type(e).__name__}', file=sys.stderr)
         except KeyboardInterrupt as e:
             if not command(): raise
-            print(f'\nsrgan-{f.__name__}: stopped. {e}'.rstrip(), file=sys.stderr); raise SystemExit(130)
+            print(f'\nsrgan-{f.__name__}: stopped. {e}'.rstrip(), file=sys.stderr); raise SystemExit(130) from None
         raise SystemExit(2)
     return run
 

@@ -1,6 +1,8 @@
-"""Tiny runs of both learners, for the tests that kill them: this file is imported once by a parent process, which forks a child for each run.
+"""Tiny runs of both learners, for the tests that kill them: this file is imported once by a parent process, which forks a child for each
+run.
 
-`serve()` (python gan_runs.py) reads one JSON line a run on stdin, forks, and answers with the child's pid; the child works, writes its marks into a file, and ends with its result in another.
+`serve()` (python gan_runs.py) reads one JSON line a run on stdin, forks, and answers with the child's pid; the child works, writes its
+marks into a file, and ends with its result in another.
 """
 import hashlib, json, os, sys, time
 from pathlib import Path

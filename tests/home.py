@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""What follows from the project's home, which stands in [project.urls] of pyproject.toml: `home.py` says whether every file agrees, `home.py --write` makes it so.
+"""What follows from the project's home, which stands in [project.urls] of pyproject.toml: `home.py` says whether every file agrees,
+`home.py --write` makes it so.
 
-`Repository` gives the edit and issue buttons (repo-url in _quarto.yml) and repository-code in CITATION.cff; `Documentation` gives the sitemap and
-absolute addresses of the social card (site-url) and url in CITATION.cff. nbs/nbdev.yml is what nbdev writes. Links to source code and to Colab follow when the
+`Repository` gives the edit and issue buttons (repo-url in _quarto.yml) and repository-code in CITATION.cff; `Documentation` gives the
+sitemap and
+absolute addresses of the social card (site-url) and url in CITATION.cff. nbs/nbdev.yml is what nbdev writes. Links to source code and
+to Colab follow when the
 pages are made (nbs/kit/pages.ipynb). Without a home none of these lines is there.
 """
 import re, sys

@@ -2,8 +2,10 @@
 """README.md is nbs/index.ipynb as Markdown. `readme.py` says whether they are equal, `readme.py --write` makes them so.
 
 nbdev-readme does the same through Quarto; this works where Quarto is missing. Code cells become fenced blocks, outputs are not kept,
-hidden cells and front matter are left out, and paths of pictures are made relative to the repository. `--write` first takes the figures of the
-notebook's tables anew from results/, as `kit.results.figure` writes them: a row is about what its first cell names, a column about the pictures and the measure in its title.
+hidden cells and front matter are left out, and paths of pictures are made relative to the repository. `--write` first takes the figures
+of the
+notebook's tables anew from results/, as `kit.results.figure` writes them: a row is about what its first cell names, a column about the
+pictures and the measure in its title.
 """
 import json, re, sys
 from pathlib import Path

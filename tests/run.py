@@ -26,7 +26,8 @@ def run_pytest(tests, flags, workers):
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp)/'report.xml'
         cmd = [sys.executable, '-m', 'pytest', '-q', '--durations=15', f'--junitxml={report}', *(f'--{f}' for f in flags), *tests]
-        if workers > 1: cmd += ['-n', str(workers), '--dist', 'worksteal']    # a worker that has nothing left takes half of what another has
+        # a worker that has nothing left takes half of what another has
+        if workers > 1: cmd += ['-n', str(workers), '--dist', 'worksteal']
         rc = subprocess.run(cmd, cwd=ROOT).returncode
         cases = ET.parse(report).getroot().iter('testcase') if report.exists() else ()
         return [(c.get('classname', ''), c.get('name'), verdict(c), float(c.get('time') or 0)) for c in cases], rc

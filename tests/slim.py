@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Make the stored outputs of notebooks small after they were executed: photographs as JPEG of quality 66, plots as PNG with a palette, no widget state.
+"""Make the stored outputs of notebooks small after they were executed: photographs as JPEG of quality 66, plots as PNG with a palette, no
+widget state.
 
 usage: slim.py NOTEBOOK...
 """

@@ -1,4 +1,5 @@
-"""Lesson 15: the generator sees no held-out picture, arms differ in nothing but what they name, intervals that mean something, leaks that show, and that the lesson says what was measured."""
+"""Lesson 15: the generator sees no held-out picture, arms differ in nothing but what they name, intervals that mean something, leaks that
+show, and that the lesson says what was measured."""
 import json
 import numpy as np, pytest, torch
 from conftest import ROOT
@@ -81,7 +82,8 @@ def test_verdict():
         hi=.2)).startswith('we cannot tell') and M.do_they_help(dict(lo=-.2, hi=-.1)).endswith('harm')
 
 def test_power():
-    "Of studies with a true gain of the size `seen`, about four in five have an interval clear of zero; with a third of it few have one, as in the study on photographs."
+    """Of studies with a true gain of the size `seen`, about four in five have an interval clear of zero; with a third of it few have one,
+    as in the study on photographs."""
     r, found = np.random.default_rng(0), {1: 0, 3: 0}
     study = lambda gain: M.paired_gap(np.zeros((5, 150)), r.normal(gain, 1, 150) + r.normal(0, .02, (5, 1)), times=200,
                                seed=int(r.integers(10**6)))

@@ -1,5 +1,6 @@
-"""Lesson 18 from outside: shapes and counts, losses by hand, augmentation, ranges and colours, same seed same cats, resume to the last bit, bad input, the command."""
-import json, math, os, subprocess, sys
+"""Lesson 18 from outside: shapes and counts, losses by hand, augmentation, ranges and colours, same seed same cats, resume to the last
+bit, bad input, the command."""
+import json, math, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image

@@ -1,13 +1,11 @@
 "Lesson 14's library: what must not move does not, what must be equal is, bad input ends in one line, and the command."
 import json, subprocess, sys
-from types import SimpleNamespace
 import numpy as np, pytest, torch
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
-from conftest import ROOT
 from srgan_course import classifier as C
 from srgan_course.kit import classifiers as K
-from srgan_course.kit.pets import TOY_VALID, Toy, draw_pet
+from srgan_course.kit.pets import draw_pet
 from srgan_course.kit.splits import leaks
 from srgan_course.kit.stats import mcnemar
 from srgan_course.kit.weights import read_weights
@@ -42,7 +40,8 @@ def test_auc_is_that_of_scores(judged):
         p.argmax(1))) and r['loss'] == pytest.approx(log_loss(y, p))
 
 def test_auc_of_decisions_is_found_out(judged, monkeypatch):
-    "The published project's mistake, made here on purpose: the comparison with scikit-learn's AUC of scores goes red, and the report refuses decisions."
+    """The published project's mistake, made here on purpose: the comparison with scikit-learn's AUC of scores goes red, and the report
+    refuses decisions."""
     p, y = judged
     d = p.argmax(1).astype(float)
     assert roc_auc_score(y, d) == pytest.approx(balanced_accuracy_score(y, d))
@@ -204,7 +203,8 @@ def test_views_follow_from_their_numbers():
     assert torch.allclose(C.augment(x, 7, 2, flip=False, degrees=0, jitter=0), x.float()/255, atol=1e-5)
 
 def test_real_weights(srgan_weights):
-    "Photographs that ship with packages: a pretrained body tells what they show better than chance tells it; its own last layers name the cat."
+    """Photographs that ship with packages: a pretrained body tells what they show better than chance tells it; its own last layers name
+    the cat."""
     from srgan_course.data import sample_photos
     chelsea = C.load_pictures([sample_photos('valid')['chelsea']], 224)
     for arch in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
@@ -218,7 +218,6 @@ def test_real_weights(srgan_weights):
 
 def test_without_weights_one_line_says_where_they_come_from(monkeypatch):
     monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
-    import torchvision
     def offline(*a, **k): raise OSError('no route')
     monkeypatch.setattr('torch.hub.load_state_dict_from_url', offline)
     monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
@@ -260,7 +259,8 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
 
 @pytest.fixture
 def odd_addresses(monkeypatch):
-    "A machine on which files are read to addresses that are no multiple of 16, and a product that meets one has other last digits (MKL's have)."
+    """A machine on which files are read to addresses that are no multiple of 16, and a product that meets one has other last digits (MKL's
+    have)."""
     import safetensors.torch as st
     def odd(t):
         at, size = max(4, t.element_size()), t.numel()*t.element_size()
@@ -358,7 +358,8 @@ def test_two_steps_of_full(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(back.state_dict().values(), clf.state_dict().values())) and back.kind == 'own'
 
 def test_nan_ends_a_run():
-    with pytest.raises(FloatingPointError, match='try a rate below'): C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
+    with pytest.raises(FloatingPointError, match='try a rate below'):
+        C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
 
 def test_recipes_refuse_what_cannot_be():
     for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1),

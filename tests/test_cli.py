@@ -113,7 +113,8 @@ def test_evaluate_refuses(tmp_path, monkeypatch):
     one_line(r, 'squeezenet1_1', 'squeeze-caffe')
 
 def test_models(tmp_path):
-    "What ships is listed with size, figures and licence, without torch; a file of one's own can be asked about; what is no model is refused."
+    """What ships is listed with size, figures and licence, without torch; a file of one's own can be asked about; what is no model is
+    refused."""
     from srgan_course.generators import LightSR, load_model, save_model, shipped_models
     code = ("import sys; from srgan_course import cli; cli.models(json=True); print([m for m in ('torch', 'fastai', 'numpy', 'PIL') if m "
             "in "
@@ -142,7 +143,8 @@ def test_models(tmp_path):
 TINY = dict(size=32, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=16, n_blocks=1, critic_nf=8)
 
 def test_train_and_stop(tmp_path, capsys):
-    "A run by a recipe file; the folder of a finished run is refused; SIGTERM and Ctrl-C leave a checkpoint in a real process, which then goes on."
+    """A run by a recipe file; the folder of a finished run is refused; SIGTERM and Ctrl-C leave a checkpoint in a real process, which then
+    goes on."""
     from srgan_course import cli
     from srgan_course.srgan import RECIPES
     recipe = RECIPES['quick'].replace(name='tiny', **TINY).save(tmp_path/'tiny.json')
@@ -150,7 +152,7 @@ def test_train_and_stop(tmp_path, capsys):
     assert (json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'a'/'generator.safetensors').exists()
             and (tmp_path/'a'/'generator.md').exists())
     with pytest.raises(ValueError, match='finished'): cli.train(str(recipe), out=tmp_path/'a')
-    long = RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
+    RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
     p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b')],
                          env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.time() + 120

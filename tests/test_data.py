@@ -1,5 +1,5 @@
 "Pairs, order, splits, sources and bad input of lesson 02. fastai is imported once, by the first test that needs it."
-import hashlib, json, os, pickle, random, subprocess, sys, warnings
+import hashlib, json, pickle, random, subprocess, sys, warnings
 from pathlib import Path
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from conftest import ROOT
 from srgan_course import data as D
 from srgan_course.kit import sources as S
-from srgan_course.data import Recipe, cut_pair, find_source, patch_place, sample_photos, sr_dls
+from srgan_course.data import Recipe, find_source, patch_place, sample_photos, sr_dls
 from srgan_course.images import crop_to_multiple, downscale, open_image
 
 R = Recipe(size=48, bs=4, steps_per_epoch=12)

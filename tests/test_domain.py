@@ -1,4 +1,5 @@
-"""Lesson 13: the toy study's recipe and its tuning, fairness of the sets, intervals over seeds, the queue of the real study, and that what the lesson says is what was measured."""
+"""Lesson 13: the toy study's recipe and its tuning, fairness of the sets, intervals over seeds, the queue of the real study, and that what
+the lesson says is what was measured."""
 import importlib.util, json, math, re
 import numpy as np, pytest, torch
 from conftest import ROOT
@@ -6,7 +7,7 @@ from srgan_course import domain as D
 from srgan_course.fid import Figure
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.losses import find_weights
-from srgan_course.metrics import figure, load_result, quotable
+from srgan_course.metrics import load_result, quotable
 from srgan_course.srgan import phases, train
 from test_srgan import StopAfter
 
@@ -24,7 +25,8 @@ def script():
     return m
 
 def test_recipe_stops_resumes_and_is_tuned(tmp_path):
-    "The study's recipe at its own networks and losses (VGG's layers random where they cannot be had): each phase is stopped after a step and goes on; then tuning begins with what came out."
+    """The study's recipe at its own networks and losses (VGG's layers random where they cannot be had): each phase is stopped after a step
+    and goes on; then tuning begins with what came out."""
     net = D.STUDY.feature_net if find_weights('vgg19_to_relu3_4.safetensors') else 'vgg19-random@relu3_4'
     r, x, out = D.STUDY.replace(bs=2, steps_per_epoch=2, pre_epochs=1, epochs=1, precision='float32', feature_net=net), noise(6,
         D.STUDY.size), tmp_path/'a'
@@ -75,7 +77,6 @@ def test_queue_begins_with_the_minimum():
 @pytest.mark.skipif(not find_weights('inception_fid_to_mixed7a_fp16.safetensors'),
                     reason='no Inception in the folder that SRGAN_WEIGHTS names')
 def test_two_rulers_in_one_pass():
-    from srgan_course import fid as F
     m, x = script(), noise(2)
     for dims in (64, 192):
         got, want = m.Both(x, [0, 1], fid_net=f'inception@{dims}').features(x), D.Judge(x, [0, 1], fid_net=f'inception@{dims}').features(x)

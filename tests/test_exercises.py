@@ -1,6 +1,8 @@
-"""Every exercise: its check refuses the stub and every wrong answer of tests/solutions/, accepts the folded solution and every right one, prints one line, and never raises.
+"""Every exercise: its check refuses the stub and every wrong answer of tests/solutions/, accepts the folded solution and every right one,
+prints one line, and never raises.
 
-An exercise is a Markdown cell that begins with `### Exercise N`, a cell marked `#| exercise: N stub`, a cell that calls the check, and a Markdown cell with the folded solution.
+An exercise is a Markdown cell that begins with `### Exercise N`, a cell marked `#| exercise: N stub`, a cell that calls the check, and
+a Markdown cell with the folded solution.
 Checks stand in `srgan_course.kit.exercises` and `kit.exercises_more`, and no cell of a lesson holds a check or a wrong answer.
 """
 import ast, contextlib, importlib.util, io, json, re

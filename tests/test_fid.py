@@ -89,7 +89,8 @@ def test_kid_of_torch_fidelity():
     assert abs(ours.spread/other['kernel_inception_distance_std'] - 1) < .2
 
 def test_interval_of_large_sets_covers():
-    "By subsets of sets of one size, of two sizes, and by subsets asked for that are as large as the sets: the truth lies inside about 95 times of 100, or more."
+    """By subsets of sets of one size, of two sizes, and by subsets asked for that are as large as the sets: the truth lies inside about 95
+    times of 100, or more."""
     for n, m, size in (200, 200, 1000), (200, 200, 50), (300, 40, 1000):
         runs = [F._kid_large((r := np.random.default_rng(i)).normal(size=(n, 4)), r.normal(.3, 1, (m, 4)), 30, size,
                              np.random.default_rng(0), None, {}) for i in range(60)]
@@ -186,7 +187,8 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
         with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
 
 def test_interval_of_fid_is_one_at_this_n():
-    "It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds pass it on."
+    """It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds
+    pass it on."""
     from srgan_course.domain import over_seeds
     d, n = 32, 200
     wide = np.exp(-np.arange(d)/(d/4))

@@ -1,6 +1,8 @@
-"""Every measured figure that README, the model cards and the page of results quote stands in results/, of the model it is quoted for, or in nbs/published.csv.
+"""Every measured figure that README, the model cards and the page of results quote stands in results/, of the model it is quoted for, or
+in nbs/published.csv.
 
-A row of a table is about what its first cell names, on the pictures its column names. In prose, a figure in dB, FID, KID or LPIPS has to be a figure of that kind, of something that its paragraph (or the card it stands on) names;
+A row of a table is about what its first cell names, on the pictures its column names. In prose, a figure in dB, FID, KID or LPIPS has
+to be a figure of that kind, of something that its paragraph (or the card it stands on) names;
 a number of %, times, seconds or MB has to stand in some file. Where a figure is refused, write it with `kit.results.figure`.
 """
 import csv, json, re

@@ -376,7 +376,8 @@ def test_load_runs_no_code(tmp_path, monkeypatch):
     assert not (tmp_path/'pwned').exists()
 
 def test_one_step_is_short():
-    """Of the package's own functions, how many does one adversarial step of the demo's recipe call, and in how many rooms does a batch stop?
+    """Of the package's own functions, how many does one adversarial step of the demo's recipe call, and in how many rooms does a batch
+    stop?
     The three networks (generator, critic, features) are arguments: their calls count, their rooms do not."""
     from srgan_course import srgan
     r = get_recipe('quick', srgan.SRGANRecipe).replace(precision='float32', bs=2)
@@ -410,7 +411,8 @@ def test_cuda(tmp_path):
         adv = AdversarialLoss('bce')
         def new():
             return gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.), adv=(adv, .01)),
-                                    CriticLoss(adv), precision=precision, cbs=[watching.EMA(.9), kept.SaveEvery(tmp_path/precision, steps=4)])
+                                    CriticLoss(adv), precision=precision,
+                                    cbs=[watching.EMA(.9), kept.SaveEvery(tmp_path/precision, steps=4)])
         learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)
         again = new(); again.remove_cb(R.ProgressCallback); again.resume(tmp_path/precision).fit(2)
         assert again.n_steps == 12 and next(again.generator.parameters()).is_cuda

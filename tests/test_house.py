@@ -1,4 +1,5 @@
-"""The house: no room is overfull, nothing stands in two rooms, nobody reaches into another's drawers. Each message says which room and line."""
+"""The house: no room is overfull, nothing stands in two rooms, nobody reaches into another's drawers. Each message says which room and
+line."""
 import ast, json
 from collections import defaultdict
 from functools import lru_cache
@@ -33,7 +34,8 @@ def exported(tree):
 def definitions(tree):
     "(name, line) of a room's own functions and classes; what is patched onto a class belongs to it."
     for n in tree.body:
-        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not any('patch' in ast.unparse(d) for d in n.decorator_list): yield n.name, n.lineno
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not any('patch' in ast.unparse(d) for d in n.decorator_list):
+            yield n.name, n.lineno
 
 def test_no_room_is_overfull():
     n = {r: len(t.splitlines()) for r,(_, t, _) in rooms().items()}
@@ -41,7 +43,8 @@ def test_no_room_is_overfull():
     assert not big, f'more than {ROOM} lines (or than it had, {OVER}): {big}'
     assert all(n[r] > ROOM for r in OVER), 'a room of OVER has become small enough: take it off the list'
     total = sum(v for r,v in n.items() if r not in LATER)
-    assert total <= max(LINES, TOTAL_LINES), f'{total} lines, {TOTAL_LINES} are allowed, {LINES} wanted: {sorted(n.items(), key=lambda o: -o[1])[:8]}'
+    assert total <= max(LINES,
+                        TOTAL_LINES), f'{total} lines, {TOTAL_LINES} are allowed, {LINES} wanted: {sorted(n.items(), key=lambda o: -o[1])[:8]}'
 
 def test_no_line_is_too_wide():
     wide = [f'{r}.py:{i}' for r,(_, t, _) in rooms().items() for i,l in enumerate(t.splitlines(), 1) if len(l) > WIDTH]

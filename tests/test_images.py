@@ -1,16 +1,14 @@
 "Pictures of every kind a folder may hold: read faithfully, saved whole or not at all."
 import builtins, errno, functools, os, pickle, stat, struct, subprocess, sys, warnings, zlib
 from io import BytesIO
-from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
-from srgan_course import images
 from srgan_course.kit import pixels, show
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
                                  open_image,
-                                 resize, save_image, show_grid, to_array, to_image, to_tensor, write_whole)
+                                 save_image, show_grid, to_array, to_image, to_tensor, write_whole)
 from srgan_course.kit.pixels import to_8bit, to_view
 
 rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
-"Real processes are killed with SIGKILL in each phase of a run and resumed in a new one: weights, averages, optimiser and loss history must end as those of the run that was left alone."
-import hashlib, json, os, random, signal, subprocess, sys, time
+"""Real processes are killed with SIGKILL in each phase of a run and resumed in a new one: weights, averages, optimiser and loss history
+must end as those of the run that was left alone."""
+import json, os, random, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 

@@ -1,4 +1,5 @@
-"""The losses against plain PyTorch, and the traps: a term without gradient (4), pictures that are not normalised (5), a loss near 0.5 read as balance (10).
+"""The losses against plain PyTorch, and the traps: a term without gradient (4), pictures that are not normalised (5), a loss near 0.5 read
+as balance (10).
 
 Each trap's test is run on the right version and on one with the named fault, and must go red on the second.
 """
@@ -277,7 +278,8 @@ def test_pretrained_features_mind_blur_far_more_than_light(srgan_weights):
     assert ratio('vgg19-oxford@relu3_4') > 50 and ratio('vgg19-random@relu3_4') < 5
 
 def test_in_a_process_of_its_own():
-    "Neither fastai nor torchvision comes along; and bfloat16 and channels_last give the same loss (without AMX, which some virtual machines announce and cannot use)."
+    """Neither fastai nor torchvision comes along; and bfloat16 and channels_last give the same loss (without AMX, which some virtual
+    machines announce and cannot use)."""
     code = '''
 import sys, torch
 from srgan_course.losses import PerceptualLoss, WeightedLoss, ContentLoss

@@ -1,6 +1,5 @@
 "Figures: equal to published ones and to other implementations, refused where the input is no picture, kept with their circumstances."
-import csv, importlib, json, os, re, subprocess, sys
-from pathlib import Path
+import csv, json, os, re, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
@@ -96,7 +95,8 @@ def test_bad_input_is_one_clear_line(f):
 
 @pytest.mark.parametrize('f', [M.psnr_y, M.psnr_rgb, M.ssim_y, lambda a, b, crop: M.mean_gradient(a)])
 def test_a_soft_picture_in_tanhs_range_is_refused(f, cat):
-    "Trap 8: without black and white, -1..1 may lie within -0.5..1.5; the share of values below -0.1 finds it, in one picture of a batch, too."
+    """Trap 8: without black and white, -1..1 may lie within -0.5..1.5; the share of values below -0.1 finds it, in one picture of a batch,
+    too."""
     x = to_tensor(cat)
     soft = (.3 + .5*x)*2 - 1
     assert soft.min() > -.5 and soft.max() < 1.5

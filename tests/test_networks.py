@@ -1,6 +1,6 @@
 """The networks of lessons 04 and 05 from outside: exact sizes, what they put out, how far they see, and what their files refuse."""
 import io, json, pickle, subprocess, sys
-import numpy as np, pytest, torch, torch.nn.functional as F
+import numpy as np, pytest, torch
 from PIL import Image
 from srgan_course.kit.files import checksum
 from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, count_params, load_model, positive_copy, read_model,

@@ -1,6 +1,8 @@
-"""Files that version 0.1.0 made are read by what came after it: models, classifiers, recipes, and the checkpoints of finished runs, which go on for longer.
+"""Files that version 0.1.0 made are read by what came after it: models, classifiers, recipes, and the checkpoints of finished runs, which
+go on for longer.
 
-tests/files_0_1/make.py made them, before the code that reads and writes files was moved. Nothing here may be made anew to get a test to pass.
+tests/files_0_1/make.py made them, before the code that reads and writes files was moved. Nothing here may be made anew to get a test to
+pass.
 """
 import json, shutil
 import pytest, torch

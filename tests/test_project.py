@@ -1,4 +1,5 @@
-"The repository as a whole: modules equal to notebooks, notebooks clean, README equal to index, metadata true, nothing that must not be there."
+"""The repository as a whole: modules equal to notebooks, notebooks clean, README equal to index, metadata true, nothing that must not be
+there."""
 import ast, configparser, json, os, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import pytest
@@ -57,7 +58,8 @@ def test_page_names_differ_without_number():
     assert len(names) == len(set(names))
 
 def imported(source, here):
-    "The modules of this package that a module imports, in functions and in strings too; the kit's table of names, asked by name, is left out."
+    """The modules of this package that a module imports, in functions and in strings too; the kit's table of names, asked by name, is left
+    out."""
     tree = ast.parse(source)
     table = {id(c) for n in ast.walk(tree) if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == 'HOMES'
              for c in ast.walk(n)}
@@ -202,3 +204,8 @@ def test_make_lists_what_it_can_and_says_what_is_missing(tmp_path):
                     (old, "srgan_course wants Python 3.11 or newer; 'python-of-nobody' is missing. Give another one: make "
                           "PYTHON=python3.12 ...")):
         assert r.returncode == 2 and r.stderr.splitlines()[0] == says and not r.stdout, r
+
+def test_lint():
+    "ruff finds nothing, by the settings of pyproject.toml: what it says names the file and the line (a notebook's cell)."
+    r = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise', str(ROOT)], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr

@@ -9,7 +9,7 @@ from srgan_course.kit.labels import name_labels
 from srgan_course.kit.classifiers import Classifier, body, build, load_pictures, save_classifier
 from srgan_course.kit.pets import draw_pet, toys as _toys
 from srgan_course.generators import LightSR, save_model
-from srgan_course.images import downscale, to_image
+from srgan_course.images import to_image
 from srgan_course.metrics import load_result
 
 def toy(seed=0): return K.Teacher(build('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
@@ -177,7 +177,8 @@ def test_a_stream_teaches_the_same(x, side):
     assert (recs[0].psnr['bicubic'] == recs[1].psnr['bicubic']).all()
 
 def test_memory_and_work_do_not_follow_the_number_of_pictures(monkeypatch):
-    "Four times the pictures: no more of them in memory at a time, no more opened, and one sorting for a turn through them, not one for each picture taken."
+    """Four times the pictures: no more of them in memory at a time, no more opened, and one sorting for a turn through them, not one for
+    each picture taken."""
     import tracemalloc
     monkeypatch.setattr(O, 'IN_MEMORY', 0); monkeypatch.setattr(M, '_AT_ONCE', 16)
     seen = {}
@@ -292,7 +293,8 @@ def test_without_weights_the_stand_in_is_named(monkeypatch):
 # ---- what the lesson says
 
 def test_last_sentence():
-    "The lesson's last sentence says what the file says: what a third of the pixels costs a classifier that nobody learnt from, and what is won back."
+    """The lesson's last sentence says what the file says: what a third of the pixels costs a classifier that nobody learnt from, and what
+    is won back."""
     last = json.loads((ROOT/'nbs'/'16_recognise.ipynb').read_text(encoding='utf-8'))['cells'][-1]
     text, d = ''.join(last['source']), load_result(ROOT/'results'/'recognise_study.json')
     rows, way = d['figures']['judge'], d['spread'][f"{d['judge']}: logits + pixels"]

@@ -1,7 +1,9 @@
 """The site as far as it can be seen without Quarto: what nbdev makes of the notebooks, on a copy of the repository.
 
-nbdev turns the first Markdown cell of a page into its title and subtitle and drops whatever else stands in it. It runs every cell that is not exported and has an
-import anywhere in it, without the cells before it. So a first cell holds a title and one quoted line, and imports stand in cells of their own.
+nbdev turns the first Markdown cell of a page into its title and subtitle and drops whatever else stands in it. It runs every cell that
+is not exported and has an
+import anywhere in it, without the cells before it. So a first cell holds a title and one quoted line, and imports stand in cells of
+their own.
 """
 import ast, json, os, re, shutil, subprocess, sys
 import pytest
@@ -58,7 +60,8 @@ def test_lessons_have_one_name():
 # ---- what nbdev makes of them
 
 def copy_repo(to, notebooks=None):
-    "The notebooks and what nbdev reads besides, in a folder of their own; a program named quarto, so that nbdev does not go and install it."
+    """The notebooks and what nbdev reads besides, in a folder of their own; a program named quarto, so that nbdev does not go and install
+    it."""
     for f in ('pyproject.toml', 'settings.ini', 'setup.py', '_quarto.yml', 'CITATION.cff', 'README.md'): shutil.copy(ROOT/f, to/f)
     shutil.copytree(ROOT/'srgan_course', to/'srgan_course', ignore=shutil.ignore_patterns('__pycache__', 'models'))
     shutil.copytree(ROOT/'nbs', to/'nbs', ignore=shutil.ignore_patterns('.*', 'runs', 'models', 'demo'))

@@ -1,4 +1,5 @@
-"""Recipes and whole runs: every named recipe takes steps and resumes, a run of another recipe is refused, colours survive the whole way (trap 8),
+"""Recipes and whole runs: every named recipe takes steps and resumes, a run of another recipe is refused, colours survive the whole way
+(trap 8),
 and balance is judged by what the critic says, not by its loss (trap 10)."""
 import ast, importlib.util, json, os, re, signal
 from pathlib import Path
@@ -40,7 +41,8 @@ def pictures(n=4, size=200):
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_two_steps_and_resume(name, tmp_path):
-    "Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of each phase and goes on; where patches grow, the second step sees the large ones."
+    """Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of
+    each phase and goes on; where patches grow, the second step sees the large ones."""
     r = RECIPES[name]
     r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5,
                   feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net),
@@ -346,7 +348,8 @@ def faulty_tanh(r):
 build = srgan.make_generator
 
 def begins_in_range():
-    "Before its first step, a light generator gives a flat-coloured batch back in the range of its targets: the skip has nothing to add there."
+    """Before its first step, a light generator gives a flat-coloured batch back in the range of its targets: the skip has nothing to add
+    there."""
     r = TINY.replace(steps_per_epoch=5)
     learn = srgan.make_learner(r, srgan.make_dls(r, [coloured()]*3, 'cpu'), 'pretrain')
     x, y = learn.dls.one_batch()

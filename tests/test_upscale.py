@@ -164,7 +164,8 @@ def check_setting(setting):
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 @pytest.mark.parametrize('setting', SETTINGS + (NEWER if hasattr(torch.backends, 'fp32_precision') else []))
 def test_float32_is_exact_and_every_setting_stays(setting):
-    "Convolutions and matrix products keep all their digits inside; afterwards each of torch's switches, old and new, says what it said and follows what it followed. (In a child process: settings cannot all be undone.)"
+    """Convolutions and matrix products keep all their digits inside; afterwards each of torch's switches, old and new, says what it said
+    and follows what it followed. (In a child process: settings cannot all be undone.)"""
     if not (pid := os.fork()):
         try: check_setting(setting); os._exit(0)
         except BaseException: traceback.print_exc()
@@ -417,7 +418,8 @@ def test_reading_and_writing_beside_the_network(up, folder, monkeypatch):
         net.append(1); len(net) == 2 and beside['write'].set()
         assert len(opened) <= len(net) + 3                            # one ahead; two pictures never reach the network
         return c(self, *a, **k)
-    for t, k, v in ((folders, 'open_image', opens), (folders, 'save_image', saves), (U.Upscaler, '__call__', network)): monkeypatch.setattr(t, k, v)
+    for t, k, v in ((folders, 'open_image', opens), (folders, 'save_image', saves), (U.Upscaler, '__call__', network)):
+        monkeypatch.setattr(t, k, v)
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['bad'])) == (5, 2) and len(saved) == 5
 
@@ -433,7 +435,8 @@ def test_a_result_that_cannot_be_written_stops_nothing(up, folder, monkeypatch, 
     assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png']
 
 def test_at_once_is_the_same_as_in_a_row(up, folder, monkeypatch):
-    "Two threads: small pictures side by side, a large one by itself; the pictures are those of one thread, and the number of threads is as before."
+    """Two threads: small pictures side by side, a large one by itself; the pictures are those of one thread, and the number of threads is
+    as before."""
     save_image(noise(40, 30), folder/'large.png'); monkeypatch.setattr(folders, 'SMALL', 100)
     at, real = [], folders.at_once
     monkeypatch.setattr(folders, 'at_once', lambda todo, *a: (at.extend(p.name for p in todo), real(todo, *a))[1])
@@ -527,7 +530,8 @@ def peak(tmp_path, w, h, mode, memory=0, tile=0):
 
 @linux
 def test_memory_is_bounded_by_the_tile(tmp_path):
-    "7 megapixels out: in one piece the network would take 850 MiB; with 64 MiB for a tile the whole process stays within 300 MiB of where it began."
+    """7 megapixels out: in one piece the network would take 850 MiB; with 64 MiB for a tile the whole process stays within 300 MiB of
+    where it began."""
     before, most = peak(tmp_path, 760, 580, 'RGBA', memory=64)
     assert most - before < 300, f'{most - before:.0f} MiB'
 

@@ -10,7 +10,6 @@ __all__ = ['ask', 'checks', 'check_lanczos', 'check_give_back', 'check_light', '
            'check_lost_at']
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
-import math
 from functools import wraps
 import numpy as np, torch
 import torch.nn.functional as F
@@ -197,7 +196,7 @@ def check_light_params(f, LightSR):
     for nf, n, scale in (40, 12, 4), (8, 0, 2), (5, 3, 4), (32, 2, 2), (7, 1, 3):
         got, want = ask(f, nf, n, scale), sum(p.numel() for p in LightSR(scale, nf, n).parameters())
         if got != want:
-            return (f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}' 
+            return (f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}'
                     + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else ''))
 
 # %% ../../nbs/kit/exercises.ipynb #b8b59b61
@@ -206,7 +205,7 @@ def check_critic_params(f, SRGANCritic):
     for size, nf in (96, 64), (32, 8), (64, 5), (80, 3):
         got, want = ask(f, size, nf), sum(p.numel() for p in SRGANCritic(size, nf).parameters())
         if got != want:
-            return (f'SRGANCritic({size}, {nf}) has {want}, not {got}' 
+            return (f'SRGANCritic({size}, {nf}) has {want}, not {got}'
                     + ('; did you count a bias before batch norm?' if got - want == 29*nf else ''))
     if ask(f, 32) != ask(f, 32, 64): return 'without nf it should count for 64 channels'
 
@@ -254,7 +253,7 @@ def check_isotropic(f):
     for what, (x, want) in cases.items():
         got = float(ask(f, x))
         if abs(got - want) > 2e-3:
-            return (f'{what} should give {want:g}, not {got:.3g}' 
+            return (f'{what} should give {want:g}, not {got:.3g}'
                     + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else
                        '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else ''))
     g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)

@@ -1,7 +1,10 @@
-"""Answers to the exercises: one file a lesson (`e02_data.py`), with wrong ones that a clever learner would write and right ones of other forms than the folded solution.
+"""Answers to the exercises: one file a lesson (`e02_data.py`), with wrong ones that a clever learner would write and right ones of other
+forms than the folded solution.
 
-Each answer is a function or class marked with the number of its exercise; its name says what is wrong with it, or what is different. What a lesson's imports and its module give is there
-without importing (tests/test_exercises.py puts it there), anything else is imported in the file. An answer that is no function is given by one that `makes` it:
+Each answer is a function or class marked with the number of its exercise; its name says what is wrong with it, or what is different.
+What a lesson's imports and its module give is there
+without importing (tests/test_exercises.py puts it there), anything else is imported in the file. An answer that is no function is given
+by one that `makes` it:
 
     from solutions import makes, right, wrong
 
