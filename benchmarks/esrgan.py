@@ -45,8 +45,7 @@ def layout():
     return div
 
 def train(only):
-    from srgan_course.srgan import SRGANRecipe, known, RECIPES, run_state, train as run
-    known(RECIPES, 'esrgan')                                    # lesson 17 adds what it has to lesson 09's tables
+    from srgan_course.srgan import SRGANRecipe, run_state, train as run
     for name in only or list(ARMS):
         out = RUNS/name
         if (out/'generator.safetensors').exists(): print(name, 'is there'); continue

@@ -155,11 +155,11 @@ def train(
     json:bool=False, # Print the figures as JSON?
 ):
     "Train a super-resolution network by a recipe"
-    from srgan_course.srgan import RECIPES, known, train as run
+    from srgan_course.kit.recipe import named_recipes
+    from srgan_course.srgan import SRGANRecipe, train as run
     if recipes:
-        known(RECIPES, '')
-        print(js.dumps({k: js.loads(r.to_json()) for k,r in RECIPES.items()}) if json else '\n'.join(map(_recipe_line, RECIPES.values())))
-        return
+        rs = named_recipes(SRGANRecipe)
+        return print(js.dumps({k: js.loads(r.to_json()) for k,r in rs.items()}) if json else '\n'.join(map(_recipe_line, rs.values())))
     r, device = _recipe(recipe, bs, size, seed), None if device == 'auto' else device
     if check is not None: return _check(check, r, valid, minutes, device, json)
     if is_cli(): _polite_kill()

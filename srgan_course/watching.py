@@ -143,18 +143,20 @@ class EMA(Callback):
                  decay:float=.999,  # share of the old average that a step keeps
                  warmup:bool=True): # begin with a short memory: min(decay, (1+step)/(10+step))
         if not 0 <= decay < 1: raise ValueError(f'decay {decay} is not in [0, 1); give .999, say')
-        self.decay, self.warmup, self.model, self.trained, self.count = decay, warmup, None, None, 0
-    def begin(self): self.model, self.count = deepcopy(self.learn.generator).eval().requires_grad_(False), 0
+        self.decay, self.warmup, self.shadow, self.trained, self.count = decay, warmup, None, None, 0
+    @property
+    def model(self): return self.shadow                    # (an attribute of this name would warn: the learner has one)
+    def begin(self): self.shadow, self.count = deepcopy(self.learn.generator).eval().requires_grad_(False), 0
     def before_fit(self):
         self.swap_back()
-        if self.learn.fitting and self.model is None: self.begin()
+        if self.learn.fitting and self.shadow is None: self.begin()
     def after_batch(self):
         if self.learn.training and self.learn.fitting and self.learn.player != 'critic': self.update(self.learn.generator)
     def update(self, net):
         "One step of the average towards the weights of `net`."
         self.count += 1
         d = min(self.decay, (1 + self.count)/(10 + self.count)) if self.warmup else self.decay
-        pairs = list(zip(self.model.state_dict().values(), net.state_dict().values()))
+        pairs = list(zip(self.shadow.state_dict().values(), net.state_dict().values()))
         avg, new = zip(*[o for o in pairs if o[0].is_floating_point()])
         with torch.no_grad():
             torch._foreach_lerp_(avg, new, 1 - d)      # avg + (1-d)*(new - avg) = d*avg + (1-d)*new
@@ -164,7 +166,7 @@ class EMA(Callback):
 # %% ../nbs/08_watching.ipynb #577f7476
 @patch
 def before_validate(self:EMA):
-    if self.model is not None and self.trained is None: self.trained, self.learn.generator = self.learn.generator, self.model
+    if self.shadow is not None and self.trained is None: self.trained, self.learn.generator = self.learn.generator, self.shadow
 
 @patch
 def swap_back(self:EMA):
@@ -176,15 +178,15 @@ def after_validate(self:EMA): self.swap_back()
 @patch
 def restart(self:EMA):
     self.swap_back()
-    if self.model is not None: self.begin()
+    if self.shadow is not None: self.begin()
 
 @patch
-def to_save(self:EMA): return self.model.state_dict(), {'count': self.count}
+def to_save(self:EMA): return self.shadow.state_dict(), {'count': self.count}
 
 @patch
 def from_saved(self:EMA, tensors, plain):
-    if self.model is None: self.begin()
-    self.model.load_state_dict(tensors); self.count = plain['count']
+    if self.shadow is None: self.begin()
+    self.shadow.load_state_dict(tensors); self.count = plain['count']
 
 # %% ../nbs/08_watching.ipynb #12c9d5f8
 def _sheet(x, cols=None): # (n,1|3,H,W) in [0,1], pictures in a row -> PIL picture, two white pixels between

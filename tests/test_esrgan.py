@@ -3,7 +3,7 @@ import re, shutil
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
-from srgan_course.kit.recipe import get_recipe
+from srgan_course.kit.recipe import get_recipe, named_recipes
 from srgan_course.data import draw_pet
 from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
 from srgan_course.kit.weights import read_weights
@@ -256,8 +256,8 @@ def test_two_steps_on_div2k(tmp_path):
 def test_recipes_are_found_when_asked_for():
     from srgan_course import srgan
     r = get_recipe('esrgan-quick', srgan.SRGANRecipe)
-    assert r.generator == 'RRDBNet' and {'div2k-x2', 'esrgan-faces', 'real-photos', 'esrgan'} <= set(srgan.RECIPES)
-    for name in ESRGAN_RECIPES: assert srgan.SRGANRecipe.from_json(srgan.RECIPES[name].to_json()) == srgan.RECIPES[name]
+    assert r.generator == 'RRDBNet' and {'div2k-x2', 'esrgan-faces', 'real-photos', 'esrgan'} <= set(have := named_recipes(srgan.SRGANRecipe))
+    for name in ESRGAN_RECIPES: assert srgan.SRGANRecipe.from_json(have[name].to_json()) == have[name]
     with pytest.raises(ValueError, match='no labels'): srgan.make_losses(r.replace(real_label=.9))
 
 def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):

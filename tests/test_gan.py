@@ -176,7 +176,7 @@ def test_trap_3_under_a_schedule():
 def average_right():
     torch.manual_seed(0)
     a, b = R.TinyGenerator(), R.TinyGenerator()
-    ema = watching.EMA(.9, warmup=False); ema.model = a
+    ema = watching.EMA(.9, warmup=False); ema.shadow = a
     want = {k: .9*v + .1*b.state_dict()[k] if v.is_floating_point() else b.state_dict()[k] for k,
             v in {k: v.clone() for k,v in a.state_dict().items()}.items()}
     for p in a.parameters(): p.requires_grad_(False)

@@ -5,7 +5,7 @@ import ast, importlib.util, json, os, re, signal
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
-from srgan_course.kit.recipe import get_recipe
+from srgan_course.kit.recipe import HOMES, get_recipe
 from srgan_course import data, srgan
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.generators import count_params, load_model, shipped_models
@@ -113,7 +113,7 @@ def test_whoever_has_a_layout_puts_it_into_the_table(monkeypatch):
     def mine(source, recipe, valid=None, fit=None, device=None):
         asked.append((source, recipe.size, valid, fit))
         return data.sr_dls(pictures(5), recipe, device=device) if source == 'mine' else None
-    monkeypatch.setitem(srgan.LAYOUTS, 'mine', mine)
+    monkeypatch.setitem(HOMES['layout'], 'mine', mine)
     r = TINY.replace(pre_size=48)
     assert len(srgan.make_dls(r, 'mine', 'cpu').train_ds) + len(srgan.make_dls(r, 'mine', 'cpu').valid_ds) == 5
     assert len(srgan.make_dls(r, 'embedded', 'cpu').train_ds) == 5 and asked[0] == ('mine', 48, None, None) and asked[-1][0] == 'embedded'

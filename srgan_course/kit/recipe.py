@@ -93,7 +93,8 @@ def load(cls:Recipe, path):
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4d
-# kind -> name -> module that has it, or module:its name there; a recipe's class -> the tables that hold its named recipes -> module
+# kind -> name -> module that has it, or module:its name there, or the thing itself;
+# a recipe's class -> the tables that hold its named recipes -> module
 HOMES = dict(
     generator={'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'},
     network={'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan',
@@ -112,7 +113,9 @@ def look_up(kind, # of `HOMES`
             name  # of that kind
            ):     # what has this name: a class, a function, a table
     "What a name stands for; its module is imported now."
-    module,_,attr = HOMES[kind][one_of(kind, name, HOMES[kind])].partition(':')
+    home = HOMES[kind][one_of(kind, name, HOMES[kind])]
+    if not isinstance(home, str): return home           # your own, put into the table
+    module,_,attr = home.partition(':')
     try: return getattr(import_module(module), attr or name)
     except ModuleNotFoundError as e:
         if e.name != module: raise
