@@ -270,7 +270,8 @@ def unpack(file, out):
 def look(out=None):
     "Figures of the averaged generator in the last checkpoint against held-out faces, and 64 cats that nobody has picked."
     import torch
-    from srgan_course.cats import cat_sheet, make_faces, noise, settle
+    from srgan_course.cats import make_faces, noise, settle
+    from srgan_course.kit.show import sheet
     from srgan_course.kit.checkpoints import latest_checkpoint
     from srgan_course.images import save_image
     torch.set_num_threads(1)
@@ -280,7 +281,7 @@ def look(out=None):
     net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite)
     net.load_state_dict({k.removeprefix('cb.ema/'): v for k, v in t.items() if k.startswith('cb.ema/')})
     x, held = make_faces(settle(net), noise(N, r.nz, 0)), torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N]
-    save_image(cat_sheet(x[:64]), out/f'sheet-{n}.png')
+    save_image(sheet(x[:64]), out/f'sheet-{n}.png')
     row = judge(f'{out.name}-{n}-against-held-out', lambda: x.mul(255).round().byte(), measured(lambda: held, 'held-out'))
     print(out.name, n, row, flush=True)
     return row
@@ -411,7 +412,8 @@ def study(minutes):
 def ship(name='dcgan-cats', run='cats-42'):
     "Put the generator of a run into the package: float16 weights, a sheet of 64 cats that nobody has picked, the card."
     import torch
-    from srgan_course.cats import CatsRecipe, cat_sheet, load_cats, sample_cats
+    from srgan_course.cats import CatsRecipe, load_cats, sample_cats
+    from srgan_course.kit.show import sheet
     from srgan_course.generators import count_params, save_model
     from srgan_course.images import save_image
     out, models = RUNS/run, ROOT/'srgan_course'/'models'
@@ -419,7 +421,7 @@ def ship(name='dcgan-cats', run='cats-42'):
     steps, seconds = int(net.meta['steps']), float(net.meta['seconds'])
     file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md',
                       recipe=net.meta['recipe'], steps=str(steps))
-    for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(cat_sheet(sample_cats(64, 0, file)), f, quality=80)
+    for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(sheet(sample_cats(64, 0, file)), f, quality=80)
     study = (json.loads((RESULTS/'cats_study.json').read_text(encoding='utf-8')) if (RESULTS/'cats_study.json').exists()
              else dict(figures={}, protocol=''))
     key, lines = f'{run}-{steps}', []

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SIZES', 'POLICIES', 'CATS_RECIPES', 'init_dcgan', 'DCGANGenerator', 'diff_augment', 'DCGANCritic', 'make_adv',
            'CatsRecipe', 'get_cats_recipe', 'load_faces', 'Face', 'get_noise', 'get_face', 'to_unit', 'noise', 'settle',
-           'cats_learner', 'anneal', 'make_faces', 'cat_sheet', 'train_cats', 'check_n', 'truncate', 'load_cats',
-           'sample_cats', 'slerp', 'walk', 'nearest_faces']
+           'cats_learner', 'anneal', 'make_faces', 'train_cats', 'check_n', 'truncate', 'load_cats', 'sample_cats',
+           'slerp', 'walk', 'nearest_faces']
 
 # %% ../nbs/18_cats.ipynb #ede5ab3a
 import copy, math
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from .data import Recipe, turn_order
 from .kit.pets import draw_pet, pet_place
 from .kit.recipe import get_recipe, import_fastai, in_test
-from .kit.show import save_gif
+from .kit.show import save_gif, sheet
 from .kit.sources import find_source, get_picture
 from .generators import count_params, find_model, load_model, pick_device, save_model
 from .images import resize, write_whole
@@ -413,19 +413,6 @@ def make_faces(net:nn.Module, # a generator in evaluation mode
     dev = next(net.parameters()).device
     return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(bs)])
 
-# %% ../nbs/18_cats.ipynb #f44022c3
-def cat_sheet(x:Tensor,      # (n,C,H,W) in [0,1]
-              cols:int=None, # in a row; default as square as can be
-              gap:int=2      # white pixels between
-             )->Image.Image:
-    "Pictures in rows, as one."
-    x = (x.mul(255).round().byte().expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).numpy()
-    n, h, w, _ = x.shape
-    cols = min(cols or math.ceil(math.sqrt(n)), n)
-    res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
-    for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
-    return Image.fromarray(res)
-
 # %% ../nbs/18_cats.ipynb #68a0636f
 def face_grid(z:Tensor,      # noise (n,nz), the same at all times
               folder,        # for the frames and the GIF
@@ -433,13 +420,12 @@ def face_grid(z:Tensor,      # noise (n,nz), the same at all times
               cols:int=8):   # pictures in a row
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
     from srgan_course.watching import SampleGrid
-    grid = SampleGrid(z, folder, every)
-    def draw():
-        ema = getattr(grid.learn, 'ema', None)
-        net = copy.deepcopy(grid.learn.generator if ema is None or ema.model is None else ema.model)
-        return cat_sheet(make_faces(settle(net, 256), z), cols)
-    object.__setattr__(grid, 'draw', draw)
-    return grid
+    class FaceGrid(SampleGrid):
+        def draw(self):
+            ema = getattr(self.learn, 'ema', None)
+            net = copy.deepcopy(self.learn.generator if ema is None or ema.model is None else ema.model)
+            return sheet(make_faces(settle(net, 256), self.xb), self.cols)
+    return FaceGrid(z, folder, every, cols)
 
 # %% ../nbs/18_cats.ipynb #eae10cec
 def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
@@ -455,7 +441,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
     from srgan_course.watching import LossHistory
-    from srgan_course.srgan import Clock
+    from srgan_course.kit.runs import Clock
     r, out = get_cats_recipe(recipe), Path(out)
     begun = checkpoints(out/'checkpoints')
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
@@ -472,21 +458,6 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     net = settle(learn.ema.model if r.ema else learn.generator.requires_grad_(False)).cpu()
     save_model(net, out/'generator.safetensors', recipe=r.to_json(), steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.0f}')
     return net
-
-# %% ../nbs/18_cats.ipynb #d70a170f
-def live_fid(net='inception@768', **kwargs):
-    "`fid.FIDCallback` for a generator whose pictures lie in [-1,1]."
-    from srgan_course.fid import FIDCallback
-    cb = FIDCallback(net, **kwargs)
-    class LiveFID(type(cb)):
-        def after_pred(self):
-            learn = self.learn; pred, yb = learn.pred, learn.yb
-            if learn.training: return
-            learn.pred, learn.yb = to_unit(pred), tuple(map(to_unit, yb))
-            try: super().after_pred()
-            finally: learn.pred, learn.yb = pred, yb
-    object.__setattr__(cb, '__class__', LiveFID)      # fastai's own setattr would warn of it
-    return cb
 
 # %% ../nbs/18_cats.ipynb #6426da71
 def _memory():
@@ -574,7 +545,7 @@ def cats_panel(model='dcgan-cats', n:int=8):
     way  = w.FloatSlider(0., min=0., max=1., step=.05, description='way', continuous_update=False)
     def draw(_=None):
         z = truncate(noise(2*n, net.nz, seed.value), cut.value)
-        b = io.BytesIO(); cat_sheet(make_faces(net, slerp(z[:n], z[n:], way.value)), n).save(b, 'png'); pic.value = b.getvalue()
+        b = io.BytesIO(); sheet(make_faces(net, slerp(z[:n], z[n:], way.value)), n).save(b, 'png'); pic.value = b.getvalue()
     for s in (seed, cut, way): s.observe(draw, 'value')
     draw()
     return w.VBox([w.HBox([seed, cut, way]), pic])

@@ -519,16 +519,16 @@ def cats(
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
     "A sheet, or a film."
-    from srgan_course.cats import cat_sheet, check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
-    from srgan_course.kit.show import save_gif
+    from srgan_course.cats import check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
+    from srgan_course.kit.show import save_gif, sheet
     from srgan_course.images import save_image
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net = load_cats(model)
     res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
-    if not (gif or interpolate): save_image(cat_sheet(sample_cats(n, seed, net, truncation)), out); return res
+    if not (gif or interpolate): save_image(sheet(sample_cats(n, seed, net, truncation)), out); return res
     x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
-    if gif: save_gif(out, [cat_sheet(f[None]) for f in x], 100, 100)
-    else: save_image(cat_sheet(x, 8), out)
+    if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
+    else: save_image(sheet(x, 8), out)
     return res | dict(frames=len(x))
 
 def _train_cats(source, recipe, out, resume, minutes, device):

@@ -28,8 +28,7 @@ def _gaussian(mu, sigma, which):
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{which}: a mean of shape {mu.shape} and a covariance of shape {sigma.shape}; give (d,) and (d,d)')
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()): raise ValueError(f'{which}: the statistics hold NaN or infinity')
-    # by strips, which the processor's cache can hold
-    skew = max(abs(sigma[i:i+256] - sigma[:, i:i+256].T).max() for i in range(0, len(mu), 256))
+    skew = max(abs(sigma[i:i+256] - sigma[:, i:i+256].T).max() for i in range(0, len(mu), 256))   # by strips: they fit the cache
     if skew > 1e-6*abs(sigma).max(): raise ValueError(f'{which}: the covariance is not symmetric')
     return mu, (sigma + sigma.T)/2 if skew else sigma
 
@@ -673,6 +672,7 @@ def FIDCallback(net='inception@768', # as for `pooled_net`
                 figure=None,         # `kid` where not given, or `fid`
                 every:int=1,         # epochs from one measurement to the next
                 n:int=1000,          # validation pictures to measure
+                decode=None,         # from the generator's range to [0,1]; default none
                 **kwargs             # to `figure`
                ):                    # a fastai callback; its `history` holds pairs (epoch, figure)
     "Measures the model's validation pictures against the true ones."
@@ -681,7 +681,7 @@ def FIDCallback(net='inception@768', # as for `pooled_net`
         def before_validate(self): self.due, self.made, self.true = (getattr(self.learn, 'epoch', 0) + 1)%every == 0, [], []
         def after_pred(self):
             if self.learn.training or not self.due or sum(map(len, self.made)) >= n: return
-            keep = lambda x: x.detach().float().clamp(0, 1).cpu()
+            keep = lambda x: (decode(x) if decode else x).detach().float().clamp(0, 1).cpu()
             self.made.append(keep(self.learn.pred))
             if self.truth is None: self.true.append(keep(self.learn.yb[0]))
         def after_validate(self):

@@ -16,7 +16,7 @@ from fastcore.all import patch
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
 from .kit.runs import save_figure
-from .kit.show import save_gif
+from .kit.show import save_gif, sheet
 import_fastai()
 from fastai.callback.core import Callback
 
@@ -188,13 +188,6 @@ def from_saved(self:EMA, tensors, plain):
     if self.shadow is None: self.begin()
     self.shadow.load_state_dict(tensors); self.count = plain['count']
 
-# %% ../nbs/08_watching.ipynb #12c9d5f8
-def _sheet(x, cols=None): # (n,1|3,H,W) in [0,1], pictures in a row -> PIL picture, two white pixels between
-    from torchvision.utils import make_grid
-    n, x = len(x), (x.detach().float().cpu().clamp(0, 1)*255).round().byte().expand(-1, 3, -1, -1)
-    if n > 1: x = make_grid(x, nrow=cols or n, padding=2, pad_value=255)[None, :, 2:-2, 2:-2]
-    return Image.fromarray(x[0].permute(1, 2, 0).numpy())
-
 # %% ../nbs/08_watching.ipynb #473ca9be
 class SampleGrid(Callback):
     "Draws what the generator makes of the same inputs: `sample-00000100.png`, ... and at the end `samples.gif`."
@@ -217,7 +210,7 @@ class SampleGrid(Callback):
         was, dev = net.training, next(net.parameters()).device
         net.eval()
         try:
-            with torch.no_grad(): return _sheet(self.decode(net(self.xb.to(dev)).float().cpu()), self.cols)
+            with torch.no_grad(): return sheet(self.decode(net(self.xb.to(dev)).float().cpu()), self.cols or len(self.xb))
         finally: net.train(was)
     def keep(self):
         "Draw a frame; a drawing that fails is told of and does not end a run."

@@ -7,6 +7,8 @@ from PIL import Image
 from torch import nn
 from srgan_course import cats as C
 from srgan_course.data import draw_pet
+from srgan_course.fid import FIDCallback
+from srgan_course.kit.show import sheet
 from srgan_course.generators import count_params, find_model, load_model, save_model, shipped_models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,7 +154,7 @@ def test_colours_all_the_way(tmp_path):
     z, x = C.cats_dls(str(folder), r, 'cpu').one_batch()
     assert z.shape == (4, 8) and x.shape == (4, 3, 32, 32)
     assert torch.allclose(x[0, :, 0, 0].as_subclass(torch.Tensor), torch.tensor([250, 128, 10.])/127.5 - 1, atol=1e-6)
-    C.cat_sheet(C.to_unit(x)).save(tmp_path/'sheet.png')
+    sheet(C.to_unit(x)).save(tmp_path/'sheet.png')
     assert Image.open(tmp_path/'sheet.png').getpixel((3, 3)) == (250, 128, 10)
 
 def test_toy_faces_lie_over_one_another():
@@ -271,13 +273,13 @@ def test_grid_of_an_average_is_settled(tmp_path, capsys):
     r = C.CatsRecipe(**TINY | dict(ema=.9))
     C.train_cats(r, 'toy', tmp_path/'run', device='cpu', sample_every=2, cbs=[Look()])
     assert 'no sample' not in capsys.readouterr().err
-    want = C.cat_sheet(C.make_faces(C.settle(copy.deepcopy(seen['net']), 256), C.noise(64, 8)), 8)
+    want = sheet(C.make_faces(C.settle(copy.deepcopy(seen['net']), 256), C.noise(64, 8)), 8)
     assert Image.open(tmp_path/'run'/'samples'/'sample-00000004.png').tobytes() == want.tobytes()
     bn = next(m for m in seen['net'].modules() if isinstance(m, nn.BatchNorm2d))
     assert bn.momentum is not None and bn.num_batches_tracked == 4
 
 def test_live_fid(tmp_path):
-    cb = C.live_fid('random@64', n=3, subsets=5, size=3)
+    cb = FIDCallback('random@64', n=3, subsets=5, size=3, decode=C.to_unit)
     C.train_cats(C.CatsRecipe(**TINY), 'toy', tmp_path/'run', device='cpu', cbs=[cb])
     assert [e for e, _ in cb.history] == [0, 1] and all(math.isfinite(f) for _, f in cb.history)
 
