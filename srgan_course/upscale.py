@@ -313,7 +313,6 @@ def upscale_folder(src,               # folder of pictures
                    progress:bool=True # show a bar?
                   )->dict:            # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
-    find_images(src)      # a folder without pictures is refused before a model is loaded
     return enlarge_folder(src, dst, up if isinstance(up, Upscaler) else Upscaler.load(up), tile, again, progress)
 
 # %% ../nbs/10_upscale.ipynb #ee6a2f33
