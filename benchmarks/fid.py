@@ -119,6 +119,7 @@ def agreement(n):
                          f'features', seed=0, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
+    if {'-h', '--help'} & {*sys.argv}: sys.exit(print(__doc__))
     quick = '--quick' in sys.argv
     which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
     if 'distance' in which: distance(512 if quick else 2048, 3)

@@ -6,7 +6,7 @@ Each run is a `train` of a recipe that differs in one setting from another one; 
 luminance. A run that is done is kept in runs/optimisers and not done again, one that was stopped goes on.
 usage: optimisers.py [--steps 1000] [--seeds 0 1 2] [--data bsds500+t91+photos]        writes results/optimisers.json
 """
-import argparse, json, math, warnings
+import argparse, json, warnings
 from pathlib import Path
 import numpy as np
 
@@ -18,10 +18,10 @@ PAIRS = ('muon', 'adam'), ('muon, then mse', 'muon'), ('muon, then luma', 'muon,
 
 def gap(a, b):
     "Mean difference of runs with the same seeds, and its 95 % interval (Student's t)."
-    from scipy.stats import t
+    from srgan_course.kit.stats import over_runs
     d = np.array(a) - np.array(b)
-    half = float(t.ppf(.975, len(d) - 1)*d.std(ddof=1)/math.sqrt(len(d)))
-    return dict(value=round(float(d.mean()), 4), low=round(float(d.mean()) - half, 4), high=round(float(d.mean()) + half, 4))
+    low, high = over_runs(d)
+    return dict(value=round(float(d.mean()), 4), low=round(low, 4), high=round(high, 4))
 
 def main(steps, seeds, data):
     from srgan_course.metrics import save_result

@@ -194,4 +194,5 @@ def cards(*names):
 if __name__ == '__main__':
     if sys.argv[1:] == ['--cards']: cards()
     elif len(sys.argv) == 3: ship(*sys.argv[1:])
+    elif {'-h', '--help'} & {*sys.argv}: print(__doc__)
     else: raise SystemExit(__doc__)

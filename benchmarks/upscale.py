@@ -101,4 +101,6 @@ def main():
                 protocol='one warmed process a row; 1 and 4 megapixels: median of 3; memory: VmHWM, which includes torch',
                 seconds=round(time.perf_counter() - start, 1), model=name)
 
-if __name__ == '__main__': main()
+if __name__ == '__main__':
+    if {'-h', '--help'} & {*sys.argv}: sys.exit(print(__doc__))
+    main()
