@@ -307,7 +307,7 @@ def classify(
 
 def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
-    r = m.get_classifier_recipe(recipe)
+    r = m.get_recipe(recipe, m.ClassifierRecipe)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     res = m.train_classifier(r.replace(**{k: v for k, v in changes.items() if v is not None}), source, out, resume=resume,
                              progress=is_cli() and not json and sys.stderr.isatty())
