@@ -6,7 +6,7 @@
 __all__ = ['CLASSIFIER_RECIPES', 'ClassifierRecipe', 'classifier_dls', 'open_run', 'read_run', 'keep_run']
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f10002
-import json
+import csv, json
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
@@ -91,8 +91,9 @@ def open_run(out, recipe, split, resume=False
 
 def read_run(out)->tuple: # classifier, rows of history
     "What a run that is done has made."
-    import pandas as pd
-    return load_classifier(out/'classifier.safetensors'), pd.read_csv(out/'history.csv', float_precision='round_trip').to_dict('records')
+    rows = csv.DictReader((out/'history.csv').read_text(encoding='utf-8').splitlines())
+    rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
+    return load_classifier(out/'classifier.safetensors'), rows
 
 def keep_run(res, source, out, # with classifier, history, report, recipe and seconds; where the pictures came from; folder
             ):
