@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from srgan_course import classifier as C
 from srgan_course.kit.classifiers import Classifier
 from srgan_course.kit.epochs import learn_epochs
-from srgan_course.kit.features import augment
+from srgan_course.kit.views import augment
 from srgan_course.kit.recipe import draws
 from srgan_course.kit.results import save_result
 from srgan_course.kit.splits import Split, class_items, split_pets, thumbnail

@@ -14,7 +14,7 @@ from torch import nn
 from .kit.classifier_runs import classifier_dls, keep_run, open_run, read_run
 from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe
 from .kit.classifiers import Classifier, body, load_classifier, load_pictures
-from .kit.features import all_views, cached_features
+from .kit.views import all_views, cached_features
 from .kit.recipe import get_recipe
 from .kit.splits import class_items, split_pets
 from .kit.stats import over_pictures

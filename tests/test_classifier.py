@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 from srgan_course import classifier as C
-from srgan_course.kit import classifiers as K, features as N
+from srgan_course.kit import classifiers as K, views as N
 from srgan_course.kit.classifiers import save_classifier
 from srgan_course.kit.epochs import learn_epochs
 from srgan_course.kit.pets import draw_pet

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from .classifiers import load_classifier, save_classifier
-from .features import change
+from .views import change
 from .files import write_json, write_whole
 from .recipe import Recipe, import_fastai
 from .results import save_result
