@@ -519,12 +519,12 @@ def cats(
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
     "A sheet, or a film."
-    from srgan_course.cats import check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
+    from srgan_course.cats import load_cats, make_faces, noise, sample_cats, truncate, walk
     from srgan_course.kit.show import save_gif, sheet
     from srgan_course.images import save_image
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net = load_cats(model)
-    res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
+    res = dict(file=str(out), cats=n, seed=seed, model=str(model))
     if not (gif or interpolate): save_image(sheet(sample_cats(n, seed, net, truncation)), out); return res
     x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
     if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
@@ -533,9 +533,10 @@ def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
 
 def _train_cats(source, recipe, out, resume, minutes, device):
     "The game on somebody's pictures."
-    from srgan_course.cats import get_cats_recipe, train_cats
+    from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.data import find_source
-    r = get_cats_recipe(recipe)
+    from srgan_course.kit.recipe import get_recipe
+    r = get_recipe(recipe, CatsRecipe)
     if source != 'toy': find_source(source)      # what is not there is told before torch has warmed up
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     _polite_kill()
