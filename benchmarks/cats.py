@@ -60,8 +60,8 @@ def runs():
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
     import numpy as np
-    from srgan_course.cats import load_faces
-    from srgan_course.data import find_source
+    from srgan_course.kit.faces import load_faces
+    from srgan_course.kit.sources import find_source
     file = RUNS/f'faces-{channels}.npy'
     if not file.exists(): RUNS.mkdir(parents=True, exist_ok=True); np.save(file, load_faces(find_source('catfaces'), 64, channels))
     return np.load(file)
@@ -343,7 +343,7 @@ def wilson(k, n, z=1.96):
 def judge(name, pictures, real):
     "All figures of a set against `real`, kept beside the runs."
     import torch
-    from srgan_course.cats import nearest_faces
+    from srgan_course.kit.faces import nearest_faces
     from srgan_course.fid import fid, inception_score, kid, precision_recall
     file = RUNS/'features'/f'{name}.json'
     if file.exists(): return json.loads(file.read_text())

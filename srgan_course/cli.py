@@ -535,13 +535,12 @@ def _train_cats(source, recipe, out, resume, minutes, device):
     "The game on somebody's pictures."
     from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.data import find_source
-    from srgan_course.kit.recipe import get_recipe
-    r = get_recipe(recipe, CatsRecipe)
     if source != 'toy': find_source(source)      # what is not there is told before torch has warmed up
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     _polite_kill()
-    train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
+    train_cats(recipe, source, out, resume=resume, minutes=minutes, device=device)
     from srgan_course.gan import checkpoints
+    r = CatsRecipe.load(out/'recipe.json')
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])
     return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'),
                 recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})

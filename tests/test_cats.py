@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 from srgan_course import cats as C
 from srgan_course.fid import FIDCallback
+from srgan_course.kit.faces import face_dls
 from srgan_course.kit.recipe import get_recipe
 from srgan_course.kit.show import sheet
 from srgan_course.generators import count_params, find_model, load_model, save_model, shipped_models
@@ -151,7 +152,7 @@ def test_colours_all_the_way(tmp_path):
     "A known colour through files, loader, range, sheet and file."
     folder = solid(tmp_path/'orange', (250, 128, 10))
     r = C.CatsRecipe(**TINY)
-    z, x = next(iter(C.cats_dls(str(folder), r, 'cpu').train))
+    z, x = next(iter(face_dls(str(folder), r, 'cpu').train))
     assert z.shape == (4, 8) and x.shape == (4, 3, 32, 32)
     assert torch.allclose(x[0, :, 0, 0], torch.tensor([250, 128, 10.])/127.5 - 1, atol=1e-6)
     sheet(C.to_unit(x)).save(tmp_path/'sheet.png')
@@ -159,7 +160,7 @@ def test_colours_all_the_way(tmp_path):
 
 def test_loader_follows_from_numbers():
     r = C.CatsRecipe(**TINY)
-    a, b = (C.cats_dls('toy', r, 'cpu').train for _ in range(2))
+    a, b = (face_dls('toy', r, 'cpu').train for _ in range(2))
     xs, ys = [list(map(lambda t: t[1], a)) for _ in range(2)]
     assert all(torch.equal(p, q) for p, q in zip(xs, ys)) and len(xs) == 3
     b.start = 2; assert torch.equal(next(iter(b))[1], xs[2])
@@ -216,12 +217,6 @@ def test_slerp():
     assert C.slerp(z[:32], z[32:], .5).norm(dim=1).mean() > 9.5 > 8 > (z[:32]/2 + z[32:]/2).norm(dim=1).mean()
     assert C.walk(z[:3], 4).shape == (12, 100) and C.walk(z[:3], 4, closed=False).shape == (9, 100)
 
-def test_nearest():
-    x = torch.rand(5, 3, 32, 32)
-    d, i = C.nearest_faces(x[[3, 1]].flip(-1), (x*255).round().byte())
-    assert i.tolist() == [3, 1] and d.max() < .003
-    assert C.nearest_faces(torch.rand(2, 3, 32, 32), x)[0].min() > .3
-
 @pytest.mark.parametrize('call, says', [
     (lambda: C.DCGANGenerator(48), r'size 48 is not in \(32, 64, 128\)'),
     (lambda: C.CatsRecipe(size=100), r'size 100 is not in'),
@@ -241,7 +236,7 @@ def test_nearest():
     (lambda: C.noise(2, 4, -1), 'seed is -1; give a whole number from 0 on'),
     (lambda: C.walk(torch.zeros(1, 4)), '1 cat is no way; give 2 or more'),
     (lambda: C.load_cats('light-x4'), 'makes no pictures from noise'),
-    (lambda: C.cats_dls(['a.png']*5, C.CatsRecipe()), '5 pictures are too few')])
+    (lambda: face_dls(['a.png']*5, C.CatsRecipe()), '5 pictures are too few')])
 def test_refused(call, says):
     with pytest.raises(ValueError, match=says) as e: call()
     assert '\n' not in str(e.value)
@@ -249,8 +244,8 @@ def test_refused(call, says):
 def test_grey_pictures(tmp_path):
     folder = solid(tmp_path/'grey', 90, mode='L')
     with pytest.raises(ValueError, match='all 10 pictures are grey and the recipe is for colour; give channels=1'):
-        C.cats_dls(str(folder), C.CatsRecipe(**TINY), 'cpu')
-    x = next(iter(C.cats_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').train))[1]
+        face_dls(str(folder), C.CatsRecipe(**TINY), 'cpu')
+    x = next(iter(face_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').train))[1]
     assert x.shape == (4, 1, 32, 32) and abs(x.mean().item() - (90/127.5 - 1)) < 1e-5
 
 def test_grid_of_an_average_is_settled(tmp_path, capsys):
