@@ -295,8 +295,9 @@ def measured(pictures, name):
     """Both kinds of features of bytes (n,3,64,64) from one pass, kept beside the runs; the net computes in bfloat16 where a processor has
     it (the same for every set)."""
     import numpy as np, torch
-    from srgan_course.fid import FeatureSet, features, pooled_net
     from srgan_course.kit.devices import pick_precision
+    from srgan_course.kit.features import pooled_net
+    from srgan_course.kit.sets import FeatureSet, features
     files = [RUNS/'features'/f'{name}-{net}.npy' for net in NETS]
     if not all(f.exists() for f in files):
         half, net, early = pick_precision() == 'bfloat16', pooled_net(NETS[0]), []

@@ -409,7 +409,8 @@ def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
+    from srgan_course.kit.sets import found
+    a, b = [found(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
     wanted = 'KID' if kid else 'an interval (--draws)' if draws else ''
     if stats := [str(x) for x in (a, b) if wanted and str(x).endswith('.npz')]:
         raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
@@ -448,12 +449,10 @@ def _warnings_as_lines(command):
 
 def _keep_statistics(a, b, net, path, json, **kwargs):
     "Mean and covariance of one set, for later."
-    from srgan_course import fid as m
+    from srgan_course.kit.sets import Stats
     if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
     if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
-    s = m.Stats(m.pooled_net(net).note)
-    with _warnings_as_lines('srgan-fid'):
-        for x in m.feature_batches(a, net, **kwargs): s.add(x)
+    with _warnings_as_lines('srgan-fid'): s = Stats.of(a, net, **kwargs)
     s.save(path)
     print(js.dumps(dict(file=str(path), n=s.n, net=net)) if json else f'{path}: {s.n} pictures, {net}')
 
