@@ -15,8 +15,10 @@ from PIL import Image
 from fastcore.basics import patch
 from .images import show_grid
 from .metrics import enlarge, lpips, psnr_y, shrink, ssim_y
-from .fid import Figure, crops, differ, features, fid, kid
+from .fid import fid, kid
+from .kit.figures import Figure, differ
 from .kit.pixels import as_picture
+from .kit.sets import crops, features
 from .kit.sources import central_square, get_picture, items_of, name_and_size
 from .kit.stats import around, over_runs, together
 from .srgan import SRGANRecipe, run_state, save_figure, train
