@@ -12,7 +12,7 @@ from PIL import Image
 from srgan_course import fid as F
 from srgan_course.data import sample_photos
 from srgan_course.images import downscale, interpolate
-from srgan_course.losses import find_weights
+from srgan_course.kit.weights import find_weights
 from srgan_course.metrics import save_result
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -48,7 +48,7 @@ def main(quick, models):
     from srgan_course.data import bsds_split
     from srgan_course.fid import crops, differ, kid
     from srgan_course.images import crop_to_multiple, open_image
-    from srgan_course.losses import find_weights
+    from srgan_course.kit.weights import find_weights
     from srgan_course.metrics import save_result
     start, n, cache = time.perf_counter(), 60 if quick else 1500, ROOT/'runs'/'features'
     cache.mkdir(parents=True, exist_ok=True)

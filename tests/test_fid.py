@@ -6,7 +6,7 @@ import subprocess, sys, warnings
 import numpy as np, pytest, torch
 from PIL import Image
 from srgan_course import fid as F
-from srgan_course.losses import find_weights
+from srgan_course.kit.weights import find_weights
 
 needs_inception = pytest.mark.skipif(not find_weights(F._FP16), reason=f'no {F._FP16} in the folder that SRGAN_WEIGHTS names')
 
