@@ -9,7 +9,7 @@ __all__ = ['plain', 'ContentLoss', 'TVLoss', 'AdversarialLoss', 'critic_accuracy
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from fastcore.basics import patch
-from .kit.features import feature_net
+from .kit.vgg import feature_net
 from .kit.recipe import one_of
 from .kit.terms import GridLoss, charbonnier, luma
 

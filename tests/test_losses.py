@@ -6,8 +6,8 @@ Each trap's test is run on the right version and on one with the named fault, an
 import copy, math, os, pickle, subprocess, sys, urllib.error
 import pytest, torch, torch.nn.functional as F
 from torch import nn
-from srgan_course.kit import features
-from srgan_course.kit.features import FEATURE_RMS, FeatureNet, feature_net, measure_rms, vgg_layers, vgg_names
+from srgan_course.kit import vgg
+from srgan_course.kit.vgg import FEATURE_RMS, FeatureNet, feature_net, measure_rms, vgg_layers, vgg_names
 from srgan_course.losses import AdversarialLoss, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss
 
 KINDS = ('bce', 'lsgan', 'hinge', 'mean')
@@ -252,7 +252,7 @@ def test_offline_says_what_from_where_and_what_instead(monkeypatch, tmp_path):
 def test_a_download_that_is_not_the_file_is_refused(monkeypatch, tmp_path):
     "torch.hub compares the hash in the file's name; its own error becomes ours."
     served = tmp_path/'served'; served.mkdir(); torch.save({'features.0.weight': torch.zeros(1)}, served/'vgg19-dcbb9e9d.pth')
-    monkeypatch.setattr(features, '_URL', served.as_uri() + '/'); monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
+    monkeypatch.setattr(vgg, '_URL', served.as_uri() + '/'); monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path/'home'))
     with pytest.raises(OSError, match='invalid hash value'): feature_net('vgg19-torchvision@relu1_1')
 
