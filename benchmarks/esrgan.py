@@ -107,7 +107,7 @@ def held():
 
 def measure(only=None):
     import numpy as np
-    from srgan_course.fid import crops, features
+    from srgan_course.kit.sets import crops, features
     from srgan_course.images import downscale
     from srgan_course.metrics import enlarger, mean_gradient, psnr_y, ssim_y
     folder, hr = RUNS/'features', held()
@@ -157,7 +157,9 @@ def phone_rows(only=None):
 
 def collect():
     import numpy as np
-    from srgan_course.fid import FeatureSet, differ, kid
+    from srgan_course.fid import kid
+    from srgan_course.kit.figures import differ
+    from srgan_course.kit.sets import FeatureSet
     from srgan_course.metrics import save_result
     got = {p.stem: json.loads(p.read_text()) for p in sorted((RUNS/'measured').glob('*.json'))}
     recipes = {n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if (RUNS/n/'recipe.json').exists()}

@@ -409,7 +409,8 @@ def _train_recogniser(source, recipe, teacher, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    a, b = [m._listed(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
+    from srgan_course.kit.sets import found
+    a, b = [found(x) for x in (a, b)]     # a folder that is not there is told before any weights are looked for
     wanted = 'KID' if kid else 'an interval (--draws)' if draws else ''
     if stats := [str(x) for x in (a, b) if wanted and str(x).endswith('.npz')]:
         raise ValueError(f'{stats[0]}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
@@ -448,12 +449,10 @@ def _warnings_as_lines(command):
 
 def _keep_statistics(a, b, net, path, json, **kwargs):
     "Mean and covariance of one set, for later."
-    from srgan_course import fid as m
+    from srgan_course.kit.sets import Stats
     if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
     if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
-    s = m.Stats(m.pooled_net(net).note)
-    with _warnings_as_lines('srgan-fid'):
-        for x in m.feature_batches(a, net, **kwargs): s.add(x)
+    with _warnings_as_lines('srgan-fid'): s = Stats.of(a, net, **kwargs)
     s.save(path)
     print(js.dumps(dict(file=str(path), n=s.n, net=net)) if json else f'{path}: {s.n} pictures, {net}')
 
@@ -519,12 +518,12 @@ def cats(
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
     "A sheet, or a film."
-    from srgan_course.cats import check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
+    from srgan_course.cats import load_cats, make_faces, noise, sample_cats, truncate, walk
     from srgan_course.kit.show import save_gif, sheet
     from srgan_course.images import save_image
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net = load_cats(model)
-    res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
+    res = dict(file=str(out), cats=n, seed=seed, model=str(model))
     if not (gif or interpolate): save_image(sheet(sample_cats(n, seed, net, truncation)), out); return res
     x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
     if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
@@ -533,14 +532,14 @@ def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
 
 def _train_cats(source, recipe, out, resume, minutes, device):
     "The game on somebody's pictures."
-    from srgan_course.cats import get_cats_recipe, train_cats
+    from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.data import find_source
-    r = get_cats_recipe(recipe)
     if source != 'toy': find_source(source)      # what is not there is told before torch has warmed up
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     _polite_kill()
-    train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
+    train_cats(recipe, source, out, resume=resume, minutes=minutes, device=device)
     from srgan_course.gan import checkpoints
+    r = CatsRecipe.load(out/'recipe.json')
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])
     return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'),
                 recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})
