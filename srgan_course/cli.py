@@ -255,13 +255,13 @@ def _train_recogniser(source, recipe, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    from srgan_course.data import find_source
+    from srgan_course.kit.sets import found
     wanted, x, y = 'KID' if kid else 'an interval (--draws)' if draws else '', a, b
     if wanted:
         for s in a, b:                # told before any weights are looked for
             if s.endswith('.npz'):
                 raise ValueError(f'{s}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
-            if not Path(s).is_file(): find_source(s)
+            found(s)
         x, y = (m.features(s, net, **kwargs) for s in (a, b))
     res = {'fid': m.fid(x, y, net, draws, **kwargs)}
     if kid: res['kid'] = m.kid(x, y, net, **kwargs)
@@ -270,12 +270,10 @@ def _figures(a, b, net, kid, score, draws, **kwargs):
 
 def _keep_statistics(a, b, net, path, json, **kwargs):
     "Mean and covariance of one set, for later."
-    from srgan_course import fid as m
+    from srgan_course.kit.sets import Stats
     if b is not None: raise ValueError(f'statistics are kept of one set; leave out {b}')
     if path.suffix != '.npz': raise ValueError(f'{path}: statistics are kept in a .npz file')
-    s = m.Stats(m.pooled_net(net).note)
-    with warnings_as_lines('srgan-fid'):
-        for x in m.feature_batches(a, net, **kwargs): s.add(x)
+    with warnings_as_lines('srgan-fid'): s = Stats.of(a, net, **kwargs)
     s.save(path)
     print(js.dumps(dict(file=str(path), n=s.n, net=net)) if json else f'{path}: {s.n} pictures, {net}')
 
@@ -343,12 +341,12 @@ def cats(
 
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
-    from srgan_course.cats import check_n, load_cats, make_faces, noise, sample_cats, truncate, walk
+    from srgan_course.cats import load_cats, make_faces, noise, sample_cats, truncate, walk
     from srgan_course.images import save_image
     from srgan_course.kit.show import save_gif, sheet
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net = load_cats(model)
-    res = dict(file=str(out), cats=check_n(n, net.args['size']), seed=seed, model=str(model))
+    res = dict(file=str(out), cats=n, seed=seed, model=str(model))
     if not (gif or interpolate): save_image(sheet(sample_cats(n, seed, net, truncation)), out); return res
     x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
     if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
@@ -356,12 +354,12 @@ def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
     return res | dict(frames=len(x))
 
 def _train_cats(source, recipe, out, resume, minutes, device):
-    from srgan_course.cats import get_cats_recipe, train_cats
+    from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.kit.checkpoints import checkpoints
-    r = get_cats_recipe(recipe)
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     stop_politely()
-    train_cats(r, source, out, resume=resume, minutes=minutes, device=device)
+    train_cats(recipe, source, out, resume=resume, minutes=minutes, device=device)
+    r = CatsRecipe.load(out/'recipe.json')
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])
     return dict(generator=str(out/'generator.safetensors'), samples=str(out/'samples'),
                 recipe=r.name) | (dict(left=f'{left} steps of {r.steps}: the same call with --resume goes on') if left else {})
