@@ -14,9 +14,10 @@ import argparse, sys, time, warnings
 from pathlib import Path
 import numpy as np, torch
 from srgan_course import domain as D
-from srgan_course import fid as F
 from srgan_course.data import bsds_split, find_source
+from srgan_course.kit import sets as S
 from srgan_course.kit.devices import pick_precision
+from srgan_course.kit.features import INCEPTION_FILES, PooledNet, pooled_net
 from srgan_course.generators import load_model
 from srgan_course.metrics import load_result, save_result
 
@@ -55,7 +56,7 @@ class Both(D.Judge):
     where the processor is much faster with it."""
     precision = 'float32'
     def features(self, x):
-        late, dims = F.pooled_net('inception@768'), int(self.nets['fid'].split('@')[1])
+        late, dims = pooled_net('inception@768'), int(self.nets['fid'].split('@')[1])
         layers, at = list(late.net.children()), {64: 4, 192: 7}[dims]
         def both(t):
             for i, l in enumerate(layers):
@@ -63,15 +64,15 @@ class Both(D.Judge):
                 if i + 1 == at: early = t.mean((2, 3))
             return torch.cat([early, t.mean((2, 3))], 1)
         half = self.precision == 'bfloat16'
-        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half): f = F.features(x, F.PooledNet(both, 'both', 299, .5, .5), bs=16)
-        return dict(kid=F.FeatureSet(f.x[:, dims:], late.note), fid=F.FeatureSet(f.x[:, :dims], {**late.note, 'net': self.nets['fid']}))
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half): f = S.features(x, PooledNet(both, 'both', 299, .5, .5), bs=16)
+        return dict(kid=S.FeatureSet(f.x[:, dims:], late.note), fid=S.FeatureSet(f.x[:, :dims], {**late.note, 'net': self.nets['fid']}))
 
 def kept(path, make):
     "What `make` gives, from its file if it is there: arrays and features."
     if path.exists():
         with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in z.files}
     else:
-        d = {k: v.x if isinstance(v, F.FeatureSet) else v for k, v in make().items()}
+        d = {k: v.x if isinstance(v, S.FeatureSet) else v for k, v in make().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path.with_suffix('.part.npz'), **d); path.with_suffix('.part.npz').replace(path)
     return d
@@ -106,7 +107,7 @@ class Study:
         for k, j in self.judges.items():
             d = kept(self.eyes/f'HR-on-{k}.npz', lambda: j.features(j.hr))
             j.truth = self.sets(j, d)
-    def sets(self, j, d): return {k: F.FeatureSet(d[k], {**F.pooled_net('inception@768').note, 'net': j.nets[k]}) for k in ('kid', 'fid')}
+    def sets(self, j, d): return {k: S.FeatureSet(d[k], {**pooled_net('inception@768').note, 'net': j.nets[k]}) for k in ('kid', 'fid')}
     def figures(self, name, k):
         d = kept(self.eyes/f'{name}-on-{k}.npz', None)
         return self.judges[k].figures({**d, **self.sets(self.judges[k], d)})
@@ -178,7 +179,7 @@ def report(s):
                      **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
                 f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged '
                 f'on {p["test"]} squares from {photos["general"]} and {photos["domain"]} held-out pictures', p['test'],
-                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({F._FP16}, bilinear 299, {s.precision}), FID '
+                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({INCEPTION_FILES[1]}, bilinear 299, {s.precision}), FID '
                          f'inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and '
                          f'seeds by t', seed=seeds, recipe=D_recipe,
                 spread=spread, seconds=round(seconds, 1), not_measured=left,

@@ -33,7 +33,6 @@ SEEDS, STEPS = (0, 1, 2), 60
 def layout():
     "The split of BSDS500, laid out as DIV2K is."
     from srgan_course.data import bsds_split
-    from srgan_course.esrgan import make_lr
     from srgan_course.images import crop_to_multiple, open_image, save_image
     div = RUNS/'div2k'
     for split, files in bsds_split().items():
@@ -41,7 +40,7 @@ def layout():
         (div/f'DIV2K_{split}_HR').mkdir(parents=True, exist_ok=True)
         for i, p in enumerate(sorted(files), 1):
             save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
-        make_lr(div, 2, split); (div/f'{split}.done').touch()
+        (div/f'{split}.done').touch()
     return div
 
 def train(only):
@@ -107,7 +106,7 @@ def held():
 
 def measure(only=None):
     import numpy as np
-    from srgan_course.fid import crops, features
+    from srgan_course.kit.sets import crops, features
     from srgan_course.images import downscale
     from srgan_course.metrics import enlarger, mean_gradient, psnr_y, ssim_y
     folder, hr = RUNS/'features', held()
@@ -157,7 +156,9 @@ def phone_rows(only=None):
 
 def collect():
     import numpy as np
-    from srgan_course.fid import FeatureSet, differ, kid
+    from srgan_course.fid import kid
+    from srgan_course.kit.figures import differ
+    from srgan_course.kit.sets import FeatureSet
     from srgan_course.metrics import save_result
     got = {p.stem: json.loads(p.read_text()) for p in sorted((RUNS/'measured').glob('*.json'))}
     recipes = {n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if (RUNS/n/'recipe.json').exists()}

@@ -12,7 +12,9 @@ from PIL import Image
 from srgan_course import fid as F
 from srgan_course.data import sample_photos
 from srgan_course.images import downscale, interpolate
-from srgan_course.losses import find_weights
+from srgan_course.kit import features as N, sets as S
+from srgan_course.kit.features import FULL, SMALL
+from srgan_course.kit.weights import find_weights
 from srgan_course.metrics import save_result
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +66,7 @@ def write_folders(tmp, n):
     enlarged = [interpolate(downscale(p.crop((0, 0, p.width//4*4, p.height//4*4)), 4), 4) for p in photos]
     for name, pics in dict(hr=[p.crop((0, 0, *q.size)) for p, q in zip(photos, enlarged)], sr=enlarged).items():
         Path(f'{tmp}/{name}').mkdir()
-        for i, x in enumerate(F.crops(pics, n=n, size=96)[0]): Image.fromarray(x.permute(1, 2, 0).numpy()).save(f'{tmp}/{name}/{i:04}.png')
+        for i, x in enumerate(S.crops(pics, n=n, size=96)[0]): Image.fromarray(x.permute(1, 2, 0).numpy()).save(f'{tmp}/{name}/{i:04}.png')
 
 def theirs(tmp, dims):
     "pytorch-fid's figure of two folders, with the weights at hand in its own network."
@@ -74,13 +76,13 @@ def theirs(tmp, dims):
     load = torch.nn.Module.load_state_dict
     def lenient(self, s, strict=True, **k): return load(self, s, strict=False, **k)
     # the same file that ours takes: pytorch-fid's own where it is, which has the last layers too
-    full = find_weights(F._FULL)
-    state = torch.load(full, map_location='cpu', weights_only=True) if full else load_file(find_weights(F._FP16))
+    full = find_weights(FULL)
+    state = torch.load(full, map_location='cpu', weights_only=True) if full else load_file(find_weights(SMALL))
     pf.load_state_dict_from_url, torch.nn.Module.load_state_dict = (lambda *a, **k: {k: v.float() for k, v in state.items()}), lenient
     try: return calculate_fid_given_paths([f'{tmp}/hr', f'{tmp}/sr'], 50, 'cpu', dims, num_workers=2)
     finally: torch.nn.Module.load_state_dict = load
 
-def ours(tmp, dims): F._NETS.clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', f'inception@{dims}')
+def ours(tmp, dims): N.named_net.cache_clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', f'inception@{dims}')
 
 def folders(n, times):
     with tempfile.TemporaryDirectory() as tmp:
@@ -88,7 +90,7 @@ def folders(n, times):
         report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid',
                'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
                *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)),
-               f'inception@768, weights {F._FULL if find_weights(F._FULL) else F._FP16}, {torch.get_num_threads()} threads, {times} runs '
+               f'inception@768, weights {FULL if find_weights(FULL) else SMALL}, {torch.get_num_threads()} threads, {times} runs '
                f'in turns, medians')
 
 def agreement(n):
@@ -99,10 +101,10 @@ def agreement(n):
     figures, start = {}, time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
-        for dims in (64, 192, 768) + (2048,)*bool(find_weights(F._FULL)):
+        for dims in (64, 192, 768) + (2048,)*bool(find_weights(FULL)):
             a, b = float(quietly(lambda: ours(tmp, dims))), float(quietly(lambda: theirs(tmp, dims)))
             figures[f'FID inception@{dims}'] = dict(ours=a, other=b, relative_difference=abs(a - b)/b)
-        x, y = (F.features(f'{tmp}/{k}', 'inception@768').x for k in ('hr', 'sr'))
+        x, y = (S.features(f'{tmp}/{k}', 'inception@768').x for k in ('hr', 'sr'))
     pair = [torch.from_numpy(v).double() for v in (x, y)]
     k, other = float(F.kid(x, y, subsets=1, size=n, draws=0)), kid_features_to_metric(*pair, kid_subsets=1, kid_subset_size=n,
         verbose=False)['kernel_inception_distance_mean']
@@ -115,7 +117,7 @@ def agreement(n):
     save_result(ROOT/'results'/'fid_agreement.json',
                 'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures,
                 'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-                protocol=f'weights {F._FULL if find_weights(F._FULL) else F._FP16}, bilinear 299; KID of one subset of all; float32 '
+                protocol=f'weights {FULL if find_weights(FULL) else SMALL}, bilinear 299; KID of one subset of all; float32 '
                          f'features', seed=0, seconds=round(time.monotonic() - start, 1))
 
 if __name__ == '__main__':
@@ -123,8 +125,8 @@ if __name__ == '__main__':
     quick = '--quick' in sys.argv
     which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
     if 'distance' in which: distance(512 if quick else 2048, 3)
-    if not (find_weights(F._FULL) or find_weights(F._FP16)):
-        sys.exit(f'folders and agreement left out: no {F._FP16} in the folder that SRGAN_WEIGHTS names'
+    if not (find_weights(FULL) or find_weights(SMALL)):
+        sys.exit(f'folders and agreement left out: no {SMALL} in the folder that SRGAN_WEIGHTS names'
                  if {'folders', 'agreement'} & set(which) else 0)
     if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
     if 'agreement' in which: agreement(8 if quick else 36)

@@ -29,9 +29,10 @@ def enlarge(model, pictures):
 def kept(crops, cache):
     "The features of crops; what was worked out before is not worked out again."
     import hashlib, numpy as np
-    from srgan_course.fid import FeatureSet, features, pooled_net
+    from srgan_course.kit.features import pooled_net
+    from srgan_course.kit.sets import FeatureSet, features
     path = cache/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
-    if path.exists(): return FeatureSet(np.load(path, allow_pickle=False), pooled_net(NET, 'bilinear').note)
+    if path.exists(): return FeatureSet(np.load(path, allow_pickle=False), pooled_net(NET).note)
     x = features(crops, NET)
     np.save(path, x.x)
     return x
@@ -46,9 +47,11 @@ def near(sr, hr, net):
 
 def main(quick, models):
     from srgan_course.data import bsds_split
-    from srgan_course.fid import crops, differ, kid
+    from srgan_course.fid import kid
+    from srgan_course.kit.figures import differ
+    from srgan_course.kit.sets import crops
     from srgan_course.images import crop_to_multiple, open_image
-    from srgan_course.losses import find_weights
+    from srgan_course.kit.weights import find_weights
     from srgan_course.metrics import save_result
     start, n, cache = time.perf_counter(), 60 if quick else 1500, ROOT/'runs'/'features'
     cache.mkdir(parents=True, exist_ok=True)

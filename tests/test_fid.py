@@ -6,9 +6,11 @@ import subprocess, sys, warnings
 import numpy as np, pytest, torch
 from PIL import Image
 from srgan_course import fid as F
-from srgan_course.losses import find_weights
+from srgan_course.kit import features as N, sets as S
+from srgan_course.kit.figures import differ
+from srgan_course.kit.weights import find_weights
 
-needs_inception = pytest.mark.skipif(not find_weights(F._FP16), reason=f'no {F._FP16} in the folder that SRGAN_WEIGHTS names')
+needs_inception = pytest.mark.skipif(not find_weights(N.SMALL), reason=f'no {N.SMALL} in the folder that SRGAN_WEIGHTS names')
 
 def pictures(n, seed, size=40, sharp=8):
     "Smooth coloured noise: textures that differ by `sharp`."
@@ -31,7 +33,7 @@ def theirs(monkeypatch):
     "pytorch-fid's own network with the weights at hand (its last block is not in them and stays random)."
     from safetensors.torch import load_file
     import pytorch_fid.inception as pf
-    state, load = {k: v.float() for k, v in load_file(find_weights(F._FP16)).items()}, torch.nn.Module.load_state_dict
+    state, load = {k: v.float() for k, v in load_file(find_weights(N.SMALL)).items()}, torch.nn.Module.load_state_dict
     monkeypatch.setattr(pf, 'load_state_dict_from_url', lambda *a, **k: state)
     monkeypatch.setattr(torch.nn.Module, 'load_state_dict', lambda self, s, strict=True, **k: load(self, s, strict=False, **k))
     return pf
@@ -41,7 +43,7 @@ def theirs(monkeypatch):
 def test_features_of_pytorch_fid(dims, theirs):
     net, x = theirs.InceptionV3([theirs.InceptionV3.BLOCK_INDEX_BY_DIM[dims]]).eval(), pictures(3, 5, 96)
     with torch.inference_mode(): want = net(x/255)[0].mean((2, 3)).numpy()
-    got = F.features(x, f'inception@{dims}').x
+    got = S.features(x, f'inception@{dims}').x
     assert got.shape == (3, dims) and abs(got - want).max() < 1e-4*abs(want).max()
 
 @needs_inception
@@ -56,7 +58,7 @@ def test_figure_of_pytorch_fid(dims, theirs, folders):
 
 def test_statistics_both_ways(tmp_path):
     from pytorch_fid.fid_score import compute_statistics_of_path
-    s = F.features(pictures(20, 1), 'random@16').stats
+    s = S.features(pictures(20, 1), 'random@16').stats
     s.save(tmp_path/'s.npz')
     mu, sigma = compute_statistics_of_path(str(tmp_path/'s.npz'), None, 1, 16, 'cpu')
     assert np.allclose(mu, s.mu) and np.allclose(sigma, s.sigma)
@@ -119,16 +121,16 @@ def test_bad_folders(folders, tmp_path):
     c = write(tmp_path/'c', pictures(6, 3))
     (c/'broken.png').write_bytes((c/'000.png').read_bytes()[:60])
     Image.new('RGBA', (40, 40), (9, 9, 9, 99)).save(c/'glass.png')
-    with pytest.raises(ValueError) as e: F.features(c, 'random@32')
+    with pytest.raises(ValueError) as e: S.features(c, 'random@32')
     said = str(e.value)
     assert (said.startswith('2 of 8 pictures cannot be used') and 'broken.png' in said and 'glass.png' in said and 'skip=True' in said
             and '\n' not in said)
-    with pytest.warns(UserWarning, match='2 of 8 pictures left out'): assert len(F.features(c, 'random@32', skip=True)) == 6
+    with pytest.warns(UserWarning, match='2 of 8 pictures left out'): assert len(S.features(c, 'random@32', skip=True)) == 6
     for p in ('broken.png', 'glass.png'): (c/p).unlink()
     Image.new('L', (50, 40), 90).save(c/'grey.png')
     with pytest.raises(ValueError, match='40 x 40 and 50 x 40 pixels in one set, and random@32 has no size of its own'):
-        F.features(c, 'random@32')
-    assert F.features(c, F.PooledNet(lambda x: x.mean((2, 3)), 'colour', size=20)).x.shape == (7, 3)
+        S.features(c, 'random@32')
+    assert S.features(c, N.PooledNet(lambda x: x.mean((2, 3)), 'colour', size=20)).x.shape == (7, 3)
 
 def test_too_few_pictures(folders):
     a, b = folders
@@ -175,7 +177,7 @@ def test_light_import():
 def test_folders_before_weights(tmp_path, monkeypatch):
     "A folder without pictures is told before any weights are looked for."
     def none(*args, **kw): raise AssertionError('weights were looked for')
-    monkeypatch.setattr(F, 'pretrained_weights', none)
+    monkeypatch.setattr(N, 'pretrained_weights', none)
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
     (empty := tmp_path/'none').mkdir()
     for net in 'inception@2048', 'inception@64':
@@ -196,7 +198,7 @@ def test_interval_of_fid_is_one_at_this_n():
     runs = [F.fid((r := np.random.default_rng(i)).normal(size=(n, d))*wide, r.normal(.15, 1.1, (n, d))*wide, draws=50) for i in range(40)]
     held = lambda v: np.mean([f.interval[0] <= v <= f.interval[1] for f in runs])
     assert held(np.mean(runs)) > .85 and held(endless) < .35
-    for f in runs[0], F.differ(runs[0], runs[1]), over_seeds(runs[:3]): assert f.covers == 'at this n' and ', 95 % at this n: ' in repr(f)
+    for f in runs[0], differ(runs[0], runs[1]), over_seeds(runs[:3]): assert f.covers == 'at this n' and ', 95 % at this n: ' in repr(f)
     k = F.kid(np.eye(9), 2*np.eye(9))
     assert not k.covers and ', 95 %: ' in repr(k)
 
