@@ -18,7 +18,8 @@ from .kit.devices import pick_device
 from .kit.faces import face_dls
 from .kit.recipe import Recipe, get_recipe, look_up, one_of
 from .kit.show import sheet
-from .kit.weights import find_model, load_model, save_model
+from .kit.models import find_model
+from .kit.weights import load_model, save_model
 from .losses import CriticLoss, WeightedLoss, plain
 
 # %% ../nbs/18_cats.ipynb #6229423b
