@@ -99,7 +99,7 @@ def train(minutes=None, only=()):
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=48, crit_nf=48, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5,
-            policy='colour+shift+hole', patches=True)
+            policy='shift', patches=True)
 
 # `flat`, for longer
 TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
