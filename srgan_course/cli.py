@@ -128,10 +128,13 @@ def _recipe(recipe, bs=None, size=None, seed=None):
 def _check(source, r, valid, minutes, device, json):
     "Report on a source; 1 where training would refuse it."
     from srgan_course.kit.inspect import check_pictures, report_text
-    from srgan_course.srgan import expected_cost, memory_advice
+    from srgan_course.kit.devices import pick_device
+    from srgan_course.kit.phases import expected_cost, memory_advice
+    from srgan_course.kit.recipe import build
+    from srgan_course.srgan import make_dls
     report, ours, held = check_pictures(source, r, valid)
     if ours and held:
-        with memory_advice(r): report['cost'] = expected_cost(r, ours, held, device, minutes)
+        with memory_advice(job := build(r)): report['cost'] = expected_cost(job, make_dls(r, ours, pick_device(device), held), minutes)
     print(js.dumps(report) if json else report_text(report))
     return 1 if report['unreadable'] or 'cost' not in report else 0
 

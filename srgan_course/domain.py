@@ -21,7 +21,8 @@ from .kit.pixels import as_picture
 from .kit.sets import crops, features
 from .kit.sources import central_square, get_picture, items_of, name_and_size
 from .kit.stats import around, over_runs, together
-from .srgan import SRGANRecipe, run_state, save_figure, train
+from .kit.runs import run_state, save_figure
+from .srgan import SRGANRecipe, train
 
 # %% ../nbs/13_domain.ipynb #adc15102
 def squares(pictures,    # folder, name of a source, or list of paths, open pictures or `Toy`s

@@ -298,7 +298,7 @@ def given_dls(source,      # as in `sr_dls`
     "The loaders of a source that is laid out as DIV2K: of its given pairs, where the recipe takes patches and DIV2K's own split."
     folder = div2k_folder(source)
     if folder is None: return None
-    if valid is None and not recipe.whole: return div2k_dls(folder, recipe, device=device)
+    if valid is None and fit is None: return div2k_dls(folder, recipe, device=device)
     if valid is None and (folder/'DIV2K_valid_HR').is_dir(): valid = folder/'DIV2K_valid_HR'
     return sr_dls(folder/'DIV2K_train_HR', recipe, valid=valid, fit=fit, device=device)
 
