@@ -254,7 +254,7 @@ def test_fid_of_sets_of_two_sizes_says_so(tmp_path, capsys):
 def test_fid_scores_by_the_classifier_that_was_named(tmp_path, capsys):
     from srgan_course import cli
     from srgan_course.data import draw_pet
-    from srgan_course.losses import find_weights
+    from srgan_course.kit.weights import find_weights
     for i in range(20): draw_pet('cat', i, 32).save(tmp_path/f'{i}.png')
     with pytest.raises(ValueError, match='random has no classes'): cli.fid(str(tmp_path), str(tmp_path), features='random', Is=True)
     if not find_weights('squeezenet1_1_fp16.safetensors'): pytest.skip('SRGAN_WEIGHTS has no SqueezeNet')

@@ -68,6 +68,29 @@ def link_names(text:str, # Markdown
         return f'[{m[0]}]({url})' if url else m[0]
     return _code.sub(one, text)
 
+# %% ../../nbs/kit/pages.ipynb #code0002
+def _tells(src): # anything but imports?
+    return any(not isinstance(o, (ast.Import, ast.ImportFrom)) and '_all_' not in ast.unparse(o) for o in ast.parse(src).body)
+
+def with_code(cells:list,  # as nbdev's processors leave them, but for `rm_export`
+              lesson:bool  # else a page of the kit
+             )->list:      # a lesson's exported cells stay, each after the headings of what it defines; other exported cells go
+    "What a page shows of the cells that it exports."
+    out = []
+    for c in cells:
+        exported = {'export', 'exports', 'exporti', 'default_exp'} & set(c.get('directives_') or ())
+        if not exported: pass
+        elif not (lesson and c.source and _tells(c.source)): continue
+        if lesson and c.get('has_sd'):
+            for data in (o.get('data', {}) for o in c.get('outputs', ())):       # the code itself has the signature and the rest
+                if 'text/markdown' in data: data['text/markdown'] = ''.join(data['text/markdown']).split('\n```python')[0]
+            at = len(out)
+            while at and out[at - 1].get('has_sd'): at -= 1
+            if at and out[at - 1].get('code_of_lesson'): out.insert(at - 1, c); continue
+        if exported: c['code_of_lesson'], c.source = True, re.sub(r'^#\|\s*export.*\n', '', c.source, flags=re.M)
+        out.append(c)
+    return out
+
 # %% ../../nbs/kit/pages.ipynb #f2e265c7
 def colab_line(path:str, # a notebook in nbs/, such as '03_metrics.ipynb'
                cfg       # nbdev's settings
@@ -82,6 +105,8 @@ class Links(Processor):
     def __init__(self, nb):
         super().__init__(nb)
         self.own = next((c.directives_['default_exp'] for c in nb.cells if 'default_exp' in c.get('directives_', {})), '')
+
+    def begin(self): self.nb.cells = with_code(self.nb.cells, Path(self.nb.path_).name[0].isdigit())
 
     def cell(self, cell):
         find = lambda name: find_name(name, self.own, _rooms())
