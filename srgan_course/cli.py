@@ -79,10 +79,9 @@ def train(
     if size is not None: r = resized(r, size)
     r = r.replace(**given(bs=bs, seed=seed))
     if check is not None:
-        from srgan_course.kit.devices import pick_device
         from srgan_course.kit.phases import expected_cost, memory_advice
         job = build(r)
-        cost = lambda ours, held: expected_cost(job, make_dls(r, ours, pick_device(device), held), minutes)
+        cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
     if is_cli(): stop_politely()
     res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)

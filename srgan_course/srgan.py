@@ -237,13 +237,13 @@ def build_game(r:SRGANRecipe)->Training:
 # %% ../nbs/09_srgan.ipynb #4fc40537
 def make_dls(r:SRGANRecipe,
              source,      # what `train` takes
-             device=None, # that the batches go to
+             device=None, # as in `train`
              valid=None   # source of the held-out pictures; None: as `sr_dls` splits
             ):            # DataLoaders of (LR, HR) in [0,1]: (bs,3,size/scale,size/scale), (bs,3,size,size)
     "The loaders of a recipe: random patches, or whole aligned pictures."
     job = build(r)
     for loaders in (*[look_up('layout', k) for k in HOMES['layout']], sr_dls):     # None: the source is laid out otherwise
-        dls = loaders(source, job.data, valid=valid, device=device, **job.options)
+        dls = loaders(source, job.data, valid=valid, device=pick_device(device), **job.options)
         if dls is not None: break
     if job.valid_size: dls.valid.valid_size = job.valid_size
     return dls
@@ -306,7 +306,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     kept = kept_recipe(r, out, resume)
     if kept is None: check_weights(r)
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
-    job, dls = build(kept or r), make_dls(r, source, pick_device(device), valid)
+    job, dls = build(kept or r), make_dls(r, source, device, valid)
     out.mkdir(parents=True, exist_ok=True)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
