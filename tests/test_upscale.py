@@ -328,7 +328,7 @@ def test_load(weights, net, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='damaged'): Upscaler.load(tmp_path/'bad.safetensors')
     torch.save(net.state_dict(), tmp_path/'net.pth')
     with pytest.raises(ValueError, match='pickle'): Upscaler.load(tmp_path/'net.pth')
-    monkeypatch.setattr('srgan_course.kit.weights.MODELS', Path(weights).parent)
+    monkeypatch.setattr('srgan_course.kit.models.MODELS', Path(weights).parent)
     assert Upscaler.load('mine', device='cpu').scale == 4
 
 def test_shipped_models():
