@@ -49,9 +49,10 @@ ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, (42, 1,
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
-    from srgan_course.cats import get_cats_recipe
+    from srgan_course.cats import CatsRecipe
+    from srgan_course.kit.recipe import get_recipe
     for arm, (base, kw, steps, seeds) in ARMS.items():
-        r = get_cats_recipe(base)
+        r = get_recipe(base, CatsRecipe)
         for s in seeds:
             yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s,
                 **(dict(epochs=1, steps_per_epoch=steps) if steps else {}))
@@ -59,8 +60,8 @@ def runs():
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
     import numpy as np
-    from srgan_course.cats import load_faces
-    from srgan_course.data import find_source
+    from srgan_course.kit.faces import load_faces
+    from srgan_course.kit.sources import find_source
     file = RUNS/f'faces-{channels}.npy'
     if not file.exists(): RUNS.mkdir(parents=True, exist_ok=True); np.save(file, load_faces(find_source('catfaces'), 64, channels))
     return np.load(file)
@@ -97,8 +98,8 @@ def train(minutes=None, only=()):
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
-LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5,
-            policy='colour+shift+hole')
+LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=48, crit_nf=48, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5,
+            policy='colour+shift+hole', patches=True)
 
 # `flat`, for longer
 TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
@@ -138,14 +139,14 @@ def grown():
     class DCGANGenerator(C.DCGANGenerator):
         def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, refine=0, excite=0):
             super().__init__(size, nz, nf, channels, dense)
-            self.args |= dict(refine=int(refine), excite=int(excite))
+            self.args |= {k: 1 for k, on in dict(refine=refine, excite=excite).items() if on}     # without them it is lesson 18's own
             widths = [up[1].num_features for up in self.body]; first = self.start[1].num_features
             if refine: self.body = nn.Sequential(*[m for up, n in zip(self.body, widths) for m in (up, Refine(n))])
             if excite: self.excite = nn.ModuleList([Excite(i, o) for i, o in zip([first, *widths], widths[1:])])
             if refine or excite: C.init_dcgan(self)
         def forward(self, z):
-            if not self.args['excite']: return super().forward(z)
-            x, k = [self.start(z.reshape(len(z), self.nz, 1, 1))], 1 + self.args['refine']
+            if 'excite' not in self.args: return super().forward(z)
+            x, k = [self.start(z.reshape(len(z), self.nz, 1, 1))], 1 + ('refine' in self.args)
             for i in range(len(self.body)//k):
                 y = self.body[i*k:i*k + k](x[-1])
                 x.append(self.excite[i - 1](x[i - 1], y) if i else y)
@@ -343,7 +344,7 @@ def wilson(k, n, z=1.96):
 def judge(name, pictures, real):
     "All figures of a set against `real`, kept beside the runs."
     import torch
-    from srgan_course.cats import nearest_faces
+    from srgan_course.kit.faces import nearest_faces
     from srgan_course.fid import fid, inception_score, kid, precision_recall
     file = RUNS/'features'/f'{name}.json'
     if file.exists(): return json.loads(file.read_text())

@@ -33,7 +33,6 @@ SEEDS, STEPS = (0, 1, 2), 60
 def layout():
     "The split of BSDS500, laid out as DIV2K is."
     from srgan_course.data import bsds_split
-    from srgan_course.esrgan import make_lr
     from srgan_course.images import crop_to_multiple, open_image, save_image
     div = RUNS/'div2k'
     for split, files in bsds_split().items():
@@ -41,7 +40,7 @@ def layout():
         (div/f'DIV2K_{split}_HR').mkdir(parents=True, exist_ok=True)
         for i, p in enumerate(sorted(files), 1):
             save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
-        make_lr(div, 2, split); (div/f'{split}.done').touch()
+        (div/f'{split}.done').touch()
     return div
 
 def train(only):

@@ -14,7 +14,7 @@ from srgan_course.data import sample_photos
 from srgan_course.images import downscale, interpolate
 from srgan_course.kit import features as N, sets as S
 from srgan_course.kit.features import FULL, SMALL
-from srgan_course.losses import find_weights
+from srgan_course.kit.weights import find_weights
 from srgan_course.metrics import save_result
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -51,7 +51,7 @@ def main(quick, models):
     from srgan_course.kit.figures import differ
     from srgan_course.kit.sets import crops
     from srgan_course.images import crop_to_multiple, open_image
-    from srgan_course.losses import find_weights
+    from srgan_course.kit.weights import find_weights
     from srgan_course.metrics import save_result
     start, n, cache = time.perf_counter(), 60 if quick else 1500, ROOT/'runs'/'features'
     cache.mkdir(parents=True, exist_ok=True)

@@ -4,21 +4,20 @@
 
 # %% auto #0
 __all__ = ['CLASSIC', 'psnr_y', 'psnr_rgb', 'ssim_y', 'enlarger', 'shrink', 'enlarge', 'evaluate_sr', 'mean_gradient',
-           'lpips_net', 'lpips', 'classification_report']
+           'lpips_net', 'lpips']
 
 # %% ../nbs/03_metrics.ipynb #51800cab
 import warnings
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from PIL import Image
 from .images import crop_to_multiple, downscale, interpolate, luminance
-from .kit.codec import open_image
+from .kit.measured import as_pixels, check_range, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, to_image, to_tensor
 from .kit.recipe import one_of
+from .kit.report import classification_report
 from .kit.results import figure, load_result, quotable, results_folder, save_result
-from .kit.sources import find_source, sample_photos
+from .kit.sources import sample_photos
 from .kit.weights import find_weights, pretrained_weights, read_weights
 
 # %% ../nbs/03_metrics.ipynb #90142539
@@ -27,73 +26,22 @@ def mse_to_db(mse:Tensor # mean squared difference of values in [0,1]
     "PSNR, from the mean squared difference."
     return -10*torch.log10(mse)
 
-# %% ../nbs/03_metrics.ipynb #0b9aeb59
-def _check_range(x:Tensor, name):
-    "Refuse floats (..,3,H,W) that are not in [0,1], but for what a network overshoots: a little, in few places."
-    lo, hi = x.min().item(), x.max().item()
-    below = (x < -.1).double().mean((-3, -2, -1)).max().item()
-    if lo >= -.5 and hi <= 1.5 and below <= .1: return
-    share = f', {below:.0%} of it below -0.1' if below > .1 else ''
-    raise ValueError(f'{name} runs from {lo:.3g} to {hi:.3g}{share}; pictures are in [0,1]: '
-                     'divide 0..255 by 255, turn -1..1 into (x+1)/2, clamp what a network overshoots')
-
-def _rgb8(img, name):
-    "An 8-bit picture without alpha as RGB."
-    if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
-    raise ValueError(f'{name} has mode {img.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
-
-def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
-              name='picture'    # what an error calls it
-             )->Tensor:         # float64 on the CPU, (..,3,H,W) in [0,1], only multiples of 1/255
-    "What an 8-bit file would hold of `x`: clamped to [0,1] and rounded to 256 levels."
-    if isinstance(x, Image.Image): x = torch.from_numpy(np.array(_rgb8(x, name))).permute(2, 0, 1)
-    if not isinstance(x, Tensor): raise ValueError(f'{name} is a {type(x).__name__}; give a PIL picture or a tensor (..,3,H,W)')
-    if x.dim() < 3 or x.shape[-3] != 3: raise ValueError(f'{name} has shape {tuple(x.shape)}; give (3,H,W), or (B,3,H,W) for a batch')
-    if not x.numel(): raise ValueError(f'{name} has shape {tuple(x.shape)}: there is no pixel in it')
-    x = x.detach().cpu()
-    if x.dtype == torch.uint8: return x.double()/255
-    if not x.is_floating_point(): raise ValueError(f'{name} is {x.dtype}; give floats in [0,1], or uint8')
-    _check_range(x, name)
-    return (x.double().clamp(0, 1)*255).round()/255
-
-# %% ../nbs/03_metrics.ipynb #aa6655e9
-def shave(x:Tensor,  # (..,H,W)
-          crop:int   # pixels to take off each of the four borders
-         )->Tensor:  # (..,H-2*crop,W-2*crop)
-    "The inside of a picture."
-    h, w = x.shape[-2:]
-    if crop != int(crop) or crop < 0: raise ValueError(f'crop {crop} is not a number of pixels; give 0, or the scale as usual')
-    if 2*crop >= min(h, w):
-        raise ValueError(f'crop {crop} leaves nothing of a picture of {w} x {h} pixels; give at most {(min(h, w) - 1)//2}')
-    crop = int(crop)
-    return x[..., crop:h-crop, crop:w-crop]
-
-def _pair(sr, hr, crop:int):
-    "Both pictures as pixels, of one size, without their borders."
-    sr, hr = as_pixels(sr, 'SR'), as_pixels(hr, 'HR')
-    if sr.shape[-2:] != hr.shape[-2:]:
-        raise ValueError('SR is {1} x {0} pixels and HR {3} x {2}; crop HR to a multiple of the scale before making it small'
-                         .format(*sr.shape[-2:], *hr.shape[-2:]))
-    if sr.shape != hr.shape:
-        raise ValueError(f'SR has shape {tuple(sr.shape)} and HR {tuple(hr.shape)}; give as many of one as of the other')
-    return shave(sr, crop), shave(hr, crop)
-
+# %% ../nbs/03_metrics.ipynb #ad4d8516
 def _value(x:Tensor):
     "A number for one picture, a tensor for a batch."
     return x.item() if x.dim() == 0 else x
 
-# %% ../nbs/03_metrics.ipynb #ad4d8516
 def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
            hr,       # the true one, of the same size
            crop:int  # pixels taken off each border; usually the scale
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."
-    sr, hr = _pair(sr, hr, crop)
+    sr, hr = pixel_pair(sr, hr, crop)
     return _value(mse_to_db((luminance(sr) - luminance(hr)).square().mean((-2, -1))))
 
 def psnr_rgb(sr, hr, crop:int): # all as for `psnr_y`
     "Peak signal-to-noise ratio over red, green and blue."
-    sr, hr = _pair(sr, hr, crop)
+    sr, hr = pixel_pair(sr, hr, crop)
     return _value(mse_to_db((sr - hr).square().mean((-3, -2, -1))))
 
 # %% ../nbs/03_metrics.ipynb #e7a29090
@@ -126,29 +74,11 @@ def ssim_map(x:Tensor, # (N,H,W), values in [0,1]
 def ssim_y(sr, hr, crop:int # as for `psnr_y`
           ):                # at most 1: a float, or (B,) for a batch
     "Mean structural similarity on the luminance."
-    x, y = map(luminance, _pair(sr, hr, crop))
+    x, y = map(luminance, pixel_pair(sr, hr, crop))
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
     s = ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1))
     return _value(s.reshape(x.shape[:-2]))
-
-# %% ../nbs/03_metrics.ipynb #c806fd65
-def _read(p, name):
-    "A picture as RGB; alpha that hides nothing is dropped."
-    img = p if isinstance(p, Image.Image) else open_image(p)
-    return _rgb8(img.convert('RGB') if img.mode in ('RGBA', 'LA') and img.getchannel('A').getextrema()[0] == 255 else img, name)
-
-def named_pictures(pictures # folder, name of a source, dict, or list of paths or PIL pictures
-                  )->dict:  # name -> function that gives the picture as RGB
-    "Whatever holds pictures, as names and ways to read them ('embedded': the three held-out photos)."
-    if isinstance(pictures, str) and pictures == 'embedded': pictures = sample_photos('valid')
-    if isinstance(pictures, (str, Path)) and not Path(pictures).is_file(): pictures = find_source(str(pictures))
-    if not isinstance(pictures, dict):
-        pictures = [pictures] if isinstance(pictures, (str, Path, Image.Image)) else list(pictures)
-        stems = [Path(p).stem if isinstance(p, (str, Path)) else f'picture {i}' for i, p in enumerate(pictures)]
-        pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
-    if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
-    return {n: partial(_read, p, n) for n, p in pictures.items()}
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
@@ -163,7 +93,7 @@ def _answer(net, x):
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
              scale:int, # how many times larger
-             strict=False # refuse a network that does not answer with pictures in [0,1]; else what it overshoots is clamped
+             strict=False # refuse a network that does not answer with pictures in [0,1]? Else they are clamped
             ):          # a function PIL -> PIL
     "Any way to enlarge a picture, as a function of a picture."
     if isinstance(model, str):
@@ -173,7 +103,7 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
     def one(img):
         y = _answer(model, to_tensor(img)[None])[0]
         res = to_image(y)                                    # NaN is refused there
-        if strict: _check_range(y, 'what the network gives') # before it was clamped
+        if strict: check_range(y, 'what the network gives') # before it was clamped
         return res
     return one
 
@@ -256,49 +186,10 @@ def lpips(sr,                # enlarged picture: PIL, or tensor (..,3,H,W) in [0
           net:str='squeeze'  # as for `lpips_net`
          ):                  # 0 for equal pictures, smaller is nearer: a float, or (B,) for a batch
     "Learned perceptual distance (Zhang et al. 2018) of the whole pictures."
-    x, y = _pair(sr, hr, 0)
+    x, y = pixel_pair(sr, hr, 0)
     h, w = x.shape[-2:]
     if min(h, w) < 32: raise ValueError(f'{w} x {h} pixels are too few for LPIPS; give at least 32 x 32')
     with torch.no_grad(): d = lpips_net(net)(*(2*t.reshape(-1, 3, h, w).float() - 1 for t in (x, y)))
     return _value(d.reshape(x.shape[:-3]).double())
 
 _distance = lpips   # `evaluate_sr` has an argument of this name
-
-# %% ../nbs/03_metrics.ipynb #4601b794
-def _scores(preds):
-    "Probabilities (N,C) and labels (N,) as NumPy arrays, checked."
-    wide = lambda a: a.detach().cpu().double() if a.is_floating_point() else a.detach().cpu()      # NumPy knows no bfloat16
-    p, t = (np.asarray(wide(a) if isinstance(a, Tensor) else a) for a in preds)
-    t = t.reshape(-1)
-    if p.ndim == 2 and p.shape[1] == 1: p = p[:, 0]
-    if not len(t): raise ValueError('no prediction to judge: the list is empty')
-    if len(p) != len(t): raise ValueError(f'{len(p)} predictions for {len(t)} labels; give one for each')
-    if p.dtype.kind != 'f' or np.isin(p, (0, 1)).all():
-        raise ValueError('these are decisions (only 0 and 1), and an AUC of decisions is balanced accuracy under another name; give '
-                         'probabilities')
-    if not (p.min() >= 0 and p.max() <= 1):
-        raise ValueError(f'scores run from {p.min():.3g} to {p.max():.3g}; give probabilities (softmax or sigmoid of the logits)')
-    if p.ndim == 1: p = np.stack([1 - p, p], 1)
-    total = p.sum(1)[abs(p.sum(1) - 1).argmax()]
-    if abs(total - 1) > .01: raise ValueError(f'the probabilities of a row sum to {total:.3g}; give softmax of the logits')
-    if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {p.shape[1] - 1}')
-    if t.min() < 0 or t.max() >= p.shape[1]: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {p.shape[1]} classes')
-    if absent := sorted(set(range(p.shape[1])) - set(t.tolist())):
-        raise ValueError(f'class {", ".join(map(str, absent))} has no picture among {len(t)}; AUC compares pictures of one class with '
-                         f'those of another')
-    return p.astype(np.float64)/p.sum(1, keepdims=True), t.astype(int)
-
-# %% ../nbs/03_metrics.ipynb #18aee838
-def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)
-                          dl=None         # with a Learner: the pictures to judge it on; its validation set where not given
-                         )->dict:         # loss, accuracy, f1, auc, confusion (rows: truth, columns: decision)
-    "How well a classifier does. Class 1 is the positive one of two; over more classes F1 and AUC are means."
-    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
-    if hasattr(learn_or_preds, 'get_preds'): learn_or_preds = learn_or_preds.get_preds(dl=dl)[:2]
-    p, t = _scores(learn_or_preds)
-    n, decided = p.shape[1], p.argmax(1)
-    certain = np.clip(p, 1e-7, 1)                                     # a loss of infinity tells nothing
-    return dict(loss=float(log_loss(t, certain/certain.sum(1, keepdims=True), labels=range(n))),
-                accuracy=float(accuracy_score(t, decided)), f1=float(f1_score(t, decided, average='binary' if n == 2 else 'macro')),
-                auc=float(roc_auc_score(t, p[:, 1]) if n == 2 else roc_auc_score(t, p, multi_class='ovr')),
-                confusion=confusion_matrix(t, decided, labels=range(n)))

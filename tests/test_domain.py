@@ -6,7 +6,7 @@ from conftest import ROOT
 from srgan_course import domain as D
 from srgan_course.fid import Figure
 from srgan_course.kit.checkpoints import checkpoints
-from srgan_course.losses import find_weights
+from srgan_course.kit.weights import find_weights
 from srgan_course.metrics import load_result, quotable
 from srgan_course.srgan import phases, train
 from test_srgan import StopAfter

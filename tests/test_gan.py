@@ -399,7 +399,7 @@ def test_one_step_is_short():
     learn.fit(1)
     rooms = {file for file,_,inside in calls if not inside}
     assert len(rooms) <= 3, rooms
-    assert len(calls) <= 75, len(calls)
+    assert len(calls) <= 60, len(calls)
 
 @pytest.mark.cuda
 def test_cuda(tmp_path):

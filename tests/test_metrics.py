@@ -257,12 +257,13 @@ def auc_is_right(report):
 
 def test_trap_11_auc_from_decisions(monkeypatch):
     from sklearn.metrics import balanced_accuracy_score
+    import srgan_course.kit.report as report
     assert auc_is_right(M.classification_report)
     def of_decisions(preds):                                     # the fault: scores rounded before they are counted
         p, t = scores(preds); return np.eye(2)[p.argmax(1)], t
-    scores = M._scores
+    scores = report._scores
     with monkeypatch.context() as m:
-        m.setattr(M, '_scores', of_decisions)
+        m.setattr(report, '_scores', of_decisions)
         p, t = made_up()
         assert M.classification_report((p, t))['auc'] == pytest.approx(balanced_accuracy_score(t, p > .5))
         assert not auc_is_right(M.classification_report)

@@ -33,7 +33,7 @@ def test_classifier():
 
 @pytest.mark.parametrize('name', ['srgan_run', 'cats_run', 'student_run', 'classifier_run'])
 def test_recipes(name):
-    from srgan_course.cats import get_cats_recipe
+    from srgan_course.cats import CatsRecipe
     from srgan_course.classifier import ClassifierRecipe
     from srgan_course.recognise import RecogniseRecipe
     from srgan_course.srgan import SRGANRecipe
@@ -41,7 +41,7 @@ def test_recipes(name):
         was = json.loads((OLD/name/'run.json').read_text())['recipe']
         assert json.loads(ClassifierRecipe(**was).to_json()) == was
         return
-    get = dict(srgan_run=SRGANRecipe.load, cats_run=get_cats_recipe, student_run=RecogniseRecipe.load)[name]
+    get = dict(srgan_run=SRGANRecipe.load, cats_run=CatsRecipe.load, student_run=RecogniseRecipe.load)[name]
     was = json.loads((OLD/name/'recipe.json').read_text())
     now = json.loads(get(OLD/name/'recipe.json').to_json())
     assert {k: now[k] for k in was} == was
@@ -76,11 +76,11 @@ def test_srgan_checkpoint_is_taken_up(run):
 
 def test_cats_checkpoint_is_taken_up(run):
     "Without the generator's file the game of the cats is taken up from its last checkpoint, which makes the same generator."
-    from srgan_course.cats import get_cats_recipe, train_cats
+    from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.generators import load_model
     out = run('cats_run')
     (out/'generator.safetensors').unlink()
-    train_cats(get_cats_recipe(out/'recipe.json'), out=out, resume=True)
+    train_cats(CatsRecipe.load(out/'recipe.json'), out=out, resume=True)
     was, now = (load_model(p/'generator.safetensors').state_dict() for p in (OLD/'cats_run', out))
     assert all((was[k] - now[k]).abs().max() < 1e-5 for k in was)
 
