@@ -42,7 +42,8 @@ def failures(name):
     "Three places of the held-out photos where the model is at its worst: small picture, bicubic, model, original."
     from srgan_course.data import PHOTOS, sample_photos
     from srgan_course.images import crop_to_multiple, downscale, save_image, interpolate
-    from srgan_course.upscale import Upscaler, label, side_by_side
+    from srgan_course.kit.show import label, side_by_side
+    from srgan_course.upscale import Upscaler
     from PIL import Image
     up, rows = Upscaler.load(name, device='cpu'), []
     s = up.scale

@@ -13,8 +13,8 @@ WAYS = {'whole': dict(tile=10**6), 'own choice': dict(tile=0), 'tile 256': dict(
 
 CHILD = '''
 import sys, time, torch
-from srgan_course.upscale import Upscaler, shipped_models
-from srgan_course.generators import LightSR
+from srgan_course.upscale import Upscaler
+from srgan_course.generators import LightSR, shipped_models
 from srgan_course.images import open_image
 def mb(what): return int(next(l for l in open('/proc/self/status') if l.startswith(what)).split()[1])/1024
 src, tile = sys.argv[1], int(sys.argv[2])
@@ -63,7 +63,7 @@ def tiles(tmp, sizes, times):
 def cold_start(tmp, times):
     "In turns: `import torch`, and the whole command from its start to the saved 512 x 512 picture."
     src, model = picture(128, 128, tmp/'small.png'), []
-    from srgan_course.upscale import shipped_models
+    from srgan_course.generators import shipped_models
     if 'light-x4' not in shipped_models():
         from srgan_course.generators import LightSR, save_model
         model = ['--model', save_model(LightSR(4, 48, 8), tmp/'random.safetensors')]

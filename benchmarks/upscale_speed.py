@@ -31,8 +31,8 @@ def in_turns(ways, rounds):
 def ratio(a, b): return [x/y for x, y in zip(a, b)]
 
 def networks():
-    from srgan_course.generators import LightSR, SRResNet, count_params
-    from srgan_course.upscale import Upscaler, shipped_models
+    from srgan_course.generators import LightSR, SRResNet, count_params, shipped_models
+    from srgan_course.upscale import Upscaler
     light = Upscaler.load('light-x4', device='cpu')
     ups = {'light-x4': light, 'SRResNet 64 x 16': Upscaler(SRResNet(4, 64, 16), device='cpu'),
            'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models()

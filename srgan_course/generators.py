@@ -13,8 +13,8 @@ import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .kit.devices import out_of_memory, pick_device
 from .kit.recipe import SCALES
-from .kit.weights import (MODELS, NETWORKS, build_network, find_model, load_model, read_model, save_model,
-                                      shipped_models)
+from .kit.models import MODELS, find_model, shipped_models
+from .kit.weights import NETWORKS, build_network, load_model, read_model, save_model
 
 # %% ../nbs/04_generators.ipynb #dbbc10e1
 _all_ = ['out_of_memory', 'pick_device', 'MODELS', 'NETWORKS', 'build_network', 'find_model', 'load_model', 'read_model', 'save_model',

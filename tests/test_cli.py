@@ -2,10 +2,18 @@
 import importlib.util, json, os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
+from fastcore.script import anno_parser
 from PIL import Image
 from conftest import ROOT
 
-COMMANDS = 'demo upscale train evaluate models classify recognise fid cats lessons'.split()
+OPTIONS = dict(demo='out fresh json', upscale='model out tile device again json',
+               train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
+               evaluate='model data scale lpips result json', models='json',
+               classify='model train evaluate recipe body epochs seed out resume json',
+               recognise='model teacher judge evaluate train recipe labels share size steps seed out json',
+               fid='features dims kid is draws save-stats n skip cache result json',
+               cats='n seed out model truncation interpolate gif train recipe minutes resume device json', lessons='to no-open')
+COMMANDS = list(OPTIONS)
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):
@@ -32,7 +40,7 @@ print(anno_parser(cli.{name}.__wrapped__).format_help()); print([m for m in ('to
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV)
     assert r.returncode == 0, r.stderr
     assert r.stdout.strip().endswith('[]'), r.stdout[-200:]
-    assert '--' in r.stdout
+    for o in OPTIONS[name].split(): assert f'--{o} ' in r.stdout.replace('\n', ' '), o
     script = Path(sys.executable).parent/f'srgan-{name}'
     assert script.exists() or script.with_suffix('.exe').exists(), f'{script} is not installed'
 
@@ -68,6 +76,7 @@ def test_upscale_one_and_errors(tmp_path):
     for d in 'ab': (tmp_path/d).mkdir(); photo(tmp_path/d/'x.png')
     for pair in (('a', 'b'), ('a/x.png', 'b/x.png')):                 # the second would take the place of the first, or be taken for done
         one_line(run('upscale', *(tmp_path/p for p in pair), '--out', tmp_path/'out'), 'would both become', str(tmp_path/'out'/'x-x4.png'))
+    one_line(run('upscale', src, src, '--out', 'one.png'), 'one.png is one file, but 2 pictures', 'give a folder')
     for d in 'ab': shutil.rmtree(tmp_path/d)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a b.jpg', 'bad.png', 'big.png', 'empty', 'pickle.safetensors']
 
@@ -83,6 +92,17 @@ def test_upscale_folder(tmp_path):
     r = run('upscale', src, '--out', out, '--json')
     d = json.loads(r.stdout); assert r.returncode == 1 and len(d['kept']) == 3 and not d['done'] and len(d['bad']) == 1
     assert times == {p: p.stat().st_mtime_ns for p in out.rglob('*.png')}
+
+def test_upscale_several(tmp_path, capsys):
+    "Of several pictures, a bad one is named and the others are done; alone, it is the command's own error."
+    from srgan_course import cli
+    good, bad = photo(tmp_path/'a.png'), tmp_path/'bad.png'; bad.write_bytes(b'no')
+    assert cli.upscale(bad, good, out=tmp_path/'out') == 1
+    out = capsys.readouterr()
+    assert out.err.startswith('srgan-upscale: ') and 'bad.png' in out.err and 'a.png (24 x 16) -> ' in out.out
+    assert cli.upscale(bad, good, out=tmp_path/'out', json=True) == 1
+    d = json.loads(capsys.readouterr().out); assert [len(d[k]) for k in ('done', 'kept', 'bad')] == [1, 0, 1] and 'bad.png' in d['bad'][0]['src']
+    with pytest.raises(ValueError, match='bad.png'): cli.upscale(bad)
 
 def test_evaluate(tmp_path):
     r = run('evaluate', '--model', 'bicubic', '--data', 'embedded', '--json', '--result', tmp_path/'r.json')
@@ -102,6 +122,9 @@ def test_evaluate_refuses(tmp_path, monkeypatch):
     (tmp_path/'hit.safetensors').write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
     net.args['nf'] = 6                                                  # says another width than its tensors have
     save_model(net, tmp_path/'width.safetensors')
+    parse = lambda *a: anno_parser(cli.evaluate.__wrapped__).parse_args(a).lpips
+    assert [parse(), parse('--lpips'), parse('--lpips', 'squeeze-caffe')] == [None, 'squeeze', 'squeeze-caffe']
+    with pytest.raises(ValueError, match='squeeze-caffe'): cli.evaluate('bicubic', lpips='squeez')
     for model, line in {'lite-x4': "no model 'lite-x4'; known are .*light-x4.*bicubic",
                         tmp_path/'hit.safetensors': 'hit.safetensors: damaged, its checksum',
                         tmp_path/'width.safetensors': 'width.safetensors: LightSR wants'}.items():
@@ -182,6 +205,17 @@ def test_train_errors(tmp_path):
         with pytest.raises((ValueError, OSError, ModuleNotFoundError), match=line): cli.train('quick', out=tmp_path/'a', **settings)
         assert not (tmp_path/'a'/'recipe.json').exists()
 
+def test_recipes(capsys, monkeypatch):
+    "They are listed by name; batch, patches and seed can be set on the command line."
+    from srgan_course import cli, srgan
+    from srgan_course.kit.recipe import named_recipes
+    cli.train(recipes=True)
+    assert [l.split()[0] for l in capsys.readouterr().out.splitlines()] == list(named_recipes(srgan.SRGANRecipe))
+    got = []; monkeypatch.setattr(srgan, 'train', lambda r, *a, **k: got.append(r) or 1/0)
+    with pytest.raises(ZeroDivisionError): cli.train('quick', bs=8, size=28, seed=1)
+    assert (got[0].bs, got[0].size, got[0].pre_size, got[0].seed) == (8, 28, 48, 1)
+    with pytest.raises(ValueError, match='give bs=1 or more'): cli.train('quick', bs=0)
+
 def test_check(tmp_path, capsys, monkeypatch):
     "A folder is looked over before anything is trained: nothing is written, and the exit code says whether training would take it."
     from srgan_course import cli
@@ -217,6 +251,38 @@ def test_lessons(tmp_path):
     assert ((tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists()
             and '1 files copied' in r.stdout)
 
+def test_classify(tmp_path, capsys):
+    "Trained, judged, and asked what pictures show."
+    from srgan_course import cli
+    from srgan_course.classifier import ClassifierRecipe
+    from srgan_course.data import draw_pet
+    for kind in ('cat', 'dog'):
+        (tmp_path/'pets'/kind).mkdir(parents=True)
+        for i in range(8): draw_pet(kind, i + 100*(kind == 'dog'), 64).save(tmp_path/'pets'/kind/f'{i}.png')
+    tiny, pets, out = str(ClassifierRecipe('tiny', size=64, bs=8, body='toynet-random').save(tmp_path/'tiny.json')), str(tmp_path/'pets'), tmp_path/'run'
+    cli.classify(train=pets, recipe=tiny, epochs=3, out=out); capsys.readouterr()
+    cli.classify(evaluate=pets, out=out, json=True)
+    assert json.loads(capsys.readouterr().out)['n'] == 16
+    (tmp_path/'bad.png').write_bytes(b'no')
+    assert cli.classify(tmp_path/'pets'/'cat', tmp_path/'bad.png', out=out, json=True) == 1
+    said = capsys.readouterr(); d = json.loads(said.out)
+    assert [r['class'] in ('cat', 'dog') for r in d['pictures']] == [True]*8 and len(d['bad']) == 1 and 'bad.png' in said.err
+    for line, args, kw in (('holds a run already', (), dict(train=pets, recipe=tiny, out=out)), ('nothing to do', (), {}),
+                           ('give one of', (Path(pets),), dict(evaluate=pets)), ('no such file', (Path('none.jpg'),), {})):
+        with pytest.raises((ValueError, OSError), match=line): cli.classify(*args, **kw)
+
+def test_recognise_refuses(tmp_path):
+    "Before a classifier is made ready."
+    from srgan_course import cli
+    same = [photo(tmp_path/d/'x.png') for d in 'ab' if not (tmp_path/d).mkdir()]
+    for line, args, kw in (('give one of', (), dict(train='a', evaluate='b')), ('nothing to do', (), {}),
+                           ('multiple of 3 from 48 on; give --size 198', (), dict(evaluate='x', size=200)),
+                           ('no such file', (Path('none.jpg'),), {}), ('neither a folder', (), dict(evaluate='nowhere')),
+                           ('none.json: no such file', (), dict(evaluate='pets-toy', labels=Path('none.json'))),
+                           ('two of the pictures have one name', same, {}), ('share is 2', same[:1], dict(share=2.)),
+                           ('is one file, but 2 pictures', same, dict(out=Path('a.jpg')))):
+        with pytest.raises((ValueError, OSError), match=line): cli.recognise(*args, **kw)
+
 def test_fid(tmp_path, capsys):
     "FID and KID of two folders, by a net that needs no download; bad input is one line."
     from srgan_course import cli
@@ -239,6 +305,17 @@ def test_fid(tmp_path, capsys):
     out = capsys.readouterr()
     assert json.loads(out.out) == dict(file=str(tmp_path/'s.npz'), n=6,
                                        net='random@256') and out.err.startswith('srgan-fid: 1 of 7 pictures left out') and len(out.err.splitlines()) == 1
+
+    (tmp_path/'dog'/'x.png').unlink()
+    cli.fid(cats, cats, features='random', result=tmp_path/'r.json'); cli.fid(dogs, str(tmp_path/'s.npz'), features='random', dims=256)
+    zero = [float(l.split()[1]) for l in capsys.readouterr().out.splitlines()]      # a set and itself, also from its statistics
+    assert abs(zero[0]) < 1e-3 and abs(zero[1]) < 1e-3 and json.loads((tmp_path/'r.json').read_text())['n'] == 6
+    for line, args, kw in (('inception@2048', (cats, dogs), dict(features='inseption@2048')), ('one set has no distance', (cats,), {}),
+                           ('leave out .*dog', (cats, dogs), dict(save_stats=tmp_path/'x.npz')), ('in a .npz file', (cats,), dict(save_stats=Path('s.txt'))),
+                           ('measures nothing; leave out --kid, --is', (cats,), dict(save_stats=tmp_path/'x.npz', kid=True, Is=True)),
+                           ('an interval .--draws. needs the pictures', (str(tmp_path/'s.npz'), dogs), dict(draws=9)),
+                           ('nowhere', (cats, 'nowhere'), dict(kid=True))):
+        with pytest.raises((ValueError, OSError), match=line): cli.fid(*args, **(dict(features='random') | kw))
 
 def test_fid_of_sets_of_two_sizes_says_so(tmp_path, capsys):
     from srgan_course import cli
@@ -274,3 +351,17 @@ def test_fid_wants_pictures_for_kid(tmp_path):
     assert run('fid', tmp_path, '--save-stats', tmp_path/'s.npz', '--features', 'random').returncode == 0
     r = run('fid', tmp_path/'s.npz', tmp_path, '--kid', '--features', 'random')
     assert r.returncode == 2 and 'KID needs the pictures' in r.stderr and 'Traceback' not in r.stderr
+
+def test_cats(tmp_path):
+    "A sheet, a walk, a film; what cannot be drawn or trained is refused."
+    from srgan_course import cli
+    from srgan_course.cats import DCGANGenerator
+    from srgan_course.generators import save_model
+    net, sheet, film = str(save_model(DCGANGenerator(32, 8, 4), tmp_path/'g.safetensors')), tmp_path/'cats.png', tmp_path/'cats.gif'
+    cli.cats(n=4, out=sheet, model=net); assert Image.open(sheet).size == (66, 66)
+    cli.cats(n=3, out=sheet, model=net, interpolate=True, json=True); assert Image.open(sheet).size == (8*34 - 2, 3*34 - 2)
+    cli.cats(n=2, out=film, model=net, gif=True, truncation=1.); assert Image.open(film).n_frames == 24
+    for line, kw in {'n is 0': dict(n=0), '--gif writes a .gif': dict(gif=True), 'seed is -1': dict(n=2, seed=-1), 'are for training': dict(resume=True),
+                     'no-such-folder': dict(train='no-such-folder'), "recipe 'dogs'": dict(train='toy', recipe='dogs')}.items():
+        with pytest.raises((ValueError, OSError), match=line): cli.cats(**(dict(out=tmp_path/'run' if 'train' in kw else sheet, model=net) | kw))
+    assert not (tmp_path/'run').exists()

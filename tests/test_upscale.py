@@ -6,10 +6,11 @@ from PIL import Image
 from torch import nn
 import torch.nn.functional as F
 from srgan_course import upscale as U
-from srgan_course.kit import folders
-from srgan_course.generators import LightSR, SRResNet, save_model
+from srgan_course.kit import devices, folders
+from srgan_course.generators import LightSR, SRResNet, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
-from srgan_course.upscale import Upscaler, compare_sheet, fill_colour, summary, upscale_file, upscale_folder
+from srgan_course.kit.folders import summary
+from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -107,6 +108,13 @@ def test_out_of_memory_for_good_is_one_error():
         with pytest.raises(MemoryError, match='out of memory, even with tiles of'): u.tensor(torch.rand(1, 3, 100, 100), 64)
     finally: Flaky.fail = ()
 
+def test_a_lack_of_memory_is_said_on_standard_error(capsys):
+    u = Upscaler(Flaky(), scale=2, overlap=3, device='cpu')
+    Flaky.calls, Flaky.fail = 0, (1,)
+    u.tensor(torch.rand(1, 3, 60, 60), 64)
+    Flaky.fail = ()
+    assert capsys.readouterr().err == 'out of memory with tiles of 64 pixels: going on with 32\n'
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     class Broken(Shift):
         def forward(self, x): raise RuntimeError('expected a tensor on another device')
@@ -114,7 +122,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
         Upscaler(Broken(), scale=2, overlap=3, device='cpu').tensor(torch.rand(1, 3, 64, 64), 32)
 
 def test_a_result_that_cannot_fit_is_refused_before_it_is_begun(up, monkeypatch):
-    monkeypatch.setattr(U, 'available_memory', lambda device: 10**6)
+    monkeypatch.setattr(devices, 'available_memory', lambda device: 10**6)
     with pytest.raises(MemoryError, match='1200 x 1200 pixels takes'): up(noise(300, 300), tile=32)
 
 def test_memory_decides_the_tile(net):
@@ -174,10 +182,17 @@ def test_float32_is_exact_and_every_setting_stays(setting):
 
 def test_bfloat16_is_refused_where_it_would_end_the_process(net, monkeypatch):
     "A processor that announces AMX and cannot use it: one line, before the network is copied; float32 works."
-    from srgan_course.kit import devices
     monkeypatch.setattr(devices, 'bfloat16_works', lambda: False)
     with pytest.raises(ValueError, match="precision 'bfloat16' would end this process"): Upscaler(net, device='cpu', precision='bfloat16')
     assert Upscaler(net, device='cpu').precision == 'float32'
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'float16'])
+def test_lower_precision_is_near(net, precision):
+    "On a processor that can compute so at all: less than one grey level of root mean square, and not the same bits."
+    if not devices.bfloat16_works(): pytest.skip('bfloat16 ends the process here')
+    x = torch.rand(1, 3, 40, 40)
+    a, b = (Upscaler(net, device='cpu', precision=p).tensor(x) for p in ('float32', precision))
+    assert 0 < (a - b).square().mean().sqrt() < 1/255
 
 class Most(Shift):
     "Notes the most pixels that it was given at once."
@@ -313,12 +328,12 @@ def test_load(weights, net, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='damaged'): Upscaler.load(tmp_path/'bad.safetensors')
     torch.save(net.state_dict(), tmp_path/'net.pth')
     with pytest.raises(ValueError, match='pickle'): Upscaler.load(tmp_path/'net.pth')
-    monkeypatch.setattr('srgan_course.kit.weights.MODELS', Path(weights).parent)
+    monkeypatch.setattr('srgan_course.kit.models.MODELS', Path(weights).parent)
     assert Upscaler.load('mine', device='cpu').scale == 4
 
 def test_shipped_models():
     "Each model in the package loads, makes a picture, and is exact in tiles."
-    for name in U.shipped_models():
+    for name in shipped_models():
         u, x = Upscaler.load(name, device='cpu'), torch.rand(1, 3, 48, 70)
         assert (u.tensor(x, 30) - whole(u.net, x)).abs().max() <= 1e-5
         assert u(noise(10, 12)).size == (12*u.scale, 10*u.scale)
@@ -557,17 +572,3 @@ def test_killed_folder_goes_on(tmp_path, weights):
         for f in out.glob('*.png'): assert Image.open(f).convert('RGB').size == (256, 256)
     assert subprocess.run(cmd, capture_output=True).returncode == 0
     assert len(list(out.glob('*.png'))) == 40
-
-# ---- sheets
-
-def test_sheets(up):
-    hr = noise(64, 96); lr = hr.resize((24, 16), Image.BICUBIC)
-    sheet = compare_sheet(lr, dict(SR=up))
-    assert sheet.size == (3*96 + 8, 64 + 18) and sheet.mode == 'RGB'
-    ways = dict(A=up, B=lambda m: m.resize((96, 64)))
-    five = compare_sheet(lr, ways, hr, 'LR|bicubic|A|B|HR', boxes=[(0, 0, 10, 10), (4, 4, 14, 14)], zoom=2)
-    assert five.size == (5*80 + 16, 18 + 80 + 4 + 80)
-    at = np.asarray(five)[18:98, -80:]
-    # the last column is the original, pixel for pixel
-    assert (at == np.asarray(hr.crop((0, 0, 40, 40)).resize((80, 80), Image.NEAREST))).all()
-    with pytest.raises(ValueError, match="no 'C' for the layout"): compare_sheet(lr, ways, hr, 'LR|C')
