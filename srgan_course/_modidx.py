@@ -198,7 +198,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'srgan_course.fid._kid_large': ('fid.html#_kid_large', 'srgan_course/fid.py'),
                                   'srgan_course.fid._labels': ('fid.html#_labels', 'srgan_course/fid.py'),
                                   'srgan_course.fid._mean_of_pairs': ('fid.html#_mean_of_pairs', 'srgan_course/fid.py'),
-                                  'srgan_course.fid._own': ('fid.html#_own', 'srgan_course/fid.py'),
                                   'srgan_course.fid._picks': ('fid.html#_picks', 'srgan_course/fid.py'),
                                   'srgan_course.fid._probabilities': ('fid.html#_probabilities', 'srgan_course/fid.py'),
                                   'srgan_course.fid._radii': ('fid.html#_radii', 'srgan_course/fid.py'),
