@@ -17,6 +17,7 @@ from srgan_course import domain as D
 from srgan_course.data import bsds_split, find_source
 from srgan_course.kit import sets as S
 from srgan_course.kit.devices import pick_precision
+from srgan_course.kit.figures import apart, average, may_say, over_seeds
 from srgan_course.kit.features import INCEPTION_FILES, PooledNet, pooled_net
 from srgan_course.generators import load_model
 from srgan_course.metrics import load_result, save_result
@@ -66,6 +67,14 @@ class Both(D.Judge):
         half = self.precision == 'bfloat16'
         with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half): f = S.features(x, PooledNet(both, 'both', 299, .5, .5), bs=16)
         return dict(kid=S.FeatureSet(f.x[:, dims:], late.note), fid=S.FeatureSet(f.x[:, :dims], {**late.note, 'net': self.nets['fid']}))
+
+def row(figs): # `Judge` figures, one a seed -> {'kid': mean, 'kid_low': ..., 'kid_high': ..., ...}
+    "An arm's figures as numbers, for the file."
+    out = {}
+    for m in figs[0]:
+        f = over_seeds([x[m] for x in figs])
+        out |= {m: float(f), f'{m}_low': f.interval[0], f'{m}_high': f.interval[1]}
+    return out
 
 def kept(path, make):
     "What `make` gives, from its file if it is there: arrays and features."
@@ -147,14 +156,15 @@ def report(s):
         if set(seeds) <= set(have[arm, n]):
             for k in s.judges: figs[k, arm, n] = [s.figures(f'{arm}-{n}-{i}', k) for i in seeds]
     classic = {(k, c): [s.figures(c, k)] for k in s.judges for c in ('bicubic', 'lanczos')}
-    one = lambda g: dict(value=float(g), low=g.interval[0], high=g.interval[1], spread_over_seeds=g.spread, one=int(D.is_one(g)))
+    one = lambda g: dict(value=float(g), low=g.interval[0], high=g.interval[1], spread_over_seeds=g.spread,
+                         one=int(may_say(g) in ('more', 'less')))
     metrics = list(classic['domain', 'bicubic'][0])
-    between = lambda k, a, b: {m: one(D.apart([f[m] for f in a], [f[m] for f in b])) for m in metrics}
+    between = lambda k, a, b: {m: one(apart([f[m] for f in a], [f[m] for f in b])) for m in metrics}
     out, spread = {}, {}
     for k in s.judges:
-        out[name(k)] = {**{c: D.row(classic[k, c]) for c in ('bicubic', 'lanczos')},
-                        **{name(a): D.row(f) for (kk, a, n), f in figs.items() if kk == k and n == top}}
-        spread[name(k)] = {name(a): {m: D.over_seeds([x[m] for x in f]).spread for m in metrics} for (kk, a, n),
+        out[name(k)] = {**{c: row(classic[k, c]) for c in ('bicubic', 'lanczos')},
+                        **{name(a): row(f) for (kk, a, n), f in figs.items() if kk == k and n == top}}
+        spread[name(k)] = {name(a): {m: over_seeds([x[m] for x in f]).spread for m in metrics} for (kk, a, n),
                            f in figs.items() if kk == k and n == top}
     mse = {k: {c: out[name(k)][c]['mse'] for c in out[name(k)]} for k in s.judges}
     own = {k: mse[k][name(k)] for k in s.judges}
@@ -163,7 +173,7 @@ def report(s):
                       if (k, a, top) in figs and (k, b, top) in figs} for k in s.judges}
     for k in s.judges:
         gaps[name(k)] |= {f'bicubic - {name(a)}': between(k, classic[k, 'bicubic'], figs[k, a, top]) for a in ('general', 'domain')}
-    by_number = {str(n): {name(k): {**{name(a): D.row(figs[k, a, n]) for a in ('general', 'domain')},
+    by_number = {str(n): {name(k): {**{name(a): row(figs[k, a, n]) for a in ('general', 'domain')},
                                     'gap': between(k, figs[k, 'general', n], figs[k, 'domain', n])} for k in s.judges}
                  for n in sorted(p['numbers']) if all((k, a, n) in figs for k in s.judges for a in ('general', 'domain'))}
     content = dict(general_over_domain_trained=own['general']/own['domain'],
@@ -197,7 +207,7 @@ def difficulty(n=400):
         x, which = D.squares(pictures, n, size, 0, whole=whole)
         sr = D.enlarge('bicubic', D.shrink(x), 4)
         e = ((sr.float() - x)/255).square().mean((1, 2, 3)).numpy()
-        m = D.average(e, which)
+        m = average(e, which)
         figures[name] = dict(mse=float(m), mse_low=m.interval[0], mse_high=m.interval[1], median=float(np.median(e)))
         print(name, {k: round(float(v), 5) for k, v in figures[name].items()}, flush=True)
     ratio = lambda a, b: figures[a]['mse']/figures[b]['mse']

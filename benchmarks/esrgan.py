@@ -44,7 +44,8 @@ def layout():
     return div
 
 def train(only):
-    from srgan_course.srgan import SRGANRecipe, run_state, train as run
+    from srgan_course.kit.runs import run_state
+    from srgan_course.srgan import SRGANRecipe, train as run
     for name in only or list(ARMS):
         out = RUNS/name
         if (out/'generator.safetensors').exists(): print(name, 'is there'); continue

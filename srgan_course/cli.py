@@ -70,8 +70,8 @@ def train(
 ):
     "Train a super-resolution network by a recipe"
     from srgan_course.kit.inspect import check_source
-    from srgan_course.kit.recipe import get_recipe, named_recipes
-    from srgan_course.srgan import SRGANRecipe, expected_cost, memory_advice, resized, train as run
+    from srgan_course.kit.recipe import build, get_recipe, named_recipes
+    from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
     if recipes:
         rs = named_recipes(SRGANRecipe)
         return print(js.dumps({k: js.loads(r.to_json()) for k,r in rs.items()}) if json else '\n'.join(map(_recipe_line, rs.values())))
@@ -79,7 +79,10 @@ def train(
     if size is not None: r = resized(r, size)
     r = r.replace(**given(bs=bs, seed=seed))
     if check is not None:
-        with memory_advice(r): return check_source(check, r, valid, lambda *o: expected_cost(r, *o, device, minutes), as_json=json)
+        from srgan_course.kit.phases import expected_cost, memory_advice
+        job = build(r)
+        cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
+        with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
     if is_cli(): stop_politely()
     res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())

@@ -13,13 +13,16 @@ from PIL import Image, ImageDraw
 from .kit.recipe import get_recipe
 from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
-from .kit.show import save_gif
+from .kit.show import before_after, crop_box, save_gif
 from .kit.sources import sample_photos
-from .images import downscale, to_tensor, write_whole
+from .images import crop_to_multiple, downscale, interpolate, to_image, to_tensor, write_whole
+from .metrics import mean_gradient, psnr_y, ssim_y
 from .watching import save_curves, who_is_ahead
-from .srgan import PHASES, SRGANRecipe, before_after, crop_box, enlarge_all, measure_all, train
+from .srgan import SRGANRecipe, train
 
 # %% ../nbs/demo.ipynb #018e822c
+PHASES = ('pretrain', 'gan')
+
 def training_gif(out,           # a run's folder
                  path,          # GIF to write
                  tile:int=128,  # width of the sheet's first picture, pixels
@@ -49,6 +52,33 @@ def all_curves(out,      # a run's folder
     buf = io.BytesIO(); sheet.save(buf, format='png', optimize=True)
     write_whole(path or out/'curves.png', buf.getvalue())
     return sheet
+
+# %% ../nbs/demo.ipynb #24c5340b
+@torch.no_grad()
+def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
+                pictures:dict, # name -> HR picture
+                scale:int      # how much smaller they are made
+               )->dict:        # picture's name -> {'LR': ..., model's name: ..., 'HR': ...}, whole pictures
+    "Every picture made small and enlarged by every model."
+    res = {}
+    for name, hr in pictures.items():
+        hr = crop_to_multiple(hr, scale)
+        lr = downscale(hr, scale)
+        res[name] = {'LR': lr, **{k: interpolate(lr, scale, how=m) if isinstance(m, str) else to_image(m(to_tensor(lr)[None])[0]) for k,
+                                  m in models.items()}, 'HR': hr}
+    return res
+
+def measure_all(enlarged:dict, # from `enlarge_all`
+                scale:int      # as many pixels are left out at each border
+               )->dict: # picture's name -> model's name -> psnr, ssim, gradient
+    "PSNR, SSIM and mean gradient of whole pictures; HR has a gradient only."
+    res = {}
+    for name, imgs in enlarged.items():
+        hr = imgs['HR']
+        res[name] = {k: dict(psnr=psnr_y(im, hr, scale), ssim=ssim_y(im, hr, scale), gradient=mean_gradient(im)) for k,
+                     im in imgs.items() if k not in ('LR', 'HR')}
+        res[name]['HR'] = dict(gradient=mean_gradient(hr))
+    return res
 
 # %% ../nbs/demo.ipynb #34338bdb
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
@@ -113,7 +143,8 @@ def demo(out='demo',          # folder for pictures, curves, figures and the mod
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
     enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
     measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
-    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, measured, r.scale,
+    notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
+    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, notes, r.scale,
                  path=out/'before_after.png')
     all_curves(out); training_gif(out, out/'samples.gif')
     save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',

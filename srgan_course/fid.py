@@ -8,27 +8,19 @@ __all__ = ['frechet_distance', 'fid', 'kid', 'precision_recall', 'inception_scor
 # %% ../nbs/12_fid.ipynb #6f39fe37
 import math, warnings
 import numpy as np, torch
-from .kit.figures import Figure, differ
+from .kit.figures import Figure
 from .kit.recipe import import_fastai
 from .kit.sets import FeatureSet, Stats, features, finite_rows, gaussian, two_sets
 from .kit.stats import around, from_subsets
 
 # %% ../nbs/12_fid.ipynb #804b2d31
-def _own(x): "An array as a tensor in float64."; return torch.from_numpy(np.require(x, np.float64, 'W'))
-
-def half(sigma # (d,d) covariance
-        ):     # (d,r) matrix A with A @ A.T = sigma, r its rank
-    "Half of a covariance: by Cholesky, and with pivots where it is singular."
-    a, failed = torch.linalg.cholesky_ex(_own(sigma))
-    if not failed: return a.numpy()
-    from scipy.linalg import lapack
-    c, order, r, _ = lapack.dpstrf(sigma, lower=1)
-    a = np.zeros((len(sigma), r))
-    a[order - 1] = np.tril(c)[:, :r]
-    probe = np.random.default_rng(0).normal(size=(len(sigma), 4))      # what is left over of sigma: nothing, if it is a covariance
-    left = abs(sigma@probe - a@(a.T@probe)).max()
-    if left > 1e-6*max(abs(sigma).max()*len(sigma), 1e-300): raise ValueError('not a covariance: it has a negative eigenvalue')
-    return a
+def half(s): # (d,d) covariance -> (d,r) matrix a with a @ a.T = s, r its rank
+    "Half of a covariance: by Cholesky, or by eigenvectors where it is flat."
+    a, failed = torch.linalg.cholesky_ex(s)
+    if not failed: return a
+    w, v = torch.linalg.eigh(s)
+    if w[0] < -1e-8*w[-1].abs(): raise ValueError('not a covariance: it has a negative eigenvalue')
+    return v[:, w > 1e-13*w[-1]]*w[w > 1e-13*w[-1]].sqrt()
 
 # %% ../nbs/12_fid.ipynb #01d97610
 def frechet_distance(mu1, sigma1, # mean (d,) and covariance (d,d) of one set
@@ -38,12 +30,12 @@ def frechet_distance(mu1, sigma1, # mean (d,) and covariance (d,d) of one set
     (mu1, s1), (mu2, s2) = gaussian(mu1, sigma1, 'first set'), gaussian(mu2, sigma2, 'second set')
     if mu1.shape != mu2.shape:
         raise ValueError(f'{len(mu1)} features in the first set and {len(mu2)} in the second; both must come from one net')
+    s1, s2 = torch.tensor(s1), torch.tensor(s2)
     a = half(s1)
-    if a.shape[1] < len(a) and (b := half(s2)).shape[1] < a.shape[1]: a, s2, s1 = b, s1, s2          # the narrower half: less to do
-    a, m = _own(a), _own(s2)
-    w = torch.linalg.eigvalsh(a.T@m@a).numpy() if a.numel() else np.zeros(1)
-    if w[0] < -1e-10*np.trace(s1)*np.trace(s2): raise ValueError('not a covariance: it has a negative eigenvalue')
-    return max(float(((mu1 - mu2)**2).sum() + np.trace(s1) + np.trace(s2) - 2*np.sqrt(w.clip(0)).sum()), 0.)
+    if a.shape[1] < len(a) and (b := half(s2)).shape[1] < a.shape[1]: a, s2, s1 = b, s1, s2     # the narrower half: less to do
+    w = torch.linalg.eigvalsh(a.T@s2@a)
+    if (w < -1e-10*s1.trace()*s2.trace()).any(): raise ValueError('not a covariance: it has a negative eigenvalue')
+    return max(float(((mu1 - mu2)**2).sum() + s1.trace() + s2.trace() - 2*w.clip(0).sqrt().sum()), 0.)
 
 # %% ../nbs/12_fid.ipynb #dfa03b19
 def few_pictures(n, dims):
@@ -53,11 +45,28 @@ def few_pictures(n, dims):
     known = [k for k in n if k is not None]
     if (small := min(known, default=dims + 1)) <= dims:
         warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an '
-                      f'amount '
-                      'that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
+                      f'amount that depends on n; compare it only with others of the same n, or take KID or fewer features', stacklevel=3)
     elif len(set(known)) > 1:
         warnings.warn(f'FID of {n[0]} against {n[1]} pictures is too high by an amount that depends on both numbers; '
                       'compare it only with others of the same two, or take KID', stacklevel=3)
+
+def _labels(groups, n, m):
+    "Group numbers of one set for both, checked; None stays None."
+    if groups is None: return None
+    if not len(groups) == n == m:
+        raise ValueError(f'{len(groups)} groups for sets of {n} and {m} pictures; groups are for two sets of as many pictures, in the same '
+                         f'order')
+    g = np.unique(np.asarray([str(x) for x in groups]), return_inverse=True)[1]
+    if g.max() < 1: raise ValueError('all pictures are in one group; there is nothing to draw from')
+    return g
+
+def _picks(n, m, groups, draws, seed):
+    "Rows of both sets for each draw of the bootstrap."
+    g, rng = _labels(groups, n, m), np.random.default_rng(seed)
+    rows = None if g is None else [np.flatnonzero(g == k) for k in range(g.max() + 1)]
+    for _ in range(draws):
+        if g is None: yield rng.integers(0, n, n), rng.integers(0, m, m)
+        else: i = np.concatenate([rows[k] for k in rng.integers(0, len(rows), len(rows))]); yield i, i
 
 # %% ../nbs/12_fid.ipynb #f1df1df1
 def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .npz, features
@@ -77,33 +86,12 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
     said |= dict(groups=None if groups is None else len(set(map(str, groups))), seed=seed)
     return Figure(value, 'FID', around(value, d), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
 
-# %% ../nbs/12_fid.ipynb #111e905b
-def _labels(groups, n, m):
-    "Group numbers of one set for both, checked; None stays None."
-    if groups is None: return None
-    if not len(groups) == n == m:
-        raise ValueError(f'{len(groups)} groups for sets of {n} and {m} pictures; groups are for two sets of as many pictures, in the same '
-                         f'order')
-    g = np.unique(np.asarray([str(x) for x in groups]), return_inverse=True)[1]
-    if g.max() < 1: raise ValueError('all pictures are in one group; there is nothing to draw from')
-    return g
-
-def _picks(n, m, groups, draws, seed):
-    "Rows of both sets for each draw of the bootstrap."
-    g, rng = _labels(groups, n, m), np.random.default_rng(seed)
-    rows = None if g is None else [np.flatnonzero(g == k) for k in range(g.max() + 1)]
-    for _ in range(draws):
-        if g is None: yield rng.integers(0, n, n), rng.integers(0, m, m)
-        else: i = np.concatenate([rows[k] for k in rng.integers(0, len(rows), len(rows))]); yield i, i
-
 # %% ../nbs/12_fid.ipynb #f07f6455
-def poly_kernel(x, y # features (n,d) and (m,d)
-               ):    # (n,m)
+def poly_kernel(x, y): # features (n,d) and (m,d) -> (n,m)
     "The kernel of KID: how alike two pictures are."
     return (x@y.T/x.shape[1] + 1)**3
 
-def mmd2(kxx, kyy, kxy # kernels (n,n), (m,m), (n,m)
-        )->float:
+def mmd2(kxx, kyy, kxy): # kernels (n,n), (m,m), (n,m) -> number
     "Unbiased squared maximum mean discrepancy: no picture is compared with itself."
     n, m = kxy.shape
     return float((kxx.sum() - np.trace(kxx))/(n*(n-1)) + (kyy.sum() - np.trace(kyy))/(m*(m-1)) - 2*kxy.mean())
@@ -125,7 +113,7 @@ def weighted_mmd2(ks,     # kernels (n,n) and (m,m) within the sets, (n,m) betwe
     across = _mean_of_pairs(ks[2], w, v, None if g is None else same[0], False)
     return _mean_of_pairs(ks[0], w, w, same[0], True) + _mean_of_pairs(ks[1], v, v, same[1], True) - 2*across
 
-# %% ../nbs/12_fid.ipynb #0b019540
+#| export
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
 
 def _draw_weights(n, rng, k):
@@ -206,6 +194,7 @@ def _probabilities(a, net, **kwargs):
                          f"'squeezenet-caffe@logits', or your classifier")
     return torch.from_numpy(finite_rows(f.x)).softmax(1).numpy(), f.note
 
+# %% ../nbs/12_fid.ipynb #1511bbbe
 def inception_score(a,                      # as for `features`; or probabilities (n,classes)
                     net='inception@logits', # or any classifier: a module that gives logits
                     splits:int=10,          # parts whose scores are averaged

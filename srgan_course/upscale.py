@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from torch import nn, Tensor
 from .kit.devices import (bytes_per_pixel, memory_for_a_tile, out_of_memory, pick_device, pick_precision, picture_layout,
                                       room_for, true_float32)
-from .kit.folders import enlarge_file, enlarge_folder, out_files, result_name, summary, target_folder
+from .kit.folders import enlarge_file, enlarge_folder
 from .generators import find_model, load_model, receptive_radius
 from .images import from_array, to_array
 

@@ -238,7 +238,7 @@ def same(a, b): return all(torch.equal(a[k], b[k]) for k in a) and a.keys() == b
 
 def small_vgg(name, seed=0):
     "A body whose network ends like VGG's, with dropout, only smaller."
-    net = K.build('toynet', seed=seed); b = K.Body(net.features, name, arch='toynet')
+    net = K.make_net('toynet', seed=seed); b = K.Body(net.features, name, arch='toynet')
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         whole = torch.nn.Module(); whole.avgpool = torch.nn.AdaptiveAvgPool2d(2)

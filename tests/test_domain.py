@@ -4,11 +4,12 @@ import importlib.util, json, math, re
 import numpy as np, pytest, torch
 from conftest import ROOT
 from srgan_course import domain as D
-from srgan_course.fid import Figure
+from srgan_course.kit.figures import Figure, apart, may_say
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.kit.weights import find_weights
 from srgan_course.metrics import load_result, quotable
-from srgan_course.srgan import phases, train
+from srgan_course.kit.recipe import build
+from srgan_course.srgan import train
 from test_srgan import StopAfter
 
 RESULT = ROOT/'results'/'domain_cats.json'
@@ -31,14 +32,14 @@ def test_recipe_stops_resumes_and_is_tuned(tmp_path):
     r, x, out = D.STUDY.replace(bs=2, steps_per_epoch=2, pre_epochs=1, epochs=1, precision='float32', feature_net=net), noise(6,
         D.STUDY.size), tmp_path/'a'
     pics = [D.as_picture(p) for p in x]
-    for phase in phases(r):
+    for phase in build(r).phases:
         with pytest.raises(KeyboardInterrupt):
             train(r, pics, out, resume=(out/'recipe.json').exists(), valid=pics[:2], progress=False, device='cpu',
                   cbs=[StopAfter(1, phase)])
         assert checkpoints(out/'checkpoints'/phase)
     a = D.train_on(x, r, out, x[:2])
     b = D.train_on(x, D.tuned(r, out/'generator.safetensors'), tmp_path/'b', x[:2])
-    assert phases(D.tuned(r, out/'generator.safetensors')) == {'gan': 1}
+    assert {k: p.epochs for k,p in build(D.tuned(r, out/'generator.safetensors')).phases.items()} == {'gan': 1}
     far = lambda m, n: sum((p - q).abs().mean().item() for p, q in zip(m.parameters(), n.parameters()))
     fresh = D.train_on(x, r.replace(seed=9), tmp_path/'c', x[:2])
     assert 0 < far(a, b) < far(a, fresh)/5
@@ -46,14 +47,14 @@ def test_recipe_stops_resumes_and_is_tuned(tmp_path):
 def test_general_and_published_recipes_take_whole_squares():
     "44 -> 176, as published, is the same study with another recipe; both phases see whole squares."
     from srgan_course.srgan import RECIPES
-    assert RECIPES['faces'].size == 176 and RECIPES['faces'].scale == 4 and RECIPES['faces'].whole and D.STUDY.whole and D.TOY_STUDY.whole
+    assert RECIPES['faces'].size == 176 and RECIPES['faces'].scale == 4 and RECIPES['faces'].whole and D.STUDY.whole
 
 def test_seeds_alone_make_an_interval_wide():
     "Three runs that differ more than the arms do: no difference, however sure each bootstrap is."
     d = np.random.default_rng(0).normal(0, .01, 500)
     f = lambda v: Figure(v, 'KID', (v - .02, v + .02), draws=d)
-    assert not D.is_one(D.apart([f(5.), f(6.), f(7.)], [f(5.5), f(5.), f(6.2)]))
-    assert D.is_one(D.apart([f(5.), f(6.), f(7.)], [f(4.5), f(5.52), f(6.49)]))
+    assert may_say(apart([f(5.), f(6.), f(7.)], [f(5.5), f(5.), f(6.2)])) == 'cannot tell'
+    assert may_say(apart([f(5.), f(6.), f(7.)], [f(4.5), f(5.52), f(6.49)])) == 'more'
 
 def test_crops_of_a_photo_never_stand_on_both_sides(srgan_data):
     m = script()

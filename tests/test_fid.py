@@ -191,7 +191,7 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
 def test_interval_of_fid_is_one_at_this_n():
     """It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds
     pass it on."""
-    from srgan_course.domain import over_seeds
+    from srgan_course.kit.figures import over_seeds
     d, n = 32, 200
     wide = np.exp(-np.arange(d)/(d/4))
     endless = F.frechet_distance(np.zeros(d), np.diag(wide**2), .15*wide, np.diag((1.1*wide)**2))

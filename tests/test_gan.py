@@ -5,7 +5,7 @@ The networks have a few hundred weights (gan_runs.py); a run takes a fraction of
 import contextlib, io, json, os, random, subprocess, sys
 import numpy as np, pytest
 gan = pytest.importorskip('srgan_course.gan')
-from srgan_course.kit.recipe import get_recipe
+from srgan_course.kit.recipe import build, get_recipe
 from srgan_course import watching
 from srgan_course.kit import checkpoints as kept, devices
 devices.bfloat16_works()                                 # before anything is computed: in some virtual machines it keeps oneDNN from AMX
@@ -381,7 +381,7 @@ def test_one_step_is_short():
     The three networks (generator, critic, features) are arguments: their calls count, their rooms do not."""
     from srgan_course import srgan
     r = get_recipe('quick', srgan.SRGANRecipe).replace(precision='float32', bs=2)
-    learn = srgan.make_learner(r, srgan.use_recipe(srgan.make_dls(r, 'embedded', 'cpu'), r, 'gan'), 'gan')
+    learn = build(r).phases['gan'].learner(srgan.make_dls(r, 'embedded', 'cpu'))
     calls, step = [], type(learn)._do_one_batch
     def own(frame, event, arg):
         code = frame.f_code

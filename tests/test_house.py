@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
 # What is still over these goals, and may only shrink: a room that has become small enough leaves the list, and the two totals come down
-OVER = dict(srgan=621)
+OVER = {}
 TOTAL_LINES, TOTAL_EXPORTED = 11230, 493
 COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls
 LATER = {'serve', 'scale', 'kit/engines'}            # built on top, counted by themselves: at most ROOM lines each

@@ -6,13 +6,13 @@ from conftest import ROOT
 from srgan_course import recognise as M
 from srgan_course.kit import classifiers as K, originals as O, recognition as N
 from srgan_course.kit.labels import name_labels
-from srgan_course.kit.classifiers import Classifier, body, build, load_pictures, save_classifier
+from srgan_course.kit.classifiers import Classifier, body, load_pictures, make_net, save_classifier
 from srgan_course.kit.pets import draw_pet, toys as _toys
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import to_image
 from srgan_course.metrics import load_result
 
-def toy(seed=0): return K.Teacher(build('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
+def toy(seed=0): return K.Teacher(make_net('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
 def one_line(f, *words, kind=ValueError):
     with pytest.raises(kind) as e: f()
     assert all(w in str(e.value) for w in words) and '\n' not in str(e.value), str(e.value)
@@ -25,7 +25,7 @@ def x(): return load_pictures(_toys(12, 48), 48)
 @pytest.mark.parametrize('arch', ['toynet', 'mobilenet_v2', 'resnet18'])
 def test_teacher_does_not_move(arch, x):
     "Neither weights nor the statistics of batch norm, in training mode, over steps of an optimiser that is given all that there is."
-    t = K.Teacher(build(arch, 2), arch).train()
+    t = K.Teacher(make_net(arch, 2), arch).train()
     was = {k: v.clone() for k, v in t.state_dict().items()}
     net = LightSR(3, 4, 1)
     opt = torch.optim.SGD([p for m in (net, t) for p in m.parameters() if p.requires_grad], .1)
@@ -39,7 +39,7 @@ def test_a_moving_teacher_is_found_out(x):
     "The named fault: frozen weights, but batch norm in training mode."
     class Moving(K.Teacher):
         def train(self, mode=True): return torch.nn.Module.train(self, mode)
-    t = Moving(build('toynet', 2), 'moving').train()
+    t = Moving(make_net('toynet', 2), 'moving').train()
     was = {k: v.clone() for k, v in t.state_dict().items()}
     t(x[:4].float()/255)
     assert any(not torch.equal(v, was[k]) for k, v in t.state_dict().items())
@@ -57,12 +57,12 @@ def test_teacher_from_a_file(tmp_path, x):
 
 def test_a_name_says_which_weights():
     "What a table calls resnet50 may be a pruned one: the file stands beside the name."
-    net = build('toynet', 2)
+    net = make_net('toynet', 2)
     assert K.Teacher(net, 'resnet50', weights='resnet50_v1_pruned_int8.safetensors').label == 'resnet50 (resnet50_v1_pruned_int8)'
     assert K.Teacher(net, 'toy', weights='random').label == K.Teacher(net, 'toy').label == 'toy'
 
 def test_without_a_classifier():
-    one_line(lambda: K.Teacher(build('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
+    one_line(lambda: K.Teacher(make_net('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
     one_line(lambda: M.teacher(body('toynet-random')), 'toynet-random is a body without a head')
     one_line(lambda: M.teacher('vgg16-oxford@relu2_2'), 'is not known; give resnet50')
 

@@ -5,14 +5,15 @@ import ast, importlib.util, json, os, re, signal
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
-from srgan_course.kit.recipe import HOMES, get_recipe
+from srgan_course.kit.recipe import HOMES, build, get_recipe
+from srgan_course.kit.runs import run_state
 from srgan_course import data, srgan
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.generators import count_params, load_model, shipped_models
 from srgan_course.images import downscale, to_image, to_tensor
 from srgan_course.losses import AdversarialLoss
 from srgan_course import demo
-from srgan_course.kit import cards, inspect
+from srgan_course.kit import cards, inspect, phases
 from srgan_course.srgan import RECIPES, SRGANRecipe, train
 from srgan_course.watching import who_is_ahead
 from fastai.callback.core import Callback
@@ -48,13 +49,13 @@ def test_two_steps_and_resume(name, tmp_path):
                   feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net),
                   start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
-    for phase in srgan.phases(r):
+    for phase in build(r).phases:
         with pytest.raises(KeyboardInterrupt, match='resume'):
             train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
         assert [p.name for p in checkpoints(out/'checkpoints'/phase)] == ['step-00000001.safetensors']
     res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
     if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350
-    for phase in srgan.phases(r):
+    for phase in build(r).phases:
         lines = (out/f'history_{phase}.csv').read_text().splitlines()
         # two steps, a validation an epoch, none twice
         assert [l.split(',')[0] for l in lines] == (['step', '1', '1', '2', '2'] if r.late else ['step', '1', '2', '2'])
@@ -157,13 +158,13 @@ def test_another_recipe_is_refused(run, tmp_path):
         train(TINY.replace(pre_lr=1e-3), 'embedded', out, resume=True, progress=False, device='cpu')
 
 def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: {'pretrain': .1, 'gan': .2})
-    r = srgan.fit_minutes(TINY.replace(steps_per_epoch=50, pre_epochs=8, epochs=4), {'pretrain': .1, 'gan': .2}, 10)
+    monkeypatch.setattr(phases, 'step_seconds', lambda job, dls: {'pretrain': .1, 'gan': .2})
+    r = phases.fit_minutes(build(TINY.replace(steps_per_epoch=50, pre_epochs=8, epochs=4)), {'pretrain': .1, 'gan': .2}, 10)
     assert abs(r.steps_per_epoch*(r.pre_epochs*.1 + r.epochs*.2) - .93*600) < 30 and r.pre_epochs > r.epochs
-    one = srgan.fit_minutes(TINY.replace(steps_per_epoch=50), {'pretrain': 100., 'gan': 100.}, .01)     # too short for one step: still one
+    one = phases.fit_minutes(build(TINY.replace(steps_per_epoch=50)), {'pretrain': 100., 'gan': 100.}, .01)     # too short for one step: still one
     assert (one.steps_per_epoch, one.pre_epochs, one.epochs) == (1, 1, 1)
     a = train(TINY, 'embedded', tmp_path/'m', minutes=.02, progress=False, device='cpu')
-    monkeypatch.setattr(srgan, 'step_seconds', lambda r, dls: pytest.fail('timed again'))
+    monkeypatch.setattr(phases, 'step_seconds', lambda job, dls: pytest.fail('timed again'))
     b = train(TINY, 'embedded', tmp_path/'m', minutes=.02, resume=True, progress=False, device='cpu')
     assert a.recipe == b.recipe and a.recipe.minutes == .02
 
@@ -189,7 +190,7 @@ def test_growing_patches_killed_and_resumed(tmp_path):
             try: train(GROWS, 'embedded', out, device='cpu', progress=False, cbs=[Die(8)])
             finally: os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-        assert srgan.run_state(out) == 'begun' and checkpoints(out/'checkpoints'/'pretrain') and not (out/'generator.safetensors').exists()
+        assert run_state(out) == 'begun' and checkpoints(out/'checkpoints'/'pretrain') and not (out/'generator.safetensors').exists()
         res, whole = (train(GROWS, 'embedded', o, resume=o == out, progress=False, device='cpu') for o in (out, tmp_path/'whole'))
     finally: torch.set_num_threads(threads)
     assert torch.equal(weights(out/'generator.safetensors'), weights(tmp_path/'whole'/'generator.safetensors'))
@@ -244,7 +245,7 @@ def test_memory_runs_out_late(tmp_path):
     with pytest.raises(MemoryError, match='give another folder than'):
         train(GROWS, 'embedded', out, progress=False, device='cpu', cbs=[Full(5, MemoryError())])
     # and it can go on, elsewhere
-    assert srgan.run_state(out) == 'begun' and train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu').recipe == GROWS
+    assert run_state(out) == 'begun' and train(GROWS, 'embedded', out, resume=True, progress=False, device='cpu').recipe == GROWS
 
 def test_a_run_of_several_sources(tmp_path, capsys):
     "Sources joined by +: the first one's held-out pictures; the card names all, their terms, and what is not known."
@@ -342,16 +343,16 @@ def test_colours_the_whole_way(tmp_path): assert whole_way(tmp_path/'a') < 20
 
 def faulty_tanh(r):
     "A generator that ends in tanh, as if pictures were in [-1,1]."
-    net = build(r); forward = net.forward
+    net = whole_generator(r); forward = net.forward
     net.forward = lambda x: torch.tanh(2*forward(x) - 1)
     return net
-build = srgan.make_generator
+whole_generator = srgan.make_generator
 
 def begins_in_range():
     """Before its first step, a light generator gives a flat-coloured batch back in the range of its targets: the skip has nothing to add
     there."""
     r = TINY.replace(steps_per_epoch=5)
-    learn = srgan.make_learner(r, srgan.make_dls(r, [coloured()]*3, 'cpu'), 'pretrain')
+    learn = build(r).phases['pretrain'].learner(srgan.make_dls(r, [coloured()]*3, 'cpu'))
     x, y = learn.dls.one_batch()
     with torch.no_grad(): return (learn.generator.eval()(x) - y).abs().mean() < .05
 
