@@ -19,9 +19,12 @@ import numpy as np, torch
 import torch.nn.functional as F
 from srgan_course import classifier as C
 from srgan_course.kit.classifiers import Classifier
+from srgan_course.kit.epochs import learn_epochs
+from srgan_course.kit.views import augment
 from srgan_course.kit.recipe import draws
 from srgan_course.kit.results import save_result
-from srgan_course.kit.splits import Split, thumbnail
+from srgan_course.kit.splits import Split, class_items, split_pets, thumbnail
+from srgan_course.kit.stats import over_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 BODIES, SEEDS, SIZE, VIEWS, EPOCHS = ('squeezenet1_1', 'resnet50', 'mobilenet_v2', 'squeezenet1_1-random'), (42, 43, 44, 45, 46), 128, 2, 50
@@ -29,7 +32,7 @@ KEYS = ('loss', 'accuracy', 'f1', 'auc', 'ece')
 
 def everything(data):
     "All pictures of the two classes, without near-duplicates: items, class numbers."
-    s = C.split_pets(data, seed=SEEDS[0], classes=('cat', 'dog'))
+    s = split_pets(data, seed=SEEDS[0], classes=('cat', 'dog'))
     items = sorted(zip(s.train + s.valid, [*s.y_train, *s.y_valid]), key=lambda o: str(o[0]))
     return [i for i, _ in items], np.array([y for _, y in items]), s.dropped
 
@@ -40,7 +43,7 @@ def features(body, x, cache, end=None):
         part = []
         for i in range(0, len(x), 300):                              # in parts, so that a stopped run loses little
             if end and time.monotonic() > end: return None
-            xs = x[i:i+300] if v is None else (C.augment(x[i:i+300], 42, v, start=i)*255).round().byte()
+            xs = x[i:i+300] if v is None else (augment(x[i:i+300], 42, v, start=i)*255).round().byte()
             part.append(C.cached_features(body, xs, cache=cache))
         out.append(torch.cat(part))
     return torch.stack(out)
@@ -69,7 +72,9 @@ def run_pets(args, end):
             p = h.probs(f[0, va]); rows.append(C.report(p, y[va], ['cat', 'dog'], times=1000 if seed == SEEDS[0] else 0))
             plain.append(C.report(C.train_head(f[0, tr], y[tr], steps=steps, seed=seed).probs(f[0, va]), y[va], times=0))
             if seed == SEEDS[0]:
-                c = C.calibration(p, y[va], 10); curves[name] = dict(history=h.history, calibration={k: v.tolist() for k, v in c.items()})
+                c, rows_of = C.calibration(p, y[va], 10), h.history
+                curves[name] = dict(history={k: [row[k] for row in rows_of] for k in rows_of[0]},
+                                    calibration={k: v.tolist() for k, v in c.items()})
         first = rows[0]
         figures[name] = {k: float(np.mean([r[k] for r in rows]))
                          for k in KEYS} | {f'{k} without views': float(np.mean([r[k] for r in plain])) for k in ('loss', 'accuracy')}
@@ -100,7 +105,8 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
         r = C.ClassifierRecipe('speed', size=SIZE, bs=64, epochs=epochs, body=name, flip=False, degrees=0., jitter=0., seed=seed)
         b = C.body(name); clf = Classifier(b, split.classes, 'linear', SIZE, seed)
         dls, history = C.classifier_dls(split, r, 'cpu'), []
-        t = time.perf_counter(); C.fit_epochs(clf, dls, r, history=history); secs['plain'].append((time.perf_counter() - t)/epochs)
+        t = time.perf_counter(); learn_epochs(clf, dls, epochs, r.lr, seed, history=history)
+        secs['plain'].append((time.perf_counter() - t)/epochs)
         plain.append(C.report(clf.probs(split.valid), y[va], times=0))
         t = time.perf_counter(); x, xv = (C.load_pictures(o, SIZE) for o in (split.train, split.valid))
         f, fv = (C.cached_features(b, o) for o in (x, xv)); secs['features'].append(time.perf_counter() - t)
@@ -114,7 +120,8 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
     med, acc = {k: statistics.median(v) for k, v in secs.items()}, {k: [r['accuracy'] for r in v] for k,
         v in dict(plain=plain, cached=cached).items()}
     loss = {k: [r['loss'] for r in v] for k, v in dict(plain=plain, cached=cached).items()}
-    d = C.paired_interval(acc['plain'], acc['cached'])
+    d = np.subtract(acc['cached'], acc['plain']); lo, hi = over_runs(d)
+    d = dict(mean=float(d.mean()), lo=lo, hi=hi, n=len(d))
     figures = dict(plain=dict(seconds_an_epoch=med['plain'], accuracy=float(np.mean(acc['plain'])), loss=float(np.mean(loss['plain']))),
                    cached=dict(seconds_an_epoch=med['cached'], accuracy=float(np.mean(acc['cached'])), loss=float(np.mean(loss['cached']))),
                    features_once_seconds=med['features'], ratio_an_epoch=med['plain']/med['cached'],
@@ -154,7 +161,7 @@ def run_copies(args, scale=4, bits=5, alike=.95):
     from PIL import Image
     from srgan_course.data import get_picture
     from srgan_course.images import downscale, interpolate
-    found = C.class_items(args.data, ('cat', 'dog'))
+    found = class_items(args.data, ('cat', 'dog'))
     pics = [get_picture(o) for v in found.values() for o in v]
     start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
     hashed = lambda im: (g := grey(im)) > g.mean()

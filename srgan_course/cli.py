@@ -164,7 +164,7 @@ def classify(
 
 def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
-    r = m.get_classifier_recipe(recipe).replace(**changes)
+    r = m.get_recipe(recipe, m.ClassifierRecipe).replace(**changes)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
     print((out/'results.json').read_text(encoding='utf-8').strip() if json

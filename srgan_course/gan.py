@@ -36,37 +36,6 @@ def resting(net):
         for p in ps: p.requires_grad_(True)
         for m in bns: m.track_running_stats = True
 
-# %% ../nbs/07_gan.ipynb #3d878356
-class PlayersOpt(OptimWrapper):
-    "A torch optimiser with one group a player, the critic's first; one rate is the generator's, and the critic keeps its ratio to it."
-    def __init__(self, params, ratio:float=1., lr:float=1e-4, **kwargs):
-        self.ratio = ratio
-        super().__init__(params, lr=lr, **kwargs)
-        self.set_hyper('lr', lr)
-    def set_hyper(self, k, v):
-        if k == 'lr' and isinstance(v, Number) and len(self.param_lists) == 2: v = [v*self.ratio, v]
-        super().set_hyper(k, v)
-
-# %% ../nbs/07_gan.ipynb #d6ba7ad3
-class GameLoss(GANLoss):
-    "fastai's `GANLoss` in the learner's precision, for losses that may want the critic's output on real pictures, too."
-    amp = nullcontext()
-    def judge(self, x):
-        with self.amp: return self.gan_model.critic(x).float()
-    def generator(self, output, target, fake_pred=None, real_pred=None):
-        "What the generator is told: the critic's output on `output`, and whatever else its loss compares."
-        if fake_pred is None: fake_pred = self.judge(output)
-        kw = {}
-        if getattr(self.gen_loss_func, 'needs_real', False): kw['real_pred'] = self.judge(target) if real_pred is None else real_pred
-        with self.amp: self.gen_loss = self.gen_loss_func(fake_pred, output, target, **kw)
-        return self.gen_loss
-    def critic(self, real_pred, input):
-        "What the critic is told when players take turns."
-        with torch.no_grad(), self.amp: fake = self.gan_model.generator(input).float()
-        self.fake_pred = self.judge(fake)
-        self.crit_loss = self.crit_loss_func(real_pred, self.fake_pred)
-        return self.crit_loss
-
 # %% ../nbs/07_gan.ipynb #bf3cfab7
 def game_groups(model):
     "Parameters in the order in which the players move."; return [list(model.critic.parameters()), list(model.generator.parameters())]
@@ -120,6 +89,37 @@ def _do_one_batch(self:SRGANLearner):
     self.pred = self.pred.detach()
     self.note(**dict(gen_loss=loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=gen_grad, crit_loss=lf.crit_loss,
                      crit_acc=critic_accuracy(real_pred, fake_pred)), **getattr(lf.crit_loss_func, 'parts', {}), crit_grad=crit_grad)
+
+# %% ../nbs/07_gan.ipynb #3d878356
+class PlayersOpt(OptimWrapper):
+    "A torch optimiser with one group a player, the critic's first; one rate is the generator's, and the critic keeps its ratio to it."
+    def __init__(self, params, ratio:float=1., lr:float=1e-4, **kwargs):
+        self.ratio = ratio
+        super().__init__(params, lr=lr, **kwargs)
+        self.set_hyper('lr', lr)
+    def set_hyper(self, k, v):
+        if k == 'lr' and isinstance(v, Number) and len(self.param_lists) == 2: v = [v*self.ratio, v]
+        super().set_hyper(k, v)
+
+# %% ../nbs/07_gan.ipynb #d6ba7ad3
+class GameLoss(GANLoss):
+    "fastai's `GANLoss` in the learner's precision, for losses that may want the critic's output on real pictures, too."
+    amp = nullcontext()
+    def judge(self, x):
+        with self.amp: return self.gan_model.critic(x).float()
+    def generator(self, output, target, fake_pred=None, real_pred=None):
+        "What the generator is told: the critic's output on `output`, and whatever else its loss compares."
+        if fake_pred is None: fake_pred = self.judge(output)
+        kw = {}
+        if getattr(self.gen_loss_func, 'needs_real', False): kw['real_pred'] = self.judge(target) if real_pred is None else real_pred
+        with self.amp: self.gen_loss = self.gen_loss_func(fake_pred, output, target, **kw)
+        return self.gen_loss
+    def critic(self, real_pred, input):
+        "What the critic is told when players take turns."
+        with torch.no_grad(), self.amp: fake = self.gan_model.generator(input).float()
+        self.fake_pred = self.judge(fake)
+        self.crit_loss = self.crit_loss_func(real_pred, self.fake_pred)
+        return self.crit_loss
 
 # %% ../nbs/07_gan.ipynb #59faadd2
 @patch

@@ -359,6 +359,18 @@ def test_benchmark_parts():
         r, base = one[f'{arm}-42'], one['flat-42']
         assert r.steps == base.steps == m.SHORT and (r.bs, r.nf, r.crit_nf, r.anneal) == (base.bs, base.nf, base.crit_nf, base.anneal)
 
+def test_long_run_leaves_a_file_that_loads(tmp_path):
+    "Its recipe is known to the benchmark; its generator is lesson 18's own, by the names of its weights too."
+    m = script(); g = m.grown(); r = g.CatsRecipe('cats-long', **m.LONG)
+    assert (r.nf, r.crit_nf, r.patches) == (48, 48, True) and g.CatsRecipe.from_json(r.to_json()) == r
+    net, crit = g.DCGANGenerator(32, 8, 4, 3, r.dense, r.refine, r.excite).eval(), g.DCGANCritic(32, 4, patches=True)
+    parts = lambda net: {k.split('.')[0] for k in net.state_dict()}
+    assert (parts(net), parts(crit)) == ({'start', 'body', 'last'}, {'body', 'head', 'patch'})
+    save_model(net, tmp_path/'g.safetensors')
+    assert torch.equal(C.sample_cats(2, 1, tmp_path/'g.safetensors'), C.sample_cats(2, 1, net))
+    grown = g.DCGANGenerator(32, 8, 4, refine=1, excite=1)
+    assert grown(torch.randn(2, 8)).shape == (2, 3, 32, 32) and (grown.args['refine'], grown.args['excite']) == (1, 1)
+
 STUDY = ROOT/'results'/'cats_study.json'
 
 @pytest.mark.skipif(not STUDY.exists(), reason='results/cats_study.json: not measured')

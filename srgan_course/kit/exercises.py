@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ask', 'checks', 'check_lanczos', 'check_give_back', 'check_light', 'check_box', 'check_resume', 'check_noise',
            'check_psnr', 'check_auc', 'check_shift', 'check_unshuffle', 'check_even_start', 'check_light_params',
-           'check_critic_params', 'check_patch_critic', 'check_occlusion', 'check_isotropic', 'check_rest',
+           'check_critic_params', 'check_patch_critic', 'check_occlusion', 'check_isotropic', 'check_weight',
            'check_relativistic', 'check_ema', 'check_verdict', 'check_moves', 'check_push', 'check_misfit',
            'check_lost_at']
 
@@ -267,16 +267,26 @@ def check_isotropic(f):
     if not torch.autograd.grad(f(x), x)[0].isfinite().all():
         return 'on a flat picture the gradient is not a number; the square root has no slope at 0, so add a little under it'
 
-@checks('whatever the labels, you know where a critic that has won comes to rest.')
-def check_rest(f):
-    x = torch.linspace(-16, 16, 20001)
-    low = lambda t: F.binary_cross_entropy_with_logits(x, torch.full_like(x, t), reduction='none').min().item()
-    for real, fake in (.8, 0.), (.9, .1), (1., 0.), (.5, .5), (.7, .2), (1., .3):
-        got, want = float(ask(f, real, fake)), low(real) + low(fake)
-        if not abs(got - want) < 1e-3:
-            why = '; that is the mean of the halves' if abs(got - want/2) < 1e-3 else \
-                  '; the generated half has an entropy, too' if abs(got - low(real)) < 1e-3 else ''
-            return f'with labels {real:g} and {fake:g} the loss rests at {want:.4f}, not at {got:.4f}{why}'
+@checks('the gradients are equally long, whatever the losses and the picture.')
+def check_weight(f):
+    g = torch.Generator().manual_seed(0)
+    target = torch.rand(2, 3, 6, 9, generator=g)
+    tv = lambda x, y: x.diff(dim=-1).abs().mean()
+    for what, a, b in (('MSE against L1', F.mse_loss, F.l1_loss), ('L1 against MSE', F.l1_loss, F.mse_loss),
+                       ('smoothness against MSE', tv, F.mse_loss)):
+        output = target + torch.randn(target.shape, generator=g)**3/10
+        x = output.clone().requires_grad_()
+        (va, ga), (vb, gb) = ((loss(x, target), torch.autograd.grad(loss(x, target), x)[0]) for loss in (a, b))
+        got, want = float(ask(f, a, b, output, target)), (gb.norm()/ga.norm()).item()
+        if abs(got - want) < 1e-3*want: continue
+        faults = {'that makes the values alike, not the gradients': vb/va, 'turn the ratio round': ga.norm()/gb.norm(),
+                  'take the length of the gradient, the root of the sum of squares': gb.abs().mean()/ga.abs().mean(),
+                  'the length, not its square': (gb.norm()/ga.norm())**2}
+        why = next((f'; {k}' for k, v in faults.items() if abs(got - v.item()) < 1e-3*abs(v.item())), '')
+        return f'{what}: the weight should be {want:.4f}, not {got:.4f}{why}'
+    start = output.clone().requires_grad_()
+    if abs(float(f(F.mse_loss, F.l1_loss, start*1, target)) - float(f(F.mse_loss, F.l1_loss, output, target))) > 1e-3:
+        return 'an output that comes from a generator, with its history, should give the same weight'
 
 @checks('both halves, and it stands a critic that is sure of itself.')
 def check_relativistic(f):

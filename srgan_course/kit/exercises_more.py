@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['check_radius', 'check_work', 'check_over', 'check_paired', 'check_recipe_says', 'check_runs_needed',
            'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging', 'check_half_width',
-           'check_difference', 'check_groups', 'check_factor', 'check_left', 'check_crossing', 'check_needed',
-           'check_flattery', 'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator',
-           'check_to_bytes']
+           'check_groups', 'check_factor', 'check_left', 'check_crossing', 'check_needed', 'check_flattery',
+           'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator', 'check_to_bytes']
 
 # %% ../../nbs/kit/exercises_more.ipynb #73bebcb0
 import numpy as np, torch
@@ -143,29 +142,9 @@ def check_half_width(f):
         return f'for {gaps.tolist()} it gives {got:.3f}, not {want:.3f}{why}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #4d99dca4
-@checks('both are judged by the same draw of pictures.')
-def check_difference(f):
-    "Lesson 14, exercise 1: pairs of classifiers that get mostly the same pictures right."
-    widths = []
-    for seed, (wins, losses) in enumerate(((30, 10), (60, 20), (90, 70), (20, 45))):
-        a = np.random.default_rng(seed).permutation(1000) >= 100
-        b = a.copy(); b[np.flatnonzero(~a)[:wins]] = True; b[np.flatnonzero(a)[:losses]] = False
-        d, got = b.astype(float) - a, ask(f, a, b)
-        lo, hi = (got['lo'], got['hi']) if isinstance(got, dict) else got
-        mean, half = d.mean(), 1.96*d.std()/len(d)**.5
-        if abs((lo + hi)/2 - mean) > .3*half:
-            return f'B is right {1000*mean:.0f} times more often in 1,000, and {lo:.4f} to {hi:.4f} is not around {mean:.4f}'
-        widths.append((hi - lo)/2/half)
-    if (w := np.mean(widths)) > 1.5:
-        return f'the interval is {w:.1f} times too wide: as wide as where each classifier gets pictures of its own'
-    if abs(w - 1) > .08: return f'the interval is {w:.2f} times as wide as that of 95 %'
-    if max(abs(np.array(widths) - 1)) > .2:
-        return ('the width is right on average and wrong for single pairs: it follows from the pictures on which the two differ, not from '
-                'one of them')
-
 @checks('groups stay whole, and the share is one of groups.')
 def check_groups(f):
-    "Lesson 14, exercise 2: 30 groups of uneven size with numbers that are neither in order nor without holes."
+    "Lesson 14, exercise 1: 30 groups of uneven size with numbers that are neither in order nor without holes."
     r = np.random.default_rng(1)
     names = 7*r.permutation(100)[:30] + 3
     groups = r.permutation(np.repeat(names, [1]*16 + [2]*8 + [3]*4 + [25, 40]))
@@ -190,7 +169,7 @@ def check_groups(f):
 
 @checks('no other factor has a lower loss.')
 def check_factor(f):
-    "Lesson 14, exercise 3: logits right in direction and wrong in size, of uneven classes."
+    "Lesson 14, exercise 2: logits right in direction and wrong in size, of uneven classes."
     r = np.random.default_rng(0); y = (r.random(3000) < .3).astype(int)
     signal = 2*y - 1 + r.normal(.2, .7, len(y))
     z = torch.tensor(np.stack([-signal, signal], 1))

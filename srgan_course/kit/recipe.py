@@ -105,7 +105,7 @@ HOMES = dict(
                  **dict.fromkeys(('ra-bce', 'ra-lsgan', 'ra-hinge'), 'srgan_course.esrgan:RelativisticLoss')},
     layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
-    ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.classifier'},
+    ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'},
     RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.recognise'},
     CatsRecipe={'CATS_RECIPES': 'srgan_course.cats'})
 

@@ -3,115 +3,77 @@ import numpy as np, torch
 import torch.nn.functional as F
 from solutions import right, wrong
 
-def _boot(stat, *arrays, level=.95, times=1000):
-    r, n = np.random.default_rng(0), len(arrays[0])
-    got = [stat(*[a[i] for a in arrays]) for i in (r.integers(0, n, n) for _ in range(times))]
-    return np.percentile(got, [50*(1 - level), 50*(1 + level)])
-
 @wrong(1)
-def pictures_drawn_apart(a, b):
-    (la, ha), (lb, hb) = _boot(np.mean, a), _boot(np.mean, b)
-    return lb - ha, hb - la
-@wrong(1)
-def ninety_percent(a, b): return _boot(lambda a, b: b.mean() - a.mean(), a, b, level=.9)
-@wrong(1)
-def a_minus_b(a, b): return _boot(lambda a, b: a.mean() - b.mean(), a, b)
-@wrong(1)
-def one_standard_error(a, b):
-    d = b.astype(float) - a
-    return d.mean() - d.std()/len(d)**.5, d.mean() + d.std()/len(d)**.5
-@wrong(1)
-def two_independent_errors(a, b):
-    d, w = b.mean() - a.mean(), 1.96*(a.var()/len(a) + b.var()/len(b))**.5
-    return d - w, d + w
-@wrong(1)
-def only_where_they_differ(a, b): return _boot(lambda d: d.mean(), (b.astype(float) - a)[a != b])
-@wrong(1)
-def a_is_taken_as_known(a, b): return tuple(np.array(_boot(np.mean, b)) - a.mean())
-@right(1)
-def the_textbook(a, b):
-    d = b.astype(float) - a
-    return d.mean() - 1.96*d.std()/len(d)**.5, d.mean() + 1.96*d.std()/len(d)**.5
-@right(1)
-def students_t(a, b): return paired_interval(a, b)
-@right(1)
-def of_scipy(a, b):
-    from scipy.stats import bootstrap
-    return bootstrap((b.astype(float) - a,), np.mean, n_resamples=2000, method='percentile', rng=0).confidence_interval
-@right(1)
-def a_loop_and_a_list(a, b): return list(_boot(lambda d: d.mean(), b.astype(int) - a.astype(int), times=2000))
-
-@wrong(2)
 def a_share_of_pictures(groups, share, seed): return np.random.default_rng(seed).permutation(len(groups))[:int(share*len(groups))]
-@wrong(2)
+@wrong(1)
 def large_groups_first(groups, share, seed):
     names = list(dict.fromkeys(groups[np.random.default_rng(seed).permutation(len(groups))]))      # in the order of shuffled pictures
     return np.flatnonzero(np.isin(groups, names[:round(share*len(names))]))
-@wrong(2)
+@wrong(1)
 def forty_percent(groups, share, seed):
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     return np.flatnonzero(np.isin(groups, names[:round(.4*len(names))]))
-@wrong(2)
+@wrong(1)
 def thirty_percent_always(groups, share, seed):
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     return np.flatnonzero(np.isin(groups, names[:round(.3*len(names))]))
-@wrong(2)
+@wrong(1)
 def whole_groups_but_a_share_of_pictures(groups, share, seed):
     held = []
     for g in np.random.default_rng(seed).permutation(np.unique(groups)):
         if len(held) < share*len(groups): held += np.flatnonzero(groups == g).tolist()
     return held
-@wrong(2)
+@wrong(1)
 def without_the_seed(groups, share, seed):
     names = np.random.default_rng(0).permutation(np.unique(groups))
     return np.flatnonzero(np.isin(groups, names[:round(share*len(names))]))
-@wrong(2)
+@wrong(1)
 def another_draw_each_time(groups, share, seed):
     names = np.random.permutation(np.unique(groups))
     return np.flatnonzero(np.isin(groups, names[:round(share*len(names))]))
-@wrong(2)
+@wrong(1)
 def numbers_without_holes(groups, share, seed):
     n = len(np.unique(groups))
     return np.flatnonzero(np.isin(groups, np.random.default_rng(seed).permutation(n)[:round(share*n)]))
-@wrong(2)
+@wrong(1)
 def the_names_of_groups(groups, share, seed):
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     return names[:round(share*len(names))] % len(groups)
-@right(2)
+@right(1)
 def a_mask(groups, share, seed):
     names = np.unique(groups)
     return np.isin(groups, np.random.default_rng(seed).choice(names, round(share*len(names)), replace=False))
-@right(2)
+@right(1)
 def a_set(groups, share, seed):
     import random
     names = sorted(set(groups.tolist()))
     held = random.Random(seed).sample(names, round(share*len(names)))
     return {i for i, g in enumerate(groups) if g in held}
-@right(2)
+@right(1)
 def of_scikit_learn(groups, share, seed):
     from sklearn.model_selection import GroupShuffleSplit
     return next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(groups, groups=groups))[1]
 
-@wrong(3)
+@wrong(2)
 def by_accuracy(logits, y):
     return max(np.geomspace(.01, 100, 400), key=lambda k: ((k*logits).argmax(1) == torch.as_tensor(y)).float().mean().item())
-@wrong(3)
+@wrong(2)
 def a_temperature(logits, y): return 1/min(np.geomspace(.01, 100, 400), key=lambda k: F.cross_entropy(k*logits, torch.as_tensor(y)).item())
-@wrong(3)
+@wrong(2)
 def too_short_a_range(logits, y): return min(np.linspace(.1, 5, 200), key=lambda k: F.cross_entropy(k*logits, torch.as_tensor(y)).item())
-@wrong(3)
+@wrong(2)
 def of_length_one(logits, y): return 1/logits.std()
-@wrong(3)
+@wrong(2)
 def confidence_is_accuracy(logits, y):
     return max(np.geomspace(.01, 100, 400), key=lambda k: (k*logits).softmax(1).max(1).values.mean().item())
-@right(3)
+@right(2)
 def by_gradient(logits, y):
     k = torch.zeros((), dtype=torch.float64, requires_grad=True)
     opt = torch.optim.LBFGS([k], max_iter=100, line_search_fn='strong_wolfe')
     def closure(): opt.zero_grad(); l = F.cross_entropy(k.exp()*logits, torch.as_tensor(y)); l.backward(); return l
     opt.step(closure)
     return k.exp().detach()
-@right(3)
+@right(2)
 def of_scipy_too(logits, y):
     from scipy.optimize import minimize_scalar
     z = logits.numpy(); margin = (z[:, 1] - z[:, 0])*(2*y - 1)
