@@ -105,7 +105,7 @@ def page(pages, nb): return '\n\n'.join(page_text(c) for c in cells(pages/f'{nb}
 SENTENCES = {'index': ['`make demo` made this picture', '## Two commands', 'Install that first; the rest follows', '| [18 Cats from noise]',
                        'nothing that you give to a command is ever unpickled'],
              '00_tour': ['After this page you know what super-resolution is', 'a photo of your own', '## '],
-             'cli': ['A bad input ends in one line on standard error', '## srgan-upscale',
+             'cli': ['Bad input ends in one line on standard error', '## srgan-upscale',
                      'Folder for the pictures, curves, figures and the model', 'The lessons travel inside the package']}
 
 @pytest.mark.parametrize('nb', SENTENCES)
