@@ -1,4 +1,4 @@
-"Answers to the exercises of lesson 03: PSNR by the protocol, AUC by ranks, the best PSNR over shifts."
+"Answers to the exercises of lesson 03: PSNR by the protocol, the best PSNR over shifts."
 import math
 import numpy as np, torch
 from PIL import Image
@@ -77,104 +77,46 @@ def pixel_by_pixel(sr, hr, crop):
          for j in range(crop, w - crop)]
     return 10*math.log10(255**2*len(e)/sum(e)) if sum(e) else math.inf
 
-# 2: AUC by ranks
-
-def _by_ranks(r, labels):
-    pos = np.asarray(labels) == 1
-    return (r[pos].sum() - pos.sum()*(pos.sum() + 1)/2)/(pos.sum()*(~pos).sum())
+# 2: the best shift
 
 @wrong(2)
-def of_decisions(scores, labels):
-    from scipy.stats import rankdata
-    return _by_ranks(rankdata(scores > .5), labels)
-
-@wrong(2)
-def ties_in_order(scores, labels): return _by_ranks(np.argsort(np.argsort(scores, kind='stable'), kind='stable') + 1, labels)
-
-@wrong(2)
-def ties_are_lost(scores, labels): return (scores[labels == 1][:,None] > scores[labels == 0][None]).mean()
-
-@wrong(2)
-def ties_are_won(scores, labels): return (scores[labels == 1][:,None] >= scores[labels == 0][None]).mean()
-
-@wrong(2)
-def as_many_of_each(scores, labels):
-    from scipy.stats import rankdata
-    n = len(scores)/2
-    return (rankdata(scores)[labels == 1].sum() - n*(n + 1)/2)/n**2
-
-@wrong(2)
-def never_below_half(scores, labels):
-    from scipy.stats import rankdata
-    auc = _by_ranks(rankdata(scores), labels)
-    return max(auc, 1 - auc)
-
-@wrong(2)
-def ranks_from_0(scores, labels):
-    from scipy.stats import rankdata
-    return _by_ranks(rankdata(scores) - 1, labels)
-
-@wrong(2)
-def best_first(scores, labels):
-    from scipy.stats import rankdata
-    return _by_ranks(rankdata(-scores), labels)
-
-@right(2)
-def all_pairs(scores, labels):
-    d = scores[labels == 1][:,None] - scores[labels == 0][None]
-    return ((d > 0) + .5*(d == 0)).mean()
-
-@right(2)
-def by_scikit_learn(scores, labels):
-    from sklearn.metrics import roc_auc_score
-    return roc_auc_score(labels, scores)
-
-@right(2)
-def by_bisection(scores, labels):
-    neg = np.sort(scores[labels == 0])
-    won = [(np.searchsorted(neg, s, 'left') + np.searchsorted(neg, s, 'right'))/2 for s in scores[labels == 1]]
-    return torch.tensor(sum(won)/len(won)/len(neg), dtype=torch.float64)
-
-# 3: the best shift
-
-@wrong(3)
 def comes_back_on_the_other_side(sr, hr, reach):
     r = range(-reach, reach + 1)
     return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, 0) for i in r for j in r)
 
-@wrong(3)
+@wrong(2)
 def forwards_only(sr, hr, reach):
     r = range(reach + 1)
     return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, reach) for i in r for j in r)
 
-@wrong(3)
+@wrong(2)
 def one_step_short(sr, hr, reach):
     r = range(-reach, reach) if reach else [0]
     return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, reach) for i in r for j in r)
 
-@wrong(3)
+@wrong(2)
 def one_axis_at_a_time(sr, hr, reach):
     r = range(-reach, reach + 1)
     return max(max(psnr_y(sr.roll(i, d), hr, reach) for i in r) for d in (-2, -1))
 
-@wrong(3)
+@wrong(2)
 def diagonals_only(sr, hr, reach): return max(psnr_y(sr.roll((i, i), (-2, -1)), hr, reach) for i in range(-reach, reach + 1))
 
-@wrong(3)
+@wrong(2)
 def the_largest_shift_only(sr, hr, reach):
     return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, reach) for i in {-reach, reach} for j in {-reach, reach})
 
-@wrong(3)
+@wrong(2)
 def on_rgb(sr, hr, reach):
     r = range(-reach, reach + 1)
     return max(psnr_rgb(sr.roll((i, j), (-2, -1)), hr, reach) for i in r for j in r)
 
-@wrong(3)
+@wrong(2)
 def reach_of_3(sr, hr, reach):
     r = range(-3, 4)
     return max(psnr_y(sr.roll((i, j), (-2, -1)), hr, 3) for i in r for j in r)
 
-@right(3)
+@right(2)
 def by_windows(sr, hr, reach):
     h, w, best = *hr.shape[-2:], -math.inf
     inside = hr[:, reach:h - reach, reach:w - reach]
@@ -182,7 +124,7 @@ def by_windows(sr, hr, reach):
         for j in range(2*reach + 1): best = max(best, psnr_y(sr[:, i:i + h - 2*reach, j:j + w - 2*reach], inside, 0))
     return best
 
-@right(3)
+@right(2)
 def a_batch_of_shifts(sr, hr, reach):
     r = range(-reach, reach + 1)
     all_of_them = torch.stack([torch.roll(sr, (i, j), (1, 2)) for i in r for j in r])

@@ -78,3 +78,61 @@ def of_scipy_too(logits, y):
     from scipy.optimize import minimize_scalar
     z = logits.numpy(); margin = (z[:, 1] - z[:, 0])*(2*y - 1)
     return np.float32(np.exp(minimize_scalar(lambda k: np.logaddexp(0, -np.exp(k)*margin).mean(), bounds=(-6, 6), method='bounded').x))
+
+# 3: AUC by ranks
+
+def _by_ranks(r, labels):
+    pos = np.asarray(labels) == 1
+    return (r[pos].sum() - pos.sum()*(pos.sum() + 1)/2)/(pos.sum()*(~pos).sum())
+
+@wrong(3)
+def of_decisions(scores, labels):
+    from scipy.stats import rankdata
+    return _by_ranks(rankdata(scores > .5), labels)
+
+@wrong(3)
+def ties_in_order(scores, labels): return _by_ranks(np.argsort(np.argsort(scores, kind='stable'), kind='stable') + 1, labels)
+
+@wrong(3)
+def ties_are_lost(scores, labels): return (scores[labels == 1][:,None] > scores[labels == 0][None]).mean()
+
+@wrong(3)
+def ties_are_won(scores, labels): return (scores[labels == 1][:,None] >= scores[labels == 0][None]).mean()
+
+@wrong(3)
+def as_many_of_each(scores, labels):
+    from scipy.stats import rankdata
+    n = len(scores)/2
+    return (rankdata(scores)[labels == 1].sum() - n*(n + 1)/2)/n**2
+
+@wrong(3)
+def never_below_half(scores, labels):
+    from scipy.stats import rankdata
+    auc = _by_ranks(rankdata(scores), labels)
+    return max(auc, 1 - auc)
+
+@wrong(3)
+def ranks_from_0(scores, labels):
+    from scipy.stats import rankdata
+    return _by_ranks(rankdata(scores) - 1, labels)
+
+@wrong(3)
+def best_first(scores, labels):
+    from scipy.stats import rankdata
+    return _by_ranks(rankdata(-scores), labels)
+
+@right(3)
+def all_pairs(scores, labels):
+    d = scores[labels == 1][:,None] - scores[labels == 0][None]
+    return ((d > 0) + .5*(d == 0)).mean()
+
+@right(3)
+def by_scikit_learn(scores, labels):
+    from sklearn.metrics import roc_auc_score
+    return roc_auc_score(labels, scores)
+
+@right(3)
+def by_bisection(scores, labels):
+    neg = np.sort(scores[labels == 0])
+    won = [(np.searchsorted(neg, s, 'left') + np.searchsorted(neg, s, 'right'))/2 for s in scores[labels == 1]]
+    return torch.tensor(sum(won)/len(won)/len(neg), dtype=torch.float64)
