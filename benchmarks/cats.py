@@ -12,8 +12,8 @@ usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
        cats.py trials [--minutes M] [--only ARM...]    `TRIALS` against their base, 1,000 steps each, three seeds, each change alone,
        against the held-out faces; writes results/cats_trials.json
-       cats.py long [--minutes M] [--out FOLDER] [--file PACK]  go on with the long run (`LONG`), from a packed checkpoint where FOLDER
-       holds none; without --minutes, say where it stands
+       cats.py long [--minutes M] [--file PACK]        go on with the run that ships (`cats`), from a packed checkpoint where there is none;
+       without --minutes, say where it stands
        cats.py look [--out FOLDER]                     its figures against the held-out faces at this moment, and a sheet; the run may
        be going on meanwhile
        cats.py pack --file PACK [--out FOLDER]         its last checkpoint, small enough to be kept: weights and their average as
@@ -29,23 +29,20 @@ from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
-KEEP = 300, *range(1000, 100_001, 1000)    # steps after which the generator is kept
+KEEP = 300, 1000, *range(5000, 100_001, 5000)    # steps after which the generator is kept
 NORM = dict(batch='batch norm', spectral='spectral norm', none='no norm')
 SHORT = 300                               # steps of the comparisons
-# arm -> recipe, what is changed, steps, seeds; all with batches of 32, and a critic of 32 channels; those that are compared keep their rate
-SAME, FLAT = dict(bs=32, crit_nf=32), dict(anneal=0.)
-ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, (42, 1, 2)), 'student': ('student', SAME, SHORT, (42, 1, 2)),
-        'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, (42, 1, 2)),
-        'adam-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, (42, 1, 2)),
-        'bce': ('cats', FLAT | dict(adv='bce'), SHORT, (42, 1, 2)),
-        'ra-bce': ('cats', FLAT | dict(adv='ra-bce'), SHORT, (42, 1, 2)),
-        'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, (42, 1, 2)),
-        'lr-2e-4': ('cats', FLAT | dict(lr=2e-4, crit_lr=2e-4), SHORT, (42, 1, 2)),
-        'ra-lsgan': ('cats', FLAT | dict(adv='ra-lsgan'), SHORT, (42, 1, 2)),
-        'lsgan': ('cats', FLAT | dict(adv='lsgan'), SHORT, (42, 1, 2)),
-        'smooth': ('cats', FLAT | dict(adv='bce', real_label=.9), SHORT, (42, 1, 2)),
-        'two-rates': ('cats', FLAT | dict(lr=3e-4, crit_lr=1e-3), SHORT, (42, 1, 2)),
-        'dcgan': ('dcgan', dict(bs=32, nf=32, crit_nf=32), SHORT, (42, 1, 2)), 'cats-seeds': ('cats', {}, None, (1, 2))}
+# arm -> recipe, what is changed, steps, seeds; the short ones have batches of 32, critics of 32 channels and a constant rate
+SAME = dict(bs=32, crit_nf=32)
+FLAT = dict(up='stamp', policy='', ema=.995, anneal=0.)      # `cats` with transposed convolutions and without augmentation
+SEEDS = 42, 1, 2
+ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, SEEDS), 'student': ('student', SAME, SHORT, SEEDS),
+        'dcgan': ('dcgan', SAME | dict(nf=32), SHORT, SEEDS), 'repeat': ('cats', FLAT | dict(up='repeat'), SHORT, SEEDS),
+        'shift': ('cats', FLAT | dict(policy='shift'), SHORT, SEEDS),
+        'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, SEEDS),
+        'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, SEEDS),
+        'adam-1e-3': ('cats', FLAT | dict(lr=1e-3, crit_lr=1e-3, beta1=.9), SHORT, SEEDS),
+        'bce': ('cats', FLAT | dict(adv='bce'), SHORT, SEEDS), 'ra-bce': ('cats', FLAT | dict(adv='ra-bce'), SHORT, SEEDS)}
 
 def runs():
     "(folder, recipe) of every run, in the order of what matters."
@@ -54,8 +51,7 @@ def runs():
     for arm, (base, kw, steps, seeds) in ARMS.items():
         r = get_recipe(base, CatsRecipe)
         for s in seeds:
-            yield RUNS/f'{arm.removesuffix("-seeds")}-{s}', r.replace(**kw, seed=s,
-                **(dict(epochs=1, steps_per_epoch=steps) if steps else {}))
+            yield RUNS/f'{arm}-{s}', r.replace(**kw, seed=s, **(dict(epochs=1, steps_per_epoch=steps) if steps else {}))
 
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
@@ -98,15 +94,13 @@ def train(minutes=None, only=()):
             print(f'{time.monotonic() - t:.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
-LONG = dict(bs=32, steps_per_epoch=500, epochs=60, nf=48, crit_nf=48, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.999, anneal=.5,
-            policy='shift', patches=True)
-
 # `flat`, for longer
-TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
+TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995, up='stamp')
 TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True),
           'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True),
           'patches': dict(patches=True),
-          'shift': dict(policy='shift'), 'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'),
+          'shift': dict(policy='shift'), 'shift-smooth': dict(policy='shift', smooth=True), 'shift-repeat': dict(policy='shift', up='repeat'),
+          'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'),
           'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3),
           'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
 
@@ -129,6 +123,13 @@ def grown():
         def __init__(self, n): super().__init__(); self.conv, self.norm = nn.Conv2d(n, n, 3, 1, 1, bias=False), nn.BatchNorm2d(n)
         def forward(self, x): return F.relu(x + self.norm(self.conv(x)))
 
+    class Smooth(nn.ConvTranspose2d):
+        "A transposed convolution whose output is smoothed by 1-2-1 both ways: nothing is left of the finest grid of dots."
+        def forward(self, x):
+            k = torch.tensor([1., 2., 1.], device=x.device)/4
+            y = F.conv_transpose2d(x, self.weight, stride=2)                    # two pixels wider than wanted, which the smoothing eats
+            return F.conv2d(y, (k[:, None]*k).expand(y.shape[1], 1, 3, 3).to(y.dtype), groups=y.shape[1])
+
     class Excite(nn.Module):
         "FastGAN's skip-layer excitation: an early, small map says how much each channel of a later one counts."
         def __init__(self, ni, no):
@@ -137,13 +138,15 @@ def grown():
         def forward(self, small, large): return large*self.net(small)
 
     class DCGANGenerator(C.DCGANGenerator):
-        def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, refine=0, excite=0):
-            super().__init__(size, nz, nf, channels, dense)
-            self.args |= {k: 1 for k, on in dict(refine=refine, excite=excite).items() if on}     # without them it is lesson 18's own
+        def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, up='stamp', refine=0, excite=0, smooth=0):
+            super().__init__(size, nz, nf, channels, dense, up=up)
+            self.args |= {k: 1 for k, on in dict(refine=refine, excite=excite, smooth=smooth).items() if on}     # without them it is lesson 18's own
             widths = [up[1].num_features for up in self.body]; first = self.start[1].num_features
             if refine: self.body = nn.Sequential(*[m for up, n in zip(self.body, widths) for m in (up, Refine(n))])
             if excite: self.excite = nn.ModuleList([Excite(i, o) for i, o in zip([first, *widths], widths[1:])])
             if refine or excite: C.init_dcgan(self)
+            if smooth:
+                for m in (*[up[0] for up in self.body], self.last): m.__class__ = Smooth
         def forward(self, z):
             if 'excite' not in self.args: return super().forward(z)
             x, k = [self.start(z.reshape(len(z), self.nz, 1, 1))], 1 + ('refine' in self.args)
@@ -190,6 +193,7 @@ def grown():
     @dataclass(frozen=True)
     class CatsRecipe(C.CatsRecipe):
         refine:bool = False    # a 3x3 convolution after each doubling of the generator
+        smooth:bool = False    # the doublings of the generator are smoothed
         excite:bool = False    # skip-layer excitation in the generator
         spread:bool = False    # the critic is told how much the pictures of a batch differ
         patches:bool = False   # the critic judges parts of the picture, too
@@ -200,8 +204,8 @@ def grown():
         adv = C.make_adv(r.adv, r.real_label)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(r.seed)
-            gen, crit = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite), DCGANCritic(r.size, r.crit_nf,
-                r.channels, r.norm, r.policy, r.spread, r.patches)
+            gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.up, r.refine, r.excite, r.smooth)
+            crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy, r.spread, r.patches)
         cbs = ([watching.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
         return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
                                 betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
@@ -218,11 +222,10 @@ def play(r, out, minutes, **kwargs):
             C.train_cats(r, faces(3), out, resume=True, minutes=minutes, save_every=100, **kwargs)
     print(f'{out}: {steps_done(out)} of {r.steps} steps', flush=True)
 
-def long(minutes=None, out=None, file=None):
+def long(minutes=None, file=None):
     "Go on with the long run."
-    out = Path(out or RUNS/'long-42')
-    if file and not steps_done(out): unpack(file, out)
-    play(grown().CatsRecipe('cats-long', seed=42, **LONG), out, minutes, sample_every=1000)
+    if file and not steps_done(RUNS/'cats-42'): unpack(file, RUNS/'cats-42')
+    train(minutes, ('cats-42',))
 
 def trials(minutes=None, only=()):
     "Each change alone; what is trained is judged at once."
@@ -248,7 +251,7 @@ def pack(file, out=None):
     """Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16,
     the same steps of Adam, and no momentum at first."""
     from srgan_course.kit.checkpoints import latest_checkpoint, write_checkpoint
-    path, t, p = latest_checkpoint(Path(out or RUNS/'long-42')/'checkpoints', read=True)
+    path, t, p = latest_checkpoint(Path(out or RUNS/'cats-42')/'checkpoints', read=True)
     shapes = {k: list(v.shape) for k, v in t.items() if k.startswith('opt/') and k.endswith(('/exp_avg', '/exp_avg_sq'))}
     small = {k: v.flatten(1).mean(1) if k in shapes and v.dim() > 1 else v.half() if k.startswith(('model/', 'cb.'))
              and v.is_floating_point() and v.dim() > 1 else v
@@ -276,10 +279,10 @@ def look(out=None):
     from srgan_course.kit.checkpoints import latest_checkpoint
     from srgan_course.images import save_image
     torch.set_num_threads(1)
-    out, g = Path(out or RUNS/'long-42'), grown()
+    out, g = Path(out or RUNS/'cats-42'), grown()
     _, t, p = latest_checkpoint(out/'checkpoints', read=True)
     r, n = g.CatsRecipe.load(out/'recipe.json'), p['n_steps']
-    net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.refine, r.excite)
+    net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.up, r.refine, r.excite, r.smooth)
     net.load_state_dict({k.removeprefix('cb.ema/'): v for k, v in t.items() if k.startswith('cb.ema/')})
     x, held = make_faces(settle(net), noise(N, r.nz, 0)), torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N]
     save_image(sheet(x[:64]), out/f'sheet-{n}.png')
@@ -531,5 +534,5 @@ if __name__ == '__main__':
     args = ap.parse_args()
     {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only),
      'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling,
-     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.out, args.file),
+     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.file),
      'look': lambda: look(args.out), 'pack': lambda: pack(args.file, args.out)}[args.what]()

@@ -355,21 +355,24 @@ def test_benchmark_parts():
     names = [o.name for o, _ in m.runs()]
     assert len(set(names)) == len(names) and {f'{a}-{s}' for a in ('flat', 'student') for s in (42, 1, 2)} <= set(names)
     one = {o.name: r for o, r in m.runs()}
-    for arm in 'spectral', 'adam-1e-3', 'bce', 'augment', 'ra-bce':              # what is compared has one step count, and one change
+    for arm in 'spectral', 'adam-1e-3', 'bce', 'augment', 'ra-bce', 'shift', 'repeat':              # what is compared has one step count, and one change
         r, base = one[f'{arm}-42'], one['flat-42']
         assert r.steps == base.steps == m.SHORT and (r.bs, r.nf, r.crit_nf, r.anneal) == (base.bs, base.nf, base.crit_nf, base.anneal)
 
-def test_long_run_leaves_a_file_that_loads(tmp_path):
-    "Its recipe is known to the benchmark; its generator is lesson 18's own, by the names of its weights too."
-    m = script(); g = m.grown(); r = g.CatsRecipe('cats-long', **m.LONG)
-    assert (r.nf, r.crit_nf, r.patches) == (48, 48, True) and g.CatsRecipe.from_json(r.to_json()) == r
-    net, crit = g.DCGANGenerator(32, 8, 4, 3, r.dense, r.refine, r.excite).eval(), g.DCGANCritic(32, 4, patches=True)
+def test_trials_leave_files_that_load(tmp_path):
+    "What only the trials have is known to the benchmark; the rest is lesson 18's own, by the names of its weights too."
+    m = script(); g = m.grown(); r = g.CatsRecipe('trial', **m.TRIAL | m.TRIALS['patches'])
+    assert r.patches and r.up == 'stamp' and g.CatsRecipe.from_json(r.to_json()) == r
+    net, crit = g.DCGANGenerator(32, 8, 4).eval(), g.DCGANCritic(32, 4, patches=True)
     parts = lambda net: {k.split('.')[0] for k in net.state_dict()}
     assert (parts(net), parts(crit)) == ({'start', 'body', 'last'}, {'body', 'head', 'patch'})
     save_model(net, tmp_path/'g.safetensors')
     assert torch.equal(C.sample_cats(2, 1, tmp_path/'g.safetensors'), C.sample_cats(2, 1, net))
     grown = g.DCGANGenerator(32, 8, 4, refine=1, excite=1)
     assert grown(torch.randn(2, 8)).shape == (2, 3, 32, 32) and (grown.args['refine'], grown.args['excite']) == (1, 1)
+    up = g.DCGANGenerator(32, 8, 4, smooth=1).last
+    with torch.no_grad(): y = up(torch.ones(1, 4, 8, 8))[..., 2:-2, 2:-2]                      # smoothed: no grid of dots is left
+    assert y.std() < 1e-6 and up.weight.std() > .01
 
 STUDY = ROOT/'results'/'cats_study.json'
 
