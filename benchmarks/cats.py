@@ -34,10 +34,10 @@ NORM = dict(batch='batch norm', spectral='spectral norm', none='no norm')
 SHORT = 300                               # steps of the comparisons
 # arm -> recipe, what is changed, steps, seeds; the short ones have batches of 32, critics of 32 channels and a constant rate
 SAME = dict(bs=32, crit_nf=32)
-FLAT = dict(up='stamp', policy='', ema=.995, anneal=0.)      # `cats` with transposed convolutions and without augmentation
+FLAT = dict(repeat=False, policy='', ema=.995, anneal=0.)      # `cats` with transposed convolutions and without augmentation
 SEEDS = 42, 1, 2
 ARMS = {'cats': ('cats', {}, None, (42,)), 'flat': ('cats', FLAT, SHORT, SEEDS), 'student': ('student', SAME, SHORT, SEEDS),
-        'dcgan': ('dcgan', SAME | dict(nf=32), SHORT, SEEDS), 'repeat': ('cats', FLAT | dict(up='repeat'), SHORT, SEEDS),
+        'dcgan': ('dcgan', SAME | dict(nf=32), SHORT, SEEDS), 'repeat': ('cats', FLAT | dict(repeat=True), SHORT, SEEDS),
         'shift': ('cats', FLAT | dict(policy='shift'), SHORT, SEEDS),
         'augment': ('cats', FLAT | dict(policy='colour+shift+hole'), SHORT, SEEDS),
         'spectral': ('cats', FLAT | dict(norm='spectral'), SHORT, SEEDS),
@@ -95,11 +95,11 @@ def train(minutes=None, only=()):
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 # `flat`, for longer
-TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995, up='stamp')
+TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hinge', lr=5e-4, crit_lr=5e-4, ema=.995)
 TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True),
           'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True),
           'patches': dict(patches=True),
-          'shift': dict(policy='shift'), 'shift-smooth': dict(policy='shift', smooth=True), 'shift-repeat': dict(policy='shift', up='repeat'),
+          'shift': dict(policy='shift'), 'shift-smooth': dict(policy='shift', smooth=True), 'shift-repeat': dict(policy='shift', repeat=True),
           'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'),
           'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3),
           'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
@@ -138,8 +138,8 @@ def grown():
         def forward(self, small, large): return large*self.net(small)
 
     class DCGANGenerator(C.DCGANGenerator):
-        def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, up='stamp', refine=0, excite=0, smooth=0):
-            super().__init__(size, nz, nf, channels, dense, up=up)
+        def __init__(self, size=64, nz=100, nf=64, channels=3, dense=0, repeat=0, refine=0, excite=0, smooth=0):
+            super().__init__(size, nz, nf, channels, dense, repeat=repeat)
             self.args |= {k: 1 for k, on in dict(refine=refine, excite=excite, smooth=smooth).items() if on}     # without them it is lesson 18's own
             widths = [up[1].num_features for up in self.body]; first = self.start[1].num_features
             if refine: self.body = nn.Sequential(*[m for up, n in zip(self.body, widths) for m in (up, Refine(n))])
@@ -204,7 +204,7 @@ def grown():
         adv = C.make_adv(r.adv, r.real_label)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(r.seed)
-            gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.up, r.refine, r.excite, r.smooth)
+            gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.repeat, r.refine, r.excite, r.smooth)
             crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy, r.spread, r.patches)
         cbs = ([watching.EMA(r.ema)] if r.ema else []) + ([R1(r.r1, r.r1_every)] if r.r1 else []) + list(cbs)
         return gan.SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
@@ -282,7 +282,7 @@ def look(out=None):
     out, g = Path(out or RUNS/'cats-42'), grown()
     _, t, p = latest_checkpoint(out/'checkpoints', read=True)
     r, n = g.CatsRecipe.load(out/'recipe.json'), p['n_steps']
-    net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.up, r.refine, r.excite, r.smooth)
+    net = g.DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.repeat, r.refine, r.excite, r.smooth)
     net.load_state_dict({k.removeprefix('cb.ema/'): v for k, v in t.items() if k.startswith('cb.ema/')})
     x, held = make_faces(settle(net), noise(N, r.nz, 0)), torch.from_numpy(faces(3))[torch.arange(3000) % 6 == 0][:N]
     save_image(sheet(x[:64]), out/f'sheet-{n}.png')

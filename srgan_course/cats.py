@@ -38,11 +38,9 @@ def init_dcgan(net:nn.Module # changed in place
     return net
 
 # %% ../nbs/18_cats.ipynb #d25d1cdc
-UPS = ('stamp', 'repeat')
-
-def double(ni, no, kernel=4, up='stamp'): # (B,ni,H,W) -> (B,no,2H,2W)
+def double(ni, no, kernel=4, repeat=False): # (B,ni,H,W) -> (B,no,2H,2W)
     "Twice the side: by a transposed convolution, or by repeating pixels before an ordinary one."
-    if up == 'repeat': return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(ni, no, 3, 1, 1, bias=False))
+    if repeat: return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(ni, no, 3, 1, 1, bias=False))
     return nn.ConvTranspose2d(ni, no, kernel, 2, 1, output_padding=4 - kernel, bias=False)
 
 class Dense(nn.Module):
@@ -61,19 +59,19 @@ class DCGANGenerator(nn.Module):
         dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
         kernel:int=4,   # of the doublings: 4, or the student's 3
         leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
-        up:str='stamp'  # how a side is doubled: 'stamp', a transposed convolution; 'repeat', repeated pixels and a 3x3 convolution
+        repeat:int=0    # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
     ):
         super().__init__()
-        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4)), one_of('up', up, UPS)
-        self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, up=up)
+        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4))
+        self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, repeat=int(repeat))
         n = doublings(size, 8 if dense else 4)       # from 4 to 64: 4 times
         ni = nf*2**(n - 1)
         act = lambda: nn.LeakyReLU(leak/100, inplace=True) if dense else nn.ReLU(inplace=True)
         first = Dense(nz, ni) if dense else nn.ConvTranspose2d(nz, ni, 4, 1, 0, bias=False)
         self.start = nn.Sequential(first, nn.BatchNorm2d(ni), act())
         ups = [(ni//2**i, ni//2**(i + 1)) for i in range(n - 1)]
-        self.body  = nn.Sequential(*[nn.Sequential(double(i, o, kernel, up), nn.BatchNorm2d(o), act()) for i,o in ups])
-        self.last  = double(nf, channels, kernel, up)
+        self.body  = nn.Sequential(*[nn.Sequential(double(i, o, kernel, repeat), nn.BatchNorm2d(o), act()) for i,o in ups])
+        self.last  = double(nf, channels, kernel, repeat)
         init_dcgan(self)
     @property
     def nz(self): return self.args['nz']
@@ -193,7 +191,7 @@ class CatsRecipe(Recipe):
     dense:bool = False         # begin with a linear layer, as the student project did
     kernel:int = 4             # of the generator's doublings: 4 or 3
     leak:int = 20              # slope of the generator's LeakyReLU, in hundredths, where it begins with a linear layer
-    up:str = 'stamp'           # how the generator doubles: 'stamp' or 'repeat'
+    repeat:bool = False        # the generator doubles by repeating pixels, not by transposed convolutions
     norm:str = 'batch'         # of the critic: 'batch', 'spectral' or 'none'
     adv:str = 'bce'            # the loss: see `make_adv`
     real_label:float = 1.      # what the critic is to say of real pictures
@@ -209,7 +207,7 @@ class CatsRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        for k, offered in dict(size=SIZES, channels=(1, 3), kernel=(3, 4), up=UPS, norm=NORMS).items(): one_of(k, getattr(self, k), offered)
+        for k, offered in dict(size=SIZES, channels=(1, 3), kernel=(3, 4), norm=NORMS).items(): one_of(k, getattr(self, k), offered)
         for k in ('lr', 'crit_lr', 'nz', 'nf', 'crit_nf', 'toys'):
             if getattr(self, k) <= 0: raise ValueError(f'{k} is {getattr(self, k)}; give a number above 0')
         for k in ('ema', 'beta1', 'zoom', 'anneal'):
@@ -218,7 +216,7 @@ class CatsRecipe(Recipe):
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
 # %% ../nbs/18_cats.ipynb #83675ec8
-_BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, up='repeat', policy='shift')
+_BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, repeat=True, policy='shift')
 _FULL = _BEST | dict(bs=64, steps_per_epoch=500, epochs=200, lr=2e-4, crit_lr=2e-4, ema=.999)
 _STUDENT = dict(channels=1, dense=True, kernel=3, leak=10, lr=1e-3, crit_lr=1e-3, beta1=.9)
 CATS_RECIPES = {r.name: r for r in (
@@ -241,7 +239,7 @@ def cats_learner(recipe, # a `CatsRecipe`
     r, adv = recipe, make_adv(recipe.adv, recipe.real_label)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(r.seed)
-        gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak, r.up)
+        gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak, r.repeat)
         crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
     cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
     return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,

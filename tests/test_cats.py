@@ -362,7 +362,7 @@ def test_benchmark_parts():
 def test_trials_leave_files_that_load(tmp_path):
     "What only the trials have is known to the benchmark; the rest is lesson 18's own, by the names of its weights too."
     m = script(); g = m.grown(); r = g.CatsRecipe('trial', **m.TRIAL | m.TRIALS['patches'])
-    assert r.patches and r.up == 'stamp' and g.CatsRecipe.from_json(r.to_json()) == r
+    assert r.patches and not r.repeat and g.CatsRecipe.from_json(r.to_json()) == r
     net, crit = g.DCGANGenerator(32, 8, 4).eval(), g.DCGANCritic(32, 4, patches=True)
     parts = lambda net: {k.split('.')[0] for k in net.state_dict()}
     assert (parts(net), parts(crit)) == ({'start', 'body', 'last'}, {'body', 'head', 'patch'})
@@ -372,7 +372,7 @@ def test_trials_leave_files_that_load(tmp_path):
     assert grown(torch.randn(2, 8)).shape == (2, 3, 32, 32) and (grown.args['refine'], grown.args['excite']) == (1, 1)
     up = g.DCGANGenerator(32, 8, 4, smooth=1).last
     with torch.no_grad(): y = up(torch.ones(1, 4, 8, 8))[..., 2:-2, 2:-2]                      # smoothed: no grid of dots is left
-    assert y.std() < 1e-6 and up.weight.std() > .01
+    assert y.std((2, 3)).max() < 1e-6 and up.weight.std() > .01
 
 STUDY = ROOT/'results'/'cats_study.json'
 
