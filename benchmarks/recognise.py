@@ -71,7 +71,7 @@ def run_teachers(args):
     start, paths, fig, spread, networks = time.monotonic(), find_source('photos'), {}, {}, {}
     y, x = name_labels(paths), load_pictures(paths, 224)
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
-        t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
+        t = M.teacher(n); z = t.scores(x, 25, args.precision); networks[n] = weights_of(t)
         fig[n] = {'top1': float(in_top(z, y).mean()), 'top5': float(in_top(z, y, 5).mean())}
         spread[n] = over_pictures(np.mean, in_top(z, y).astype(float)); print(n, fig[n], flush=True)
     save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos',
@@ -134,7 +134,7 @@ def main():
         begun = time.perf_counter()
         big = M.enlarge(fast(enlarger(net, SCALE), args), small, SCALE)
         sec = (time.perf_counter() - begun)/len(small)
-        rec = Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
+        rec = Recognition(y, TEACHER, {t.name: {way: t.scores(big, precision=args.precision)} for t in (teacher, judge)},
                             {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
         (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
