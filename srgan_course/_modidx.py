@@ -527,7 +527,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.devices._cpu_flags': ( 'kit/devices.html#_cpu_flags',
                                                                                    'srgan_course/kit/devices.py'),
                                           'srgan_course.kit.devices._cpuinfo': ('kit/devices.html#_cpuinfo', 'srgan_course/kit/devices.py'),
-                                          'srgan_course.kit.devices._kind': ('kit/devices.html#_kind', 'srgan_course/kit/devices.py'),
+                                          'srgan_course.kit.devices._kind_of': ('kit/devices.html#_kind_of', 'srgan_course/kit/devices.py'),
                                           'srgan_course.kit.devices._matmul_word': ( 'kit/devices.html#_matmul_word',
                                                                                      'srgan_course/kit/devices.py'),
                                           'srgan_course.kit.devices._survives': ( 'kit/devices.html#_survives',

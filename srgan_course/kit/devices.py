@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 import numpy as np
 
-def _kind(device): return str(device).split(':')[0]   # 'cpu', 'cuda' or 'mps', of a name or a torch.device
+def _kind_of(device): return str(device).split(':')[0]   # 'cpu', 'cuda' or 'mps', of a name or a torch.device
 
 # %% ../../nbs/kit/devices.ipynb #88b6f3c2
 def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
@@ -34,7 +34,7 @@ def picture_layout(device # where the network runs
                   ): # `torch.memory_format`
     "The layout in memory for networks and batches of pictures on `device`."
     import torch
-    return torch.contiguous_format if _kind(device) == 'mps' else torch.channels_last
+    return torch.contiguous_format if _kind_of(device) == 'mps' else torch.channels_last
 
 # %% ../../nbs/kit/devices.ipynb #bdba542e
 def out_of_memory(e:BaseException # what was raised
@@ -48,7 +48,7 @@ def out_of_memory(e:BaseException # what was raised
 def available_memory(device # where the network runs
                     )->int: # bytes, or None where nobody can say
     "Memory that is free now."
-    if _kind(device) == 'cuda': import torch; return torch.cuda.mem_get_info(device)[0]
+    if _kind_of(device) == 'cuda': import torch; return torch.cuda.mem_get_info(device)[0]
     try: text = Path('/proc/meminfo').read_text()
     except OSError: return None
     return next((int(l.split()[1])*1024 for l in text.splitlines() if l.startswith('MemAvailable')), None)
@@ -95,7 +95,7 @@ def _matmul_word():
 def true_float32(device # where the network runs
                 ):      # context
     "Convolutions and matrix products with all the digits of float32; afterwards every setting of torch is as it was."
-    if _kind(device) != 'cuda': yield; return
+    if _kind_of(device) != 'cuda': yield; return
     import torch
     b, was, word = torch.backends, [], _matmul_word()
     new = hasattr(b.cudnn, 'conv')                                                                       # from torch 2.9 on
@@ -155,7 +155,7 @@ def bfloat16_works()->bool:
 def has_bfloat16(device='cpu')->bool:
     "Whether `device` says that it has instructions for bfloat16. Whether they help is another matter: see `bfloat16_gain`."
     import torch
-    kind = _kind(device)
+    kind = _kind_of(device)
     if kind == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
     if kind != 'cpu': return False
     known = [getattr(torch.cpu, f, None) for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
@@ -210,7 +210,7 @@ def pick_precision(precision:str='auto', # one of `PRECISIONS`
                   )->str:                # 'float32', 'bfloat16' or 'float16'
     "'auto' takes bfloat16 on a GPU that has it and on a processor that proves a fifth faster with it, float32 elsewhere."
     check_precision(precision)
-    kind = _kind(device)
+    kind = _kind_of(device)
     if precision == 'auto':
         gains = has_bfloat16(device) and (kind != 'cpu' or bfloat16_works() and bfloat16_gain() >= 1.2)
         return 'bfloat16' if gains else 'float32'

@@ -115,7 +115,8 @@ class OnnxEngine:
         opts.intra_op_num_threads, opts.log_severity_level = threads, 4
         try: return ort.InferenceSession(str(self.path), opts, providers=['CPUExecutionProvider'])
         except Exception as e:
-            raise ValueError(f'{self.path}: ONNX Runtime cannot open it ({" ".join(str(e).split())[:160]}); export it again, with its weights '
+            raise ValueError(f'{self.path}: ONNX Runtime cannot open it ({" ".join(str(e).split())[:160]}); export it again, with its '
+                             f'weights '
                              f'beside it') from None
 
     def __call__(self,
@@ -291,13 +292,15 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
     graph, plain = file and _graph(file), precision == 'float32' and str(device) in ('auto', 'cpu')
     exported = file is not None and file.suffix == '.onnx'
     if (engine == 'onnx' or exported) and (not graph or not plain or engine == 'torch'):
-        raise ValueError(f'{file.name if file else type(net).__name__}, engine={engine!r}, device={str(device)!r}, precision={precision!r}: '
+        raise ValueError(f'{file.name if file else type(net).__name__}, engine={engine!r}, device={str(device)!r}, '
+                         f'precision={precision!r}: '
                          'ONNX Runtime runs models that ship and .onnx files of export_onnx, on the processor, and torch runs none of the '
                          "latter; leave these options out, or give a .safetensors file with engine='torch'")
     if graph and plain and (engine == 'onnx' or exported or engine == 'auto' and (str(device) == 'cpu' or not _card_may_be_here())):
         return OnnxEngine(graph)
     if not find_spec('torch'):
-        raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where torch '
+        raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where '
+                                  f'torch '
                                   'is, export it with srgan-models FILE --export FILE.onnx')
     if file is None: return TorchEngine(net, device, precision)
     from srgan_course.kit.weights import load_model
