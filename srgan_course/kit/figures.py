@@ -15,11 +15,11 @@ class Figure(float):
     "A number that knows how it was measured: its interval and its statement."
     def __new__(cls, value, *args, **kwargs): return super().__new__(cls, value)
     def __init__(self, value,
-                 name='figure',      # 'FID', 'KID', ...
+                 name:str='figure',  # 'FID', 'KID', ...
                  interval=None,      # (low, high), 95 %
                  spread=None,        # standard deviation over subsets or splits
                  draws=None,         # values of the bootstrap, for `differ`
-                 covers='',          # what the interval is one of, where it is not the value of endless pictures
+                 covers:str='',      # what the interval is one of, where it is not the value of endless pictures
                  **statement):       # net, dims, resize, n, seed
         self.name, self.interval, self.spread, self.draws, self.covers, self.statement = name, interval, spread, draws, covers, statement
     def __repr__(self):
@@ -45,7 +45,7 @@ def differ(a:Figure, # two figures with intervals, against the same reference
 # %% ../../nbs/kit/figures.ipynb #f1600011
 def average(values,          # (n,) one number a square
             groups,          # (n,) the picture that each comes from
-            name='mean',     # of the figure
+            name:str='mean', # of the figure
             draws:int=1000,  # of the bootstrap
             seed:int=0       # of the draws
            )->Figure:

@@ -18,7 +18,7 @@ def soften(x): # (B,C,H,W) -> (B,C,H-2,W-2)
 class Glasses(torch.nn.Module):
     "A critic that sees pictures softened and, in training, moved by a few pixels at random, off the generator's grid."
     def __init__(self, critic, shift:int=0, times:int=0): super().__init__(); self.critic, self.shift, self.times = critic, shift, times
-    def forward(self, x): # (B,3,H,W) -> (B,1)
+    def forward(self, x:torch.Tensor): # (B,3,H,W) -> (B,1)
         for _ in range(self.times): x = soften(x)
         if not self.training: return self.critic(x)
         (h, w), (i, j) = x.shape[2:], torch.randint(self.shift + 1, (2,)).tolist()

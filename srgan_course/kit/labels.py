@@ -16,7 +16,7 @@ def imagenet_classes()->list: # 1000 names, in the order of the scores
     from torchvision.models._meta import _IMAGENET_CATEGORIES
     return list(_IMAGENET_CATEGORIES)
 
-def read_labels(path    # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
+def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
                )->dict: # folder -> (class number, name)
     "Which folder is which class."
     try: d = json.loads(Path(path).read_text(encoding='utf-8'))
