@@ -11,7 +11,7 @@ from pathlib import Path
 
 # %% ../../nbs/kit/files.ipynb #255543d7
 def write_whole(path:Path|str, # of the file to write; an existing one is replaced
-                data # bytes
+                data:bytes # bytes
                )->Path: # the path
     "Write a file whole or not at all: aside, synced to the disk, then renamed; on failure the old file is as it was."
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
@@ -102,7 +102,7 @@ def _intact(raw, head, start, meta):
 # %% ../../nbs/kit/files.ipynb #52c93b78
 def check_tensors(path:Path|str, # a file that `write_tensors` wrote
                   kind:str='file of this package', # what it should be, for the message: 'model', 'checkpoint', ...
-                  wants=(), # entries that the metadata must have
+                  wants:tuple=(), # entries that the metadata must have
                   advice:str='get the file again' # what to do where it is damaged
                  )->tuple: # (its bytes; its header: name -> dtype, shape, data_offsets; metadata by name)
     "Read and check a file of tensors as far as that goes without torch: all of it, but for the tensors."
@@ -125,7 +125,7 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
     return raw, head, meta
 
 def read_tensors(path:Path|str, # a file that `write_tensors` wrote
-                 kind:str='file of this package', wants=(), advice:str='get the file again' # see `check_tensors`
+                 kind:str='file of this package', wants:tuple=(), advice:str='get the file again' # see `check_tensors`
                 )->tuple: # (tensors by name, each on memory of its own; metadata by name)
     "Read and check a file of tensors. Nothing in it is executed or unpickled."
     from safetensors.torch import load
