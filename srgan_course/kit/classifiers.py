@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .devices import picture_layout
+from .devices import pick_precision, picture_layout
 from .files import read_tensors, write_tensors
 from .labels import imagenet_classes
 from .pets import TOY_VALID, toys
@@ -272,6 +272,23 @@ class Teacher(FrozenNet):
     def forward(self, x:Tensor # (B,3,H,W) in [0,1]
                )->Tensor:      # scores before the softmax, (B,C)
         return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
+
+    def scores(self, x,       # uint8 (n,3,H,W)
+               bs=16, precision='float32' # 'auto', 'float32' or 'bfloat16'
+              )->np.ndarray:  # float32 (n,C)
+        "What it says of pictures."
+        device, out = next(self.parameters()).device, []
+        half = pick_precision(precision, device) == 'bfloat16'
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+            for i in range(0, len(x), bs): out.append(self(x[i:i+bs].to(device).float()/255).float().cpu())
+        return torch.cat(out).numpy()
+
+    def guesses(self, img, k=5 # a PIL picture
+               )->list:        # (class, probability), the likeliest first
+        "What it takes a picture for."
+        p = torch.from_numpy(self.scores(torch.from_numpy(np.asarray(img.convert('RGB')).transpose(2, 0, 1).copy())[None])).double()
+        top = p.softmax(1)[0].topk(min(k, self.n))
+        return [(self.classes[i], v) for i, v in zip(top.indices.tolist(), top.values.tolist())]
 
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
 def teacher(name='resnet50'

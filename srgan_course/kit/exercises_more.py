@@ -88,8 +88,9 @@ def check_runs_needed(f):
                            ([.01, .02, .03], 2.)):
         n = 2
         while smallest_effect(np.std(pilot, ddof=1), n) > abs(claimed): n += 1
-        got = ask(f, np.array(pilot), claimed)
-        if got != n: return f'pilot {pilot}, claim {claimed:+}: {n} seeds; you say {got}'
+        got, case = f(np.array(pilot), claimed), f'pilot {pilot}, claim {claimed:+}'
+        if got is None: return f'{case}: your function returns None'
+        if got != n: return f'{case}: {n} seeds; you say {got}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #ff720589
 @checks('shifts, stretches and lopsided heaps, of any two sizes.')

@@ -108,7 +108,7 @@ HOMES = dict(
     layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
     ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'},
-    RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.recognise'},
+    RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.kit.recognition'},
     CatsRecipe={'CATS_RECIPES': 'srgan_course.cats'})
 
 def look_up(kind, # of `HOMES`

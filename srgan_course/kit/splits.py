@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['thumbnail', 'alike_pairs', 'open_all', 'near_duplicates', 'leaks', 'check_classes', 'class_items', 'Split',
-           'split_pets']
+           'split_pets', 'three_parts']
 
 # %% ../../nbs/kit/splits.ipynb #9d01c0e0
 from dataclasses import dataclass, field
@@ -143,3 +143,40 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
     sides = [[i for i in keep.tolist() if (i in held) == h] for h in (False, True)]
     return Split(*[x for s in sides for x in ([items[i] for i in s], y[s].astype(np.int64))], list(found),
                  [(items[j], items[i]) for j, i in gone.items()])
+
+# %% ../../nbs/kit/splits.ipynb #9d01c0e4
+@dataclass
+class Parts:
+    "Pictures in three parts, with the numbers of their classes."
+    train:list                # items: paths, open pictures or `Toy`s
+    valid:list
+    test:list
+    y_train:np.ndarray = None # (n,) class numbers, or None
+    y_valid:np.ndarray = None
+    y_test:np.ndarray = None
+    dropped:list = field(default_factory=list) # items that nearly equal another
+
+# %% ../../nbs/kit/splits.ipynb #9d01c0e6
+def three_parts(items,      # paths, open pictures or `Toy`s
+                y=None,     # (n,) class numbers
+                valid=.1, test=.3, # shares
+                seed=42,    # who goes where follows from it
+                alike=.95   # pictures whose thumbnails correlate so much or more count as one
+               )->Parts:
+    "Split by picture; each part takes its share of every class of three pictures or more."
+    if not (valid > 0 and test > 0 and valid + test < 1):
+        raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
+    if y is not None and len(y) != len(items): raise ValueError(f'{len(items)} pictures and {len(y)} labels do not match')
+    gone = {j for _, j in near_duplicates(items, alike)}
+    keep = [i for i in range(len(items)) if i not in gone]
+    if len(keep) < 3: raise ValueError(f'{len(keep)} different pictures; it takes three or more to learn from, to watch by and to judge by')
+    order = np.array(keep)[np.argsort(draws(len(keep), seed, 15), kind='stable')]
+    if y is not None:                                                   # class after class in turn: each cut takes its share of each
+        rank, seen = [], {}
+        for i in order: seen[int(y[i])] = seen.get(int(y[i]), 0) + 1; rank.append(seen[int(y[i])])
+        share = [(r - .5)/seen[int(y[i])] for r, i in zip(rank, order)]
+        order = order[np.argsort(share, kind='stable')] if max(seen.values()) > 2 else order
+    a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
+    cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
+    labels = [None if y is None else np.asarray(y)[o] for o in cut]
+    return Parts(*([items[i] for i in o] for o in cut), *labels, [items[i] for i in sorted(gone)])
