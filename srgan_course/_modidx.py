@@ -1506,6 +1506,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'srgan_course.upscale.fill_colour': ('upscale.html#fill_colour', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.grow': ('upscale.html#grow', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.halve': ('upscale.html#halve', 'srgan_course/upscale.py'),
+                                      'srgan_course.upscale.nine': ('upscale.html#nine', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.tile_boxes': ('upscale.html#tile_boxes', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.upscale_file': ('upscale.html#upscale_file', 'srgan_course/upscale.py'),
                                       'srgan_course.upscale.upscale_folder': ('upscale.html#upscale_folder', 'srgan_course/upscale.py')},
