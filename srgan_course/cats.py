@@ -136,8 +136,8 @@ class DCGANCritic(nn.Module):
         size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
-        norm='batch',   # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
-        augment=''      # what it sees the pictures through while training, see `diff_augment`
+        norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
+        augment:str=''  # what it sees the pictures through while training, see `diff_augment`
     ):
         super().__init__()
         n, norm = doublings(size), one_of('norm', norm, NORMS)
@@ -226,7 +226,7 @@ CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('full-128', size=128, steps_per_epoch=500, epochs=200, **_FULL))}
 
 # %% ../nbs/18_cats.ipynb #0942e1c9
-def cats_learner(recipe, # a `CatsRecipe`
+def cats_learner(recipe:CatsRecipe, # a `CatsRecipe`
                  dls,    # from `face_dls`
                  cbs=(), **kwargs):
     "The game of a recipe, as an `SRGANLearner`."
