@@ -118,13 +118,13 @@ def side_by_side(imgs:list,      # pictures
     return out
 
 # %% ../../nbs/kit/show.ipynb #5d0f00a2
-def sheet(x,             # tensor (n,1|3,H,W), nominally in [0,1]
+def sheet(x,             # tensor or array (n,1|3,H,W), nominally in [0,1]
           cols:int=None, # in a row; default as square as can be
           gap:int=2      # white pixels between
          )->Image.Image: # RGB
     "Pictures of one size in rows, as one."
-    x = (x.detach().float().cpu().clamp(0, 1)*255).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
-    n, h, w, _ = x.shape
+    if hasattr(x, 'detach'): x = x.detach().float().cpu().numpy()
+    x, (n, _, h, w) = np.rint(x.clip(0, 1)*255).transpose(0, 2, 3, 1), x.shape
     cols = min(cols or math.ceil(math.sqrt(n)), n)
     res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
     for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
