@@ -77,7 +77,7 @@ class DCGANGenerator(nn.Module):
         z:Tensor # noise (B,nz), or (B,nz,1,1)
     )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
-        return self.last(self.body(self.start(z.reshape(len(z), self.nz, 1, 1)))).tanh()
+        return self.last(self.body(self.start(z.reshape(-1, self.nz, 1, 1)))).tanh()
 
 # %% ../nbs/18_cats.ipynb #76a401d3
 def random_colour(x:Tensor # (B,C,H,W) in [-1,1]

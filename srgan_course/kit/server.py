@@ -202,7 +202,8 @@ def openapi(table, token=False)->dict: # ready for JSON
     bearer = dict(components=dict(securitySchemes=dict(bearer=dict(type='http', scheme='bearer')))) if token else {}
     return dict(openapi='3.1.0', info=dict(title='srgan-serve', version='1'), paths=paths, **bearer)
 
-_DOCS = '''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>srgan-serve</title>
+_DOCS = '''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>srgan-serve</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="style.css"><main><h1>srgan-serve</h1><p>Send a picture, get a larger one:</p>
 <pre>curl --data-binary @photo.jpg -o large.png {base}v1/upscale</pre>{rows}
 <p>For programs: <a href="openapi.json">openapi.json</a>. For people: <a href="./">the page</a>.</p></main></html>'''
