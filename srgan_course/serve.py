@@ -7,6 +7,7 @@ __all__ = ['enlarge_bytes', 'Service', 'endpoints', 'make_app']
 
 # %% ../nbs/19_serve.ipynb #s1900003
 import asyncio, json, os, time
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from fastcore.basics import patch
@@ -24,9 +25,9 @@ from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, doc
 # %% ../nbs/19_serve.ipynb #s1900006
 def enlarge_bytes(up,                           # an `Upscaler`
                   body:bytes,                   # a picture file
-                  format='png', quality:int=95, # of the result
+                  format:str='png', quality:int=95, # of the result
                   tile:int=None,                # longest side of a tile, pixels of the small picture
-                  told=None                     # function of the part done, 0 to 1
+                  told:Callable=None            # function of the part done, 0 to 1
                  )->Made:
     "A picture file, enlarged."
     t0 = time.perf_counter(); img = open_image(body, icc='keep')
@@ -95,9 +96,11 @@ async def new_job(self:Service, request, **options):
 async def cats(self:Service, request, n, seed):
     key = key_of(b'cats', n, seed)
     def work(device, told):
-        from srgan_course.cats import sample_cats
+        from srgan_course.kit.noise import make_pictures, noise_engine, noise_rows
         from srgan_course.kit.show import sheet
-        t = time.perf_counter(); file = image_bytes(sheet(sample_cats(n, seed)), 'cats.png')
+        if 'cats' not in self.loaded: self.loaded['cats'] = noise_engine('dcgan-cats')
+        t, net = time.perf_counter(), self.loaded['cats']
+        file = image_bytes(sheet(make_pictures(net, noise_rows(n, net.args['nz'], seed))), 'cats.png')
         return Made(file, PICTURES['png'], took=dict(cats=time.perf_counter() - t), key=key)
     return await self.deliver(request, key, work)
 
