@@ -21,7 +21,7 @@ def in_torch():
     import torch
     from srgan_course.upscale import Upscaler
     torch.set_num_threads(1)
-    up, x = Upscaler.load('light-x4', device='cpu'), torch.rand(1, 3, SIDE, SIDE)
+    up, x = Upscaler.load('light-x4', device='cpu', engine='torch'), torch.rand(1, 3, SIDE, SIDE)
     return lambda: seconds(lambda: up.forward(x))
 
 def measure(rounds):

@@ -16,12 +16,12 @@ SHAPES = {'16 pictures of 64 x 64': (16, 64, 64), 'one picture of 256 x 256': (1
 def networks():
     from srgan_course.generators import LightSR, SRResNet, count_params, shipped_models
     from srgan_course.upscale import Upscaler
-    light = Upscaler.load('light-x4', device='cpu')
+    light = Upscaler.load('light-x4', device='cpu', engine='torch')     # networks are compared here, not engines: see engines.py
     ups = {'light-x4': light, 'SRResNet 64 x 16': Upscaler(SRResNet(4, 64, 16), device='cpu'),
-           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models()
+           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu', engine='torch') if 'srresnet-x4' in shipped_models()
            else Upscaler(LightSR(4, 64, 18), device='cpu'),
-           'light-x4 bfloat16': Upscaler(light.net, device='cpu', precision='bfloat16')}
-    return ups, {k: count_params(u.net) for k, u in ups.items()}
+           'light-x4 bfloat16': Upscaler(light.engine.net, device='cpu', precision='bfloat16')}
+    return ups, {k: count_params(u.engine.net) for k, u in ups.items()}
 
 def bfloat16_loss(ups):
     "dB that bfloat16 takes from light-x4 on the held-out photographs, or None where it cannot run."

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['CATS_RECIPES', 'DCGANGenerator', 'diff_augment', 'DCGANCritic', 'to_unit', 'noise', 'CatsRecipe', 'cats_learner',
-           'settle', 'make_faces', 'train_cats', 'truncate', 'load_cats', 'sample_cats', 'walk']
+           'settle', 'make_faces', 'train_cats', 'load_cats', 'sample_cats']
 
 # %% ../nbs/18_cats.ipynb #ede5ab3a
 import math
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-import numpy as np, torch
+import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 from .kit.devices import pick_device
@@ -19,6 +19,7 @@ from .kit.faces import face_dls
 from .kit.recipe import Recipe, get_recipe, look_up, one_of
 from .kit.show import sheet
 from .kit.models import find_model
+from .kit.noise import noise_rows, slerp, truncate, walk
 from .kit.weights import load_model, save_model
 from .losses import CriticLoss, WeightedLoss, plain
 
@@ -135,8 +136,8 @@ class DCGANCritic(nn.Module):
         size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
-        norm='batch',   # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
-        augment=''      # what it sees the pictures through while training, see `diff_augment`
+        norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
+        augment:str=''  # what it sees the pictures through while training, see `diff_augment`
     ):
         super().__init__()
         n, norm = doublings(size), one_of('norm', norm, NORMS)
@@ -162,9 +163,7 @@ def to_unit(x:Tensor # pictures in [-1,1]
 
 def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
-    if not 1 <= n <= 50_000: raise ValueError(f'n is {n}; give a whole number from 1 to 50,000 (for more, call again with other seeds)')
-    if seed < 0: raise ValueError(f'seed is {seed}; give a whole number from 0 on')
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal((n, nz)).astype(np.float32))
+    return torch.from_numpy(noise_rows(n, nz, seed))
 
 # %% ../nbs/18_cats.ipynb #b6848c64
 def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and one of the first three
@@ -227,7 +226,7 @@ CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('full-128', size=128, steps_per_epoch=500, epochs=200, **_FULL))}
 
 # %% ../nbs/18_cats.ipynb #0942e1c9
-def cats_learner(recipe, # a `CatsRecipe`
+def cats_learner(recipe:CatsRecipe, # a `CatsRecipe`
                  dls,    # from `face_dls`
                  cbs=(), **kwargs):
     "The game of a recipe, as an `SRGANLearner`."
@@ -320,14 +319,6 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     return net
 
 # %% ../nbs/18_cats.ipynb #2d983471
-def truncate(z:Tensor,   # from a normal distribution
-             t:float=None # no number further from 0 than this; None: as it is
-            )->Tensor:   # of the same shape, and in the same order
-    "Noise whose tails are pushed inwards: distributed as a normal one cut at `t`."
-    if t is None: return z
-    if not t > 0: raise ValueError(f'truncation is {t}; give a number above 0, such as 1, or leave it out')
-    return math.sqrt(2)*torch.erfinv(torch.erf(z.double()/math.sqrt(2))*math.erf(t/math.sqrt(2))).float()
-
 def load_cats(model='dcgan-cats' # a model that ships, a file of `train_cats`, or a generator
              )->nn.Module:       # float32, evaluation mode
     "A generator by name."
@@ -343,23 +334,3 @@ def sample_cats(n:int=64,           # how many
     "Cats that do not exist."
     net = load_cats(model)
     return make_faces(net, truncate(noise(n, net.nz, seed), truncation))
-
-# %% ../nbs/18_cats.ipynb #1687c31f
-def slerp(a:Tensor, b:Tensor, # (..,nz)
-          t                   # 0: a, 1: b; a number, or a tensor that broadcasts
-         )->Tensor:
-    "From `a` to `b` along the sphere, on which nearly all noise lies."
-    w = (F.normalize(a, dim=-1)*F.normalize(b, dim=-1)).sum(-1, keepdim=True).clamp(-1, 1).acos()
-    t, s = torch.as_tensor(t, dtype=a.dtype), w.sin()
-    return torch.where(s < 1e-4, (1 - t)*a + t*b, (((1 - t)*w).sin()*a + (t*w).sin()*b)/s)
-
-# %% ../nbs/18_cats.ipynb #1687c320
-def walk(z:Tensor,      # (n,nz), stations
-         steps:int=8,   # frames from one to the next
-         closed=True    # back to the first at the end?
-        )->Tensor:      # (frames,nz)
-    "Noise on the way from station to station."
-    if len(z) < 2: raise ValueError(f'{len(z)} cat is no way; give 2 or more')
-    t = torch.arange(steps)[:, None]/steps
-    way = torch.cat([slerp(a[None], b[None], t) for a, b in zip(z, torch.cat([z[1:], z[:1]]) if closed else z[1:])])
-    return way if closed else torch.cat([way, z[-1:]])

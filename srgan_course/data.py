@@ -42,13 +42,13 @@ def cut_pair(pair, # arrays (h,w,3) and (scale*h,scale*w,3)
 
 # %% ../nbs/02_data.ipynb #5ba4585d
 @lru_cache(maxsize=8)
-def turn_order(n, seed, epoch, turn):
+def turn_order(n:int, seed:int, epoch:int, turn:int):
     "One shuffled turn through `n` pictures"
     return np.argsort(draws(n, seed, epoch, turn, 1), kind='stable')
 
-def patch_place(n, # pictures
-                seed, epoch, # whole numbers from 0
-                index # of the patch in the epoch
+def patch_place(n:int, # pictures
+                seed:int, epoch:int, # whole numbers from 0
+                index:int # of the patch in the epoch
                )->tuple: # picture's number, three numbers in [0,1) for row, column and view
     "Where patch `index` of an epoch comes from"
     return int(turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
@@ -171,7 +171,7 @@ def _bchw(xs):
     return out
 
 @patch
-def place(self:PatchLoader, n):
+def place(self:PatchLoader, n:int):
     "Item, row, column, side (LR pixels) and view of patch `n`"
     r,items = self.recipe,self.dataset.items
     if not self.training:
@@ -183,7 +183,7 @@ def place(self:PatchLoader, n):
     return items[k],int(a*(h - side + 1)),int(b*(w - side + 1)),side,view
 
 @patch
-def patch(self:PatchLoader, n):
+def patch(self:PatchLoader, n:int):
     "LR and HR of patch `n`, arrays of bytes"
     o,top,left,side,view = self.place(n)
     return cut_pair(o.pair, top, left, side, self.recipe.scale, view)
@@ -225,13 +225,13 @@ def _partners(items, source, scale):
 
 # %% ../nbs/02_data.ipynb #1e7d1cb2
 def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, several of them ('bsds500+t91'), or a list of paths or pictures
-           recipe,        # see `Recipe`
+           recipe:Recipe, # see `Recipe`
            degrade=None,  # function (picture, factor) -> smaller picture; None: the one the recipe names
            valid=None,    # source of the validation pictures; None: as above
-           lr=None,       # folder of LR pictures that were made elsewhere; None: they are made by `degrade`
-           keep_mb=2048,  # memory for decoded pictures, MB
-           fit=None,      # take whole pictures, resized to squares of this side, instead of crops
-           device=None):  # where batches go; None: fastai's choice
+           lr:Path|str=None, # folder of LR pictures that were made elsewhere; None: they are made by `degrade`
+           keep_mb:int=2048, # memory for decoded pictures, MB
+           fit:int=None,  # take whole pictures, resized to squares of this side, instead of crops
+           device:str=None): # where batches go; None: fastai's choice
     "fastai `DataLoaders` of (LR, HR) patches, float in [0,1]"
     fv = import_fastai()
     if degrade is None:

@@ -25,7 +25,7 @@ _all_ = ['SaveEvery', 'checkpoints', 'pick_precision']
 
 # %% ../nbs/07_gan.ipynb #f41ed0d1
 @contextmanager
-def resting(net):
+def resting(net:nn.Module):
     "Inside, `net` collects no gradients and keeps its running averages; its batch norm still goes by the batch at hand."
     ps  = [p for p in net.parameters() if p.requires_grad]
     bns = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
@@ -37,7 +37,7 @@ def resting(net):
         for m in bns: m.track_running_stats = True
 
 # %% ../nbs/07_gan.ipynb #bf3cfab7
-def game_groups(model):
+def game_groups(model:nn.Module):
     "Parameters in the order in which the players move."; return [list(model.critic.parameters()), list(model.generator.parameters())]
 
 class SRGANLearner(Resumable, GANLearner):

@@ -290,6 +290,15 @@ def test_shipped():
     # short noise gives mist: nothing may call it better or more typical cats
     assert contrast(.5) < .5*contrast(1.) < .5*contrast(None)
 
+@pytest.mark.skipif(not SHIPPED, reason='dcgan-cats is not in this tree')
+def test_the_command_needs_no_torch_and_draws_the_same_cats(tmp_path):
+    code = ("import sys; from pathlib import Path; from srgan_course.cli import cats; cats(n=5, seed=2, truncation=1.5, out=Path(sys.argv[1])); "
+            "print([m for m in ('torch', 'fastai', 'matplotlib', 'scipy', 'pandas', 'safetensors') if m in sys.modules])")
+    r = subprocess.run([sys.executable, '-c', code, str(tmp_path/'a.png')], capture_output=True, text=True)
+    assert r.stdout.splitlines()[-1:] == ['[]'], r.stdout + r.stderr
+    want = np.asarray(sheet(C.sample_cats(5, 2, truncation=1.5))).astype(int)      # by torch
+    assert np.abs(np.asarray(Image.open(tmp_path/'a.png')).astype(int) - want).max() <= 1
+
 def command(*args, **kw):
     return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
 

@@ -202,8 +202,8 @@ def _open_file(f, name, max_pixels, icc):
 def _line(e): return ' '.join(str(e).split()) or type(e).__name__
 
 def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
-               max_pixels=2**28, # a larger picture is refused before it is decoded
-               icc='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
+               max_pixels:int=2**28, # a larger picture is refused before it is decoded
+               icc:str='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
               )->Image.Image: # mode L, LA, RGB, RGBA or I;16, or a `DeepImage` (16 bits in colour or with alpha)
     "Open any picture: upright, first frame, all its bits; what was done with a colour profile stands in `info['icc_note']`."
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
@@ -218,8 +218,8 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
 
 _SUFFIXES = ('.avif', '.bmp', '.gif', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
-def find_images(folder, # where to look
-                recursive=True # in the folders inside it, too
+def find_images(folder:Path|str, # where to look
+                recursive:bool=True # in the folders inside it, too
                )->list: # paths, in the same order on every machine
     "The pictures of a folder, known by their suffixes; what is hidden is left out."
     folder = Path(folder)
@@ -342,10 +342,10 @@ def _encode(img, fmt, quality, info):
     bare.save(out, fmt, **notes, **opts)
     return out.getvalue()
 
-def save_image(img, # a PIL image
-               path, # its suffix says the format
-               quality=95, # of JPEG, WebP and AVIF, from 1 to 100
-               like=None # a PIL image whose metadata the file gets where `img` has none
+def save_image(img:Image.Image, # a PIL image
+               path:Path|str, # its suffix says the format
+               quality:int=95, # of JPEG, WebP and AVIF, from 1 to 100
+               like:Image.Image=None # a PIL image whose metadata the file gets where `img` has none
               )->Path: # the path
     "Save a picture with its metadata, whole or not at all; 16 bits stay 16 in PNG and TIFF."
     Image.init()

@@ -42,14 +42,15 @@ class TorchEngine:
         self.device = pick_device(device)
         self.precision, self.layout = pick_precision(precision, self.device), picture_layout(self.device)
         self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
-        self.name, self.args = type(net).__name__, dict(getattr(net, 'args', None) or {})
+        self.name = self.network = type(net).__name__
+        self.args = dict(getattr(net, 'args', None) or {})
         self.checksum = getattr(net, 'meta', {}).get('checksum', '')
 
     def __call__(self,
         x:np.ndarray # (B,3,h,w), float32
     )->np.ndarray:   # what the network makes of it, float32
         import torch
-        x = torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
+        x = torch.from_numpy(np.require(x, requirements='CW')).to(self.device)
         if x.dim() == 4: x = x.contiguous(memory_format=self.layout)
         low = nullcontext() if self.precision == 'float32' else torch.autocast(self.device.type, getattr(torch, self.precision))
         with torch.inference_mode(), true_float32(self.device), low: return self.net(x).float().cpu().numpy()
@@ -103,7 +104,7 @@ class OnnxEngine:
         digest = _read_whole(self.path)[-64:].decode()
         self.session = self._open(self.threads)
         said = self.session.get_modelmeta().custom_metadata_map
-        self.name, self.args, self.precision = self.path.stem, json.loads(said['args']), said['precision']
+        self.name, self.network, self.precision, self.args = self.path.stem, said['network'], said['precision'], json.loads(said['args'])
         self.overlap, self.bytes_per_pixel = int(said['overlap']), float(said['bytes_per_pixel'])
         self.checksum = said['weights'] or digest
         if said['beside'] and check_tensors(self.path.with_suffix('.safetensors'), 'model')[2]['checksum'] != said['weights']:
@@ -113,6 +114,7 @@ class OnnxEngine:
         import onnxruntime as ort
         opts = ort.SessionOptions()
         opts.intra_op_num_threads, opts.log_severity_level = threads, 4
+        opts.add_session_config_entry('session.intra_op.allow_spinning', '0')     # who waits leaves the core to others
         try: return ort.InferenceSession(str(self.path), opts, providers=['CPUExecutionProvider'])
         except Exception as e:
             raise ValueError(f'{self.path}: ONNX Runtime cannot open it ({" ".join(str(e).split())[:160]}); export it again, with its '

@@ -39,13 +39,13 @@ class EpochRows(Callback):
         self.rows[:], self.losses = [r for r in self.rows if r['phase'] != self.phase] + p['rows'], p['losses']
 
 # %% ../../nbs/kit/epochs.ipynb #e2d00006
-def learn_epochs(clf, dls,     # a classifier, fastai's loaders
-                 epochs, lr,   # how many, Adam's rate
-                 seed=42,      # of order, views and dropout
-                 phase=0,      # 0: the head learns; 1: the body, too
-                 history=None, # rows of earlier epochs; it grows
+def learn_epochs(clf, dls:DataLoaders, # a classifier, fastai's loaders
+                 epochs:int, lr:float, # how many, Adam's rate
+                 seed:int=42,  # of order, views and dropout
+                 phase:int=0,  # 0: the head learns; 1: the body, too
+                 history:list=None, # rows of earlier epochs; it grows
                  folder=None,  # for a checkpoint an epoch; what it holds is gone on with
-                 progress=False):
+                 progress:bool=False):
     "Train by fastai's loop; returns the `Learner`."
     rows = EpochRows(phase, seed, [] if history is None else history)
     learn = Resumable(dls, clf, CrossEntropyLossFlat(), lr=lr, opt_func=torch.optim.Adam, metrics=accuracy, train_bn=False,
@@ -57,7 +57,7 @@ def learn_epochs(clf, dls,     # a classifier, fastai's loaders
     clf.eval()
     return learn
 
-def plot_curves(history, # rows with phase, epoch, loss, valid_loss, valid_accuracy
+def plot_curves(history:list, # rows with phase, epoch, loss, valid_loss, valid_accuracy
                 path=None): # also save it here
     "Loss in training and validation, and accuracy, by epoch; a line where the body begins to learn."
     import matplotlib.pyplot as plt
@@ -91,10 +91,10 @@ class StepRows(Callback):
 
 # %% ../../nbs/kit/epochs.ipynb #e2d0000b
 def learn_steps(net, batches, loss, # a network; its batches (input, what the loss is given besides); a loss
-                lr,            # Adam's at first
-                every=25,      # steps between two rows
+                lr:float,      # Adam's at first
+                every:int=25,  # steps between two rows
                 check=None,    # gives a figure for each row: the loss on pictures that are not learnt from
-                precision='float32', # 'auto', 'float32' or 'bfloat16'
+                precision:str='float32', # 'auto', 'float32' or 'bfloat16'
                 progress=None, # called with each row
                 folder=None,   # for a checkpoint a row; what it holds is gone on with
                 recipe=None    # of the run: a checkpoint of another one is refused
@@ -125,14 +125,14 @@ class PairBatches:
     n_inp, epoch, start = 1, 0, 0
     def __init__(self, x,        # uint8 (n,3,H,W), or `Originals`
                  shrink,         # (x, scale) -> uint8 (n,3,H/scale,W/scale)
-                 steps, bs=8,
-                 side=0,         # of the small patches; 0: whole pictures
-                 scale=3, seed=0, device='cpu'):
+                 steps:int, bs:int=8,
+                 side:int=0,     # of the small patches; 0: whole pictures
+                 scale:int=3, seed:int=0, device:str='cpu'):
         self.x, self.shrink, self.steps, self.bs, self.side = x, shrink, steps, bs, side
         self.scale, self.seed, self.device = scale, seed, device
     def __len__(self): return self.steps
     def __iter__(self): return map(self.batch, range(self.start, self.steps))
-    def batch(self, step):
+    def batch(self, step:int):
         at, n = range(step*self.bs, (step + 1)*self.bs), len(self.x)
         hr = self.x[[int(_turn(n, self.seed, k//n)[k % n]) for k in at]]
         pairs = zip(self.shrink(hr, self.scale), hr)

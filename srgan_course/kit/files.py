@@ -10,8 +10,8 @@ import hashlib, json, os, secrets
 from pathlib import Path
 
 # %% ../../nbs/kit/files.ipynb #255543d7
-def write_whole(path, # of the file to write; an existing one is replaced
-                data # bytes
+def write_whole(path:Path|str, # of the file to write; an existing one is replaced
+                data:bytes # bytes
                )->Path: # the path
     "Write a file whole or not at all: aside, synced to the disk, then renamed; on failure the old file is as it was."
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
@@ -30,7 +30,7 @@ def write_whole(path, # of the file to write; an existing one is replaced
     return path
 
 # %% ../../nbs/kit/files.ipynb #998f613d
-def write_json(path, # of the file to write; an existing one is replaced
+def write_json(path:Path|str, # of the file to write; an existing one is replaced
                obj # dicts, lists, text, finite numbers, True, False, None
               )->Path: # the path
     "Write JSON, whole or not at all."
@@ -38,7 +38,7 @@ def write_json(path, # of the file to write; an existing one is replaced
     except ValueError as e: raise ValueError(f'{Path(path).name}: a figure is infinite or not a number; JSON holds finite numbers') from e
     return write_whole(path, (text + '\n').encode())
 
-def read_json(path): # what the file holds
+def read_json(path:Path|str): # what the file holds
     "Read JSON; what is not JSON is refused by name."
     try: return json.loads(Path(path).read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not JSON ({e})') from None
@@ -49,7 +49,7 @@ def _hash(head, parts, form='{} {} {}'): # parts: (name, type, shape, bytes)
     for *what, b in sorted(parts, key=lambda p: p[0]): h.update(form.format(*what).encode()); h.update(b)
     return h.hexdigest()
 
-def digest(head, # text
+def digest(head:str, # text
            tensors:dict # name -> tensor
           )->str: # SHA-256, 64 hexadecimal digits
     "The fingerprint of a text and of named tensors."
@@ -64,7 +64,7 @@ def checksum(tensors:dict, # name -> tensor
     "Fingerprint of everything that a file of tensors says."
     return digest(json.dumps({k: v for k, v in meta.items() if k != 'checksum'}, sort_keys=True), tensors)
 
-def write_tensors(path, # of the file to write, .safetensors; an existing one is replaced
+def write_tensors(path:Path|str, # of the file to write, .safetensors; an existing one is replaced
                   tensors:dict, # name -> tensor, on any device
                   meta:dict # name -> text
                  )->Path: # the path
@@ -100,10 +100,10 @@ def _intact(raw, head, start, meta):
             return any(_hash(text, parts, f) == meta[entry] for f in forms)
 
 # %% ../../nbs/kit/files.ipynb #52c93b78
-def check_tensors(path, # a file that `write_tensors` wrote
-                  kind='file of this package', # what it should be, for the message: 'model', 'checkpoint', ...
-                  wants=(), # entries that the metadata must have
-                  advice='get the file again' # what to do where it is damaged
+def check_tensors(path:Path|str, # a file that `write_tensors` wrote
+                  kind:str='file of this package', # what it should be, for the message: 'model', 'checkpoint', ...
+                  wants:tuple=(), # entries that the metadata must have
+                  advice:str='get the file again' # what to do where it is damaged
                  )->tuple: # (its bytes; its header: name -> dtype, shape, data_offsets; metadata by name)
     "Read and check a file of tensors as far as that goes without torch: all of it, but for the tensors."
     path = Path(path)
@@ -124,8 +124,8 @@ def check_tensors(path, # a file that `write_tensors` wrote
     if not intact: raise ValueError(f'{path}: damaged, its checksum does not fit; {advice}')
     return raw, head, meta
 
-def read_tensors(path, # a file that `write_tensors` wrote
-                 kind='file of this package', wants=(), advice='get the file again' # see `check_tensors`
+def read_tensors(path:Path|str, # a file that `write_tensors` wrote
+                 kind:str='file of this package', wants:tuple=(), advice:str='get the file again' # see `check_tensors`
                 )->tuple: # (tensors by name, each on memory of its own; metadata by name)
     "Read and check a file of tensors. Nothing in it is executed or unpickled."
     from safetensors.torch import load

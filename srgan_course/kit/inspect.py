@@ -82,7 +82,7 @@ def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
 
 def check_source(source, r, valid=None, # as for `check_pictures`
                  cost=None,             # function of the two lists of pictures: what a run will take, a dict
-                 as_json=False
+                 as_json:bool=False
                 )->int:                 # 1 where training would refuse the source
     "Print the report on a source."
     report, ours, held = check_pictures(source, r, valid)

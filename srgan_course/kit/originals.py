@@ -18,11 +18,11 @@ from .sources import find_images, find_source
 from .splits import check_classes, split_pets
 
 # %% ../../nbs/kit/originals.ipynb #e3f00005
-def sample_folder(root,          # folder with a folder of pictures for each class
-                  share=.15,     # of each class, at least one picture
-                  seed=42,
+def sample_folder(root:Path|str, # folder with a folder of pictures for each class
+                  share:float=.15, # of each class, at least one picture
+                  seed:int=42,
                   labels=None,   # a labels.json, or a dict as from `read_labels`; folders are numbered by name where not given
-                  out=None       # write the list here: a line a picture, 'class number<tab>path'
+                  out:Path|str=None # write the list here: a line a picture, 'class number<tab>path'
                  )->tuple:       # paths, (n,) class numbers
     "A stratified sample of an ImageNet-style folder."
     root = Path(root)
@@ -56,8 +56,8 @@ def read_sample(out, root # a list that `sample_folder` wrote, the folder it spe
 # %% ../../nbs/kit/originals.ipynb #e3f00009
 def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or a folder with a folder for each class
              teacher,  # a `Teacher`: the labels must fit it
-             share=1., labels=None, seed=42, # of `sample_folder`; labels: a labels.json (else the one in the folder, if there is one)
-             n=160, size=66 # of drawn pets
+             share=1., labels=None, seed:int=42, # of `sample_folder`; labels: a labels.json (else the one in the folder, if there is one)
+             n:int=160, size:int=66 # of drawn pets
             )->tuple:  # items, (n,) class numbers or None
     "Pictures, and their classes where something says them."
     if str(source) == 'pets-toy':
@@ -98,16 +98,16 @@ def _sides(items, size):
         except (OSError, SyntaxError): return size                 # what cannot be read is told by name when it is opened
     return [side(o) for o in items]
 
-def large_enough(items, y, size # pictures, (n,) class numbers or None, side of the squares wanted
+def large_enough(items:list, y, size:int # pictures, (n,) class numbers or None, side of the squares wanted
                 )->tuple:       # those that are large enough, and their class numbers
     "Leave out the pictures from which no square of this size can be cut."
     keep = [i for i, s in enumerate(_sides(items, size)) if s >= size]
     if not keep: raise ValueError(f'all {len(items)} pictures are smaller than {size} px; give larger pictures or a smaller size')
     return [items[i] for i in keep], None if y is None else np.asarray(y)[keep]
 
-def load_originals(items,   # paths, open pictures or `Toy`s
-                   size,    # side of their central squares, pixels
-                   scale=3  # sizes offered are its multiples
+def load_originals(items:list, # paths, open pictures or `Toy`s
+                   size:int, # side of their central squares, pixels
+                   scale:int=3 # sizes offered are its multiples
                   ):        # uint8 (n,3,size,size), or `Originals` where these are more than IN_MEMORY bytes
     "`load_pictures` that enlarges nothing."
     sides = _sides(items, size)

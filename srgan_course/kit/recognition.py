@@ -30,7 +30,7 @@ class Recognition:
     def ways(self): return list(self.psnr)
     @property
     def judges(self): return [k for k in self.scores if k != self.teacher]
-    def of(self, way, judge=None): return self.scores[judge or self.teacher][way]   # (n,C)
+    def of(self, way:str, judge:str=None): return self.scores[judge or self.teacher][way] # (n,C)
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00015
 def agrees(rec, way, judge=None)->np.ndarray: # (n,) bool
@@ -38,14 +38,14 @@ def agrees(rec, way, judge=None)->np.ndarray: # (n,) bool
     return rec.of(way, judge).argmax(1) == rec.of(ORIGINALS, judge).argmax(1)
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00016
-def in_top(scores, y, k=1 # (n,C), (n,) class numbers
+def in_top(scores:np.ndarray, y:np.ndarray, k:int=1 # (n,C), (n,) class numbers
           )->np.ndarray:  # (n,) bool
     "Is the class among the k highest scores?"
     y = np.asarray(y)
     own = scores[np.arange(len(y)), y]
     return (scores > own[:, None]).sum(1) + ((scores == own[:, None]).sum(1) - 1)/2 < k   # equal scores share their places
 
-def recognition_table(rec, judge=None # a `Recognition`, the classifier (the teacher where not given)
+def recognition_table(rec:Recognition, judge:str=None # a `Recognition`, the classifier (the teacher where not given)
                      ):               # pandas DataFrame: a row a way
     "Loss, PSNR, top-1, top-5, agreement and seconds of every way."
     import pandas as pd
@@ -59,11 +59,11 @@ def recognition_table(rec, judge=None # a `Recognition`, the classifier (the tea
     return pd.DataFrame(rows).T.rename_axis('way')
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00008
-def won_back(rec,           # a `Recognition`
+def won_back(rec:Recognition, # a `Recognition`
              way,           # a name, or a list: one for each seed
-             judge=None,    # the teacher where not given
-             base='bicubic', what='top1', # 'top1', 'top5' or 'agreement'
-             times=1000, seed=0
+             judge:str=None, # the teacher where not given
+             base:str='bicubic', what:str='top1', # 'top1', 'top5' or 'agreement'
+             times:int=1000, seed:int=0
             )->dict:        # original, base, way, cost, won, share, and their intervals
     "How much of what the small size costs a way wins back."
     ways = [way] if isinstance(way, str) else list(way)
@@ -83,7 +83,7 @@ def won_back(rec,           # a `Recognition`
     return out | dict(n=len(o), seeds=len(w), intervals={k: interval(k) for k in out} if times else {})
 
 # %% ../../nbs/kit/recognition.ipynb #e2f0000a
-def groups_by_confidence(rec, parts=4 # a `Recognition`, how many groups
+def groups_by_confidence(rec:Recognition, parts:int=4 # a `Recognition`, how many groups
                         )->list:      # (n,) names, from the least sure
     "Equal parts of the pictures by the teacher's highest probability on the original."
     p = torch.from_numpy(rec.of(ORIGINALS)).double().softmax(1).amax(1).numpy()
@@ -91,9 +91,9 @@ def groups_by_confidence(rec, parts=4 # a `Recognition`, how many groups
     ends = [(p[place == k].min(), p[place == k].max()) for k in range(parts)]
     return [f'{k + 1}: sure {ends[k][0]:.2f} to {ends[k][1]:.2f}' for k in place]
 
-def by_group(rec, groups,    # a `Recognition`, (n,) names
-             way, judge=None, base='bicubic',
-             times=500, seed=0
+def by_group(rec:Recognition, groups:np.ndarray, # a `Recognition`, (n,) names
+             way:str, judge:str=None, base:str='bicubic',
+             times:int=500, seed:int=0
             ):               # pandas DataFrame: a row a group
     "Accuracy on originals, by `base` and by `way` in each group, the change between these two, and its interval."
     import pandas as pd

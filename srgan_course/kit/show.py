@@ -17,11 +17,11 @@ from .pixels import to_view
 from .sources import PHOTOS
 
 # %% ../../nbs/kit/show.ipynb #db527b8d
-def show_grid(rows, # list of rows, each a list of PIL images, tensors, arrays or None (an empty place)
-              titles=None, # one for each column, or a list of lists: one for each picture
-              row_titles=None, # one for each row, written on its left
-              size=2.2, # width of a picture in inches
-              path=None # also save the figure here, at twice the resolution
+def show_grid(rows:list, # list of rows, each a list of PIL images, tensors, arrays or None (an empty place)
+              titles:list=None, # one for each column, or a list of lists: one for each picture
+              row_titles:list=None, # one for each row, written on its left
+              size:float=2.2, # width of a picture in inches
+              path:Path|str=None # also save the figure here, at twice the resolution
              ): # matplotlib Figure; where a notebook's cell ends with it, it is shown as JPEG
     "Pictures side by side."
     import matplotlib.pyplot as plt
@@ -64,7 +64,7 @@ def _show_jpeg(b):
 # %% ../../nbs/kit/show.ipynb #b21cd60b
 def compare_still(a, # PIL image, tensor or array, shown on the left
                   b, # another one, shown on the right, brought to the size of `a`
-                  at=.5 # where the line between them stands, from 0 (all `b`) to 1 (all `a`)
+                  at:float=.5 # where the line between them stands, from 0 (all `b`) to 1 (all `a`)
                  )->Image.Image: # RGB
     "One picture that is `a` left of a line and `b` right of it."
     a, b = (Image.fromarray(to_view(x)) for x in (a, b))
@@ -75,8 +75,8 @@ def compare_still(a, # PIL image, tensor or array, shown on the left
 
 def compare_slider(a, # PIL image, tensor or array, shown on the left
                    b, # another one, shown on the right
-                   labels=('before', 'after'), # what they are
-                   width=480 # in pixels on the screen
+                   labels:tuple=('before', 'after'), # what they are
+                   width:int=480 # in pixels on the screen
                   ): # ipywidgets box; where widgets cannot run, it shows as a still picture
     "`compare_still`, with a line that follows a slider."
     import base64, ipywidgets as w
@@ -116,21 +116,21 @@ def side_by_side(imgs:list,      # pictures
     return out
 
 # %% ../../nbs/kit/show.ipynb #5d0f00a2
-def sheet(x,             # tensor (n,1|3,H,W), nominally in [0,1]
+def sheet(x,             # tensor or array (n,1|3,H,W), nominally in [0,1]
           cols:int=None, # in a row; default as square as can be
           gap:int=2      # white pixels between
          )->Image.Image: # RGB
     "Pictures of one size in rows, as one."
-    x = (x.detach().float().cpu().clamp(0, 1)*255).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
-    n, h, w, _ = x.shape
+    if hasattr(x, 'detach'): x = x.detach().float().cpu().numpy()
+    x, (n, _, h, w) = np.rint(x.clip(0, 1)*255).transpose(0, 2, 3, 1), x.shape
     cols = min(cols or math.ceil(math.sqrt(n)), n)
     res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
     for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
     return Image.fromarray(res)
 
 # %% ../../nbs/kit/show.ipynb #53427276
-def save_gif(path,         # file to write
-             frames,       # PIL images of one size
+def save_gif(path:Path|str, # file to write
+             frames:list,  # PIL images of one size
              ms:int=300,   # how long each is shown, milliseconds
              last:int=2000 # and the last one
             )->Path:
@@ -144,9 +144,9 @@ def save_gif(path,         # file to write
 # %% ../../nbs/kit/show.ipynb #0a7a80ff
 CROPS = {'chelsea': (128, 64), 'china': (168, 60), 'coffee': (304, 224)}   # left and top of what is shown of each embedded held-out photo
 
-def crop_box(name, # of an embedded photo, or any other
-             img,  # PIL image
-             side  # pixels
+def crop_box(name:str, # of an embedded photo, or any other
+             img:Image.Image, # PIL image
+             side:int # pixels
             )->tuple: # left, top, right, bottom
     "A box of `side` pixels: the place to look at in a known photo, else the middle."
     left, top = CROPS.get(name, ((img.width - side)//2, (img.height - side)//2))
@@ -158,7 +158,7 @@ def before_after(enlarged:dict,   # photo's name -> {'LR': ..., model's name: ..
                  scale:int=4,     # of the enlargement
                  side:int=128,    # pixels of the crops
                  size:float=2.2,  # inches of one on the sheet
-                 path=None):      # where to save the figure
+                 path:Path|str=None): # where to save the figure
     "Crops of LR, of each model's picture and of HR, with their names and notes; who took the photo stands below."
     rows, titles = [], []
     for name, imgs in enlarged.items():

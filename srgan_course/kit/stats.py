@@ -93,7 +93,7 @@ def from_subsets(values, # the figure on each of many random subsets
     return float(v.mean() - off), float(v.mean() + off)
 
 # %% ../../nbs/kit/stats.ipynb #f03eda79
-def mcnemar(a_right, b_right # (n,) bool: which pictures A, and B, got right
+def mcnemar(a_right:np.ndarray, b_right:np.ndarray # (n,) bool: which pictures A, and B, got right
            )->dict: # a_only, b_only: right by one alone; p: two-sided, exact
     "Do two classifiers differ on the same pictures?"
     from scipy.stats import binomtest
