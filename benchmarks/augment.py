@@ -14,17 +14,15 @@ words      works out anew what follows from the figures in these files: the sent
 seen; nothing is trained
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
-import argparse, json, time
-from pathlib import Path
+import json, time
 import numpy as np, torch
+from frame import RESULTS, RUNS, kept, ledger, paired, parser
 from srgan_course import augment as M, classifier as C
 from srgan_course.generators import load_model
-from srgan_course.kit.files import write_whole
-from srgan_course.kit.results import save_result
-from srgan_course.kit.stats import mcnemar, over_runs
+from srgan_course.kit.files import write_json
+from srgan_course.kit.stats import mcnemar
 from srgan_course.metrics import psnr_y
 
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS, EPOCHS, SIZE, FEW, VIEWS = (0, 1, 2, 3, 4), 20, 128, (50, 100, 200, 500), 2
 CLAIMED = .0041                            # Model B's gain in accuracy, as the published project reports it: 95.27 to 95.68 %
 CONTROL = 'squeezenet1_1-random'            # a body that has learnt nothing
@@ -38,15 +36,7 @@ def nets(args): return {k: load_model(args.out/'generator'/f'{f}.safetensors').e
 
 def copied(args, name, x, how):
     "Copies, made once."
-    p = args.out/'copies'/f'{name}.npy'
-    if not p.exists(): p.parent.mkdir(parents=True, exist_ok=True); np.save(p, M.copies(x, how).numpy())
-    return torch.from_numpy(np.load(p))
-
-def paired(a, b):
-    "b - a over splits of the same pictures, which overlap."
-    d = np.subtract(b, a)
-    lo, hi = over_runs(d, overlap=.3/.7)
-    return dict(mean=float(d.mean()), lo=lo, hi=hi, n=len(d))
+    return torch.from_numpy(kept(args.out/'copies'/f'{name}.npy', lambda: M.copies(x, how).numpy()))
 
 def run_generator(args, x):
     out = args.out/'generator'
@@ -98,7 +88,7 @@ def quality(args, xv, n=100):
             how in {**kinds(args), **leaky_nets(args)}.items()}
 
 def run_study(args, s, x, xv):
-    start = time.monotonic()
+    start = time.perf_counter()
     b, f, t, heap = features(args, x, xv)
     y, yv = s.y_train, s.y_valid
     # the steps it had, not those that were planned
@@ -144,22 +134,18 @@ def run_study(args, s, x, xv):
     for name, i in (('all', np.arange(len(y))), ('100 a class', hundred)):
         d = M.leak_of_split(heap[0][i], heap[1][i], y[i], SEEDS, epochs=EPOCHS)
         leak[name] = dict(leaky=float(np.mean(d['leaky'])), honest=float(np.mean(d['honest'])),
-                          gain=paired(d['honest'], d['leaky']),
-                          loss_change=paired(d['losses']['honest'], d['losses']['leaky']))
+                          gain=paired(d['honest'], d['leaky'], overlap=.3/.7),       # splits of the same pictures overlap
+                          loss_change=paired(d['losses']['honest'], d['losses']['leaky'], overlap=.3/.7))
     q, control = quality(args, xv), run_control(args, y, yv, x, xv)
     # probabilities averaged over seeds
     pooled = {a: C.report(np.stack([1 - (p := last[a]['original'].mean(0)), p], 1), yv, s.classes) for a in last}
     pooled = {a: {k: r[k] for k in ('loss', 'accuracy', 'f1', 'auc', 'ece', 'confusion', 'intervals')} for a, r in pooled.items()}
-    seconds = round(time.monotonic() - start, 1)
-    save_result(ROOT/'results'/'augment_pets.json',
-                'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class',
-                dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak,
-                     psnr=q, power=power(few)), protocol=how, seconds=seconds,
-                spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}),
-                verdict=M.do_they_help(against['A + plain copies']['gain']),
-                **said)
-    save_result(ROOT/'results'/'augment_few.json', 'the arms with few pictures to learn from', few, protocol=how, seconds=seconds,
-                spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
+    ledger('augment_pets', 'Model B (originals and SRGAN copies) against Model A with controls, cats and dogs, 500 pictures a class',
+           dict(arms=arms, pooled=pooled, random_body=control, B_over=against, small_tests=small, small_pairs=lows, leak_of_split=leak,
+           psnr=q, power=power(few)), protocol=how, since=start, spread=dict(by_seed={a: v['by_seed'] for a, v in arms.items()}),
+           verdict=M.do_they_help(against['A + plain copies']['gain']), **said)
+    ledger('augment_few', 'the arms with few pictures to learn from', few, protocol=how, since=start,
+           spread=dict(by_seed={k: {a: v['by_seed'] for a, v in d.items()} for k, d in few.items()}), **said)
     for a, v in against.items():
         print(f"B over {a}: {v['gain']['mean']:+.4f} [{v['gain']['lo']:+.4f}, {v['gain']['hi']:+.4f}] p {v['mcnemar']['p']:.2g}; loss "
               f"{v['loss_change']['mean']:+.4f} [{v['loss_change']['lo']:+.4f}, {v['loss_change']['hi']:+.4f}]")
@@ -176,19 +162,16 @@ def power(few):
                                                         v in few.items()}}
 
 def run_words():
-    paths = [ROOT/'results'/f'augment_{k}.json' for k in ('pets', 'few')]
+    paths = [RESULTS/f'augment_{k}.json' for k in ('pets', 'few')]
     r, few = (json.loads(p.read_text(encoding='utf-8')) for p in paths)
     r['verdict'] = M.do_they_help(r['figures']['B_over']['A + plain copies']['gain'])
     r['figures']['power'] = power(few['figures'])
-    write_whole(paths[0], (json.dumps(r, indent=1, ensure_ascii=False) + '\n').encode())
+    write_json(paths[0], r)
     print(r['verdict'], r['figures']['power'])
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', nargs='*', default=['generator', 'leaky', 'features', 'study'])
-    ap.add_argument('--minutes', type=float); ap.add_argument('--body', default='mobilenet_v2'); ap.add_argument('--data', default='pets')
-    ap.add_argument('--out', type=Path, default=ROOT/'runs'/'augment')
-    args = ap.parse_args()
+    args = parser(__doc__, ('generator', 'leaky', 'features', 'study'), ('words',), minutes=None, body='mobilenet_v2', data='pets',
+                  out=RUNS/'augment').parse_args()
     if args.what == ['words']: run_words(); raise SystemExit
     s, x, xv = pictures(args)
     if 'generator' in args.what: run_generator(args, x)

@@ -13,20 +13,17 @@ vgg       one step of VGG16's own head of 119.5 million parameters, timed: resul
 copies    how alike different photographs and copies of one are, by thumbnails and by a 256-bit hash: results/classifier_copies.json
 Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name, or from their downloads.
 """
-import argparse, statistics, time
-from pathlib import Path
+import statistics, time
 import numpy as np, torch
 import torch.nn.functional as F
+from frame import RUNS, ledger, paired, parser, time_left
 from srgan_course import classifier as C
 from srgan_course.kit.classifiers import Classifier
 from srgan_course.kit.epochs import learn_epochs
 from srgan_course.kit.views import augment
 from srgan_course.kit.recipe import draws
-from srgan_course.kit.results import save_result
 from srgan_course.kit.splits import Split, class_items, split_pets, thumbnail
-from srgan_course.kit.stats import over_runs
 
-ROOT = Path(__file__).resolve().parent.parent
 BODIES, SEEDS, SIZE, VIEWS, EPOCHS = ('squeezenet1_1', 'resnet50', 'mobilenet_v2', 'squeezenet1_1-random'), (42, 43, 44, 45, 46), 128, 2, 50
 KEYS = ('loss', 'accuracy', 'f1', 'auc', 'ece')
 
@@ -36,13 +33,13 @@ def everything(data):
     items = sorted(zip(s.train + s.valid, [*s.y_train, *s.y_valid]), key=lambda o: str(o[0]))
     return [i for i, _ in items], np.array([y for _, y in items]), s.dropped
 
-def features(body, x, cache, end=None):
+def features(body, x, cache, left):
     "Plain features and two views, (1 + VIEWS, n, nf); None where the time is over."
     out = []
     for v in (None, *range(VIEWS)):
         part = []
         for i in range(0, len(x), 300):                              # in parts, so that a stopped run loses little
-            if end and time.monotonic() > end: return None
+            if left() < 0: return None
             xs = x[i:i+300] if v is None else (augment(x[i:i+300], 42, v, start=i)*255).round().byte()
             part.append(C.cached_features(body, xs, cache=cache))
         out.append(torch.cat(part))
@@ -54,15 +51,15 @@ def split_of(y, seed, share=.3):
                                                              kind='stable')][:round(share*(y == c).sum())] for c in (0, 1)])
     return np.setdiff1d(np.arange(len(y)), held), np.sort(held)
 
-def run_pets(args, end):
+def run_pets(args):
     items, y, dropped = everything(args.data)
     x, figures, spread, curves = C.load_pictures(items, SIZE), {}, {}, {}
-    start = time.monotonic()
+    start, left = time.perf_counter(), time_left(args.minutes)
     for name in args.bodies:
         if args.ready and not (args.cache/f'{name}.done').exists(): print(f'{name}: features not worked out yet'); continue
         b = C.body(name)
-        if (f := features(b, x, args.cache, end)) is None: print(f'{name}: the time is over before its features are done'); continue
-        (args.cache/f'{name}.done').touch(); print(f'{name}: features {tuple(f.shape)}, {time.monotonic() - start:.0f} s', flush=True)
+        if (f := features(b, x, args.cache, left)) is None: print(f'{name}: the time is over before its features are done'); continue
+        (args.cache/f'{name}.done').touch(); print(f'{name}: features {tuple(f.shape)}, {time.perf_counter() - start:.0f} s', flush=True)
         if 'pets' not in args.what: continue
         rows, plain = [], []
         for seed in SEEDS:
@@ -85,14 +82,12 @@ def run_pets(args, end):
         print(name, {k: round(figures[name][k], 4) for k in KEYS}, first['confusion'].tolist(), flush=True)
     if 'pets' in args.what and figures:
         tr, va = split_of(y, SEEDS[0])
-        save_result(ROOT/'results'/'classifier_pets.json',
-                    f'Model A: a linear head on the pooled features of a frozen body, cats and dogs, mean of {len(SEEDS)} seeds', figures,
-                    args.data, len(va),
+        ledger('classifier_pets', f'Model A: a linear head on the pooled features of a frozen body, cats and dogs, mean of {len(SEEDS)} seeds',
+            figures, args.data, len(va), since=start, seed=list(SEEDS), spread=spread, curves=curves,
             protocol=f'{SIZE} x {SIZE} central squares; 70/30 split, stratified, seeds {SEEDS[0]} to {SEEDS[-1]}; {len(tr)} pictures to '
                      f'learn from, {VIEWS} fixed augmented views of each; {EPOCHS} epochs, batch 256, Adam 1e-3; '
                      f'AUC from probabilities; ECE of 15 bins; intervals: 95 % bootstrap of the validation pictures of seed {SEEDS[0]}; '
-                     f'{len(dropped)} near-duplicates left out', seed=list(SEEDS), spread=spread,
-            seconds=round(time.monotonic() - start, 1), curves=curves)
+                     f'{len(dropped)} near-duplicates left out')
 
 def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
     "The same pictures, head, batches of 64 and number of steps; no augmentation, in either."
@@ -120,18 +115,14 @@ def run_speed(args, n=400, epochs=5, seeds=(0, 1, 2), name='squeezenet1_1'):
     med, acc = {k: statistics.median(v) for k, v in secs.items()}, {k: [r['accuracy'] for r in v] for k,
         v in dict(plain=plain, cached=cached).items()}
     loss = {k: [r['loss'] for r in v] for k, v in dict(plain=plain, cached=cached).items()}
-    d = np.subtract(acc['cached'], acc['plain']); lo, hi = over_runs(d)
-    d = dict(mean=float(d.mean()), lo=lo, hi=hi, n=len(d))
     figures = dict(plain=dict(seconds_an_epoch=med['plain'], accuracy=float(np.mean(acc['plain'])), loss=float(np.mean(loss['plain']))),
                    cached=dict(seconds_an_epoch=med['cached'], accuracy=float(np.mean(acc['cached'])), loss=float(np.mean(loss['cached']))),
                    features_once_seconds=med['features'], ratio_an_epoch=med['plain']/med['cached'],
-                   ratio_in_all=epochs*med['plain']/(med['features'] + epochs*med['cached']), accuracy_difference=d)
-    save_result(ROOT/'results'/'classifier_speed.json', f'an epoch of the plain fastai loop against cached features, {name}, linear head',
-                figures, args.data, len(va),
+                   ratio_in_all=epochs*med['plain']/(med['features'] + epochs*med['cached']), accuracy_difference=paired(acc['plain'], acc['cached']))
+    ledger('classifier_speed', f'an epoch of the plain fastai loop against cached features, {name}, linear head', figures, args.data, len(va),
         protocol=f'{n} pictures of {SIZE} px to learn from, {len(va)} to judge by, {epochs} epochs of {per} steps, no augmentation, one '
                  f'process, {torch.get_num_threads()} thread(s); medians over seeds; the plain loop opens each picture each epoch',
-                seed=list(seeds),
-        spread=dict(accuracy=acc, loss=loss, seconds=secs))
+        seed=list(seeds), spread=dict(accuracy=acc, loss=loss, seconds=secs))
     print(figures)
 
 def run_vgg(args, bs=32):
@@ -152,8 +143,8 @@ def run_vgg(args, bs=32):
     secs['linear'] = (time.perf_counter() - t)/20
     figures = dict(head_parameters=n, body_seconds=secs['body'], head_seconds=secs['head'], adam_seconds=secs['adam'],
                    head_and_adam_seconds=secs['head'] + secs['adam'], linear_seconds=secs['linear'], checkpoint_bytes=4*3*n)
-    save_result(ROOT/'results'/'classifier_vgg.json', "one step of VGG16's own head, two-way, by its parts", figures, 'random pictures', bs,
-                protocol=f'batch {bs}, {SIZE} px, second of two steps, {torch.get_num_threads()} thread(s)', seed=0)
+    ledger('classifier_vgg', "one step of VGG16's own head, two-way, by its parts", figures, 'random pictures', bs,
+           protocol=f'batch {bs}, {SIZE} px, second of two steps, {torch.get_num_threads()} thread(s)', seed=0)
     print(figures)
 
 def run_copies(args, scale=4, bits=5, alike=.95):
@@ -163,7 +154,7 @@ def run_copies(args, scale=4, bits=5, alike=.95):
     from srgan_course.images import downscale, interpolate
     found = class_items(args.data, ('cat', 'dog'))
     pics = [get_picture(o) for v in found.values() for o in v]
-    start, grey = time.monotonic(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
+    start, grey = time.perf_counter(), lambda im: np.asarray(im.convert('L').resize((16, 16), Image.Resampling.LANCZOS), float).ravel()
     hashed = lambda im: (g := grey(im)) > g.mean()
     enlarged = [interpolate(downscale(p, scale), scale) for p in pics]
     a, b = (np.stack([thumbnail(p) for p in o]) for o in (pics, enlarged))
@@ -173,26 +164,20 @@ def run_copies(args, scale=4, bits=5, alike=.95):
     figures = dict(most_alike_of_different=np.sort(pairs.ravel())[::-1][:5].tolist(), least_alike_of_copies=float((a*b).sum(1).min()),
                    pairs_above=int((pairs >= alike).sum()),
                    copies_below=int(((a*b).sum(1) < alike).sum()), copies_hash_misses=int((far > bits).sum()))
-    save_result(ROOT/'results'/'classifier_copies.json', 'how alike different photographs are, and copies of one', figures, args.data,
-                len(pics),
+    ledger('classifier_copies', 'how alike different photographs are, and copies of one', figures, args.data, len(pics), seed=0, since=start,
         protocol=f'16 x 16 grey thumbnails of mean 0 and length 1, their product, the larger of straight and mirrored; copies: whole '
                  f'pictures made small by {scale} and enlarged by bicubic interpolation; hash: one bit for each of 16 x 16 places, '
                  f'brighter than the mean or not, '
                  f'a copy is missed where more than {bits} bits differ; the set had been cleaned of near-duplicates when it was put '
-                 f'together', seed=0, seconds=round(time.monotonic() - start, 1))
+                 f'together')
     i, j = np.unravel_index(pairs.argmax(), pairs.shape); names = [str(o) for v in found.values() for o in v]
     print(figures, names[i], names[j])
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', nargs='*', default=['features', 'pets', 'speed', 'vgg', 'copies'])
-    ap.add_argument('--minutes', type=float, help='begin no new part of the features after so long')
-    ap.add_argument('--ready', action='store_true', help='only the bodies whose features are complete')
-    ap.add_argument('--bodies', nargs='+', default=BODIES); ap.add_argument('--data', default='pets')
-    ap.add_argument('--cache', type=Path, default=ROOT/'runs'/'classifier'/'features')
-    args = ap.parse_args()
-    end = time.monotonic() + 60*args.minutes if args.minutes else None
-    if {'features', 'pets'} & set(args.what): run_pets(args, end)
+    args = parser(__doc__, ('features', 'pets', 'speed', 'vgg', 'copies'), minutes=None, data='pets', cache=RUNS/'classifier'/'features',
+                  ready=dict(action='store_true', help='only the bodies whose features are complete'),
+                  bodies=dict(nargs='+', default=BODIES)).parse_args()
+    if {'features', 'pets'} & set(args.what): run_pets(args)
     if 'speed' in args.what: run_speed(args)
     if 'vgg' in args.what: run_vgg(args)
     if 'copies' in args.what: run_copies(args)

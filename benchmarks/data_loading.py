@@ -2,17 +2,12 @@
 """What a batch costs: `sr_dls` against the usual fastai block that crops and shrinks each picture as it is asked for, in one run.
 
 The peers are written as fastai's users write them, `ImageBlock` pairs with a random crop and a resize as item transforms: one opens
-each picture from its
-path, one is given pictures that are open already. All give 16 patches of 24 and 96 px of the embedded photos as floats, one process,
-one thread. usage: data_loading.py [--quick] [--rounds 7] [--out results/data_loading.json]
+each picture from its path, one is given pictures that are open already. All give 16 patches of 24 and 96 px of the embedded photos as
+floats, one process, one thread.
+usage: data_loading.py [--quick] [--rounds 7] [--out results/data_loading.json]
 """
-import argparse, random, statistics, time
-from pathlib import Path
-
-ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-ap.add_argument('--rounds', type=int, default=7)
-ap.add_argument('--quick', action='store_true', help='two rounds, print only')
-ap.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'results'/'data_loading.json')
+import random, time
+from frame import RESULTS, in_turns, ledger, median, parser, ratio, seconds
 
 def peer_block(fv, items, downscale, r):
     "The per-item way: both members of a pair from one path or open picture, cut and shrunk at each visit."
@@ -29,9 +24,7 @@ def peer_block(fv, items, downscale, r):
 def ms_a_batch(dl, n):
     "Milliseconds for each of the first `n` batches, mean."
     it = iter(dl); next(it)
-    start = time.perf_counter()
-    for _ in range(n): next(it)
-    return (time.perf_counter() - start)/n*1000
+    return seconds(lambda: [next(it) for _ in range(n)])/n*1000
 
 def main(rounds, out, quick):
     import torch
@@ -39,22 +32,20 @@ def main(rounds, out, quick):
     torch.set_num_threads(1)
     from srgan_course.data import Recipe, import_fastai, photo_paths, sample_photos, sr_dls
     from srgan_course.images import downscale
-    began = time.time()
+    start = time.perf_counter()
     fv, r = import_fastai(), Recipe()
     random.seed(0)
     ours = sr_dls('embedded', r, device='cpu').train
     peer, ready = [peer_block(fv, list(o.values()), downscale, r) for o in (photo_paths('train'), sample_photos('train'))]
     ms_a_batch(ours, 20)                                              # decodes
-    a, b, c = zip(*((ms_a_batch(ours, 60), ms_a_batch(peer, 4), ms_a_batch(ready, 8)) for _ in range(rounds)))   # in turns
-    med, ratios = statistics.median, {k: [q/p for p, q in zip(a, x)] for k, x in dict(opening=b, opened=c).items()}
-    print(f'sr_dls {med(a):.2f} ms a batch; a per-item fastai block that opens each picture {med(b):.0f} ms, {med(ratios["opening"]):.0f} '
-          f'times; with open pictures {med(c):.1f} ms, {med(ratios["opened"]):.1f} times')
+    ms = in_turns(dict(ours=lambda: ms_a_batch(ours, 60), peer_opening=lambda: ms_a_batch(peer, 4), peer_opened=lambda: ms_a_batch(ready, 8)),
+                  rounds, warm=0)
+    times = {f'ratio_{k}': ratio(ms[f'peer_{k}'], ms['ours']) for k in ('opening', 'opened')}
+    figures = {f'{k}_ms': median(v) for k, v in ms.items()} | {k: v for k, (v, _) in times.items()}
+    print('sr_dls {ours_ms:.2f} ms a batch; a per-item fastai block that opens each picture {peer_opening_ms:.0f} ms, {ratio_opening:.0f} '
+          'times; with open pictures {peer_opened_ms:.1f} ms, {ratio_opened:.1f} times'.format(**figures))
     if quick: return
-    from srgan_course.metrics import save_result
-    save_result(out, what='cost of a training batch: 16 patches of 24 and 96 px', data='embedded', n=5,
-                protocol=f'one process, one thread; medians of {rounds} rounds in turns',
-                seed=r.seed, recipe=r, seconds=time.time() - began, spread={f'ratio_{k}': [min(v), max(v)] for k, v in ratios.items()},
-                figures=dict(ours_ms=med(a), peer_opening_ms=med(b), peer_opened_ms=med(c),
-                             **{f'ratio_{k}': med(v) for k, v in ratios.items()}))
+    ledger(out, 'cost of a training batch: 16 patches of 24 and 96 px', figures, 'embedded', 5, start, seed=r.seed, recipe=r,
+           protocol=f'one process, one thread; medians of {rounds} rounds in turns', spread={k: v for k, (_, v) in times.items()})
 
-if __name__ == '__main__': main(**vars(ap.parse_args()))
+if __name__ == '__main__': main(**vars(parser(__doc__, quick=False, rounds=7, out=RESULTS/'data_loading.json').parse_args()))

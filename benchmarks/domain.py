@@ -10,9 +10,9 @@ After each call results/domain_PAIR.json is written anew from what is there, as 
 have two seeds in common, the fewest that have an interval. Pictures and weights come from the folders that SRGAN_DATA and SRGAN_WEIGHTS
 name (or from their downloads); what is trained is kept in runs/domain.
 """
-import argparse, sys, time, warnings
-from pathlib import Path
+import time, warnings
 import numpy as np, torch
+from frame import RUNS, kept, ledger, parser, seconds, time_left
 from srgan_course import domain as D
 from srgan_course.data import bsds_split, find_source
 from srgan_course.kit import sets as S
@@ -20,9 +20,8 @@ from srgan_course.kit.devices import pick_precision
 from srgan_course.kit.figures import apart, average, may_say, over_seeds
 from srgan_course.kit.features import INCEPTION_FILES, PooledNet, pooled_net
 from srgan_course.generators import load_model
-from srgan_course.metrics import load_result, save_result
+from srgan_course.kit.results import load_result
 
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
 # category: source; side; how many pictures of it are for training at most; how many squares judge; numbers of training pictures, the
 # largest first; features for FID
@@ -76,19 +75,11 @@ def row(figs): # `Judge` figures, one a seed -> {'kid': mean, 'kid_low': ..., 'k
         out |= {m: float(f), f'{m}_low': f.interval[0], f'{m}_high': f.interval[1]}
     return out
 
-def kept(path, make):
-    "What `make` gives, from its file if it is there: arrays and features."
-    if path.exists():
-        with np.load(path, allow_pickle=False) as z: d = {k: z[k] for k in z.files}
-    else:
-        d = {k: v.x if isinstance(v, S.FeatureSet) else v for k, v in make().items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path.with_suffix('.part.npz'), **d); path.with_suffix('.part.npz').replace(path)
-    return d
+def arrays(d): return {k: v.x if isinstance(v, S.FeatureSet) else v for k, v in d.items()}
 
 class Study:
     def __init__(self, pair, precision='auto'):
-        self.pair, self.p, self.out = pair, PAIRS[pair], ROOT/'runs'/'domain'/pair
+        self.pair, self.p, self.out = pair, PAIRS[pair], RUNS/'domain'/pair
         self.precision = Both.precision = pick_precision(precision, 'cpu')
         self.recipe = D.STUDY.replace(size=self.p['size'], precision=self.precision)
         self.eyes = self.out/'seen'/self.precision
@@ -110,11 +101,11 @@ class Study:
         "What is to be seen of a model on both kinds of squares; `model` is a function that gives it."
         res, path = {}, lambda k: self.eyes/f'{name}-on-{k}.npz'
         net = None if all(path(k).exists() for k in self.judges) else model()
-        for k, j in self.judges.items(): res[k] = kept(path(k), lambda: j.look(net))
+        for k, j in self.judges.items(): res[k] = kept(path(k), lambda: arrays(j.look(net)))
         return res
     def truth(self):
         for k, j in self.judges.items():
-            d = kept(self.eyes/f'HR-on-{k}.npz', lambda: j.features(j.hr))
+            d = kept(self.eyes/f'HR-on-{k}.npz', lambda: arrays(j.features(j.hr)))
             j.truth = self.sets(j, d)
     def sets(self, j, d): return {k: S.FeatureSet(d[k], {**pooled_net('inception@768').note, 'net': j.nets[k]}) for k in ('kid', 'fid')}
     def figures(self, name, k):
@@ -183,8 +174,7 @@ def report(s):
     r = load_model(s.folder('general', top, 0)/'generator.safetensors').meta['recipe']
     D_recipe = type(s.recipe).from_json(r)
     photos = {k: len(set(j.groups.tolist())) for k, j in s.judges.items()}
-    save_result(ROOT/'results'/f'domain_{s.pair}.json',
-                f'generators trained on {name("general")} and on {name("domain")} pictures alone, judged on both',
+    ledger(f'domain_{s.pair}', f'generators trained on {name("general")} and on {name("domain")} pictures alone, judged on both',
                 dict(judged_on=out, gap=gaps, by_number=by_number, content=content,
                      **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
                 f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged '
@@ -198,7 +188,7 @@ def report(s):
 
 def difficulty(n=400):
     "Bicubic's error on several kinds of squares, before anything is trained: results/domain_difficulty.json."
-    start, general, figures = time.monotonic(), find_source('photos') + bsds_split()['train'], {}
+    start, general, figures = time.perf_counter(), find_source('photos') + bsds_split()['train'], {}
     for name, pictures, size, whole in (('faces, whole, 88 px', 'faces', 88, True), ('photographs, whole, 88 px', general, 88, True),
                                         ('photographs, crops, 88 px', general, 88, False),
                                         ('cat faces, whole, 64 px', 'catfaces', 64, True),
@@ -215,35 +205,29 @@ def difficulty(n=400):
                         'photographs over faces, crops, 88 px': ratio('photographs, crops, 88 px', 'faces, whole, 88 px'),
                         'photographs over cat faces, whole, 64 px': ratio('photographs, whole, 64 px', 'cat faces, whole, 64 px'),
                         'photographs over cat faces, crops, 64 px': ratio('photographs, crops, 64 px', 'cat faces, whole, 64 px')}
-    save_result(ROOT/'results'/'domain_difficulty.json', "bicubic's mean squared error (RGB in [0,1]) on several kinds of squares", figures,
-                'photos+bsds500, faces, catfaces, pets', n,
-                protocol='x4, LR by bicubic; whole: the middle square, made smaller; crops: at their own size', seed=0,
-                seconds=round(time.monotonic() - start, 1))
+    ledger('domain_difficulty', "bicubic's mean squared error (RGB in [0,1]) on several kinds of squares", figures,
+           'photos+bsds500, faces, catfaces, pets', n, start, seed=0,
+           protocol='x4, LR by bicubic; whole: the middle square, made smaller; crops: at their own size')
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--pair', choices=PAIRS, default='cats')
-    ap.add_argument('--minutes', type=float, help='go on with the queue for so long; without it, until it is done')
-    ap.add_argument('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
-                    help='of training and of the features for KID and FID; auto takes what is fast here')
-    ap.add_argument('--list', action='store_true', help='only say what is done')
-    ap.add_argument('--only', choices=('training', 'judging'), help='leave the other out; only what is trained can be judged')
-    ap.add_argument('--difficulty', action='store_true', help="only measure bicubic's error on several kinds of squares")
-    ap.add_argument('--report', action='store_true', help='only write the result')
-    a, start, took = ap.parse_args(), time.monotonic(), {}
-    if a.difficulty: difficulty(); return 0
+    a, took = parser(__doc__, pair=dict(choices=PAIRS, default='cats'), minutes=None,
+        precision=dict(choices=('auto', 'float32', 'bfloat16'), default='auto',
+                       help='of training and of the features for KID and FID; auto takes what is fast here'),
+        list=dict(action='store_true', help='only say what is done'),
+        only=dict(choices=('training', 'judging'), help='leave the other out; only what is trained can be judged'),
+        difficulty=dict(action='store_true', help="only measure bicubic's error on several kinds of squares"),
+        report=dict(action='store_true', help='only write the result')).parse_args(), {}
+    left = time_left(a.minutes)
+    if a.difficulty: return difficulty()
     s = Study(a.pair, a.precision)
-    if a.list:
-        for name, _, done in s.steps(): print(f'{name:28} {"done" if done else "to do"}')
-        return 0
+    if a.list: return print('\n'.join(f'{name:28} {"done" if done else "to do"}' for name, _, done in s.steps()))
     for name, do, done in () if a.report else s.steps():
         if done or a.only and a.only not in name: continue
         if a.only == 'judging' and not (s.out/name.split(',')[0]/'generator.safetensors').exists(): continue
-        kind, left = name.split(', ')[-1], 60*(a.minutes or 1e9) - (time.monotonic() - start)
-        if took and left < 1.1*took.get(kind, max(took.values())): print(f'{left:.0f} s are left, too few for {name}'); break
-        t = time.monotonic(); do(); took[kind] = max(took.get(kind, 0), time.monotonic() - t)
-        print(f'{name}: {time.monotonic() - t:.0f} s', flush=True)
+        kind = name.split(', ')[-1]
+        if took and left() < 1.1*took.get(kind, max(took.values())): print(f'{left():.0f} s are left, too few for {name}'); break
+        took[kind] = max(took.get(kind, 0), t := seconds(do))
+        print(f'{name}: {t:.0f} s', flush=True)
     report(s)
-    return 0
 
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__': main()

@@ -9,11 +9,11 @@ results/esrgan_x2.json, results/esrgan_scaling.json and results/esrgan_phone.jso
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (VGG19, Inception).
 usage: esrgan.py train|scaling|measure|phone|collect|all [--only NAME...] [--minutes M]
 """
-import argparse, json, statistics, time
+import json, os, statistics, time
 from pathlib import Path
+from frame import ROOT, kept, kid_row, ledger, parser
 
-ROOT = Path(__file__).resolve().parent.parent
-RUNS, RESULTS = Path('runs')/'esrgan', ROOT/'results'
+RUNS = Path('runs')/'esrgan'                                  # from the root, as the recipes' `start` is written
 NET, CROPS, SIDE, HELD = 'inception@192', 400, 96, 40
 SMALL = dict(scale=2, generator='RRDBNet', nf=32, n_blocks=2, save_every=25)
 PIXELS = dict(size=48, critic='none', save_every=100)
@@ -49,22 +49,19 @@ def train(only):
     for name in only or list(ARMS):
         out = RUNS/name
         if (out/'generator.safetensors').exists(): print(name, 'is there'); continue
-        start = time.perf_counter()
         # a phone's pictures are made of HR, the others are the pairs of the layout
         source = layout() if name != 'phone' else (layout()/'DIV2K_train_HR').as_posix()
+        start = time.perf_counter()
         res = run(SRGANRecipe(f'esrgan-{name}', **ARMS[name]), source, out, resume=run_state(out) != 'nothing', device='cpu',
                   valid=(layout()/'DIV2K_valid_HR').as_posix() if name == 'phone' else None)
         print(name, res.said, f'{time.perf_counter() - start:.0f} s', flush=True)
 
-def kept(path, work):
-    "A measurement that was made before is read, else it is made and kept."
-    path = RUNS/'measured'/f'{path}.json'
-    if not path.exists():
-        start = time.perf_counter()
-        res = work()
-        path.parent.mkdir(parents=True, exist_ok=True); path.write_text(json.dumps(res))
-        print(path.stem, {k: v for k, v in res.items() if not isinstance(v, list)}, f'{time.perf_counter() - start:.0f} s', flush=True)
-    return json.loads(path.read_text())
+def measured(name, work):
+    "A measurement that was made before is read, else it is made, kept and shown."
+    path = RUNS/'measured'/f'{name}.json'
+    new, res = not path.exists(), kept(path, work)
+    if new: print(name, {k: v for k, v in res.items() if not isinstance(v, list)}, flush=True)
+    return res
 
 def scaling(only=None):
     "A deep and narrow RRDBNet with what the paper asks for, without residual scaling, without small beginnings, and without both."
@@ -89,7 +86,7 @@ def scaling(only=None):
         return dict(losses=losses, first=losses[0], end=round(statistics.mean(end), 6) if None not in end else None)
     for seed in SEEDS:
         for name, (percent, gain) in dict(both=(20, .1), no_scaling=(100, .1), no_small_start=(20, 1.), neither=(100, 1.)).items():
-            yield name, seed, kept(f'scaling-{name}-{seed}', lambda: one(percent, gain, seed))
+            yield name, seed, measured(f'scaling-{name}-{seed}', lambda: one(percent, gain, seed))
 
 def networks():
     from srgan_course.esrgan import mix_networks
@@ -106,14 +103,11 @@ def held():
     return [open_image(p) for p in sorted((layout()/'DIV2K_valid_HR').glob('*.png'))[::2][:HELD]]
 
 def measure(only=None):
-    import numpy as np
     from srgan_course.kit.sets import crops, features
     from srgan_course.images import downscale
     from srgan_course.metrics import enlarger, mean_gradient, psnr_y, ssim_y
-    folder, hr = RUNS/'features', held()
-    folder.mkdir(parents=True, exist_ok=True)
-    def feats(name, pictures, seed):
-        if not (p := folder/f'{name}.npy').exists(): np.save(p, features(crops(pictures, CROPS, SIDE, seed)[0], NET).x)
+    hr = held()
+    def feats(name, pictures, seed): kept(RUNS/'features'/f'{name}.npy', lambda: features(crops(pictures, CROPS, SIDE, seed)[0], NET).x)
     feats('HR', hr, 1)
     for name, net in networks().items():
         if only and name not in only: continue
@@ -126,7 +120,7 @@ def measure(only=None):
                         ssim=round(statistics.mean(ssim_y(a, b, 2) for a, b in both), 5),
                         gradient=round(statistics.mean(mean_gradient(a)/mean_gradient(b) for a, b in both), 4),
                         parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters()))
-        kept(f'model-{name}', one)
+        measured(f'model-{name}', one)
 
 def speed(only=None):
     """What a megapixel of each way costs, in turns, in processor seconds, which other work disturbs little. The published RRDBNet has
@@ -142,7 +136,7 @@ def speed(only=None):
         took = [{n: once(f, a) for n, f in fs.items()} for a in lr]
         return {n: dict(seconds_megapixel=round(statistics.median(t[n] for t in took), 4),
                         parameters=0 if isinstance(net, str) else sum(p.numel() for p in net.parameters())) for n, net in nets.items()}
-    kept('speed', all_of_them)
+    measured('speed', all_of_them)
 
 def phone_rows(only=None):
     from srgan_course.esrgan import phone
@@ -152,7 +146,7 @@ def phone_rows(only=None):
     nets = {'bicubic': 'bicubic'} | {n: load_model(p) for n in ('rrdb', 'more', 'phone') if (p := RUNS/n/'generator.safetensors').exists()}
     for name, net in nets.items():
         for how in (downscale, phone):
-            kept(f'phone-{name}-{how.__name__}', lambda: {k: round(float(v), 5) for k,
+            measured(f'phone-{name}-{how.__name__}', lambda: {k: round(float(v), 5) for k,
                                                           v in evaluate_sr(net, held()[:10], 2, degrade=how).loc['mean'].items()})
 
 def collect():
@@ -160,7 +154,6 @@ def collect():
     from srgan_course.fid import kid
     from srgan_course.kit.figures import differ
     from srgan_course.kit.sets import FeatureSet
-    from srgan_course.metrics import save_result
     got = {p.stem: json.loads(p.read_text()) for p in sorted((RUNS/'measured').glob('*.json'))}
     recipes = {n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if (RUNS/n/'recipe.json').exists()}
     layout_says = 'the photographs of BSDS500 laid out as DIV2K is, the course\'s split'
@@ -168,8 +161,7 @@ def collect():
     for k, v in got.items():
         if k.startswith('scaling-'): scal[k.rsplit('-', 1)[0][8:]][k.rsplit('-', 1)[1]] = v
     if scal:
-        save_result(RESULTS/'esrgan_scaling.json',
-                    f'An RRDBNet of 8 blocks, 16 channels, after {STEPS} steps, with and without residual scaling and small initial weights',
+        ledger('esrgan_scaling', f'An RRDBNet of 8 blocks, 16 channels, after {STEPS} steps, with and without residual scaling and small initial weights',
         {k: dict(first=[s['first'] for s in v.values()], end=[s['end'] for s in v.values()], curve=[s['losses'][::5] for s in v.values()])
          for k, v in scal.items()}, layout_says, 300,
         protocol='L1 loss on patches of 32 px, batch 8, Adam 1e-3, x2; first: the first step\'s loss, end: mean of the last 10 steps, '
@@ -180,18 +172,16 @@ def collect():
         which = np.sort(np.arange(CROPS) % HELD)
         load = lambda n: FeatureSet(np.load(RUNS/'features'/f'{n}.npy'), dict(net=NET))
         kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if 'psnr' in rows[n]}
-        for n, k in kids.items(): rows[n] |= dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval])
+        for n, k in kids.items(): rows[n] |= kid_row(k)
         pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'),
                                      ('rrdb', 'light-x2'), ('esrgan', 'light-x2'), ('t=0.6', 'rrdb'), ('t=0.6', 'esrgan'),
                                      ('t=0.6', 'light-x2')) if a in rows and b in rows]
-        diffs = {f'{a} - {b}': dict(kid=round(float(d := differ(kids[a], kids[b])), 6), interval=[round(v, 6) for v in d.interval]) for a,
-                 b in pairs}
+        diffs = {f'{a} - {b}': kid_row(differ(kids[a], kids[b])) for a, b in pairs}
         names = {0.: 'rrdb', 1.: 'esrgan'} | {t: f't={t:g}' for t in SHARES[1:-1]}
         curve = [dict(share=t, psnr=rows[n]['psnr'], ssim=rows[n]['ssim'], kid=rows[n]['kid'], interval=rows[n]['interval']) for t,
                  n in sorted(names.items()) if n in rows]
         order = ['nearest', 'bilinear', 'bicubic', 'lanczos', 'light-x2', 'light', 'srresnet', 'rrdb', 'esrgan', 'full']
-        save_result(RESULTS/'esrgan_x2.json',
-                    'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks '
+        ledger('esrgan_x2', 'x2: the classic ways, light-x2, a small RRDBNet by pixels alone and after the relativistic game, and the networks '
                     'between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
             layout_says + f'; {HELD} of the 100 held out', HELD, seed=42, recipe=recipes, not_measured=[n for n in order if n not in rows],
             protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at '
@@ -202,19 +192,16 @@ def collect():
     if rows:
         figs = {}
         for k, v in rows.items(): n, how = k.rsplit('-', 1); figs.setdefault(n, {})['phone' if how == 'phone' else 'clean'] = v
-        save_result(RESULTS/'esrgan_phone.json',
-                    'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs,
+        ledger('esrgan_phone', 'A network trained on clean pictures and one that went on with a phone\'s, each on both kinds', figs,
                     layout_says + '; 10 of the 100 held out', 10,
             protocol='Y (BT.601), crop 2, x2; LR by bicubic (clean), or blurred, noisy and compressed (phone); rrdb: what both begin with; '
                      'more and phone: 600 steps more on clean pictures and on a phone\'s', seed=42, recipe=recipes)
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap = parser(__doc__, only=dict(nargs='+'), minutes=dict(help='for the queue of studies; what was begun is gone on with by the next call'))
     ap.add_argument('what', choices=['train', 'scaling', 'measure', 'phone', 'collect', 'all'])
-    ap.add_argument('--only', nargs='+')
-    ap.add_argument('--minutes', type=float, help='for the queue of studies; what was begun is gone on with by the next call')
     args = ap.parse_args()
-    import os; os.chdir(ROOT)
+    os.chdir(ROOT)
     if args.what in ('scaling', 'all'): list(scaling())
     if args.what in ('train', 'all'): train(args.only)
     if args.what in ('measure', 'all'): measure(args.only); speed()

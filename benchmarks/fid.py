@@ -1,13 +1,15 @@
+#!/usr/bin/env python3
 """The Fréchet distance at 2048 features, and a figure from two folders at 768, each against pytorch-fid's own in turns; and whether the
 figures agree.
 
 The folders hold crops of the embedded photos; the weights are those in the folder that SRGAN_WEIGHTS names, in both programs.
 Writes results/fid_distance.json, results/fid_folders.json and results/fid_agreement.json.
-    python benchmarks/fid.py [--quick] [distance] [folders] [agreement]
+usage: fid.py [--quick] [distance] [folders] [agreement]
 """
 import contextlib, io, statistics, sys, tempfile, time, warnings
 from pathlib import Path
 import numpy as np, torch
+from frame import in_turns, ledger, now, parser
 from PIL import Image
 from srgan_course import fid as F
 from srgan_course.data import sample_photos
@@ -15,37 +17,35 @@ from srgan_course.images import downscale, interpolate
 from srgan_course.kit import features as N, sets as S
 from srgan_course.kit.features import FULL, SMALL
 from srgan_course.kit.weights import find_weights
-from srgan_course.metrics import save_result
-
-ROOT = Path(__file__).resolve().parent.parent
 
 def quietly(f):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore'); return f()
 
-def in_turns(times, *fs):
-    "Seconds by the clock, seconds of the processor and the last value of each function, called in turns."
-    wall, cpu, values = [[] for _ in fs], [[] for _ in fs], [None]*len(fs)
-    for _ in range(times):
-        for i, f in enumerate(fs):
-            time.sleep(.5)                                         # the other's threads wait awake for a while
-            t, c = time.perf_counter(), time.process_time()
-            values[i] = quietly(f)
-            wall[i].append(round(time.perf_counter() - t, 3)); cpu[i].append(round(time.process_time() - c, 3))
-    return wall, cpu, values
+def timed(f):
+    "`f` as a function that gives seconds by the clock, seconds of the processor and the value."
+    def run():
+        time.sleep(.5)                                             # the other's threads wait awake for a while
+        start = now(); value = quietly(f)
+        return *(round(s, 3) for s in now() - start), value
+    return run
 
-def report(name, what, data, n, wall, cpu, values, protocol):
+def report(name, what, data, n, times, ours, theirs, protocol, quick):
     "The ratio is of the clock's medians; other programs lengthen both of its sides, the processor's own seconds hardly."
+    rows = in_turns(dict(ours=timed(ours), theirs=timed(theirs)), times, warm=0)
+    wall, cpu, values = zip(*(zip(*r) for r in rows.values()))
+    values = [v[-1] for v in values]
     (ours, theirs), (own, their_own) = (map(statistics.median, s) for s in (wall, cpu))
     figures = dict(ours_seconds=ours, pytorch_fid_seconds=theirs, ratio=round(theirs/ours, 2), ours_processor_seconds=own,
                    pytorch_fid_processor_seconds=their_own, processor_ratio=round(their_own/own, 2),
                    relative_difference=float(abs(values[0] - values[1])/values[1]), value=float(values[0]))
     print(name, figures, flush=True)
+    if quick: return
     spread = dict(ours_seconds=wall[0], pytorch_fid_seconds=wall[1], ours_processor_seconds=cpu[0], pytorch_fid_processor_seconds=cpu[1])
-    save_result(ROOT/'results'/f'{name}.json', what, figures, data, n, protocol=protocol, seed=0, spread=spread,
-                seconds=round(sum(map(sum, wall)), 1))
+    ledger(name, what, figures, data, n, protocol=protocol, seed=0, spread=spread, seconds=round(sum(map(sum, wall)), 1))
 
-def distance(dims, times):
+def distance(quick, times=3):
+    dims = 512 if quick else 2048
     from pytorch_fid.fid_score import calculate_frechet_distance
     r, stats = np.random.default_rng(0), []
     for decay in (.3, .35):                                        # spectra that fall over three decades, as those of networks do
@@ -57,8 +57,8 @@ def distance(dims, times):
     report('fid_distance',
            f'Fréchet distance of two Gaussians with {dims} features: frechet_distance against pytorch-fid (scipy.linalg.sqrtm)',
            'made-up features', dims + 500,
-           *in_turns(times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats)),
-           f'{dims} features, {torch.get_num_threads()} threads, {times} runs in turns, medians')
+           times, lambda: F.frechet_distance(*stats), lambda: calculate_frechet_distance(*stats),
+           f'{dims} features, {torch.get_num_threads()} threads, {times} runs in turns, medians', quick)
 
 def write_folders(tmp, n):
     "Crops of the embedded photos, and the same crops of their bicubic enlargements, as files."
@@ -84,21 +84,22 @@ def theirs(tmp, dims):
 
 def ours(tmp, dims): N.named_net.cache_clear(); return F.fid(f'{tmp}/hr', f'{tmp}/sr', f'inception@{dims}')
 
-def folders(n, times):
+def folders(quick):
+    n, times = (8, 1) if quick else (60, 2)
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
         report('fid_folders', 'from two folders to a figure, network built and weights read: fid against pytorch-fid',
                'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-               *in_turns(times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768)),
+               times, lambda: ours(tmp, 768), lambda: theirs(tmp, 768),
                f'inception@768, weights {FULL if find_weights(FULL) else SMALL}, {torch.get_num_threads()} threads, {times} runs '
-               f'in turns, medians')
+               f'in turns, medians', quick)
 
-def agreement(n):
+def agreement(quick):
     """The same folders, the same figures: FID against pytorch-fid by three layers, and by the last where its own weights are; KID and IS
     of the same features against torch-fidelity."""
     from torch_fidelity.metric_isc import isc_features_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
-    figures, start = {}, time.monotonic()
+    figures, start, n = {}, time.perf_counter(), 8 if quick else 36
     with tempfile.TemporaryDirectory() as tmp:
         write_folders(tmp, n)
         for dims in (64, 192, 768) + (2048,)*bool(find_weights(FULL)):
@@ -114,19 +115,17 @@ def agreement(n):
         shuffle=False)['inception_score_mean']
     figures['Inception Score of given logits'] = dict(ours=i, other=float(other), relative_difference=abs(i - other)/other)
     for name, f in figures.items(): print(name, f, flush=True)
-    save_result(ROOT/'results'/'fid_agreement.json',
-                'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures,
-                'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
-                protocol=f'weights {FULL if find_weights(FULL) else SMALL}, bilinear 299; KID of one subset of all; float32 '
-                         f'features', seed=0, seconds=round(time.monotonic() - start, 1))
+    if not quick: ledger('fid_agreement',
+           'FID against pytorch-fid, KID and Inception Score against torch-fidelity: the same pictures, the same weights', figures,
+           'embedded photos: crops of 96 px, and the same of bicubic x4', 2*n,
+           start, protocol=f'weights {FULL if find_weights(FULL) else SMALL}, bilinear 299; KID of one subset of all; float32 features', seed=0)
 
 if __name__ == '__main__':
-    if {'-h', '--help'} & {*sys.argv}: sys.exit(print(__doc__))
-    quick = '--quick' in sys.argv
-    which = [a for a in sys.argv[1:] if not a.startswith('-')] or ['distance', 'folders', 'agreement']
-    if 'distance' in which: distance(512 if quick else 2048, 3)
+    args = parser(__doc__, ('distance', 'folders', 'agreement'), quick=False).parse_args()
+    quick, which = args.quick, args.what
+    if 'distance' in which: distance(quick)
     if not (find_weights(FULL) or find_weights(SMALL)):
         sys.exit(f'folders and agreement left out: no {SMALL} in the folder that SRGAN_WEIGHTS names'
                  if {'folders', 'agreement'} & set(which) else 0)
-    if 'folders' in which: folders(8 if quick else 60, 1 if quick else 2)
-    if 'agreement' in which: agreement(8 if quick else 36)
+    if 'folders' in which: folders(quick)
+    if 'agreement' in which: agreement(quick)

@@ -4,26 +4,19 @@
 usage: gan_step.py [--quick] [--rounds N] [--threads N] [--sizes small large] [--no-save]
 
 Same networks (SRResNet x4 and SRGAN's critic), losses (MSE + 1e-3 BCE), batch 16, pictures of 96 x 96, seeds. All kinds are built
-first, then measured in rounds, one after another, so that a slow
-minute of the machine hits all of them; seconds are medians over the rounds, ratios medians of each round's ratio. A stock step is one
-batch for the critic and one for the generator, as fastai takes turns.
+first, then measured in rounds, one after another, so that a slow minute of the machine hits all of them; seconds are medians over the
+rounds, ratios medians of each round's ratio. A stock step is one batch for the critic and one for the generator, as fastai takes turns.
 Beside the clock on the wall, the processor's own seconds are taken: other programs on the machine lengthen the first and hardly the
 second, so a ratio of a few percent is read from these (with --threads 1: a second thread that waits counts, too).
 """
-import argparse, gc, os, statistics, time
-from pathlib import Path
+import os, statistics, time
+from frame import in_turns, ledger, now, parser, ratio
 
-ROOT = Path(__file__).resolve().parent.parent
 SIZES = {'small': dict(nf=32, n_blocks=8), 'large': dict(nf=64, n_blocks=16)}
 
 def parse():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--rounds', type=int, default=5, help='rounds a median is taken over')
-    ap.add_argument('--sizes', nargs='+', default=list(SIZES), choices=list(SIZES))
-    ap.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1), help='torch threads (default: two)')
-    ap.add_argument('--no-save', action='store_true', help='print only')
-    ap.add_argument('--quick', action='store_true', help='the small networks, two rounds, print only')
-    args = ap.parse_args()
+    args = parser(__doc__, quick=False, rounds=5, threads=min(2, os.cpu_count() or 1), sizes=dict(nargs='+', default=[*SIZES], choices=SIZES),
+                  no_save=dict(action='store_true', help='print only')).parse_args()
     if args.quick: args.sizes, args.rounds, args.no_save = ['small'], 2, True
     return args
 
@@ -52,12 +45,6 @@ def losses():
     def crit(real_pred, fake_pred):
         return bce(real_pred, real_pred.new_ones(real_pred.shape)) + bce(fake_pred, fake_pred.new_zeros(fake_pred.shape))
     return gen, crit
-
-class Both(tuple):
-    "Seconds by the clock on the wall and by the processor."
-    def __sub__(self, other): return Both(a - b for a,b in zip(self, other))
-
-def now(): return Both((time.perf_counter(), time.process_time()))
 
 def quiet(learn):
     from fastai.callback.progress import ProgressCallback
@@ -129,40 +116,31 @@ def measure(size, rounds):
     "Seconds a step by kind, one for each of `rounds`."
     kinds = {'stock fastai float32': stock(size), 'ours float32': ours(size, 'float32'), 'by hand float32': by_hand(size, 'float32'),
              'ours bfloat16': ours(size, 'bfloat16'), 'by hand bfloat16': by_hand(size, 'bfloat16')}
-    seconds = {k: [] for k in kinds}
-    for run in kinds.values(): run()                       # first steps: memory, kernels
-    for r in range(rounds):
-        order = list(kinds)[r % len(kinds):] + list(kinds)[:r % len(kinds)]
-        for k in order: gc.collect(); seconds[k].append(kinds[k]())
-    return seconds
-
-def ratio(a, b): "Median over the rounds of a/b: what slows a minute slows both."; return statistics.median(x/y for x,y in zip(a, b))
+    return in_turns(kinds, rounds)                         # after first steps: memory, kernels
 
 def main():
     args = parse()
     import torch
     from srgan_course.kit.devices import bfloat16_gain      # before any torch operation: keeps oneDNN from AMX in virtual machines
     torch.set_num_threads(args.threads)
-    figures, spread, start = {}, {}, time.time()
+    figures, spread, start = {}, {}, time.perf_counter()
     for name in args.sizes:
         both = measure(SIZES[name], args.rounds)
         sec, cpu = [{k: [x[i] for x in v] for k,v in both.items()} for i in (0, 1)]
         res = {k: (statistics.median(v), min(v), max(v)) for k,v in sec.items()}
         for k,(m, lo, hi) in res.items(): print(f'{name:6} {k:26} {m:7.3f} s  ({lo:.3f} to {hi:.3f})', flush=True)
-        ratios = {'stock float32 / ours float32': ratio(sec['stock fastai float32'], sec['ours float32']),
-                  'stock float32 / ours bfloat16': ratio(sec['stock fastai float32'], sec['ours bfloat16']),
-                  **{f'ours {p} / by hand': ratio(sec[f'ours {p}'], sec[f'by hand {p}']) for p in ('float32', 'bfloat16')},
-                  **{f'ours {p} / by hand, processor': ratio(cpu[f'ours {p}'], cpu[f'by hand {p}']) for p in ('float32', 'bfloat16')},
-                  'stock float32 / ours bfloat16, processor': ratio(cpu['stock fastai float32'], cpu['ours bfloat16'])}
-        for k,v in ratios.items(): print(f'{name:6} {k:32} {v:5.2f}', flush=True); figures[f'{name}: {k}'] = round(v, 3)
+        ratios = {'stock float32 / ours float32': (sec, 'stock fastai float32', 'ours float32'),
+                  'stock float32 / ours bfloat16': (sec, 'stock fastai float32', 'ours bfloat16'),
+                  **{f'ours {p} / by hand': (sec, f'ours {p}', f'by hand {p}') for p in ('float32', 'bfloat16')},
+                  **{f'ours {p} / by hand, processor': (cpu, f'ours {p}', f'by hand {p}') for p in ('float32', 'bfloat16')},
+                  'stock float32 / ours bfloat16, processor': (cpu, 'stock fastai float32', 'ours bfloat16')}
+        for k,(t, a, b) in ratios.items():
+            figures[f'{name}: {k}'], _ = ratio(t[a], t[b]); print(f'{name:6} {k:32} {figures[f"{name}: {k}"]:5.2f}', flush=True)
         for k,v in res.items(): figures[f'{name}: {k}, s'] = round(v[0], 4); spread[f'{name}: {k}, s'] = [round(v[1], 4), round(v[2], 4)]
     if args.no_save: return
-    from srgan_course.metrics import save_result
-    print(save_result(ROOT/'results'/'gan_step.json', 'seconds a critic + generator step, and ratios', figures,
-                      data='random pictures, made beforehand', n=16, seed=0, spread=spread,
-                      seconds=time.time() - start,
-                      protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, '
-                               f'kinds in turn; ratios: medians of each round\'s', bfloat16_gain=bfloat16_gain(),
-                      onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
+    print(ledger('gan_step', 'seconds a critic + generator step, and ratios', figures, 'random pictures, made beforehand', 16, start, seed=0,
+                 protocol=f'batch 16, 96 px, x4; small: {SIZES["small"]}, large: {SIZES["large"]}; medians of {args.rounds} rounds, kinds in '
+                          f'turn; ratios: medians of each round\'s', spread=spread, bfloat16_gain=bfloat16_gain(),
+                 onednn_max_cpu_isa=os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')))
 
 if __name__ == '__main__': main()

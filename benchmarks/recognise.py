@@ -13,21 +13,19 @@ must come from a model that has not seen `photos`
 (the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from
 the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
 """
-import argparse, json, time
-from pathlib import Path
+import json, time
 import numpy as np, torch
+from frame import RESULTS, RUNS, kept, ledger, parser, time_left
 from srgan_course import recognise as M
 from srgan_course.augment import paired_gap
 from srgan_course.kit.classifiers import load_pictures
-from srgan_course.kit.labels import name_labels
+from srgan_course.kit.labels import name_labels, superclass
 from srgan_course.kit.recognition import ORIGINALS, Recognition, by_group, groups_by_confidence, in_top, recognition_table, won_back
-from srgan_course.kit.labels import superclass
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
-from srgan_course.metrics import CLASSIC, enlarger, save_result
+from srgan_course.metrics import CLASSIC, enlarger
 
-ROOT = Path(__file__).resolve().parent.parent
 TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resnet50', 192, 3, 32, 300, 8, 3e-4, (0, 1, 2, 3, 4)
 # weights of logits and pixels
 ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}
@@ -38,13 +36,13 @@ def jobs(): return [*((a, s) for s in SEEDS for a in ('logits + pixels', 'pixels
 def pictures(args):
     """Originals to learn from (photos and pets) and to judge by, class numbers of these, how many photos are learnt from; kept, because
     opening them takes longer than a step."""
-    p = args.out/'pictures.npz'
-    if not p.exists():
+    def make():
         paths = find_source('photos')
         parts = M.three_parts(paths, name_labels(paths), valid=.1, test=.3, seed=42)
         x = load_pictures([*parts.train, *find_source('pets')[::5]], SIZE)                         # more to learn from; never to judge by
-        np.savez(p, x=x.numpy(), xt=load_pictures(parts.test, SIZE).numpy(), y=parts.y_test, n=len(parts.train))
-    with np.load(p) as d: return torch.from_numpy(d['x']), torch.from_numpy(d['xt']), d['y'], int(d['n'])
+        return dict(x=x.numpy(), xt=load_pictures(parts.test, SIZE).numpy(), y=parts.y_test, n=len(parts.train))
+    d = kept(args.out/'pictures.npz', make)
+    return torch.from_numpy(d['x']), torch.from_numpy(d['xt']), d['y'], int(d['n'])
 
 def fast(way, args):
     "A way to enlarge, its network in the precision of the study."
@@ -67,17 +65,16 @@ def weights_of(t):
     return d
 
 def run_teachers(args):
-    if (ROOT/'results'/'recognise_teachers.json').exists() and not args.again: return
-    start, paths, fig, spread, networks = time.monotonic(), find_source('photos'), {}, {}, {}
+    if (RESULTS/'recognise_teachers.json').exists() and not args.again: return
+    start, paths, fig, spread, networks = time.perf_counter(), find_source('photos'), {}, {}, {}
     y, x = name_labels(paths), load_pictures(paths, 224)
     for n in ('resnet50', 'mobilenet_v2', 'squeezenet1_1'):
-        t = M.teacher(n); z = M.scores_of(t, x, 25, args.precision); networks[n] = weights_of(t)
+        t = M.teacher(n); z = t.scores(x, 25, args.precision); networks[n] = weights_of(t)
         fig[n] = {'top1': float(in_top(z, y).mean()), 'top5': float(in_top(z, y, 5).mean())}
         spread[n] = over_pictures(np.mean, in_top(z, y).astype(float)); print(n, fig[n], flush=True)
-    save_result(ROOT/'results'/'recognise_teachers.json', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos',
-                len(y), protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training '
-                                 f'set, so higher than on new ones',
-                spread=spread, seconds=round(time.monotonic() - start), networks=networks)
+    ledger('recognise_teachers', 'Top-1 and top-5 of the teachers on one photograph a class', fig, 'photos', len(y), start, spread=spread,
+           protocol=f'{args.precision}; central squares, bicubic to 224 pixels; probably pictures of ImageNet\'s training set, so higher '
+                    f'than on new ones', networks=networks)
 
 def train_arm(args, way, seed, x, teacher, net=None):
     a, b = ARMS[way]
@@ -96,14 +93,10 @@ def run_start(args, x):
     save_model(net, p)
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--minutes', type=float, default=1e9)
-    ap.add_argument('--start', default=str(ROOT/'runs'/'recognise'/'start.safetensors'))
-    ap.add_argument('--out', type=Path, default=ROOT/'runs'/'recognise')
-    ap.add_argument('--only', choices=('teachers', 'start', 'base', 'arms')); ap.add_argument('--again', action='store_true')
-    ap.add_argument('--precision', default='bfloat16', choices=('auto', 'bfloat16', 'float32'))
-    args = ap.parse_args(); args.out.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic(); left = lambda: args.minutes*60 - (time.monotonic() - begun)
+    args = parser(__doc__, minutes=None, start=str(RUNS/'recognise'/'start.safetensors'), out=RUNS/'recognise',
+                  only=dict(choices=('teachers', 'start', 'base', 'arms')), again=False,
+                  precision=dict(default='bfloat16', choices=('auto', 'bfloat16', 'float32'))).parse_args()
+    args.out.mkdir(parents=True, exist_ok=True); left = time_left(args.minutes)
     if args.precision == 'auto':
         from srgan_course.kit.devices import pick_precision
         args.precision = pick_precision('auto', torch.device('cpu'))
@@ -134,7 +127,7 @@ def main():
         begun = time.perf_counter()
         big = M.enlarge(fast(enlarger(net, SCALE), args), small, SCALE)
         sec = (time.perf_counter() - begun)/len(small)
-        rec = Recognition(y, TEACHER, {t.name: {way: M.scores_of(t, big, precision=args.precision)} for t in (teacher, judge)},
+        rec = Recognition(y, TEACHER, {t.name: {way: t.scores(big, precision=args.precision)} for t in (teacher, judge)},
                             {way: M.psnr_y(big.float()/255, xt.float()/255, SCALE).double().numpy()}, {way: sec})
         keep(args, way, seed, rec)
         (args.out/f'{way}-{seed}.json').write_text(json.dumps(dict(rows=rows, seconds=trained)))
@@ -191,7 +184,7 @@ def write(args, n, y):
             pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
-    save_result(ROOT/'results'/'recognise_study.json',
+    ledger('recognise_study',
                 f'What {TEACHER} (teacher) and {JUDGE} (judge, never trained with) make of pictures a third as wide and high, enlarged in '
                 f'several ways', figures, 'photos, and 360 of pets to learn from', len(y),
                 protocol=f'{args.precision}; central squares of {SIZE} pixels, made small by Pillow bicubic x{SCALE}; test {len(y)}, to '

@@ -8,19 +8,21 @@ of the old file only when it is whole and says something else. A row whose pictu
 Then each benchmark runs with --quick (which prints and writes nothing: figures of speed want a quiet machine), and the page of results
 is made from the files.
 """
-import argparse, json, subprocess, sys, tempfile, time
+import json, subprocess, sys, tempfile, time
 from pathlib import Path
+from frame import RESULTS, ROOT, parser
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS, INDEX = ROOT/'results', ROOT/'srgan_course'/'models'/'index.json'
+INDEX = ROOT/'srgan_course'/'models'/'index.json'
 WAYS, SCALES, SETS = ('nearest', 'bilinear', 'bicubic', 'lanczos'), (2, 4), ('set5', 'embedded')
 # script -> files it writes
 BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed': ('upscale_speed', 'upscale_folder'),
               'data_loading': ('data_loading',), 'gan_step': ('gan_step',)}
 
+def read(path): return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+
 def models():
     "The models that ship, and their scales."
-    index = json.loads(INDEX.read_text(encoding='utf-8')) if INDEX.exists() else {}
+    index = read(INDEX) or {}
     known = {k: v['scale'] for k, v in index.items()}
     for p in INDEX.parent.glob('*-x[234].safetensors'):                  # the others make pictures from noise
         known.setdefault(p.stem, int(p.stem[-1]))
@@ -32,8 +34,6 @@ def rows():
         for s in SCALES:
             for w in WAYS: yield f'{w}-x{s}-{d}', ['--model', w, '--data', d, '--scale', str(s)]
         for m in models(): yield f'{m}-{d}', ['--model', m, '--data', d]
-
-def read(path): return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
 
 def changes(old, new, way=''):
     "Figures that differ: (name, old, new)."
@@ -73,10 +73,9 @@ def page():
     return not subprocess.run([sys.executable, str(ROOT/'tests'/'slim.py'), str(nb)], cwd=ROOT).returncode
 
 def main(argv=None):
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--list', action='store_true', help='only say what would be made, and what not')
-    ap.add_argument('--no-benchmarks', action='store_true', help='leave out the quick benchmarks')
-    ap.add_argument('--no-page', action='store_true', help='do not make the page of results')
+    ap = parser(__doc__, list=dict(default=False, help='only say what would be made, and what not'),
+                no_benchmarks=dict(default=False, help='leave out the quick benchmarks'),
+                no_page=dict(default=False, help='do not make the page of results'))
     args, start, missing = ap.parse_args(argv), time.perf_counter(), 0
     if args.list: print('\n'.join(n for n, _ in rows()))
     else:

@@ -8,13 +8,9 @@ with --resume.
 Writes results/resume.json with both curves, every tenth step.
 usage: resume.py [--data SOURCE] [--quick]
 """
-import argparse, csv, signal, subprocess, sys, tempfile, time
+import csv, signal, subprocess, sys, tempfile, time
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-ap.add_argument('--data', default='bsds500', help='training pictures; embedded for those that ship with the libraries')
-ap.add_argument('--quick', action='store_true', help='30 steps on the embedded photographs; writes nothing')
+from frame import ROOT, ledger, parser
 
 def recipe(quick):
     from srgan_course.srgan import RECIPES
@@ -36,7 +32,6 @@ def steps(out):
 
 def main(data, quick):
     from srgan_course.generators import load_model
-    from srgan_course.metrics import save_result
     start, r = time.perf_counter(), recipe(quick)
     if quick: data = 'embedded'
     at = int(1.55*r.steps_per_epoch)
@@ -59,9 +54,8 @@ def main(data, quick):
                               resumed=[round(v, 6) for v in list(b.values())[::10]]))
     print({k: v for k, v in figures.items() if k != 'curve'})
     if not quick:
-        save_result(ROOT/'results'/'resume.json', 'A run killed by SIGKILL and resumed, against the same run left alone', figures, data,
-                    max(a), protocol='srgan-train; recipe light-x4, short: 3 epochs of 100 steps, a checkpoint every 40', seed=r.seed,
-                    recipe=r, seconds=round(time.perf_counter() - start, 1))
+        ledger('resume', 'A run killed by SIGKILL and resumed, against the same run left alone', figures, data, max(a), start, seed=r.seed,
+               protocol='srgan-train; recipe light-x4, short: 3 epochs of 100 steps, a checkpoint every 40', recipe=r)
     return apart > 0 or far > 0
 
-if __name__ == '__main__': sys.exit(main(**vars(ap.parse_args())))
+if __name__ == '__main__': sys.exit(main(**vars(parser(__doc__, data='bsds500', quick=False).parse_args())))

@@ -6,11 +6,9 @@ Both halves of BSDS500's `test` part: every second picture by name was held out,
 0 says that more pictures would help.
 usage: seen.py [MODEL ...]        writes results/seen.json
 """
-import argparse, time
-from pathlib import Path
+import time
 import numpy as np
-
-ROOT = Path(__file__).resolve().parent.parent
+from frame import ledger, parser
 
 def gains(model, files):
     "PSNR over bicubic's, dB, picture by picture."
@@ -26,8 +24,7 @@ def gains(model, files):
 
 def main(models):
     from srgan_course.data import bsds_split
-    from srgan_course.metrics import save_result
-    start, split, figures, spread, rng = time.monotonic(), bsds_split(), {}, {}, np.random.default_rng(0)
+    start, split, figures, spread, rng = time.perf_counter(), bsds_split(), {}, {}, np.random.default_rng(0)
     seen, held = [f for f in split['train'] if f.parent.name == 'test'], split['valid']
     for m in models:
         a, b = gains(m, seen), gains(m, held)
@@ -36,12 +33,12 @@ def main(models):
                           gap=round(float(a.mean() - b.mean()), 4))
         spread[m] = [round(float(v), 4) for v in np.percentile(draws, [2.5, 97.5])]
         print(m, figures[m], spread[m], flush=True)
-    save_result(ROOT/'results'/'seen.json', 'gain over bicubic on photographs a model was trained on, and on others of the same kind',
-                figures, data='bsds500/test', n=len(seen) + len(held), seed=0, spread=spread,
-                protocol='PSNR in dB on luminance (BT.601), as many pixels cropped as the scale, LR by Pillow bicubic; spread: 95 % '
-                         'bootstrap of pictures, of the gap', seconds=round(time.monotonic() - start, 1))
+    ledger('seen', 'gain over bicubic on photographs a model was trained on, and on others of the same kind', figures, 'bsds500/test',
+           len(seen) + len(held), start, seed=0, spread=spread,
+           protocol='PSNR in dB on luminance (BT.601), as many pixels cropped as the scale, LR by Pillow bicubic; spread: 95 % bootstrap of '
+                    'pictures, of the gap')
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap = parser(__doc__)
     ap.add_argument('models', nargs='*', default=['light-x4', 'srresnet-x4'])
     main(ap.parse_args().models)

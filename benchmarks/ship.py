@@ -7,11 +7,11 @@ usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` ha
 Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
 Set5 is looked for in SRGAN_DATA.
 """
-import json, subprocess, sys
+import subprocess, sys
 from pathlib import Path
+from frame import RESULTS, ROOT, read_json, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
-MODELS, RESULTS = ROOT/'srgan_course'/'models', ROOT/'results'
+MODELS = ROOT/'srgan_course'/'models'
 SETS = 'set5', 'embedded'
 TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second picture by name of `test`, beginning with the second)',
                      'Berkeley offers it for non-commercial research and education'),
@@ -27,7 +27,9 @@ FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture 
 GAME = dict(china='echoes of strong edges stand in the flat sky; tiles and railings come out at another rhythm',
             chelsea='fur as busy as hair, but speckled: it follows no hair', coffee='a grain as rough as the wood\'s, but not its lines')
 
-def figures(name): return json.loads((RESULTS/f'{name}.json').read_text(encoding='utf-8'))['figures']
+def result(name): return read_json(RESULTS/f'{name}.json')
+
+def figures(name): return result(name)['figures']
 
 def evaluate(model, data, scale):
     "Have `srgan-evaluate` measure, unless it is one of the classic ways and was measured before."
@@ -62,7 +64,7 @@ LEGS = 'first', 'second', 'third', 'fourth', 'fifth'
 
 def legs(name):
     "The results of earlier trainings that a model of this name has gone on from, in their order."
-    return [json.loads(p.read_text(encoding='utf-8')) for leg in LEGS if (p := RESULTS/f'{name}-{leg}-train.json').exists()]
+    return [read_json(p) for leg in LEGS if (p := RESULTS/f'{name}-{leg}-train.json').exists()]
 
 def earlier(name):
     "Rows of the card that say what those were."
@@ -74,7 +76,7 @@ def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
     path = RESULTS/f'{name}-kid.json'
     if not path.exists(): return []
-    r = json.loads(path.read_text(encoding='utf-8')); f = r['figures']
+    r = read_json(path); f = r['figures']
     models = [m for m in f if ' - ' not in m]
     rows = [f"| {'' if m == name else f'{name} beside '}{m} | {v['kid']:.5f} ({v['interval'][0]:.5f} to {v['interval'][1]:.5f}) | "
             f"{v['gradient']:.2f} | {v['psnr']:.2f} |" for m, v in ((m, f[m]) for m in models)]
@@ -88,7 +90,7 @@ def nearness(name):
 def card(name, i, made):
     "The model card: every figure comes from results/."
     from srgan_course.watching import who_is_ahead
-    r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
+    r = result(f'{name}-train')
     q, s = r['recipe'], i['scale']
     row = lambda m, n: f'| {n} | ' + ' | '.join(f"{f['psnr']:.2f} / {f['ssim']:.4f}"
                                                 for f in (figures(f'{m}-{d}')['mean'] for d in SETS)) + ' |'
@@ -158,38 +160,37 @@ def ship(run, name):
     import torch
     from srgan_course.generators import count_params, load_model, read_model, save_model
     run, net = Path(run), load_model(Path(run)/'generator.safetensors')
-    res = json.loads((run/'results.json').read_text(encoding='utf-8'))
+    res = read_json(run/'results.json')
     q, data = res['recipe'], res['data'].split('+')
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md',
                       **made)
     # goes on with the model of the same name
-    if q['start'] == name and (last := json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8')))['recipe']['name'] != q['name']:
+    if q['start'] == name and (last := result(f'{name}-train'))['recipe']['name'] != q['name']:
         leg = f'{name}-{LEGS[len(legs(name))]}-train'
-        (RESULTS/f'{leg}.json').write_text(json.dumps({**last, 'name': leg}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        write_json(RESULTS/f'{leg}.json', {**last, 'name': leg})
     if (run/'history_gan.csv').exists():
         from srgan_course.kit.runs import last_words
         res['balance'] = last_words(run)
-    (RESULTS/f'{name}-train.json').write_text(json.dumps({**res, 'name': f'{name}-train'}, indent=1, ensure_ascii=False) + '\n',
-                                              encoding='utf-8')
-    index = json.loads((MODELS/'index.json').read_text(encoding='utf-8')) if (MODELS/'index.json').exists() else {}
+    write_json(RESULTS/f'{name}-train.json', {**res, 'name': f'{name}-train'})
+    index = read_json(MODELS/'index.json') if (MODELS/'index.json').exists() else {}
     for d in SETS:
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
     index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args,
                        parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
         checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q),
                        **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
-    (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    write_json(MODELS/'index.json', index)
     cards(name)
 
 def cards(*names):
-    index = json.loads((MODELS/'index.json').read_text(encoding='utf-8'))
+    index = read_json(MODELS/'index.json')
     for name in names or index:
-        index[name]['recipe_text'] = recipe_text(json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))['recipe'])
+        index[name]['recipe_text'] = recipe_text(result(f'{name}-train')['recipe'])
         index[name]['credit'] = failures(name)
-        r = json.loads((RESULTS/f'{name}-train.json').read_text(encoding='utf-8'))
+        r = result(f'{name}-train')
         card(name, index[name], 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
-        (MODELS/'index.json').write_text(json.dumps(index, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        write_json(MODELS/'index.json', index)
         print(f"{name}: {', '.join(f'{d} {index[name][d]}' for d in SETS)}")
 
 if __name__ == '__main__':

@@ -8,15 +8,11 @@ common cancels.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (the Inception). Writes results/srgan-x4-kid.json.
 usage: srgan_quality.py [--quick] [--models NAME...]
 """
-import argparse, statistics, time
-from pathlib import Path
+import statistics, time
+from frame import RUNS, kept, kid_row, ledger, parser
 
-ROOT = Path(__file__).resolve().parent.parent
 NET, SIZE = 'inception@768', 96
-ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-ap.add_argument('--quick', action='store_true', help='60 crops of 20 photographs; writes nothing')
-ap.add_argument('--models', nargs='+', default=['bicubic', 'light-x4', 'srresnet-x4', 'srgan-x4'],
-                help='the last is compared with each of the others')
+MODELS = 'bicubic', 'light-x4', 'srresnet-x4', 'srgan-x4'
 
 def enlarge(model, pictures):
     "Each HR picture made small and large again."
@@ -26,16 +22,13 @@ def enlarge(model, pictures):
     up = (lambda m: interpolate(m, 4, model)) if model in CLASSIC else Upscaler.load(model, device='cpu')
     return [up(downscale(p, 4)) for p in pictures]
 
-def kept(crops, cache):
+def seen(crops):
     "The features of crops; what was worked out before is not worked out again."
-    import hashlib, numpy as np
+    import hashlib
     from srgan_course.kit.features import pooled_net
     from srgan_course.kit.sets import FeatureSet, features
-    path = cache/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
-    if path.exists(): return FeatureSet(np.load(path, allow_pickle=False), pooled_net(NET).note)
-    x = features(crops, NET)
-    np.save(path, x.x)
-    return x
+    path = RUNS/'features'/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
+    return FeatureSet(kept(path, lambda: features(crops, NET).x), pooled_net(NET).note)
 
 def near(sr, hr, net):
     "Means over the pictures: PSNR and SSIM, gradients relative to HR's, and a distance of features."
@@ -52,28 +45,25 @@ def main(quick, models):
     from srgan_course.kit.sets import crops
     from srgan_course.images import crop_to_multiple, open_image
     from srgan_course.kit.weights import find_weights
-    from srgan_course.metrics import save_result
-    start, n, cache = time.perf_counter(), 60 if quick else 1500, ROOT/'runs'/'features'
-    cache.mkdir(parents=True, exist_ok=True)
+    start, n = time.perf_counter(), 60 if quick else 1500
     hr = [crop_to_multiple(open_image(p).convert('RGB'), 4) for p in bsds_split()['valid'][:20 if quick else None]]
     net = 'squeeze-caffe' if find_weights('squeezenet1_1_fp16.safetensors') else None
-    true, figures, kids = kept(crops(hr, n, SIZE, seed=1)[0], cache), {}, {}
+    true, figures, kids = seen(crops(hr, n, SIZE, seed=1)[0]), {}, {}
     for m in models:
         sr = enlarge(m, hr)
         cut, which = crops(sr, n, SIZE, seed=0)
-        kids[m] = k = kid(kept(cut, cache), true, size=min(1000, n), groups=which)
-        figures[m] = dict(kid=round(float(k), 6), interval=[round(v, 6) for v in k.interval], **near(sr, hr, net))
+        kids[m] = k = kid(seen(cut), true, size=min(1000, n), groups=which)
+        figures[m] = kid_row(k) | near(sr, hr, net)
         print(m, figures[m], f'{time.perf_counter() - start:.0f} s', flush=True)
     for m in models[:-1]:
-        d = differ(kids[models[-1]], kids[m])
-        figures[f'{models[-1]} - {m}'] = dict(kid=round(float(d), 6), interval=[round(v, 6) for v in d.interval])
+        figures[f'{models[-1]} - {m}'] = kid_row(differ(kids[models[-1]], kids[m]))
         print(f'{models[-1]} - {m}', figures[f'{models[-1]} - {m}'], flush=True)
     if not quick:
-        save_result(ROOT/'results'/'srgan-x4-kid.json', 'How near the models come to the true photographs: KID and distances beside PSNR',
-                    figures, 'bsds500, the 100 held-out photographs', len(hr),
+        ledger('srgan-x4-kid', 'How near the models come to the true photographs: KID and distances beside PSNR', figures,
+               'bsds500, the 100 held-out photographs', len(hr), start, seed=0,
         protocol=f'x4; KID: {NET}, {n} crops of {SIZE} px against as many of the originals at other places, mean of 100 subsets of 1000, '
                  f'95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; squeeze-caffe: a stand-in '
-                 f'for LPIPS, not LPIPS',
-        seed=0, seconds=round(time.perf_counter() - start, 1))
+                 f'for LPIPS, not LPIPS')
 
-if __name__ == '__main__': main(**vars(ap.parse_args()))
+if __name__ == '__main__': main(**vars(parser(__doc__, quick=False, models=dict(
+    nargs='+', default=[*MODELS], help='the last is compared with each of the others')).parse_args()))

@@ -7,10 +7,9 @@ usage: studies.py [--minutes M] [--only NAME...]
 Without --minutes it lists the queue and where each study stands: not begun, begun, finished. With it, studies are taken up in their
 order until the time is over; a training that is stopped leaves a checkpoint, and the next call goes on from there.
 """
-import argparse, json, signal, subprocess, sys, time
-from pathlib import Path
+import signal, subprocess, sys
+from frame import RESULTS, ROOT, RUNS, parser, read_json, time_left
 
-ROOT = Path(__file__).resolve().parent.parent
 # recipe -> pictures; light-x4 begins from light-x2, srgan-x4 from srresnet-x4
 TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos',
          'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets',
@@ -24,7 +23,7 @@ MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'ups
 DOMAIN = {'cats': 60, 'faces': 60, 'pets': 60}                    # pairs of lesson 13, and minutes of their whole queue
 
 class Training:
-    def __init__(self, name, data): self.name, self.data, self.out = name, data, ROOT/'runs'/name
+    def __init__(self, name, data): self.name, self.data, self.out = name, data, RUNS/name
     def state(self):
         if (self.out/'results.json').is_file() and (self.out/'generator.safetensors').is_file(): return 'finished'
         return 'begun' if any((self.out/'checkpoints').glob('*')) else 'not begun'
@@ -39,7 +38,7 @@ class Training:
 class Measurement:
     def __init__(self, name, minutes, args, files): self.name, self.minutes, self.args, self.files = name, minutes, args, files
     def state(self):
-        n = sum((ROOT/'results'/f'{f}.json').is_file() for f in self.files)
+        n = sum((RESULTS/f'{f}.json').is_file() for f in self.files)
         return 'finished' if n == len(self.files) else 'begun' if n else 'not begun'
     def command(self): return [sys.executable, *self.args]
     def says(self): return f'about {self.minutes} minutes; writes {", ".join(f"results/{f}.json" for f in self.files)}'
@@ -49,10 +48,10 @@ class Resumable(Measurement):
     """A study that does one thing after the other for as many minutes as it is given, and goes on the next time; it is finished when its
     file says that nothing is left."""
     def state(self):
-        files = [ROOT/'results'/f'{f}.json' for f in self.files]
+        files = [RESULTS/f'{f}.json' for f in self.files]
         if all(f.is_file() for f in files):
-            return 'begun' if any(json.loads(f.read_text(encoding='utf-8')).get('not_measured') for f in files) else 'finished'
-        return 'begun' if (ROOT/'runs'/self.name.replace('-', '/')).is_dir() else 'not begun'
+            return 'begun' if any(read_json(f).get('not_measured') for f in files) else 'finished'
+        return 'begun' if (RUNS/self.name.replace('-', '/')).is_dir() else 'not begun'
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, *self.args, '--minutes', f'{max(5, self.left/60 - 4):.1f}']
 
@@ -63,7 +62,7 @@ class Long:
         return ('finished' if (self.out/'generator.safetensors').is_file() and self.steps() >= self.planned() else 'begun' if self.steps()
                 else 'not begun')
     def steps(self): return max((int(p.stem.split('-')[1]) for p in (self.out/'checkpoints').glob('step-*.safetensors')), default=0)
-    def planned(self): r = json.loads((self.out/'recipe.json').read_text(encoding='utf-8')); return r['epochs']*r['steps_per_epoch']
+    def planned(self): r = read_json(self.out/'recipe.json'); return r['epochs']*r['steps_per_epoch']
     def says(self): return f'python benchmarks/cats.py look    its figures; {self.steps()} steps are done'
     def fits(self, seconds): self.left = seconds; return seconds > 600
     def command(self): return [sys.executable, 'benchmarks/cats.py', 'long', '--minutes', f'{self.left/60 - 2:.1f}']
@@ -72,7 +71,11 @@ def queue():
     return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()),
             Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']),
             Resumable('cats-trials', 120, ['benchmarks/cats.py', 'trials'], ['cats_trials']),
+<<<<<<< HEAD
             Long('cats-long', ROOT/'runs'/'cats'/'cats-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
+=======
+            Long('cats-long', RUNS/'cats'/'long-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
+>>>>>>> main
                 ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k],
                     [f'domain_{k}']) for k, m in DOMAIN.items())]
 
@@ -88,21 +91,18 @@ def run(study, seconds):
     return p.returncode
 
 def main(argv=None, studies=None):
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('--minutes', type=float, help='go on with the queue for so long')
-    ap.add_argument('--only', nargs='+', default=[], help='only these studies')
+    ap = parser(__doc__, minutes=dict(help='go on with the queue for so long'), only=dict(nargs='+', default=[], help='only these studies'))
     args, studies = ap.parse_args(argv), studies if studies is not None else queue()
     if unknown := set(args.only) - {s.name for s in studies}:
         ap.error(f'no study {", ".join(sorted(unknown))}; there are {", ".join(s.name for s in studies)}')
     studies = [s for s in studies if not args.only or s.name in args.only]
-    end = time.monotonic() + 60*(args.minutes or 0)
+    left = time_left(args.minutes)
     for s in studies if args.minutes else ():
-        left = end - time.monotonic()
         if s.state() == 'finished': continue
-        if not s.fits(left): print(f'{s.name}: {max(left, 0)/60:.1f} minutes are left, too few for it', flush=True); continue
-        print(f'== {s.name} ({s.state()}), {left/60:.0f} minutes left', flush=True)
-        code = run(s, left)
-        print(f'{s.name}: {s.state()}' + (f' (exit code {code})' if code and time.monotonic() < end else ''), flush=True)
+        if not s.fits(left()): print(f'{s.name}: {max(left(), 0)/60:.1f} minutes are left, too few for it', flush=True); continue
+        print(f'== {s.name} ({s.state()}), {left()/60:.0f} minutes left', flush=True)
+        code = run(s, left())
+        print(f'{s.name}: {s.state()}' + (f' (exit code {code})' if code and left() > 0 else ''), flush=True)
     for s in studies: print(f'{s.name:14} {s.state():10} {s.says()}')
     return 0
 

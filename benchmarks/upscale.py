@@ -1,13 +1,14 @@
+#!/usr/bin/env python3
 """Upscaling: tiles against the whole picture (seconds and peak memory, 1 to 33 megapixels out), and a cold start against `import torch`
 alone.
 
 Every row is a process of its own. Writes results/upscale_tiles.json and results/upscale_cold_start.json.
-    python benchmarks/upscale.py [--quick]
+usage: upscale.py [--quick]
 """
-import json, statistics, subprocess, sys, tempfile, time
+import json, subprocess, sys, tempfile, time
 from pathlib import Path
+from frame import ROOT, in_turns, ledger, median, parser
 
-ROOT = Path(__file__).resolve().parent.parent
 SIZES = {1: (288, 224), 4: (576, 448), 16: (1152, 896), 33: (1760, 1180)}   # megapixels out -> small picture, width x height
 WAYS = {'whole': dict(tile=10**6), 'own choice': dict(tile=0), 'tile 256': dict(tile=256), 'tile 128': dict(tile=128)}
 
@@ -52,7 +53,7 @@ def tiles(tmp, sizes, times):
             runs = [json.loads(python('-c', CHILD, src, kw['tile'])[1]) for _ in range(times if mp <= 4 else 1)]
             r = runs[0]
             rows.append(dict(megapixels=round(r['megapixels'], 2), way=way, tile=min(r['tile'], max(SIZES[mp])), runs=len(runs),
-                             seconds=round(statistics.median(x['seconds'] for x in runs), 3),
+                             seconds=median(x['seconds'] for x in runs),
                              peak_mib=round(max(x['peak'] for x in runs)),
                              beyond_start_mib=round(max(x['peak'] - x['before'] for x in runs))))
             rows[-1]['megapixels_per_second'] = round(rows[-1]['megapixels']/rows[-1]['seconds'], 2)
@@ -68,39 +69,29 @@ def cold_start(tmp, times):
         from srgan_course.generators import LightSR, save_model
         model = ['--model', save_model(LightSR(4, 48, 8), tmp/'random.safetensors')]
     command = ['-m', 'srgan_course', 'upscale', src, '--out', tmp/'out.png', *model]
-    for c in (['-c', 'import torch'], command): python(*c)                                  # warm the disk's cache
-    a, b = [], []
-    for _ in range(times):
-        a.append(python('-c', 'import torch')[0]); b.append(python(*command)[0])
+    a, b = in_turns(dict(torch=lambda: python('-c', 'import torch')[0], upscale=lambda: python(*command)[0]), times).values()
     from PIL import Image
     assert Image.open(tmp/'out.png').size == (512, 512)
-    f = dict(import_torch_s=statistics.median(a), upscale_s=statistics.median(b),
-             difference_s=statistics.median(y - x for x,y in zip(a, b)), ratio=statistics.median(y/x for x,y in zip(a, b)))
-    f = {k: round(v, 3) for k,v in f.items()}
+    more = [y - x for x,y in zip(a, b)]
+    f = dict(import_torch_s=median(a), upscale_s=median(b), difference_s=median(more), ratio=median(y/x for x,y in zip(a, b)))
     print('cold start: import torch {import_torch_s:.2f} s, srgan-upscale to a saved 512 x 512 picture {upscale_s:.2f} s: '
           '{difference_s:.2f} s more, {ratio:.2f} times'.format(**f), flush=True)
-    return f, dict(difference_s=[round(min(y - x for x,y in zip(a, b)), 3), round(max(y - x for x,y in zip(a, b)), 3)])
+    return f, dict(difference_s=[round(min(more), 3), round(max(more), 3)])
 
-def main():
-    from srgan_course.metrics import save_result
-    quick, start = '--quick' in sys.argv, time.perf_counter()
+def main(quick):
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         figures, spread = cold_start(tmp, 3 if quick else 7)
         seconds = time.perf_counter() - start
         rows, name = tiles(tmp, [1, 4] if quick else list(SIZES), 1 if quick else 3)
     if quick: return
-    out = ROOT/'results'
-    save_result(out/'upscale_cold_start.json',
-                'Seconds from the start of srgan-upscale to a saved 512 x 512 picture, against `import torch` alone, in turns, warm disk',
-                figures, 'a 128 x 128 crop of chelsea (scikit-image)', 1,
-                protocol='medians of 7 pairs; spread: least and greatest difference', spread=spread, seconds=round(seconds, 1), model=name)
-    save_result(out/'upscale_tiles.json',
-                'Upscaling x4 in tiles against in one piece: seconds and peak resident memory of a process of its own', dict(rows=rows),
-                'chelsea (scikit-image), repeated to size', len(SIZES),
-                protocol='one warmed process a row; 1 and 4 megapixels: median of 3; memory: VmHWM, which includes torch',
-                seconds=round(time.perf_counter() - start, 1), model=name)
+    ledger('upscale_cold_start',
+           'Seconds from the start of srgan-upscale to a saved 512 x 512 picture, against `import torch` alone, in turns, warm disk',
+           figures, 'a 128 x 128 crop of chelsea (scikit-image)', 1, spread=spread, seconds=round(seconds, 1), model=name,
+           protocol='medians of 7 pairs; spread: least and greatest difference')
+    ledger('upscale_tiles', 'Upscaling x4 in tiles against in one piece: seconds and peak resident memory of a process of its own',
+           dict(rows=rows), 'chelsea (scikit-image), repeated to size', len(SIZES), start, model=name,
+           protocol='one warmed process a row; 1 and 4 megapixels: median of 3; memory: VmHWM, which includes torch')
 
-if __name__ == '__main__':
-    if {'-h', '--help'} & {*sys.argv}: sys.exit(print(__doc__))
-    main()
+if __name__ == '__main__': main(**vars(parser(__doc__, quick=False).parse_args()))

@@ -7,38 +7,21 @@ picture is from float32's is measured on the embedded photographs.
 Writes results/upscale_speed.json and results/upscale_folder.json.
 usage: upscale_speed.py [--quick] [--threads N] [--only speed|folder]
 """
-import argparse, statistics, tempfile, time
+import tempfile, time
 from pathlib import Path
+from frame import in_turns, ledger, median, parser, ratio, seconds
 
-ROOT = Path(__file__).resolve().parent.parent
-ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-ap.add_argument('--quick', action='store_true', help='fewer rounds and pictures; writes nothing')
-ap.add_argument('--threads', type=int, default=0, help="torch's threads; its own choice where not given")
-ap.add_argument('--only', choices=('speed', 'folder'))
 SHAPES = {'16 pictures of 64 x 64': (16, 64, 64), 'one picture of 256 x 256': (1, 256, 256)}
-ROUND = 3                                                  # digits kept
-
-def seconds(f):
-    t = time.perf_counter(); f()
-    return time.perf_counter() - t
-
-def in_turns(ways, rounds):
-    "Seconds of each way, round by round, after one round to warm up."
-    for f in ways.values(): f()
-    rows = [{k: seconds(f) for k, f in ways.items()} for _ in range(rounds)]
-    return {k: [r[k] for r in rows] for k in ways}
-
-def ratio(a, b): return [x/y for x, y in zip(a, b)]
 
 def networks():
     from srgan_course.generators import LightSR, SRResNet, count_params, shipped_models
     from srgan_course.upscale import Upscaler
-    light = Upscaler.load('light-x4', device='cpu')
+    light = Upscaler.load('light-x4', device='cpu', engine='torch')     # networks are compared here, not engines: see engines.py
     ups = {'light-x4': light, 'SRResNet 64 x 16': Upscaler(SRResNet(4, 64, 16), device='cpu'),
-           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu') if 'srresnet-x4' in shipped_models()
+           'LightSR 64 x 18': Upscaler.load('srresnet-x4', device='cpu', engine='torch') if 'srresnet-x4' in shipped_models()
            else Upscaler(LightSR(4, 64, 18), device='cpu'),
-           'light-x4 bfloat16': Upscaler(light.net, device='cpu', precision='bfloat16')}
-    return ups, {k: count_params(u.net) for k, u in ups.items()}
+           'light-x4 bfloat16': Upscaler(light.engine.net, device='cpu', precision='bfloat16')}
+    return ups, {k: count_params(u.engine.net) for k, u in ups.items()}
 
 def bfloat16_loss(ups):
     "dB that bfloat16 takes from light-x4 on the held-out photographs, or None where it cannot run."
@@ -59,14 +42,12 @@ def speed(quick):
     for what, (b, h, w) in SHAPES.items():
         if quick: b = min(b, 4)
         x, pixels = torch.rand(b, 3, h, w), 16*b*h*w/1e6
-        t = in_turns({k: (lambda u=u: u.forward(x)) for k, u in ups.items()}, 3 if quick else 9)
-        figures[what] = {k: dict(megapixels_per_second=round(pixels/statistics.median(v), ROUND)) for k, v in t.items()}
+        t = in_turns({k: (lambda u=u: seconds(lambda: u.forward(x))) for k, u in ups.items()}, 3 if quick else 9)
+        figures[what] = {k: dict(megapixels_per_second=round(pixels/median(v, 9), 3)) for k, v in t.items()}
         spread[what] = {}
         for k in t:
             if k == 'light-x4': continue
-            r = ratio(t[k], t['light-x4'])
-            figures[what][k]['light_is_faster'] = round(statistics.median(r), ROUND)
-            spread[what][k] = [round(min(r), ROUND), round(max(r), ROUND)]
+            figures[what][k]['light_is_faster'], spread[what][k] = ratio(t[k], t['light-x4'])
         for k, f in figures[what].items():
             print(f'{what}: {k:18} {f["megapixels_per_second"]:7.2f} MP/s'
                   + (f', light-x4 {f["light_is_faster"]:.2f} times as fast {spread[what][k]}' if k != 'light-x4' else ''), flush=True)
@@ -90,36 +71,31 @@ def folder(quick, tmp):
     files = sorted(src.iterdir()); imgs = [open_image(f) for f in files]
     ways = {'network': lambda: [up(m) for m in imgs], 'folder': lambda: upscale_folder(src, tmp/'out', up, again=True, progress=False),
             'one by one': lambda: [upscale_file(f, tmp/'single.png', up) for f in files]}
-    t = in_turns(ways, 3)
-    figures = {'pictures': n, **{f'{k}: ms a picture': round(1000*statistics.median(v)/n, ROUND) for k, v in t.items()}}
+    t = in_turns({k: (lambda f=f: seconds(f)) for k, f in ways.items()}, 3)
+    figures = {'pictures': n, **{f'{k}: ms a picture': median(1000*s/n for s in v) for k, v in t.items()}}
     spread = {}
     for k in ('folder', 'one by one'):
-        r = ratio(t[k], t['network'])
-        figures[f'{k} / network'], spread[f'{k} / network'] = round(statistics.median(r), ROUND), [round(min(r), ROUND),
-            round(max(r), ROUND)]
+        figures[f'{k} / network'], spread[f'{k} / network'] = ratio(t[k], t['network'])
     print(f'{n} pictures of 96 x 96: ' + ', '.join(f'{k} {v}' for k, v in figures.items() if k != 'pictures'), spread, flush=True)
     return figures, spread, n
 
 def main(quick, threads, only):
     import torch
-    from srgan_course.metrics import save_result
     if threads: torch.set_num_threads(threads)
-    start, out = time.perf_counter(), ROOT/'results'
+    start = time.perf_counter()
     if only != 'folder':
         figures, spread = speed(quick)
         if not quick:
-            save_result(out/'upscale_speed.json', 'light-x4 against networks of SRResNet\'s size: megapixels out a second', figures,
-                        'random pictures', 17,
-                        protocol='x4; network alone, float32 and channels_last unless said otherwise; 9 rounds in turns: medians; spread: '
-                                 'least and greatest ratio of a round',
-                                  spread=spread, seconds=round(time.perf_counter() - start, 1))
+            ledger('upscale_speed', 'light-x4 against networks of SRResNet\'s size: megapixels out a second', figures, 'random pictures', 17,
+                   start, protocol='x4; network alone, float32 and channels_last unless said otherwise; 9 rounds in turns: medians; spread: '
+                                   'least and greatest ratio of a round', spread=spread)
     start = time.perf_counter()
     if only != 'speed':
         with tempfile.TemporaryDirectory() as tmp: figures, spread, n = folder(quick, Path(tmp))
         if not quick:
-            save_result(out/'upscale_folder.json', 'A folder of small pictures, file to file, against the network alone on opened pictures',
-                        figures, 'crops of 96 x 96 of the embedded photographs, JPEG in, PNG out', n,
-                                  protocol='light-x4, float32; 3 rounds in turns: medians; spread: least and greatest ratio of a round',
-                        spread=spread, seconds=round(time.perf_counter() - start, 1))
+            ledger('upscale_folder', 'A folder of small pictures, file to file, against the network alone on opened pictures', figures,
+                   'crops of 96 x 96 of the embedded photographs, JPEG in, PNG out', n, start, spread=spread,
+                   protocol='light-x4, float32; 3 rounds in turns: medians; spread: least and greatest ratio of a round')
 
-if __name__ == '__main__': main(**vars(ap.parse_args()))
+if __name__ == '__main__':
+    main(**vars(parser(__doc__, quick=False, threads=0, only=dict(choices=('speed', 'folder'))).parse_args()))

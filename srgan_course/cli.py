@@ -344,14 +344,14 @@ def cats(
 
 # %% ../nbs/cli.ipynb #8541cc78
 def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
-    from srgan_course.cats import load_cats, make_faces, noise, sample_cats, truncate, walk
-    from srgan_course.images import save_image
+    from srgan_course.kit.codec import save_image
+    from srgan_course.kit.noise import make_pictures, noise_engine, noise_rows, truncate, walk
     from srgan_course.kit.show import save_gif, sheet
     if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
-    net = load_cats(model)
-    res = dict(file=str(out), cats=n, seed=seed, model=str(model))
-    if not (gif or interpolate): save_image(sheet(sample_cats(n, seed, net, truncation)), out); return res
-    x = make_faces(net, walk(truncate(noise(n, net.nz, seed), truncation), 12 if gif else 8, closed=gif))
+    net, res = noise_engine(model), dict(file=str(out), cats=n, seed=seed, model=str(model))
+    z = truncate(noise_rows(n, net.args['nz'], seed), truncation)
+    if not (gif or interpolate): save_image(sheet(make_pictures(net, z)), out); return res
+    x = make_pictures(net, walk(z, 12 if gif else 8, closed=gif))
     if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
     else: save_image(sheet(x, 8), out)
     return res | dict(frames=len(x))
@@ -390,11 +390,11 @@ def lessons(
 # %% ../nbs/cli.ipynb #5a460a72
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
-    name, commands = (sys.argv[1] if len(sys.argv) > 1 else '--help',
-                      'demo upscale train evaluate models classify recognise fid cats lessons')
+    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve lessons'
     if name in ('-h', '--help'):
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + commands.replace(' ', ', ')); sys.exit()
     if name not in commands.split():
         print(f'srgan_course: no command {name!r}; there are {commands.replace(" ", ", ")}', file=sys.stderr); sys.exit(2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
+    if name == 'serve': from srgan_course.deploy import serve; return serve
     return globals()[name]

@@ -122,7 +122,7 @@ def demo_report(m:dict,    # from `measure_all`
     return '\n'.join(lines)
 
 # %% ../nbs/demo.ipynb #d41de42b
-def demo(out='demo',          # folder for pictures, curves, figures and the model
+def demo(out:Path|str='demo', # folder for pictures, curves, figures and the model
          fresh:bool=False,    # begin again, even where a demo is there
          progress:bool=True,  # say what is done while it is done
          recipe='quick'       # another recipe with both phases

@@ -25,7 +25,7 @@ def squares(pictures,    # folder, name of a source, or list of paths, open pict
             n:int,       # how many squares
             size:int,    # pixels a side
             seed:int=0,  # which pictures are drawn, and where they are cut
-            whole=False  # whole pictures (their middle square, made smaller) instead of crops
+            whole:bool=False # whole pictures (their middle square, made smaller) instead of crops
            )->tuple:     # bytes (n,3,size,size), and the number of the picture that each comes from
     "Squares of one size, of as many different pictures as there are."
     items = list(items_of(pictures))
@@ -55,7 +55,7 @@ STUDY = SRGANRecipe('domain', size=64, whole=True, nf=32, n_blocks=6, bs=8, step
 
 def train_on(x:Tensor,     # bytes (n,3,size,size)
              r,            # recipe
-             out,          # folder of the run; what is there is gone on with
+             out:Path|str, # folder of the run; what is there is gone on with
              held:Tensor,  # a few squares of the same kind, for the curves
              **kwargs      # of `train`
             ):             # the generator
@@ -75,14 +75,14 @@ class Judge:
                  hr:Tensor,               # bytes (n,3,H,W)
                  groups,                  # (n,) the picture that each comes from
                  scale:int=4,
-                 kid_net='inception@768', # features for KID
-                 fid_net='inception@192', # for FID: fewer features than squares
+                 kid_net:str='inception@768', # features for KID
+                 fid_net:str='inception@192', # for FID: fewer features than squares
                  perceptual:str=None,     # an LPIPS net, or a stand-in by its name; None: not measured
                  draws:int=1000):         # of the bootstrap
         if len(hr) != len(groups): raise ValueError(f'{len(groups)} groups for {len(hr)} squares')
         self.hr, self.lr, self.groups, self.scale = hr, shrink(hr, scale), np.asarray(groups), scale
         self.nets, self.perceptual, self.draws, self.truth = dict(kid=kid_net, fid=fid_net), perceptual, draws, None
-    def features(self, x): # bytes (n,3,H,W) -> {'kid': FeatureSet, 'fid': FeatureSet}
+    def features(self, x:Tensor): # bytes (n,3,H,W) -> {'kid': FeatureSet, 'fid': FeatureSet}
         done = {n: features(x, n) for n in dict.fromkeys(self.nets.values())}
         return {k: done[n] for k, n in self.nets.items()}
     def __call__(self, model)->dict: "Look and judge."; return self.figures(self.look(model))

@@ -107,7 +107,7 @@ class RelativisticLoss(AdversarialLoss):
     def __init__(self, kind:str='bce'): # 'bce' (ESRGAN's), 'lsgan' or 'hinge'
         if kind == 'mean': raise ValueError("relativistic losses are 'bce', 'lsgan' or 'hinge'")
         super().__init__(kind)
-    def halves(self, up, down)->tuple: # two scalars
+    def halves(self, up:Tensor, down:Tensor)->tuple: # two scalars
         "How far `up` is from standing above the mean of `down`, and `down` from below that of `up`."
         u, d = plain(up), plain(down)
         a, b = u - d.mean(), d - u.mean()
@@ -119,7 +119,7 @@ class RelativisticLoss(AdversarialLoss):
         "The generator's loss: its pictures above the real ones' mean, and the real ones below the mean of its own."
         if real_pred is None: raise ValueError('a relativistic loss compares: give the generator the logits of real pictures, too')
         return sum(self.halves(fake_pred, real_pred))
-    def score(self, pred):
+    def score(self, pred:Tensor):
         "For curves alone: a relativistic critic's logits may be shifted by any number, so this is no probability."
         return plain(pred).sigmoid()
 

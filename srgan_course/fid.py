@@ -23,8 +23,8 @@ def half(s): # (d,d) covariance -> (d,r) matrix a with a @ a.T = s, r its rank
     return v[:, w > 1e-13*w[-1]]*w[w > 1e-13*w[-1]].sqrt()
 
 # %% ../nbs/12_fid.ipynb #01d97610
-def frechet_distance(mu1, sigma1, # mean (d,) and covariance (d,d) of one set
-                     mu2, sigma2  # and of the other
+def frechet_distance(mu1:np.ndarray, sigma1:np.ndarray, # mean (d,) and covariance (d,d) of one set
+                     mu2:np.ndarray, sigma2:np.ndarray # and of the other
                     )->float:     # the squared distance, at least 0
     "Fréchet distance of two Gaussians, without a matrix square root."
     (mu1, s1), (mu2, s2) = gaussian(mu1, sigma1, 'first set'), gaussian(mu2, sigma2, 'second set')

@@ -35,9 +35,9 @@ def _resize16(a, size, how):
     return res
 
 # %% ../nbs/01_images.ipynb #61546683
-def resize(img, # a PIL image
-           size, # (width, height) of the result in pixels
-           how='bicubic' # 'nearest', 'bilinear', 'bicubic' or 'lanczos'
+def resize(img:Image.Image, # a PIL image
+           size:tuple, # (width, height) of the result in pixels
+           how:str='bicubic' # 'nearest', 'bilinear', 'bicubic' or 'lanczos'
           )->Image.Image: # of the same mode and bits
     "Resample to any size with Pillow; all but 'nearest' are antialiased when they make smaller."
     if how not in HOW: raise ValueError(f'how {how!r} is not in {tuple(HOW)}')
@@ -46,8 +46,8 @@ def resize(img, # a PIL image
     return from_array(_resize16(np.atleast_3d(to_array(img)), size, HOW[how]), img.info)
 
 # %% ../nbs/01_images.ipynb #eede8aef
-def crop_to_multiple(img, # a PIL image
-                     factor # a whole number
+def crop_to_multiple(img:Image.Image, # a PIL image
+                     factor:int # a whole number
                     )->Image.Image: # up to `factor-1` pixels narrower and lower
     "Cut off what is too much on the right and below, so that both sides are multiples of `factor`."
     if not factor >= 1 or factor != int(factor): raise ValueError(f'factor {factor} is not a whole number above 0')
@@ -57,17 +57,17 @@ def crop_to_multiple(img, # a PIL image
     return from_array(to_array(img)[:h,:w], img.info)
 
 # %% ../nbs/01_images.ipynb #ecdf0439
-def downscale(img, # a PIL image
-              factor=4 # a whole number
+def downscale(img:Image.Image, # a PIL image
+              factor:int=4 # a whole number
              )->Image.Image: # 1/`factor` of the width and height, after `crop_to_multiple`
     "Make a picture smaller with Pillow's antialiased bicubic: the degradation of the whole course."
     img = crop_to_multiple(known_mode(img), factor)
     return resize(img, (img.width//int(factor), img.height//int(factor)))
 
 # %% ../nbs/01_images.ipynb #0b8d6a65
-def interpolate(img, # a PIL image
-                factor=4, # a number above 0
-                how='bicubic' # 'nearest', 'bilinear', 'bicubic' or 'lanczos'
+def interpolate(img:Image.Image, # a PIL image
+                factor:float=4, # a number above 0
+                how:str='bicubic' # 'nearest', 'bilinear', 'bicubic' or 'lanczos'
                )->Image.Image: # `factor` times the width and height
     "Make a picture larger without having learnt anything."
     if not 0 < factor < 1e4: raise ValueError(f'factor {factor} is not a number above 0')

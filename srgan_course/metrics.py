@@ -93,7 +93,7 @@ def _answer(net, x):
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
              scale:int, # how many times larger
-             strict=False # refuse a network that does not answer with pictures in [0,1]? Else they are clamped
+             strict:bool=False # refuse a network that does not answer with pictures in [0,1]? Else they are clamped
             ):          # a function PIL -> PIL
     "Any way to enlarge a picture, as a function of a picture."
     if isinstance(model, str):
@@ -131,7 +131,7 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
                 crop:int=None,    # pixels taken off each border; the scale where not given
                 lpips=False,      # measure the perceptual distance, too: True, or the name of its net
                 degrade=downscale,# how LR is made: a function of PIL picture and factor
-                strict=True       # refuse a network whose pictures leave [0,1]? False: clamp them, for one that has just begun to learn
+                strict:bool=True  # refuse a network whose pictures leave [0,1]? False: clamp them, for one that has just begun to learn
                ):                 # pandas DataFrame: a row a picture, then their mean
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd

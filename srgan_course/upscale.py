@@ -7,15 +7,14 @@ __all__ = ['Upscaler', 'upscale_file', 'upscale_folder']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
 import copy, math, sys
-from contextlib import nullcontext
-import numpy as np, torch, torch.nn.functional as F
+import numpy as np
 from fastcore.basics import patch
-from torch import nn, Tensor
-from .kit.devices import (bytes_per_pixel, memory_for_a_tile, out_of_memory, pick_device, pick_precision, picture_layout,
-                                      room_for, true_float32)
+from PIL import Image
+from .kit.devices import memory_for_a_tile, out_of_memory, room_for
+from .kit.engines import as_floats, as_given, pick_engine
 from .kit.folders import enlarge_file, enlarge_folder
-from .generators import find_model, load_model, receptive_radius
-from .images import from_array, to_array
+from .kit.models import find_model
+from .kit.pixels import from_array, to_array
 
 # %% ../nbs/10_upscale.ipynb #89a80892
 def edges(n:int,   # length, pixels
@@ -47,59 +46,56 @@ def grow(box:tuple,   # (top, bottom, left, right)
 
 # %% ../nbs/10_upscale.ipynb #48ca8bf7
 class Upscaler:
-    "Enlarges pictures of any mode and size with `net`."
+    "Enlarges pictures of any mode and size with a network."
     def __init__(self,
-        net:nn.Module,           # maps (B,3,h,w) in [0,1] to (B,3,s*h,s*w); copied
+        net,                     # maps (B,3,h,w) in [0,1] to (B,3,s*h,s*w); copied. Or the file of one
         scale:int=None,          # how many times larger; asked of `net`
         overlap:int=None,        # pixels of the small picture that a tile reads beyond its own; measured by `receptive_radius`
         device='auto',           # 'auto', 'cpu', 'cuda', 'mps'
         precision:str='float32', # or 'bfloat16': not exact, and faster only where the processor is made for it
         memory:int=None,         # bytes for one tile inside the network; 512 MiB, or half of what is free where that is less
         name:str=None,           # for messages
-        say=None                 # function that is told what the user should know; prints to standard error
+        say=None,                # function that is told what the user should know; prints to standard error
+        engine:str='auto'        # 'auto', 'torch', 'onnx'
     ):
-        self.device, self.memory, self._overlap = pick_device(device), memory, overlap
-        self.precision, self.layout = pick_precision(precision, self.device), picture_layout(self.device)
-        self.name, self.say = name or type(net).__name__, say or (lambda s: print(s, file=sys.stderr))
-        self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
-        self.scale = scale or getattr(net, 'args', {}).get('scale') or self.forward(torch.zeros(1, 3, 16, 16)).shape[-1]//16
+        self.engine = e = pick_engine(net, engine, device, precision)
+        self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
+        self.name, self.say = name or e.name, say or (lambda s: print(s, file=sys.stderr))
+        if 'nz' in e.args:
+            raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
+                             f'{self.name}')
+        self.scale = scale or e.args.get('scale') or e(np.zeros((1, 3, 16, 16), np.float32)).shape[-1]//16
 
     @property
     def overlap(self)->int: # pixels of the small picture
         "What a tile reads beyond its own."
-        if self._overlap is None: self._overlap = receptive_radius(copy.deepcopy(self.net).cpu())
+        if self._overlap is None:
+            from srgan_course.generators import receptive_radius
+            self._overlap = receptive_radius(copy.deepcopy(self.engine.net).cpu())
         return self._overlap
 
 # %% ../nbs/10_upscale.ipynb #aa100004
 @patch(cls_method=True)
 def load(cls:Upscaler,
-    name='light-x4', # name of a model that ships, or a .safetensors file
+    name='light-x4', # name of a model that ships, or a .safetensors or .onnx file
     **kwargs         # for `Upscaler`
 ):
     "An upscaler with the weights of a file."
-    p = find_model(name)
-    net = load_model(p)
-    if 'scale' not in net.args:
-        raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
-                         f'{name}')
-    return cls(net, **(dict(name=p.stem) | kwargs))
+    return cls(find_model(name), **kwargs)
 
 # %% ../nbs/10_upscale.ipynb #a65b4049
 @patch
 def forward(self:Upscaler,
-            x:Tensor  # (B,3,h,w) in [0,1], on any device
-           )->Tensor: # (B,3,s*h,s*w), float32, on the network's device
-    "The network, without gradients, in the precision asked for."
-    x = x.to(self.device, torch.float32).contiguous(memory_format=self.layout)
-    low = nullcontext() if self.precision == 'float32' else torch.autocast(self.device.type, getattr(torch, self.precision))
-    with torch.inference_mode(), true_float32(self.device), low: return self.net(x).float()
+            x  # float array or tensor (B,3,h,w) in [0,1]
+           ):  # (B,3,s*h,s*w), float32 on the CPU, an array or a tensor as `x` is
+    "What the network makes of `x`."
+    return as_given(self.engine(as_floats(x)), x)
 
 # %% ../nbs/10_upscale.ipynb #d6b841ba
 @patch
 def pixels(self:Upscaler)->int: # of the small picture
     "How many pixels may go through the network at once, by the estimate."
-    if not hasattr(self, '_need'): self._need = bytes_per_pixel(self.net)
-    return int((self.memory or memory_for_a_tile(self.device))/self._need)
+    return int((self.memory or memory_for_a_tile(self.device))/self.engine.bytes_per_pixel)
 
 @patch
 def side(self:Upscaler,
@@ -129,7 +125,7 @@ def smaller(self:Upscaler,
             side:int   # their longest side
            )->list:    # the same area in boxes half as long
     "Halve what is left, and say so; give up where a tile is hardly more than nothing."
-    if self.device.type == 'cuda': torch.cuda.empty_cache()
+    self.engine.free()
     if side < 32: raise MemoryError(f'out of memory, even with tiles of {side} pixels; close other programs, or try device="cpu"')
     self.say(f'out of memory with tiles of {side} pixels: going on with {side//2}')
     return [(t + dt, t + db, l + dl, l + dr) for t,b,l,r in todo for dt,db,dl,dr in tile_boxes(b - t, r - l, side//2)]
@@ -156,16 +152,16 @@ def pieces(self:Upscaler,
 # %% ../nbs/10_upscale.ipynb #6caaaa2c
 @patch
 def tensor(self:Upscaler,
-           x:Tensor,     # (3,h,w) or (B,3,h,w), in [0,1]
+           x,            # float array or tensor (3,h,w) or (B,3,h,w), in [0,1]
            tile:int=None # longest side of a tile, or None
-          )->Tensor:     # (...,3,s*h,s*w), float32 on the CPU, not clamped
-    "Upscale a float tensor in tiles."
-    s, (h, w), xb = self.scale, x.shape[-2:], x if x.dim() == 4 else x[None]
-    out, n = torch.empty(len(xb), 3, s*h, s*w), self.at_a_time(h, w, tile) if len(xb) > 1 else 1
-    for some, into in zip(xb.split(n), out.split(n)):
-        for (t,b,l,r), y in self.pieces(lambda t,b,l,r: self.forward(some[..., t:b, l:r]), h, w, tile):
-            into[..., t*s:b*s, l*s:r*s] = y.cpu()
-    return out if x.dim() == 4 else out[0]
+          ):             # (...,3,s*h,s*w), float32 on the CPU, not clamped, an array or a tensor as `x` is
+    "Upscale floats in tiles."
+    s, (h, w), xb = self.scale, x.shape[-2:], as_floats(x).reshape(-1, *x.shape[-3:])
+    out, n = np.empty((len(xb), 3, s*h, s*w), np.float32), self.at_a_time(h, w, tile) if len(xb) > 1 else 1
+    for i in range(0, len(xb), n):
+        for (t,b,l,r), y in self.pieces(lambda t,b,l,r: self.engine(xb[i:i+n, :, t:b, l:r]), h, w, tile):
+            out[i:i+n, :, t*s:b*s, l*s:r*s] = y
+    return as_given(out.reshape(*x.shape[:-2], s*h, s*w), x)
 
 # %% ../nbs/10_upscale.ipynb #02996b6e
 def halve(m:np.ndarray # (h,w,c)
@@ -190,40 +186,47 @@ def fill_colour(a:np.ndarray  # straight colours and alpha, (h,w,2 or 4), uint8 
     out[hole, :-1] = np.round(c[hole])
     return out
 
+# %% ../nbs/10_upscale.ipynb #aa10000b
+def nine(m:np.ndarray, # (1,h,w)
+         pick          # np.minimum or np.maximum
+        )->np.ndarray: # (1,h,w)
+    "The least or greatest of each value and its eight neighbours."
+    m, (h, w) = np.pad(m, ((0, 0), (1, 1), (1, 1)), 'edge'), m.shape[1:]
+    return pick.reduce([m[:, i:i+h, j:j+w] for i in range(3) for j in range(3)])
+
 # %% ../nbs/10_upscale.ipynb #50c7ee19
-_GREY = torch.tensor([.299, .587, .114])[:, None, None]   # BT.601: what a colour weighs in grey
+_GREY = np.float32([.299, .587, .114])[:, None, None]   # BT.601: what a colour weighs in grey
 
 @patch
-@torch.inference_mode()
 def planes(self:Upscaler,
-           x:Tensor   # (1 to 4,h,w) in [0,1]: grey or colour, with or without alpha
-          )->Tensor:  # (the same,s*h,s*w) in [0,1], on the CPU
+           x:np.ndarray  # (1 to 4,h,w) in [0,1]: grey or colour, with or without alpha
+          )->np.ndarray: # (the same,s*h,s*w) in [0,1]
     "Upscale colour and alpha, each by itself."
     colour, alpha = (x[:-1], x[-1:]) if len(x) in (2, 4) else (x, None)
-    y = self.forward(colour.expand(3, -1, -1)[None])[0].cpu().clamp_(0, 1)
-    if len(colour) == 1: y = (y*_GREY).sum(0, keepdim=True)
+    large = lambda c: self.engine(np.broadcast_to(c, (3, *c.shape[1:]))[None])[0]
+    y = large(colour).clip(0, 1)
+    if len(colour) == 1: y = (y*_GREY).sum(0, keepdims=True)
     if alpha is None: return y
-    ya = (self.forward(alpha.expand(3, -1, -1)[None])[0].cpu()*_GREY).sum(0, keepdim=True)
-    lo, hi = [sign*F.max_pool2d(sign*alpha[None], 3, 1, 1) for sign in (-1, 1)]            # least and greatest of the nine
-    return torch.cat([y, ya.clamp(*[F.interpolate(m, scale_factor=self.scale)[0] for m in (lo, hi)])])
+    lo, hi = [nine(alpha, pick).repeat(self.scale, 1).repeat(self.scale, 2) for pick in (np.minimum, np.maximum)]
+    return np.concatenate([y, (large(alpha)*_GREY).sum(0, keepdims=True).clip(lo, hi)])
 
 # %% ../nbs/10_upscale.ipynb #798bdd46
 @patch
 def __call__(self:Upscaler,
-             img,           # picture of any mode; or a float tensor (3,h,w) or (B,3,h,w)
+             img,           # picture of any mode; or a float tensor or array (3,h,w) or (B,3,h,w)
              tile:int=None, # longest side of a tile, pixels of the small picture; None: whole where it fits, else the largest that does
              progress=None  # function that is told the part done, 0 to 1
             ):              # the picture, `scale` times larger, of the same kind and with its metadata
     "Upscale a picture."
-    if isinstance(img, Tensor): return self.tensor(img, tile)
+    if not isinstance(img, Image.Image): return self.tensor(img, tile)
     if not img.width*img.height: raise ValueError(f'a picture of {img.width} x {img.height} pixels: there is nothing in it')
     a = np.atleast_3d(to_array(img))
     if a.shape[-1] in (2, 4): a = fill_colour(a)
     s, top, (h, w, c), done = self.scale, np.iinfo(a.dtype).max, a.shape, 0
-    def work(t, b, l, r): return self.planes(torch.from_numpy(a[t:b, l:r].astype(np.float32)).permute(2, 0, 1)/top)
+    def work(t, b, l, r): return self.planes(a[t:b, l:r].astype(np.float32).transpose(2, 0, 1)/top)
     out = room_for((h*s, w*s, c), a.dtype)
     for (t, b, l, r), y in self.pieces(work, h, w, tile):
-        out[t*s:b*s, l*s:r*s] = (y*top).round_().permute(1, 2, 0).numpy().astype(a.dtype)
+        out[t*s:b*s, l*s:r*s] = np.rint(y*top).transpose(1, 2, 0)
         done += (b - t)*(r - l)
         if progress: progress(done/(h*w))
     stale = {'transparency'} | ({'icc_profile'} if img.mode in ('CMYK', 'LAB') else set())               # true of other pixels than these

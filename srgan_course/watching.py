@@ -39,7 +39,7 @@ class LossHistory(Callback):
     "A CSV with a row a step (losses, terms, critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; cut back on resume."
     order = 70
     def __init__(self,
-                 path,         # the file, .csv
+                 path:Path|str, # the file, .csv
                  every:int=1): # a row every so many steps
         self.file, self.every, self.cols, self.rows = Path(path), every, [], 0
     def before_fit(self):
@@ -77,7 +77,7 @@ def to_save(self:LossHistory):
     return {}, {'rows': self.rows}
 
 @patch
-def from_saved(self:LossHistory, tensors, plain):
+def from_saved(self:LossHistory, tensors:dict, plain:dict):
     lines = self.file.read_text(encoding='utf-8').splitlines() if self.file.exists() else []
     self.rows, there = plain['rows'], max(len(lines) - 1, 0)
     if there < self.rows:
@@ -184,7 +184,7 @@ def restart(self:EMA):
 def to_save(self:EMA): return self.shadow.state_dict(), {'count': self.count}
 
 @patch
-def from_saved(self:EMA, tensors, plain):
+def from_saved(self:EMA, tensors:dict, plain:dict):
     if self.shadow is None: self.begin()
     self.shadow.load_state_dict(tensors); self.count = plain['count']
 
@@ -194,7 +194,7 @@ class SampleGrid(Callback):
     order = 90
     def __init__(self,
                  xb:Tensor,           # inputs, (n,3,h,w) or noise
-                 path,                # folder for the frames and the GIF
+                 path:Path|str,       # folder for the frames and the GIF
                  every:int=None,      # every so many steps; default once an epoch
                  cols:int=None,       # pictures in a row; default all
                  decode=None,         # from the generator's range to [0,1]; default none
@@ -219,7 +219,7 @@ class SampleGrid(Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder/f'sample-{self.learn.n_steps:08d}.png', out.getvalue())
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
-    def gif(self, path=None):
+    def gif(self, path:Path|str=None):
         "All frames as one animated GIF; gives its path."
         return save_gif(path or self.folder/'samples.gif', [Image.open(p) for p in self.frames], int(1000*self.seconds))
 
@@ -243,8 +243,8 @@ def after_fit(self:SampleGrid):
         except Exception as e: print(f'no GIF of the samples: {e}', file=sys.stderr)
 
 # %% ../nbs/08_watching.ipynb #7c028211
-def save_curves(history,  # CSV of a `LossHistory`
-                path,     # PNG to write
+def save_curves(history:Path|str, # CSV of a `LossHistory`
+                path:Path|str, # PNG to write
                 **kwargs  # of `plot_history`
                )->Path:   # the path
     "`plot_history` as a PNG."
@@ -257,7 +257,7 @@ def save_curves(history,  # CSV of a `LossHistory`
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most every `seconds`, and when the fit ends."
     order, run_valid = 105, False
-    def __init__(self, history, path, seconds=60):
+    def __init__(self, history:Path|str, path:Path|str, seconds:int=60):
         self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
     def after_epoch(self):
         if time.monotonic() - self.last > self.seconds: self.draw()

@@ -1,5 +1,5 @@
 "Options and fixtures shared by the tests."
-import os
+import importlib.util, os, sys
 from pathlib import Path
 import pytest
 
@@ -21,6 +21,13 @@ def pytest_collection_modifyitems(config, items):
         skip = pytest.mark.skip(reason=f'{flag}: run with --{flag}')
         for item in items:
             if item.get_closest_marker(flag): item.add_marker(skip)
+
+def script(name):
+    "A script of benchmarks/ as a module."
+    if (folder := str(ROOT/'benchmarks')) not in sys.path: sys.path.append(folder)          # where it finds frame.py
+    spec = importlib.util.spec_from_file_location(f'benchmark_{name}', ROOT/'benchmarks'/f'{name}.py')
+    spec.loader.exec_module(m := importlib.util.module_from_spec(spec))
+    return m
 
 @pytest.fixture
 def root(): return ROOT

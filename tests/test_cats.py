@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
+from conftest import script
 from srgan_course import cats as C
 from srgan_course.fid import FIDCallback
 from srgan_course.kit.faces import face_dls
@@ -289,6 +290,15 @@ def test_shipped():
     # short noise gives mist: nothing may call it better or more typical cats
     assert contrast(.5) < .5*contrast(1.) < .5*contrast(None)
 
+@pytest.mark.skipif(not SHIPPED, reason='dcgan-cats is not in this tree')
+def test_the_command_needs_no_torch_and_draws_the_same_cats(tmp_path):
+    code = ("import sys; from pathlib import Path; from srgan_course.cli import cats; cats(n=5, seed=2, truncation=1.5, out=Path(sys.argv[1])); "
+            "print([m for m in ('torch', 'fastai', 'matplotlib', 'scipy', 'pandas', 'safetensors') if m in sys.modules])")
+    r = subprocess.run([sys.executable, '-c', code, str(tmp_path/'a.png')], capture_output=True, text=True)
+    assert r.stdout.splitlines()[-1:] == ['[]'], r.stdout + r.stderr
+    want = np.asarray(sheet(C.sample_cats(5, 2, truncation=1.5))).astype(int)      # by torch
+    assert np.abs(np.asarray(Image.open(tmp_path/'a.png')).astype(int) - want).max() <= 1
+
 def command(*args, **kw):
     return subprocess.run([sys.executable, '-m', 'srgan_course', 'cats', *map(str, args)], capture_output=True, text=True, **kw)
 
@@ -341,14 +351,8 @@ def test_upscale_does_not_take_cats(tmp_path):
     from srgan_course.upscale import Upscaler
     with pytest.raises(ValueError, match='srgan-cats'): Upscaler.load(tmp_path/'g.safetensors', device='cpu')
 
-def script():
-    import importlib.util
-    spec = importlib.util.spec_from_file_location('bench_cats', ROOT/'benchmarks'/'cats.py'); m = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(m)
-    return m
-
 def test_benchmark_parts():
-    m = script()
+    m = script('cats')
     assert m.wilson(5, 10) == [.237, .763] and m.wilson(0, 10) == [0, .278]     # published examples of the interval
     x = torch.tensor([[255, 0, 0], [0, 255, 0], [90, 90, 90]], dtype=torch.uint8).view(3, 3, 1, 1)
     assert m.grey(x)[:, :, 0, 0].tolist() == [[76]*3, [150]*3, [90]*3]
@@ -361,7 +365,7 @@ def test_benchmark_parts():
 
 def test_trials_leave_files_that_load(tmp_path):
     "What only the trials have is known to the benchmark; the rest is lesson 18's own, by the names of its weights too."
-    m = script(); g = m.grown(); r = g.CatsRecipe('trial', **m.TRIAL | m.TRIALS['patches'])
+    m = script('cats'); g = m.grown(); r = g.CatsRecipe('trial', **m.TRIAL | m.TRIALS['patches'])
     assert r.patches and not r.repeat and g.CatsRecipe.from_json(r.to_json()) == r
     net, crit = g.DCGANGenerator(32, 8, 4).eval(), g.DCGANCritic(32, 4, patches=True)
     parts = lambda net: {k.split('.')[0] for k in net.state_dict()}

@@ -1,8 +1,8 @@
 """Lesson 13: the toy study's recipe and its tuning, fairness of the sets, intervals over seeds, the queue of the real study, and that what
 the lesson says is what was measured."""
-import importlib.util, json, math, re
+import json, math, re
 import numpy as np, pytest, torch
-from conftest import ROOT
+from conftest import ROOT, script
 from srgan_course import domain as D
 from srgan_course.kit.figures import Figure, apart, may_say
 from srgan_course.kit.checkpoints import checkpoints
@@ -19,11 +19,6 @@ def noise(n, size=48, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.nn.functional.interpolate(torch.rand(n, 3, 12, 12, generator=g), (size, size), mode='bicubic', align_corners=False)
     return (x.clamp(0, 1)*255).round().byte()
-
-def script():
-    spec = importlib.util.spec_from_file_location('domain_study', ROOT/'benchmarks'/'domain.py')
-    spec.loader.exec_module(m := importlib.util.module_from_spec(spec))
-    return m
 
 def test_recipe_stops_resumes_and_is_tuned(tmp_path):
     """The study's recipe at its own networks and losses (VGG's layers random where they cannot be had): each phase is stopped after a step
@@ -57,7 +52,7 @@ def test_seeds_alone_make_an_interval_wide():
     assert may_say(apart([f(5.), f(6.), f(7.)], [f(4.5), f(5.52), f(6.49)])) == 'more'
 
 def test_crops_of_a_photo_never_stand_on_both_sides(srgan_data):
-    m = script()
+    m = script('domain')
     for pair in ('cats', 'faces', 'pets'):
         for train_set, test_set in m.sources(m.PAIRS[pair]).values():
             assert train_set and test_set and not set(map(str, train_set)) & set(map(str, test_set))
@@ -70,7 +65,7 @@ def test_crops_of_a_photo_never_stand_on_both_sides(srgan_data):
     assert not torch.equal(sets['domain'], m.training_set(m.PAIRS['cats'], src, 'domain', 30, 2))        # another seed, other pictures
 
 def test_queue_begins_with_the_minimum():
-    m = script()
+    m = script('domain')
     q = list(m.queue(m.PAIRS['cats']))
     assert len(q) == len(set(q)) and {(a, s) for a, n, s in q[:6]} == {(a, s) for a in ('general', 'domain') for s in m.SEEDS} and {n for _,
         n, _ in q[:6]} == {m.PAIRS['cats']['numbers'][0]}
@@ -78,13 +73,13 @@ def test_queue_begins_with_the_minimum():
 @pytest.mark.skipif(not find_weights('inception_fid_to_mixed7a_fp16.safetensors'),
                     reason='no Inception in the folder that SRGAN_WEIGHTS names')
 def test_two_rulers_in_one_pass():
-    m, x = script(), noise(2)
+    m, x = script('domain'), noise(2)
     for dims in (64, 192):
         got, want = m.Both(x, [0, 1], fid_net=f'inception@{dims}').features(x), D.Judge(x, [0, 1], fid_net=f'inception@{dims}').features(x)
         for k in got: assert got[k].note == want[k].note and abs(got[k].x - want[k].x).max() < 1e-4*abs(want[k].x).max()
 
 def test_what_was_seen_is_kept(tmp_path):
-    m, calls = script(), []
+    m, calls = script('domain'), []
     make = lambda: (calls.append(1), dict(psnr=np.arange(3.)))[1]
     for _ in range(2): assert m.kept(tmp_path/'a.npz', make)['psnr'].tolist() == [0, 1, 2]
     assert len(calls) == 1 and [p.name for p in tmp_path.iterdir()] == ['a.npz']

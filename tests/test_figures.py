@@ -7,7 +7,7 @@ a number of %, times, seconds or MB has to stand in some file. Where a figure is
 """
 import csv, json, re
 import pytest
-from conftest import ROOT
+from conftest import ROOT, script
 from srgan_course.kit.results import figure, load_result, quotable
 from srgan_course.metrics import CLASSIC
 
@@ -168,12 +168,6 @@ def test_tables_take_their_figures_from_the_files():
     assert refresh(text.format('11.11', '22.22', '33.33'), write) == refresh(right, write) == right
 
 # ---- make results, make studies
-
-def script(name):
-    import importlib.util
-    spec = importlib.util.spec_from_file_location(name, ROOT/'benchmarks'/f'{name}.py')
-    spec.loader.exec_module(m := importlib.util.module_from_spec(spec))
-    return m
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):

@@ -4,13 +4,14 @@ import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
 from srgan_course import recognise as M
-from srgan_course.kit import classifiers as K, originals as O, recognition as N
+from srgan_course.kit import classifiers as K, epochs as E, originals as O, recognition as N
 from srgan_course.kit.labels import name_labels
 from srgan_course.kit.classifiers import Classifier, body, load_pictures, make_net, save_classifier
 from srgan_course.kit.pets import draw_pet, toys as _toys
+from srgan_course.kit.splits import near_duplicates
 from srgan_course.generators import LightSR, save_model
 from srgan_course.images import to_image
-from srgan_course.metrics import load_result
+from srgan_course.kit.results import load_result
 
 def toy(seed=0): return K.Teacher(make_net('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
 def one_line(f, *words, kind=ValueError):
@@ -80,7 +81,7 @@ def test_top1_measured_again(name):
     except OSError as e: pytest.skip(str(e))
     if t.weights.endswith('.pth'): pytest.skip("other weights than those measured")
     want = load_result(ROOT/'results'/'recognise_teachers.json')['figures'][name]
-    z = M.scores_of(t, load_pictures(paths, 224), precision='bfloat16'); y = name_labels(paths)
+    z = t.scores(load_pictures(paths, 224), precision='bfloat16'); y = name_labels(paths)
     assert abs(N.in_top(z, y).mean() - want['top1']) <= .005 and abs(N.in_top(z, y, 5).mean() - want['top5']) <= .005
 
 # ---- measuring
@@ -118,11 +119,11 @@ def folders(root, **counts):
 def test_sampler(tmp_path):
     root = folders(tmp_path/'in', cat=10, dog=4, fox=1)
     before = sorted(p.relative_to(root) for p in root.rglob('*'))
-    paths, y = O.sample_folder(root, .5, out=tmp_path/'list.txt')
+    paths, y = O.sample_folder(root, .5)
     assert np.bincount(y).tolist() == [5, 2, 1] and sorted(p.relative_to(root) for p in root.rglob('*')) == before      # nothing is moved
-    again, y2 = O.read_sample(tmp_path/'list.txt', root); assert again == paths and (y == y2).all()
-    (root/'cat'/'0.png').unlink(missing_ok=True); lost = paths[0]; lost.unlink(missing_ok=True)
-    one_line(lambda: O.read_sample(tmp_path/'list.txt', root), 'are not there any more')
+    again, y2 = O.sample_folder(root, .5); assert again == paths and (y == y2).all()
+    next(p for p in root.glob('fox/*')).unlink()
+    one_line(lambda: O.sample_folder(root, .5), 'class fox has no picture')
 
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
@@ -157,10 +158,10 @@ def test_originals_are_not_enlarged(tmp_path, monkeypatch):
 def watched(monkeypatch):
     "Pictures opened one after the other, by how many at a time; and how often all of them were put in order."
     opened, sorts = [], []
-    load, draws = O.load_pictures, M.draws
+    load, draws = O.load_pictures, E.draws
     monkeypatch.setattr(O, 'load_pictures', lambda items, size: (opened.append(len(items)), load(items, size))[1])
-    monkeypatch.setattr(M, 'draws', lambda n, *where: (sorts.append(n), draws(n, *where))[1])
-    M._turn.cache_clear()
+    monkeypatch.setattr(E, 'draws', lambda n, *where: (sorts.append(n), draws(n, *where))[1])
+    E._turn.cache_clear()
     return opened, sorts
 
 @pytest.mark.parametrize('side', [0, 8])
@@ -201,7 +202,7 @@ def test_doubles_stand_in_no_part():
     "Whatever looks like an earlier picture is in none of the three parts, however many lie between."
     items = [*(t := _toys(30, 48)), t[3], t[3], t[17]]
     parts = M.three_parts(items, alike=.9)
-    gone = {j for _, j in M.near_duplicates(items, .9)}
+    gone = {j for _, j in near_duplicates(items, .9)}
     assert {30, 31, 32} <= gone and len(parts.dropped) == len(gone)
     assert len(parts.train) + len(parts.valid) + len(parts.test) == len(items) - len(gone)
 

@@ -6,8 +6,8 @@ from PIL import Image
 from torch import nn
 import torch.nn.functional as F
 from srgan_course import upscale as U
-from srgan_course.kit import devices, folders
-from srgan_course.generators import LightSR, SRResNet, save_model, shipped_models
+from srgan_course.kit import devices, folders, weights as weights_room
+from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
 from srgan_course.kit.folders import summary
 from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
@@ -128,7 +128,7 @@ def test_a_result_that_cannot_fit_is_refused_before_it_is_begun(up, monkeypatch)
 def test_memory_decides_the_tile(net):
     u = Upscaler(net, device='cpu', memory=8*2**20)
     side = u.side(2000, 2000)
-    need = U.bytes_per_pixel(u.net)
+    need = devices.bytes_per_pixel(u.engine.net)
     assert need*(side + 2*u.overlap)**2 <= 8*2**20 < need*2000*2000
     assert u.side(20, 30) == 30 and u.side(2000, 2000, 77) == 77
 
@@ -161,12 +161,12 @@ def check_setting(setting):
     b = torch.backends
     with warnings.catch_warnings(): warnings.simplefilter('ignore'); exec(setting, dict(b=b, torch=torch))
     before = settings()
-    with U.true_float32(torch.device('cuda')):
+    with devices.true_float32(torch.device('cuda')):
         inside = [b.cudnn.conv.fp32_precision, b.cuda.matmul.fp32_precision] if hasattr(b.cudnn, 'conv') else [b.cudnn.allow_tf32]
         # asked in the older way, it does not contradict itself
         assert set(inside) <= {'ieee', False} and not b.cuda.matmul.allow_tf32, inside
     assert settings() == before
-    with pytest.raises(KeyError), U.true_float32(torch.device('cuda')): raise KeyError
+    with pytest.raises(KeyError), devices.true_float32(torch.device('cuda')): raise KeyError
     assert settings() == before
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
@@ -208,7 +208,7 @@ def test_a_batch_counts_in_the_budget(b, hw, tile, calls):
     Most.most = Most.calls = 0
     x = torch.rand(b, 3, *hw)
     y = u.tensor(x, tile)
-    assert Most.most*u._need <= 2**22, f'{Most.most*u._need/2**22:.1f} times the budget'
+    assert Most.most*u.engine.bytes_per_pixel <= 2**22, f'{Most.most*u.engine.bytes_per_pixel/2**22:.1f} times the budget'
     assert (y - whole(Shift(), x)).abs().max() <= 1e-5
     assert Most.calls <= calls
 
@@ -333,9 +333,9 @@ def test_load(weights, net, tmp_path, monkeypatch):
 
 def test_shipped_models():
     "Each model in the package loads, makes a picture, and is exact in tiles."
-    for name in shipped_models():
+    for name, file in shipped_models().items():
         u, x = Upscaler.load(name, device='cpu'), torch.rand(1, 3, 48, 70)
-        assert (u.tensor(x, 30) - whole(u.net, x)).abs().max() <= 1e-5
+        assert u.engine.kind == 'onnx' and (u.tensor(x, 30) - whole(load_model(file), x)).abs().max() <= 1e-5
         assert u(noise(10, 12)).size == (12*u.scale, 10*u.scale)
 
 def test_bad_arguments(net):
@@ -412,9 +412,9 @@ def test_done_is_not_done_again(up, net, folder, threads):
     assert len(upscale_folder(folder, up=up, progress=False, again=True)['done']) == 5
 
 def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch, threads):
-    opened, loaded, o, l = [], [], folders.open_image, U.load_model
+    opened, loaded, o, l = [], [], folders.open_image, weights_room.load_model
     monkeypatch.setattr(folders, 'open_image', lambda p, **k: (opened.append(Path(p)), o(p, **k))[1])
-    monkeypatch.setattr(U, 'load_model', lambda p: (loaded.append(p), l(p))[1])
+    monkeypatch.setattr(weights_room, 'load_model', lambda p: (loaded.append(p), l(p))[1])
     upscale_folder(folder, up=weights, progress=False)
     assert len(loaded) == 1 and len(opened) == len(set(opened)) == 7
 
@@ -517,6 +517,32 @@ def test_nothing_slow_is_imported(weights, tmp_path):
     save_image(noise(16, 16), tmp_path/'a.png')
     r = run('-c', COLD, tmp_path/'a.png', tmp_path/'b.png', weights)
     assert r.returncode == 0 and r.stdout.strip() == '[]', r.stdout + r.stderr
+
+def test_a_model_that_ships_needs_neither_torch_nor_fastai(tmp_path):
+    "A picture, a transparent one, a folder: through the command, as someone who has no torch would have it."
+    save_image(noise(20, 24), tmp_path/'a.png'); save_image(noise(9, 8, 4), tmp_path/'b.png')
+    (tmp_path/'in').mkdir(); save_image(noise(10, 12), tmp_path/'in'/'c.png'); save_image(noise(10, 12, dtype=np.uint16), tmp_path/'in'/'d.png')
+    code = """
+import sys
+from pathlib import Path
+from srgan_course.cli import upscale
+upscale(*map(Path, sys.argv[1:]))
+print('imported:', *[m for m in ('torch', 'torchvision', 'fastai', 'matplotlib', 'scipy', 'skimage', 'sklearn', 'pandas', 'IPython', 'onnx', 'safetensors', 'nbdev') if m in sys.modules])
+"""
+    r = run('-c', code, tmp_path/'a.png', tmp_path/'b.png', tmp_path/'in')
+    assert r.returncode == 0 and r.stdout.splitlines()[-1] == 'imported:', r.stdout + r.stderr
+    for f, size in ('a-x4.png', (96, 80)), ('b-x4.png', (32, 36)), ('in-x4/c-x4.png', (48, 40)), ('in-x4/d-x4.png', (48, 40)):
+        assert Image.open(tmp_path/f).size == size
+
+@pytest.mark.parametrize('name', shipped_models())
+def test_both_engines_make_the_same_picture(name):
+    "Within one level of 255, whole and in tiles, in every kind of picture."
+    a, b = (Upscaler.load(name, device='cpu', engine=e) for e in ('onnx', 'torch'))
+    assert (a.engine.kind, b.engine.kind, a.overlap, a.scale) == ('onnx', 'torch', b.overlap, b.scale)
+    for img in noise(30, 41), noise(13, 9, 4), noise(9, 17, 1), noise(1, 1), noise(12, 12, 2, np.uint16):
+        top = 1 if to_array(img).dtype == np.uint8 else 257
+        x, y, z = (to_array(u(img, tile=t)).astype(int) for u, t in ((a, None), (b, None), (a, 8)))
+        assert np.abs(x - y).max() <= top and np.abs(x - z).max() <= top
 
 MEMORY = '''
 import sys

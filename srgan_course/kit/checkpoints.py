@@ -22,7 +22,7 @@ from fastai.learner import Learner
 from fastai.torch_core import rank_distrib
 
 # %% ../../nbs/kit/checkpoints.ipynb #3dabc984
-def write_checkpoint(path,         # ends in .safetensors
+def write_checkpoint(path:Path|str, # ends in .safetensors
                      tensors:dict, # tensors by name
                      plain:dict    # what JSON can hold
                     )->Path:
@@ -30,15 +30,15 @@ def write_checkpoint(path,         # ends in .safetensors
     write_tensors(path, tensors, {'checkpoint': json.dumps(plain)})
     return Path(path)
 
-def read_checkpoint(path)->tuple: # tensors by name, each on memory of its own; plain values
+def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of its own; plain values
     "Read what `write_checkpoint` wrote; nothing is unpickled, and a damaged file is refused by name."
     tensors, meta = read_tensors(path, 'checkpoint', ['checkpoint'], 'use the one before it')
     return tensors, json.loads(meta['checkpoint'])
 
-def checkpoints(folder): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))
+def checkpoints(folder:Path|str): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))
 
-def latest_checkpoint(folder,    # of checkpoints
-                      read=False # also read it: (path, tensors, plain values)
+def latest_checkpoint(folder:Path|str, # of checkpoints
+                      read:bool=False # also read it: (path, tensors, plain values)
                      ):
     "The newest whole checkpoint in `folder`; damaged ones are named on the way."
     found = checkpoints(folder)
@@ -155,7 +155,7 @@ def _signals(learn):
         for s,h in old.items(): signal.signal(s, signal.SIG_DFL if h is None else h)
 
 @patch
-def disk_failed(self:Resumable, what, e):
+def disk_failed(self:Resumable, what:str, e:Exception):
     "A failing disk ends the fit at the next safe point, with one clear error."
     self.ask_stop(f'{what} failed', OSError(f'{what} failed: {e.strerror or e} ({e.filename or "no file"}); what was saved before is '
                                             f'untouched'))
@@ -180,7 +180,7 @@ def last_kept(self:Resumable):
 
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
-def fit(self:Resumable, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
+def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt:bool=False, start_epoch:int=0):
     "fastai's `fit`, stopped only between two steps; after `resume` the same call goes on where the checkpoint was made."
     if start_epoch: raise ValueError('start_epoch is not needed: learn.resume(checkpoint) and the same call go on where the run was')
     self.prepare()
@@ -264,7 +264,7 @@ def _state(self:Resumable):
     return {f'{k}/{n}': x for k,(t,_) in parts.items() for n,x in t.items()}, p | {k: plain for k,(_,plain) in parts.items()}
 
 @patch
-def save_checkpoint(self:Resumable, path # ends in .safetensors
+def save_checkpoint(self:Resumable, path:Path|str # ends in .safetensors
                    )->Path:
     "Write everything the run is made of; to be called between two steps of a fit, as `SaveEvery` does."
     return write_checkpoint(path, *self._state()) if rank_distrib() == 0 else Path(path)
@@ -274,7 +274,7 @@ class SaveEvery(Callback):
     "Keeps the last `keep` checkpoints of a run: every so many steps or epochs, at the end, and when the run is stopped."
     order = 100
     def __init__(self,
-                 folder,          # where they go: step-00000120.safetensors, ...
+                 folder:Path|str, # where they go: step-00000120.safetensors, ...
                  steps:int=None,  # every so many steps
                  epochs:int=None, # every so many epochs; default 1 where `steps` is not given
                  keep:int=2):     # how many stay
@@ -314,7 +314,7 @@ class TimeBudget(Callback):
             self.learn.ask_stop(f'the {self.minutes:g} minutes are used')
 
 # %% ../../nbs/kit/checkpoints.ipynb #ba4d9d60
-def differences(a:dict, b:dict, but=() # settings there and here; names that may differ
+def differences(a:dict, b:dict, but:tuple=() # settings there and here; names that may differ
                )->str: # '' where all are equal
     "Which settings differ, and how."
     return '; '.join(f'{k} {a.get(k)!r} there, {b.get(k)!r} here' for k in sorted({*a, *b} - {*but}) if a.get(k) != b.get(k))
@@ -353,7 +353,7 @@ def _check_call(self:Resumable, n_epoch, cbs):
     if diff := differences(p['made_with'], self._circumstances()): print(f'the run goes on, but not to the last bit: {diff}')
 
 @patch
-def resume(self:Resumable, path # a checkpoint, or a folder of them (the newest whole one)
+def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (the newest whole one)
           )->Resumable:         # itself; the same call of `fit`, `fit_one_cycle`, ... now goes on
     "Take up a run where a checkpoint was made."
     path = Path(path)

@@ -53,8 +53,8 @@ CLASSIFIER_RECIPES = {r.name: r.replace(classes=('cat', 'dog')) for r in (
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f10008
 def classifier_dls(split, # a `Split`
-                   recipe, # a `ClassifierRecipe`
-                   device=None):
+                   recipe:ClassifierRecipe, # a `ClassifierRecipe`
+                   device:str=None):
     "fastai `DataLoaders` of a split: the central squares, each training batch mirrored, rotated and recoloured anew."
     fv = import_fastai()
     class Views(fv.Transform):
@@ -71,7 +71,7 @@ def classifier_dls(split, # a `Split`
     return dls
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
-def open_run(out, recipe, split, resume=False
+def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False
             )->bool: # is the run in it done?
     "Set up a run's folder, or see that what lies in it is this run."
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
@@ -89,13 +89,13 @@ def open_run(out, recipe, split, resume=False
     write_json(out/'run.json', said)
     return done
 
-def read_run(out)->tuple: # classifier, rows of history
+def read_run(out:Path|str)->tuple: # classifier, rows of history
     "What a run that is done has made."
     rows = csv.DictReader((out/'history.csv').read_text(encoding='utf-8').splitlines())
     rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
     return load_classifier(out/'classifier.safetensors'), rows
 
-def keep_run(res, source, out, # with classifier, history, report, recipe and seconds; where the pictures came from; folder
+def keep_run(res, source, out:Path|str, # with classifier, history, report, recipe and seconds; where the pictures came from; folder
             ):
     "Write what a training made: the classifier, curves, history and figures."
     import pandas as pd

@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .devices import picture_layout
+from .devices import pick_precision, picture_layout
 from .files import read_tensors, write_tensors
 from .labels import imagenet_classes
 from .pets import TOY_VALID, toys
@@ -22,8 +22,8 @@ from .splits import open_all, split_pets
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, pretrained_weights
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00005
-def load_pictures(items,   # paths, open pictures or `Toy`s
-                  size=128 # side, pixels
+def load_pictures(items:list, # paths, open pictures or `Toy`s
+                  size:int=128 # side, pixels
                  )->Tensor: # uint8 (n,3,size,size)
     "The central square of every picture, as bytes."
     if not len(items): raise ValueError('no picture in the list')
@@ -74,9 +74,9 @@ def architectures()->list: # names
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0000e
 def make_net(arch:str,      # one of `architectures`
-          n_classes=1000,
-          variant='',    # one of VARIANTS
-          seed=0         # of the random weights
+          n_classes:int=1000,
+          variant:str='', # one of VARIANTS
+          seed:int=0     # of the random weights
          )->nn.Module:   # the whole network
     "A network with random weights; other random numbers go on as if nothing had been built."
     if arch not in architectures():
@@ -143,8 +143,8 @@ def learn_turns(steps=160, # of learning
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00018b
 # a torchvision network, 'NAME-random', 'toynet-turns', or a classifier of ours (.safetensors)
-def body(name='resnet50',
-         seed=0           # of random weights
+def body(name:str='resnet50',
+         seed:int=0       # of random weights
         )->Body:          # frozen
     "A body by name, with the weights that the name says; nothing else is slipped in."
     name = os.fspath(name)
@@ -175,11 +175,11 @@ def _own_head(body,     # a `Body` cut from a network with last layers of its ow
 class Classifier(nn.Module):
     "A body, and a head that names our classes."
     def __init__(self,
-                 body,         # a `Body`
-                 classes,      # their names, in the order of the logits
-                 head='linear',# or 'own'
-                 size=128,     # side of the pictures it is made for
-                 seed=0):      # of the head's weights
+                 body:Body,    # a `Body`
+                 classes:list, # their names, in the order of the logits
+                 head:str='linear',# or 'own'
+                 size:int=128, # side of the pictures it is made for
+                 seed:int=0):  # of the head's weights
         super().__init__()
         if len(classes) < 2: raise ValueError(f'{len(classes)} class; give two or more')
         if head not in ('linear', 'own'): raise ValueError(f"head {head!r} is not in ('linear', 'own')")
@@ -188,14 +188,14 @@ class Classifier(nn.Module):
             torch.manual_seed(seed)
             self.head = _own_head(body, len(classes)) if head == 'own' else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                 nn.Linear(body.nf, len(classes)))
-    def forward(self, x): return self.head(self.body(x))   # (B,3,H,W) in [0,1] -> logits (B,C)
+    def forward(self, x:Tensor): return self.head(self.body(x)) # (B,3,H,W) in [0,1] -> logits (B,C)
     def unfreeze(self):
         "From now on the body learns, too."
         self.body.frozen = False
         return self.requires_grad_(True)
     def probs(self,
               pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
-              bs=64
+              bs:int=64
              )->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
@@ -206,8 +206,8 @@ class Classifier(nn.Module):
         return z.double().softmax(1).numpy()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001b
-def save_classifier(clf, path,          # ends in .safetensors
-                    dtype=torch.float32,# torch.float16 halves the file; vectors stay float32
+def save_classifier(clf:Classifier, path:Path|str, # ends in .safetensors
+                    dtype:torch.dtype=torch.float32,# torch.float16 halves the file; vectors stay float32
                     **meta              # more to keep with it: text, or what JSON can hold
                    )->Path:
     "Write a classifier and what is needed to build it again, whole or not at all."
@@ -220,7 +220,7 @@ def save_classifier(clf, path,          # ends in .safetensors
                  body=b.name, weights=b.weights)
     return write_tensors(path, t, meta)
 
-def load_classifier(path # a file that `save_classifier` wrote
+def load_classifier(path:Path|str # a file that `save_classifier` wrote
                    )->Classifier: # in evaluation mode, its body frozen; `.meta` holds the file's metadata
     "Build a saved classifier again. The network's name is looked up in a fixed list."
     t, m = read_tensors(path, 'classifier', ['classifier'])
@@ -236,8 +236,8 @@ def load_classifier(path # a file that `save_classifier` wrote
     return clf.eval()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001d
-def classify_files(clf,     # a `Classifier`
-                   paths    # files, or folders of pictures
+def classify_files(clf:Classifier, # a `Classifier`
+                   paths:list # files, or folders of pictures
                   )->tuple: # rows (file, class, probability, probs), and the files that cannot be read: (file, why)
     "What it says of each picture; one that cannot be read does not keep the others back."
     files, rows, bad = [f for p in map(Path, paths) for f in (find_images(p) if p.is_dir() else [p])], [], []
@@ -253,12 +253,12 @@ def classify_files(clf,     # a `Classifier`
 class Teacher(FrozenNet):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
     def __init__(self,
-                 net,            # module (B,3,H,W) -> scores (B,C)
-                 name,           # what it is called in tables
-                 classes=None,   # C names; numbers where not given
-                 weights='',     # the file they came from
-                 normalise=True, # ImageNet's mean and spread; False: `net` does it itself
-                 size=64):       # side of the picture that it is tried on
+                 net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
+                 name:str,       # what it is called in tables
+                 classes:list=None, # C names; numbers where not given
+                 weights:str='', # the file they came from
+                 normalise:bool=True, # ImageNet's mean and spread; False: `net` does it itself
+                 size:int=64):   # side of the picture that it is tried on
         super().__init__(net.to(memory_format=torch.channels_last), name, weights, *(() if normalise else ((0.,)*3, (1.,)*3)))
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
@@ -273,8 +273,25 @@ class Teacher(FrozenNet):
                )->Tensor:      # scores before the softmax, (B,C)
         return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
 
+    def scores(self, x:Tensor, # uint8 (n,3,H,W)
+               bs:int=16, precision:str='float32' # 'auto', 'float32' or 'bfloat16'
+              )->np.ndarray:  # float32 (n,C)
+        "What it says of pictures."
+        device, out = next(self.parameters()).device, []
+        half = pick_precision(precision, device) == 'bfloat16'
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+            for i in range(0, len(x), bs): out.append(self(x[i:i+bs].to(device).float()/255).float().cpu())
+        return torch.cat(out).numpy()
+
+    def guesses(self, img, k:int=5 # a PIL picture
+               )->list:        # (class, probability), the likeliest first
+        "What it takes a picture for."
+        p = torch.from_numpy(self.scores(torch.from_numpy(np.asarray(img.convert('RGB')).transpose(2, 0, 1).copy())[None])).double()
+        top = p.softmax(1)[0].topk(min(k, self.n))
+        return [(self.classes[i], v) for i, v in zip(top.indices.tolist(), top.values.tolist())]
+
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
-def teacher(name='resnet50'
+def teacher(name:str='resnet50'
            )->Teacher:
     "A teacher by name, with the weights that the name says; nothing else is slipped in."
     if isinstance(name, Teacher): return name
@@ -292,10 +309,10 @@ def teacher(name='resnet50'
     net, weights, _ = (make_net(arch), 'random', '') if str(name).endswith('-random') else pretrained(arch)
     return Teacher(net, str(name), imagenet_classes(), weights, size=224)
 
-def toy_teacher(seed=0,   # of its weights and of the order of pictures
-                n=800,    # drawn pets to learn from
-                size=66,  # of them, pixels
-                steps=120 # of the optimiser
+def toy_teacher(seed:int=0, # of its weights and of the order of pictures
+                n:int=800, # drawn pets to learn from
+                size:int=66, # of them, pixels
+                steps:int=120 # of the optimiser
                )->Teacher: # tells cat from dog
     "Lesson 14's small network, taught here and now on drawn pets: the stand-in where no ImageNet weights are."
     from torchvision.transforms.functional import normalize

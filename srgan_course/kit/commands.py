@@ -41,7 +41,7 @@ def stop_politely():
     signal.signal(signal.SIGTERM, stop)
 
 # %% ../../nbs/kit/commands.ipynb #c0d0000c
-def need_paths(paths, what='file or folder'):
+def need_paths(paths:list, what:str='file or folder'):
     "Refuse paths that do not exist."
     if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such {what}')
 
@@ -50,7 +50,7 @@ def given(**options)->dict:
     return {k: v for k, v in options.items() if v is not None}
 
 @contextmanager
-def among(paths, name, # what a command was given, and its name
+def among(paths:list, name:str, # what a command was given, and its name
            bad:list,    # what could not be done is noted here, with the reason
            **path):     # the one at hand: file=...
     "Of several paths, one that cannot be done is named and the others are done; a single one is the command's own error."
@@ -60,7 +60,7 @@ def among(paths, name, # what a command was given, and its name
         bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); print(f'{name}: {e}', file=sys.stderr)
 
 @contextmanager
-def warnings_as_lines(name): # of the command
+def warnings_as_lines(name:str): # of the command
     "The library's warnings, one line each on the standard error."
     import warnings
     with warnings.catch_warnings(record=True) as said:

@@ -11,13 +11,17 @@ __all__ = ['PRECISIONS', 'pick_device', 'picture_layout', 'out_of_memory', 'avai
 import faulthandler, json, math, os, platform, signal, subprocess, sys, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-import numpy as np, torch
+import numpy as np
+
+def _kind_of(device): return str(device).split(':')[0]   # 'cpu', 'cuda' or 'mps', of a name or a torch.device
 
 # %% ../../nbs/kit/devices.ipynb #88b6f3c2
 def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
-               )->torch.device:   # one that answers
+               ):                 # `torch.device` that answers
     "The device asked for, else CUDA or MPS where there is one, else the processor."
+    import torch
     if device is None or str(device) == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try: torch.empty(0, device=device)
@@ -27,9 +31,10 @@ def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
 
 # %% ../../nbs/kit/devices.ipynb #db7fde9f
 def picture_layout(device # where the network runs
-                  )->torch.memory_format:
+                  ): # `torch.memory_format`
     "The layout in memory for networks and batches of pictures on `device`."
-    return torch.contiguous_format if torch.device(device).type == 'mps' else torch.channels_last
+    import torch
+    return torch.contiguous_format if _kind_of(device) == 'mps' else torch.channels_last
 
 # %% ../../nbs/kit/devices.ipynb #bdba542e
 def out_of_memory(e:BaseException # what was raised
@@ -37,14 +42,13 @@ def out_of_memory(e:BaseException # what was raised
     "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
     if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
     words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
-    return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or isinstance(e,
-        (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
+    return isinstance(e, MemoryError) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c12
 def available_memory(device # where the network runs
                     )->int: # bytes, or None where nobody can say
     "Memory that is free now."
-    if torch.device(device).type == 'cuda': return torch.cuda.mem_get_info(device)[0]
+    if _kind_of(device) == 'cuda': import torch; return torch.cuda.mem_get_info(device)[0]
     try: text = Path('/proc/meminfo').read_text()
     except OSError: return None
     return next((int(l.split()[1])*1024 for l in text.splitlines() if l.startswith('MemAvailable')), None)
@@ -58,6 +62,7 @@ def bytes_per_pixel(net,         # `nn.Module` that maps (B,3,h,w) to (B,3,s*h,s
                     side:int=24  # of the square to try, pixels
                    )->float:     # bytes of working memory for each pixel of the small picture
     "Estimate what a picture takes inside `net`."
+    import torch
     most, size = [0], lambda t: t.numel()*t.element_size() if isinstance(t, torch.Tensor) else 0
     def look(m, x, y): most.append(sum(map(size, x)) + size(y))
     hooks = [m.register_forward_hook(look) for m in net.modules() if not list(m.children())]
@@ -82,6 +87,7 @@ def room_for(shape:tuple, # (H,W,C)
 # %% ../../nbs/kit/devices.ipynb #aa5d0c18
 def _matmul_word():
     "The older setting for matrix products, or None where the newer ones contradict it."
+    import torch
     try: return torch.get_float32_matmul_precision()
     except RuntimeError: return None
 
@@ -89,7 +95,8 @@ def _matmul_word():
 def true_float32(device # where the network runs
                 ):      # context
     "Convolutions and matrix products with all the digits of float32; afterwards every setting of torch is as it was."
-    if torch.device(device).type != 'cuda': yield; return
+    if _kind_of(device) != 'cuda': yield; return
+    import torch
     b, was, word = torch.backends, [], _matmul_word()
     new = hasattr(b.cudnn, 'conv')                                                                       # from torch 2.9 on
     name, exact = ('fp32_precision', 'ieee') if new else ('allow_tf32', False)
@@ -127,7 +134,7 @@ def _survives(work, seconds=10):
 # %% ../../nbs/kit/devices.ipynb #7014e4fb
 def _bfloat16_product():
     "Two matrices large enough for AMX; a crash leaves no traces."
-    import resource
+    import resource, torch
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); faulthandler.disable(); torch.set_num_threads(1)
     x = torch.ones(64, 64, dtype=torch.bfloat16)
     return x @ x
@@ -135,7 +142,9 @@ def _bfloat16_product():
 @lru_cache
 def bfloat16_works()->bool:
     "Whether bfloat16 (and float16) can be used on this processor; keeps oneDNN from an AMX that is announced and cannot be used."
-    if 'amx_bf16' not in _cpu_flags() or _survives(_bfloat16_product): return True
+    if 'amx_bf16' not in _cpu_flags(): return True
+    import_module('torch')                                # here, and not in each fork, which has ten seconds
+    if _survives(_bfloat16_product): return True
     if 'ONEDNN_MAX_CPU_ISA' in os.environ: return False
     os.environ['ONEDNN_MAX_CPU_ISA'] = 'AVX512_CORE_FP16'
     if _survives(_bfloat16_product): return True
@@ -145,7 +154,8 @@ def bfloat16_works()->bool:
 # %% ../../nbs/kit/devices.ipynb #9be5e8bb
 def has_bfloat16(device='cpu')->bool:
     "Whether `device` says that it has instructions for bfloat16. Whether they help is another matter: see `bfloat16_gain`."
-    kind = torch.device(device).type
+    import torch
+    kind = _kind_of(device)
     if kind == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
     if kind != 'cpu': return False
     known = [getattr(torch.cpu, f, None) for f in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
@@ -176,6 +186,7 @@ def _trial(code=_TRIAL): # how many times faster than float32; 0 where bfloat16 
 @lru_cache
 def bfloat16_gain()->float:
     "How many times faster a small step runs in bfloat16 than in float32 on this processor: tried once, then remembered."
+    import torch
     cpu = next((l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name')), platform.processor())
     file = Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'srgan_course'/'bfloat16.json'
     key = f"{cpu}, torch {torch.__version__}, {os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')}"
@@ -199,7 +210,7 @@ def pick_precision(precision:str='auto', # one of `PRECISIONS`
                   )->str:                # 'float32', 'bfloat16' or 'float16'
     "'auto' takes bfloat16 on a GPU that has it and on a processor that proves a fifth faster with it, float32 elsewhere."
     check_precision(precision)
-    kind = torch.device(device).type
+    kind = _kind_of(device)
     if precision == 'auto':
         gains = has_bfloat16(device) and (kind != 'cpu' or bfloat16_works() and bfloat16_gain() >= 1.2)
         return 'bfloat16' if gains else 'float32'

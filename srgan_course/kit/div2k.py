@@ -41,7 +41,7 @@ def cut_windows(pairs, out, scale, size, split):
             save_image(a.crop(box), fl); save_image(b.crop([scale*v for v in box]), fh)
 
 # %% ../../nbs/kit/div2k.ipynb #d2000009
-def div2k_windows(folder,      # holds DIV2K_train_HR, DIV2K_valid_HR, and their LR pictures or none
+def div2k_windows(folder:Path|str, # holds DIV2K_train_HR, DIV2K_valid_HR, and their LR pictures or none
                   scale:int,   # 2 or 4
                   size:int,    # side of a window, HR pixels
                   shrink       # (PIL image, scale) -> smaller one, for LR pictures that are missing

@@ -33,9 +33,9 @@ def check_work(f, Upscaler): # exercise 2; `Upscaler` of lesson 10
         def forward(self, x): self.seen += x.shape[-1]*x.shape[-2]; return x
     for h, w, tile, o in (60, 90, 30, 0), (60, 90, 30, 8), (64, 64, 100, 8), (41, 67, 20, 11), (98, 30, 48, 60):
         up = Upscaler(Count(), scale=1, overlap=o, device='cpu', memory=2**40)
-        up.tensor(torch.zeros(3, 1, 1)); up.net.seen = 0              # the first call estimates the memory, too
+        up.tensor(torch.zeros(3, 1, 1)); up.engine.net.seen = 0              # the first call estimates the memory, too
         up.tensor(torch.zeros(3, h, w), tile)
-        got, want = float(ask(f, h, w, tile, o)), up.net.seen/h/w
+        got, want = float(ask(f, h, w, tile, o)), up.engine.net.seen/h/w
         if abs(got - want) > 1e-5:
             return f'for {h} x {w} pixels, tile {tile}, overlap {o} it gave {got:.3f}; the network read {want:.3f} times the picture'
 
@@ -88,8 +88,9 @@ def check_runs_needed(f):
                            ([.01, .02, .03], 2.)):
         n = 2
         while smallest_effect(np.std(pilot, ddof=1), n) > abs(claimed): n += 1
-        got = ask(f, np.array(pilot), claimed)
-        if got != n: return f'pilot {pilot}, claim {claimed:+}: {n} seeds; you say {got}'
+        got, case = f(np.array(pilot), claimed), f'pilot {pilot}, claim {claimed:+}'
+        if got is None: return f'{case}: your function returns None'
+        if got != n: return f'{case}: {n} seeds; you say {got}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #ff720589
 @checks('shifts, stretches and lopsided heaps, of any two sizes.')

@@ -55,7 +55,7 @@ class FaceLoader:
 # %% ../../nbs/kit/faces.ipynb #fa0e000a
 def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a list of pictures, or bytes (n,channels,H,W)
              recipe,     # a `CatsRecipe`
-             device=None # where batches go
+             device:str=None # where batches go
             ):           # fastai `DataLoaders` of (noise, pictures in [-1,1])
     "Training and held-out faces; every sixth is held out."
     from fastai.data.core import DataLoaders

@@ -27,7 +27,7 @@ class PooledNet(FrozenNet):
         self.size = size
         self.note = dict(net=self.name, resize=f'bilinear {size}' if size else 'none', **(dict(weights=weights) if weights else {}))
 
-    def fit_size(self, x): # (B,3,H,W) -> (B,3,size,size)
+    def fit_size(self, x:Tensor): # (B,3,H,W) -> (B,3,size,size)
         if not self.size or x.shape[-2:] == (self.size, self.size): return x
         return F.interpolate(x, (self.size, self.size), mode='bilinear', align_corners=False)
 

@@ -14,12 +14,12 @@ from .stats import around, over_runs, says, together
 class Figure(float):
     "A number that knows how it was measured: its interval and its statement."
     def __new__(cls, value, *args, **kwargs): return super().__new__(cls, value)
-    def __init__(self, value,
-                 name='figure',      # 'FID', 'KID', ...
-                 interval=None,      # (low, high), 95 %
-                 spread=None,        # standard deviation over subsets or splits
-                 draws=None,         # values of the bootstrap, for `differ`
-                 covers='',          # what the interval is one of, where it is not the value of endless pictures
+    def __init__(self, value:float,
+                 name:str='figure',  # 'FID', 'KID', ...
+                 interval:tuple=None, # (low, high), 95 %
+                 spread:float=None,  # standard deviation over subsets or splits
+                 draws:np.ndarray=None, # values of the bootstrap, for `differ`
+                 covers:str='',      # what the interval is one of, where it is not the value of endless pictures
                  **statement):       # net, dims, resize, n, seed
         self.name, self.interval, self.spread, self.draws, self.covers, self.statement = name, interval, spread, draws, covers, statement
     def __repr__(self):
@@ -45,7 +45,7 @@ def differ(a:Figure, # two figures with intervals, against the same reference
 # %% ../../nbs/kit/figures.ipynb #f1600011
 def average(values,          # (n,) one number a square
             groups,          # (n,) the picture that each comes from
-            name='mean',     # of the figure
+            name:str='mean', # of the figure
             draws:int=1000,  # of the bootstrap
             seed:int=0       # of the draws
            )->Figure:
@@ -58,7 +58,7 @@ def average(values,          # (n,) one number a square
     return Figure(value, name, around(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=seed)
 
 # %% ../../nbs/kit/figures.ipynb #f1600014
-def over_seeds(figs # one `Figure` a seed, of the same test pictures
+def over_seeds(figs:list # one `Figure` a seed, of the same test pictures
               )->Figure: # their mean; the interval holds the chance of test pictures and of runs
     "One figure from several runs."
     v, k = np.array([float(f) for f in figs]), len(figs)
@@ -69,7 +69,7 @@ def over_seeds(figs # one `Figure` a seed, of the same test pictures
     return Figure(v.mean(), figs[0].name, together(v.mean(), pictures, *runs), spread, draws, figs[0].covers,
                   **{**figs[0].statement, 'seeds': k})
 
-def apart(a, b # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed
+def apart(a:list, b:list # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed
        )->Figure: # mean of a - b with its interval
     "How far two arms are apart, seed by seed on the same test pictures."
     n = max(len(a), len(b))

@@ -10,7 +10,6 @@ import json, math, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-import torch
 from PIL import Image
 from .codec import find_images, open_image, save_image
 from .commands import among
@@ -85,7 +84,7 @@ def enlarge_file(src:Path,      # picture to read
 def made_with(up # the upscaler
              )->str:
     "What a result depends on, besides its picture."
-    return f"{up.name} x{up.scale} {up.precision} {getattr(up.net, 'meta', {}).get('checksum', '')[:16]}".strip()
+    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip()
 
 def read_log(dst:Path # folder of results
             )->dict:  # name of a result -> fingerprint of what made it
@@ -169,15 +168,12 @@ def at_once(todo:dict,     # small picture -> file to write
     def work(f, dst):
         dst.parent.mkdir(parents=True, exist_ok=True)
         return enlarge_file(f, dst, up, tile)
-    threads, begun = torch.get_num_threads(), deque()
-    torch.set_num_threads(1)   # new threads begin with this number
-    try:
-        with ThreadPoolExecutor(n) as pool:
-            for pair in todo.items():
-                begun.append((pair[0], pool.submit(work, *pair)))
-                if len(begun) > n: yield begun.popleft()
-            yield from begun
-    finally: torch.set_num_threads(threads)
+    begun = deque()
+    with up.engine.one_thread(), ThreadPoolExecutor(n) as pool:
+        for pair in todo.items():
+            begun.append((pair[0], pool.submit(work, *pair)))
+            if len(begun) > n: yield begun.popleft()
+        yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
 def enlarge_folder(src,               # folder of pictures
@@ -205,7 +201,7 @@ def enlarge_folder(src,               # folder of pictures
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         if progress: show_progress(len(done) + len(bad), len(todo), f.name, t)
     def both(todo):
-        n = torch.get_num_threads() if up.device.type == 'cpu' and len(todo) > 1 else 1
+        n = up.engine.threads if len(todo) > 1 else 1
         small = {f: o for f,o in todo.items() if n > 1 and is_small(f)}
         if small: yield from at_once(small, up, tile, n)
         yield from in_a_row({f: o for f,o in todo.items() if f not in small}, up, tile,

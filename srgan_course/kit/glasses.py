@@ -18,7 +18,7 @@ def soften(x): # (B,C,H,W) -> (B,C,H-2,W-2)
 class Glasses(torch.nn.Module):
     "A critic that sees pictures softened and, in training, moved by a few pixels at random, off the generator's grid."
     def __init__(self, critic, shift:int=0, times:int=0): super().__init__(); self.critic, self.shift, self.times = critic, shift, times
-    def forward(self, x): # (B,3,H,W) -> (B,1)
+    def forward(self, x:torch.Tensor): # (B,3,H,W) -> (B,1)
         for _ in range(self.times): x = soften(x)
         if not self.training: return self.critic(x)
         (h, w), (i, j) = x.shape[2:], torch.randint(self.shift + 1, (2,)).tolist()
@@ -29,7 +29,7 @@ class Alike(torch.nn.Module):
     "A loss that sees both pictures through the critic's glasses: softened, and in training moved by the same few pixels."
     def __init__(self, loss, shift:int=0, times:int=0): super().__init__(); self.loss, self.shift, self.times = loss, shift, times
     def __repr__(self): return f'Alike({self.loss}, shift={self.shift}, times={self.times})'
-    def forward(self, output, target): # (B,3,H,W) both -> scalar
+    def forward(self, output:torch.Tensor, target:torch.Tensor): # (B,3,H,W) both -> scalar
         for _ in range(self.times): output, target = soften(output), soften(target)
         if self.shift and torch.is_grad_enabled():
             (h, w), (i, j) = output.shape[2:], torch.randint(self.shift + 1, (2,)).tolist()

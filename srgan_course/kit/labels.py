@@ -16,7 +16,7 @@ def imagenet_classes()->list: # 1000 names, in the order of the scores
     from torchvision.models._meta import _IMAGENET_CATEGORIES
     return list(_IMAGENET_CATEGORIES)
 
-def read_labels(path    # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
+def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
                )->dict: # folder -> (class number, name)
     "Which folder is which class."
     try: d = json.loads(Path(path).read_text(encoding='utf-8'))
@@ -32,7 +32,7 @@ def read_labels(path    # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01
     if len(out) != len(d) or numbers != sorted(set(numbers)) or numbers[0] < 0: raise say('a folder or a class number stands there twice')
     return out
 
-def fit_labels(y, teacher # (n,) class numbers, a classifier with `name`, `n` and `classes`
+def fit_labels(y:np.ndarray, teacher # (n,) class numbers, a classifier with `name`, `n` and `classes`
               )->np.ndarray: # the same, int64
     "Refuse labels that the classifier cannot mean."
     y = np.asarray(y)
@@ -45,8 +45,8 @@ def fit_labels(y, teacher # (n,) class numbers, a classifier with `name`, `n` an
 # %% ../../nbs/kit/labels.ipynb #e2a00008
 def _letters(s): return ''.join(c for c in s.lower() if c.isalnum())
 
-def name_labels(paths,      # files such as n01443537_goldfish.jpg
-                names=None  # of all classes, in the order of their WordNet numbers; ImageNet's where not given
+def name_labels(paths:list, # files such as n01443537_goldfish.jpg
+                names:list=None # of all classes, in the order of their WordNet numbers; ImageNet's where not given
                )->np.ndarray: # (n,) class numbers
     "Class numbers from the names of files."
     at = {}

@@ -45,12 +45,12 @@ class TorchLearner(Learner):
     "A `Learner` on torch's optimisers, in the precision asked for."
     players, wrap, amp = ('model',), OptimWrapper, nullcontext()
     _stop, _last, _values, fitting, n_steps = None, False, None, True, 0
-    def __init__(self, dls, model, loss_func=None, # as in fastai's `Learner`
+    def __init__(self, dls, model:nn.Module, loss_func=None, # as in fastai's `Learner`
                  lr:float=1e-4,           # of Adam, where `fit` is given none
                  precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
                  channels_last:bool=True, # keep weights and batches in the layout that convolutions like best
                  opt_func=None,           # a torch optimiser's class; None: Adam
-                 betas=(.9, .999),        # of Adam
+                 betas:tuple=(.9, .999),  # of Adam
                  moms=None,               # as in fastai; None: the first of `betas` all along
                  **kwargs):
         check_precision(precision)
@@ -60,14 +60,14 @@ class TorchLearner(Learner):
     @property
     def generator(self): return getattr(self.model, 'generator', self.model)
     @generator.setter
-    def generator(self, net):
+    def generator(self, net:nn.Module):
         if hasattr(self.model, 'generator'): self.model.generator = net
         else: self.model = net
     def add_cb(self, cb):
         if isinstance(cb, MixedPrecision):
             raise ValueError("this learner has its own mixed precision; give precision='bfloat16' or 'float16' instead of MixedPrecision")
         return Learner.add_cb(self, cb)
-    def export(self, fname='export.pkl', **kwargs):
+    def export(self, fname:str='export.pkl', **kwargs):
         "Refused: what it writes can only be read by unpickling."
         raise ValueError('export pickles the whole learner, and unpickling runs whatever code a file holds; keep the network with '
                          'save_model(learn.generator, path), the run with learn.save_checkpoint(path)')
@@ -87,7 +87,7 @@ class TorchLearner(Learner):
 
 # %% ../../nbs/kit/learner.ipynb #073adb9d
 @patch
-def move(self:TorchLearner, player, loss):
+def move(self:TorchLearner, player, loss:Tensor):
     "Move one player by its own loss; returns its gradient norm, and leaves no gradient behind."
     if not torch.isfinite(loss.detach()).all(): self._not_a_number(player, loss)
     s = self.scalers.get(player)

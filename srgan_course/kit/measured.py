@@ -15,7 +15,7 @@ from .codec import open_image
 from .sources import find_source, sample_photos
 
 # %% ../../nbs/kit/measured.ipynb #mea00006
-def check_range(x:Tensor, name):
+def check_range(x:Tensor, name:str):
     "Refuse floats (..,3,H,W) that are not in [0,1], but for what a network overshoots: a little, in few places."
     lo, hi = x.min().item(), x.max().item()
     below = (x < -.1).double().mean((-3, -2, -1)).max().item()
@@ -30,7 +30,7 @@ def _rgb8(img, name):
     raise ValueError(f'{name} has mode {img.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
 
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
-              name='picture'    # what an error calls it
+              name:str='picture' # what an error calls it
              )->Tensor:         # float64 on the CPU, (..,3,H,W) in [0,1], only multiples of 1/255
     "What an 8-bit file would hold of `x`: clamped to [0,1] and rounded to 256 levels."
     if isinstance(x, Image.Image): x = torch.from_numpy(np.array(_rgb8(x, name))).permute(2, 0, 1)

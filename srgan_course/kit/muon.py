@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
                  lr:float=1e-3,      # learning rate of both
                  rms:float=.4,       # length of a matrix's step: the numbers move by `rms*lr` (root mean square)
                  beta:float=.95,     # memory of the gradient, for matrices
-                 betas=(.9, .99),    # Adam's
+                 betas:tuple=(.9, .99), # Adam's
                  eps:float=1e-8):    # Adam's
         super().__init__(params, dict(lr=lr, rms=rms, beta=beta, betas=betas, eps=eps))
     @torch.no_grad()
@@ -40,11 +40,11 @@ class Muon(torch.optim.Optimizer):
             for p in g['params']:
                 if p.grad is not None: (self.matrix if p.dim() > 1 else self.vector)(p, self.state[p], g)
         return loss
-    def matrix(self, p, s, g):
+    def matrix(self, p:Tensor, s:dict, g:Tensor):
         m = s.setdefault('momentum', torch.zeros_like(p)).mul_(g['beta']).add_(p.grad)
         o = orthogonal((p.grad + g['beta']*m).reshape(len(p), -1).float())
         p.add_(o.reshape(p.shape).to(p.dtype), alpha=-g['lr']*g['rms']*max(o.shape)**.5)
-    def vector(self, p, s, g):
+    def vector(self, p:Tensor, s:dict, g:Tensor):
         (b1, b2), s['step'] = g['betas'], s.get('step', 0) + 1
         m = s.setdefault('mean', torch.zeros_like(p)).lerp_(p.grad, 1 - b1)
         v = s.setdefault('square', torch.zeros_like(p)).lerp_(p.grad.square(), 1 - b2)

@@ -226,9 +226,9 @@ def _mouth(c, k, cat):
 # %% ../../nbs/kit/pets.ipynb #d0b43a43
 def _pose(r): return r(-.22, .22), r(-.12, .24), r(.74, 1.08), r(-.22, .22)   # centre x and y, scale, tangent of half the tilt
 
-def draw_pet(kind, # 'cat' or 'dog'
-             seed, # whole number from 0: the picture follows from it
-             size=64 # side in pixels, 16 or more
+def draw_pet(kind:str, # 'cat' or 'dog'
+             seed:int, # whole number from 0: the picture follows from it
+             size:int=64 # side in pixels, 16 or more
             )->Image.Image: # RGB
     "A drawn cat's or dog's face: the same picture for the same seed on every machine, the same scene at every size"
     one_of('kind', kind, ('cat', 'dog'))
@@ -277,9 +277,9 @@ class Toy:
 @lru_cache(maxsize=4096)
 def _drawn(toy): return np.asarray(draw_pet(toy.kind, toy.seed, toy.size))
 
-def toys(n,       # how many, cats and dogs in turn
-         size,    # side, pixels
-         start=0  # first seed
+def toys(n:int,   # how many, cats and dogs in turn
+         size:int, # side, pixels
+         start:int=0 # first seed
         )->list:  # of `Toy`s
     "Pets to be drawn, two for each seed"
     return [Toy(('cat', 'dog')[i % 2], start + i//2, size) for i in range(n)]

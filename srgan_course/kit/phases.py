@@ -44,7 +44,7 @@ class Phase:
     slower:float = 1.    # how much longer its mean step takes than its first ones
     @property
     def steps(self): return self.epochs*self.data.steps_per_epoch
-    def learner(self, dls, generator=None, cbs=()):
+    def learner(self, dls, generator=None, cbs:tuple=()):
         "The phase's learner; the loaders draw by this phase from now on."
         for dl in dls.loaders: dl.recipe = self.data
         torch.manual_seed(self.seed)
@@ -106,8 +106,8 @@ def expected_cost(job:Training, dls, minutes:float=None # to train, or None: the
 
 # %% ../../nbs/kit/phases.ipynb #411cd798
 def kept_recipe(r:Recipe, # as it was asked for
-                out,      # the run's folder
-                resume    # go on with what is there? Otherwise a folder in use is refused
+                out:Path|str, # the run's folder
+                resume:bool # go on with what is there? Otherwise a folder in use is refused
                ):         # the recipe that is kept there, or None in a new folder
     "The recipe of the run in `out`, if it is `r`; minutes may have set its epochs, the device its precision."
     state, file = run_state(out), Path(out)/'recipe.json'
@@ -120,7 +120,7 @@ def kept_recipe(r:Recipe, # as it was asked for
         raise ValueError(f'{file}: a run of another recipe: {diff}; give that recipe, or another folder')
     return kept
 
-def settle_recipe(job:Training, dls, out, minutes=None)->Training:
+def settle_recipe(job:Training, dls, out:Path|str, minutes:float=None)->Training:
     "The training as it will be run: its precision and the steps for `minutes` worked out, its recipe kept in the folder."
     job = build(job.recipe.replace(precision=pick_precision(job.about['precision'], dls.device)))
     if minutes is not None:
@@ -147,9 +147,9 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
 # %% ../../nbs/kit/phases.ipynb #9bcc9cec
 def run_training(job:Training, dls, out:Path,
                  watch,    # function (phase's name) -> callbacks
-                 progress, # say what is done?
-                 board,    # keep logs for TensorBoard, too?
-                 cbs=()    # more callbacks, for all phases
+                 progress:bool, # say what is done?
+                 board:bool, # keep logs for TensorBoard, too?
+                 cbs:tuple=() # more callbacks, for all phases
                 )->dict:   # phase -> its generator
     "Run all phases; each goes on from the generator of the one before."
     nets, net = {}, None
@@ -175,7 +175,7 @@ def describe(job:Training, dls)->str:
 
 # %% ../../nbs/kit/phases.ipynb #5d21fea0
 @contextmanager
-def memory_advice(job:Training, out=None # a run's folder
+def memory_advice(job:Training, out:Path|str=None # a run's folder
                  ):
     "Turns an error of memory into one line that says what to lower."
     try: yield

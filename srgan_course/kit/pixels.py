@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 # %% ../../nbs/kit/pixels.ipynb #1e5eaef0
-def known_mode(img):
+def known_mode(img:Image.Image):
     "The same picture in one of the few modes the course works with: L, LA, RGB, RGBA or I;16."
     m, clear = img.mode, img.has_transparency_data
     if m in ('L', 'LA', 'RGB', 'RGBA') and clear == (m[-1] == 'A') or m == 'I;16' and not clear: return img
@@ -36,8 +36,8 @@ def _lab_to_rgb(img):
     to = ImageCms.buildTransform(ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), 'LAB', 'RGB')
     return ImageCms.applyTransform(img, to)
 
-def from_array(a, # uint8 or uint16 array (H,W) or (H,W,C); C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
-               info=None # metadata, as in `Image.info`
+def from_array(a:np.ndarray, # uint8 or uint16 array (H,W) or (H,W,C); C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
+               info:dict=None # metadata, as in `Image.info`
               )->Image.Image: # mode L, LA, RGB, RGBA or I;16, or a `DeepImage`
     "An array as a picture."
     a = np.ascontiguousarray(a[..., 0] if a.ndim == 3 and a.shape[2] == 1 else a)
@@ -46,20 +46,20 @@ def from_array(a, # uint8 or uint16 array (H,W) or (H,W,C); C: 1 grey, 2 grey an
     img.info = dict(info or {})
     return img
 
-def to_array(img # a PIL image
+def to_array(img:Image.Image # a PIL image
             )->np.ndarray: # uint8 or uint16, (H,W) or (H,W,C)
     "The pixels of a picture, with all their bits."
     img = known_mode(img)
     a = getattr(img, 'deep', None)
     return np.array(img) if a is None else a
 
-def is_16bit(img # a PIL image
+def is_16bit(img:Image.Image # a PIL image
             )->bool:
     "Whether a picture holds more than 8 bits a channel."
     return img.mode[0] in 'IF' or getattr(img, 'deep', None) is not None
 
 # %% ../../nbs/kit/pixels.ipynb #e9ccc70b
-def to_8bit(a # uint16 array of any shape
+def to_8bit(a:np.ndarray # uint16 array of any shape
            )->np.ndarray: # uint8, rounded: 65535 becomes 255, and 257*v becomes v
     "16-bit values as 8-bit ones."
     return ((a.astype(np.uint32) + 128)//257).astype(np.uint8)
@@ -78,8 +78,8 @@ def to_view(x # PIL image, tensor (C,H,W) or (1,C,H,W) in [0,1], or array (H,W[,
 _TURNS = {2: lambda a: a[:,::-1], 3: lambda a: a[::-1,::-1], 4: lambda a: a[::-1], 5: lambda a: a.swapaxes(0,1),
           6: lambda a: a[::-1].swapaxes(0,1), 7: lambda a: a[::-1,::-1].swapaxes(0,1), 8: lambda a: a[:,::-1].swapaxes(0,1)}
 
-def upright(a, # array (H,W) or (H,W,C)
-            orientation # EXIF's number, from 1 to 8
+def upright(a:np.ndarray, # array (H,W) or (H,W,C)
+            orientation:int # EXIF's number, from 1 to 8
            )->np.ndarray: # a view of it
     "Turn and mirror stored pixels as EXIF's orientation says."
     return _TURNS.get(orientation, lambda a: a)(a)
@@ -87,8 +87,8 @@ def upright(a, # array (H,W) or (H,W,C)
 class DeepImage(Image.Image):
     "A 16-bit picture in colour or with alpha: for Pillow its 8-bit view, with all 16 bits in `deep`."
     def __init__(self,
-                 deep, # uint16 array (H,W,2), (H,W,3) or (H,W,4): grey and alpha, RGB, RGBA
-                 info=None): # metadata, as in `Image.info`
+                 deep:np.ndarray, # uint16 array (H,W,2), (H,W,3) or (H,W,4): grey and alpha, RGB, RGBA
+                 info:dict=None): # metadata, as in `Image.info`
         super().__init__()
         view = Image.fromarray(to_8bit(deep))
         self.im, self._mode, self._size, self.info = view.im, view.mode, view.size, dict(info or {})
@@ -110,8 +110,8 @@ def to_tensor(img # a PIL image, or an array (H,W) or (H,W,C) of uint8 or uint16
     return torch.from_numpy(np.ascontiguousarray(a.transpose(2,0,1), np.float32)).div_(np.iinfo(a.dtype).max)
 
 def to_image(x, # tensor (C,H,W) or (1,C,H,W), nominally in [0,1]; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
-             like=None, # a PIL image: its metadata and its number of bits are taken over
-             bits=None # 8 or 16; None: as `like`, else 8
+             like:Image.Image=None, # a PIL image: its metadata and its number of bits are taken over
+             bits:int=None # 8 or 16; None: as `like`, else 8
             )->Image.Image: # rounded; what lies outside [0,1] is clamped
     "A tensor as a picture."
     if x.ndim == 4 and len(x) == 1: x = x[0]

@@ -18,7 +18,7 @@ from .files import write_json
 # %% ../../nbs/kit/recipe.ipynb #19db46f0
 SCALES = (2, 3, 4)   # the factors offered
 
-def one_of(what, given, offered):
+def one_of(what:str, given, offered):
     "`given`, if it is among the names that are offered"
     if given in offered: return given
     raise ValueError(f"{what} {given!r} is not in ({', '.join(map(str, offered))})")
@@ -74,7 +74,7 @@ def to_json(self:Recipe)->str:
     return json.dumps(asdict(self), indent=1)
 
 @patch
-def save(self:Recipe, path)->Path:
+def save(self:Recipe, path:Path|str)->Path:
     "Write the recipe as JSON, beside what it made"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     return write_json(path, asdict(self))
@@ -88,7 +88,7 @@ def from_json(cls:Recipe, text:str):
     return cls(**_own_fields(cls, d))
 
 @patch(cls_method=True)
-def load(cls:Recipe, path):
+def load(cls:Recipe, path:Path|str):
     "Read a recipe"
     try: return cls.from_json(Path(path).read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
@@ -108,11 +108,11 @@ HOMES = dict(
     layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
     ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'},
-    RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.recognise'},
+    RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.kit.recognition'},
     CatsRecipe={'CATS_RECIPES': 'srgan_course.cats'})
 
-def look_up(kind, # of `HOMES`
-            name  # of that kind
+def look_up(kind:str, # of `HOMES`
+            name:str # of that kind
            ):     # what has this name: a class, a function, a table
     "What a name stands for; its module is imported now."
     home = HOMES[kind][one_of(kind, name, HOMES[kind])]
@@ -128,7 +128,7 @@ def build(r:Recipe): # what the kit runs: networks, losses, optimiser, schedule 
     return look_up('build', type(r).__name__)(r)
 
 def named_recipes(cls, # class of the recipes
-                  name=None # stop at the first table that has it
+                  name:str=None # stop at the first table that has it
                  )->dict: # name -> recipe
     "The recipes of a class that have a name, those of later lessons too"
     found = {}
@@ -152,7 +152,7 @@ def get_recipe(recipe, # a recipe, the name of one, or a JSON file
     return recipe if isinstance(recipe, cls) else cls(**vars(recipe))     # a lesson's notebook has a class of its own
 
 # %% ../../nbs/kit/recipe.ipynb #28371fa9
-def draws(n,       # how many
+def draws(n:int,   # how many
           *where   # whole numbers from 0 on that say where we are: seed, epoch, index, ...
          )->np.ndarray: # (n,) of uint32
     "Random numbers that follow from `where` alone"

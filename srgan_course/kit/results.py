@@ -70,7 +70,7 @@ def check_result(d:dict # a result as read
     return d
 
 # %% ../../nbs/kit/results.ipynb #f27cbd9c
-def save_result(path,               # results/NAME.json
+def save_result(path:Path|str,      # results/NAME.json
                 what:str,           # what was measured, in a sentence
                 figures:dict,       # name -> number (or dict, list, DataFrame of numbers)
                 data:str,           # on which pictures
@@ -93,7 +93,7 @@ def save_result(path,               # results/NAME.json
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_json(path, check_result(_simple(d)))
 
-def load_result(path # a file that save_result wrote
+def load_result(path:Path|str # a file that save_result wrote
                )->dict: # its fields
     "Read one measurement; refuse what is not one."
     return check_result(read_json(path))
@@ -110,7 +110,7 @@ def results_folder()->Path:
 def figure(name:str,      # of a file in results/, without .json
            *keys,         # the way into its figures, such as 'mean', 'psnr'
            digits:int=2,  # behind the point
-           folder=None    # of results; found by `results_folder`
+           folder:Path|str=None # of results; found by `results_folder`
           )->str:         # the figure as a text writes it
     "One measured figure, from the file that its command wrote."
     path = Path(folder or results_folder())/f'{name}.json'
@@ -146,7 +146,7 @@ def _gaps(figures:dict # of a result
 # %% ../../nbs/kit/results.ipynb #9b01c0e3
 def quotable(text:str,     # a number as it stands in a text, such as '31.26'
              result:dict,  # as `load_result` gives it
-             percent=False # does the text say %?
+             percent:bool=False # does the text say %?
             )->list:       # ways to figures of the result that are written so
     "Where a number of a text can come from: a figure of this result, its spread, or a difference of two rows, rounded as the text rounds."
     d = len(text.partition('.')[2])

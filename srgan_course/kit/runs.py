@@ -23,11 +23,11 @@ class Clock(Callback):
     @property
     def seconds(self): return self.before + (time.monotonic() - self.begun if self.begun else 0.)
     def to_save(self): return {}, {'seconds': self.seconds}
-    def from_saved(self, tensors, plain): self.before, self.begun = plain['seconds'], time.monotonic()
+    def from_saved(self, tensors:dict, plain:dict): self.before, self.begun = plain['seconds'], time.monotonic()
 
 class Stopwatch(Callback):
     "Ends a fit after `n` timed steps; `.seconds` is the median of one."
-    def __init__(self, n=20, warm=3): self.n, self.warm, self.times = n, warm, []
+    def __init__(self, n:int=20, warm:int=3): self.n, self.warm, self.times = n, warm, []
     def before_batch(self): self.start = time.perf_counter()
     def after_batch(self):
         self.times.append(time.perf_counter() - self.start)
@@ -39,7 +39,7 @@ class Stopwatch(Callback):
 class Say(Callback):
     "One line that counts the steps of a phase, and one that stays for each epoch."
     order, run_valid = 110, False
-    def __init__(self, phase, out=None): self.phase, self.out = phase, out
+    def __init__(self, phase:str, out:Path|str=None): self.phase, self.out = phase, out
     def before_fit(self):
         self.out, self.psnr, self.mean, self.first, self.t0, self.last = self.out or sys.stdout, '', {}, None, time.monotonic(), 0.
     def line(self):
@@ -61,7 +61,7 @@ class Say(Callback):
 
 _SAID = {'loss': 'loss', 'gen_loss': 'generator', 'crit_loss': 'critic', 'd_real': 'D(x)', 'd_fake': 'D(G(z))'}
 
-def tensorboard(folder):
+def tensorboard(folder:Path|str):
     "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
     try: from fastai.callback.tensorboard import TensorBoardCallback
     except ModuleNotFoundError:
@@ -76,7 +76,7 @@ def tensorboard(folder):
     return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../../nbs/kit/runs.ipynb #4d91daab
-def run_state(out   # a run's folder
+def run_state(out:Path|str # a run's folder
              )->str:
     "What a folder holds: 'nothing', 'begun', or 'finished'."
     out = Path(out)
@@ -84,7 +84,7 @@ def run_state(out   # a run's folder
     return 'begun' if (out/'recipe.json').exists() else 'nothing'
 
 def save_figure(fig,      # matplotlib figure
-                path,     # its suffix says the format
+                path:Path|str, # its suffix says the format
                 **kwargs  # of `savefig`
                )->Path:   # the path
     "Write a figure whole or not at all."
@@ -92,7 +92,7 @@ def save_figure(fig,      # matplotlib figure
     write_whole(path, out.getvalue())
     return Path(path)
 
-def last_words(out, n:int=50 # steps of the running mean
+def last_words(out:Path|str, n:int=50 # steps of the running mean
               )->dict: # 'd_real', 'd_fake': means over the last `n` steps
     "What the critic said at the end of a run."
     import pandas as pd

@@ -127,7 +127,7 @@ def finite_rows(x, what='features'):
 # %% ../../nbs/kit/sets.ipynb #5e70000e
 class FeatureSet:
     "The features of a set of pictures, and what made them."
-    def __init__(self, x, note=None): self.x, self.note = np.asarray(x), dict(note or {})
+    def __init__(self, x, note:dict=None): self.x, self.note = np.asarray(x), dict(note or {})
     def __len__(self): return len(self.x)
     @property
     def dims(self): return self.x.shape[1]
@@ -137,7 +137,7 @@ class FeatureSet:
 
 def features(pictures,             # as for `read_batches`; an (n,d) array or a `FeatureSet` is given back
              net='inception@2048', # as for `pooled_net`
-             cache=None,           # folder that keeps the features of files, by their content
+             cache:Path|str=None,  # folder that keeps the features of files, by their content
              **kwargs              # bs, workers, n, skip of `read_batches`
             )->FeatureSet:
     "The features of every picture of a set, float32."
@@ -209,14 +209,14 @@ def of(cls:Stats, pictures, net, **kwargs)->Stats:
 
 # %% ../../nbs/kit/sets.ipynb #5e700013
 @patch
-def save(self:Stats, path)->Path:
+def save(self:Stats, path:Path|str)->Path:
     "Write an `.npz` that pytorch-fid reads, too; what made the features goes with it."
     b = io.BytesIO()
     np.savez_compressed(b, mu=self.mu, sigma=self.sigma, n=-1 if self.n is None else self.n, note=json.dumps(self.note))
     return write_whole(path, b.getvalue())
 
 @patch(cls_method=True)
-def load(cls:Stats, path)->Stats:
+def load(cls:Stats, path:Path|str)->Stats:
     "Read statistics that `save` or pytorch-fid wrote; the latter do not say of how many pictures."
     try:
         with np.load(path, allow_pickle=False) as f: d = {k: f[k] for k in f.files}

@@ -47,13 +47,13 @@ def _photo_path(name):
         raise FileNotFoundError(f'photo {name!r} is not in the installed {package}; pip install --force-reinstall {package}')
     return path
 
-def photo_paths(split='all' # 'train', 'valid' (held out, always), 'demo' (other domains) or 'all'
+def photo_paths(split:str='all' # 'train', 'valid' (held out, always), 'demo' (other domains) or 'all'
                )->dict: # name -> file of the installed package
     "The files of the embedded photos"
     one_of('split', split, ('train', 'valid', 'demo', 'all'))
     return {k: _photo_path(k) for k, v in PHOTOS.items() if split in (v[2], 'all')}
 
-def sample_photos(split='all' # as for `photo_paths`
+def sample_photos(split:str='all' # as for `photo_paths`
                  )->dict: # name -> RGB picture
     "The embedded photos, open"
     return {k: open_image(p).convert('RGB') for k, p in photo_paths(split).items()}
@@ -70,7 +70,7 @@ class Smaller:
     of:object    # a path, an open picture or a `Toy`
     share:float  # of its width and height
 
-    def side(self, n): return max(1, round(self.share*n))
+    def side(self, n:int): return max(1, round(self.share*n))
 
 def get_picture(o):
     "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB"
@@ -79,7 +79,7 @@ def get_picture(o):
         return img.resize(tuple(map(o.side, img.size)), Image.Resampling.BICUBIC)
     return o.draw() if isinstance(o, Toy) else _as_rgb(o if isinstance(o, Image.Image) else open_image(o))
 
-def name_and_size(o, i=0):
+def name_and_size(o, i:int=0):
     "What a message calls a picture (number `i`), and its size: of a file the header is read, not the pixels"
     if isinstance(o, Toy): return f'{o.kind} {o.seed}', (o.size, o.size)
     if isinstance(o, Smaller):
@@ -91,7 +91,7 @@ def name_and_size(o, i=0):
     except (FileNotFoundError, PermissionError) as e: raise type(e)(f'{o}: {e.strerror}') from None
     except Exception: raise ValueError(f'{o}: not a picture that can be read') from None
 
-def central_square(img, side):
+def central_square(img:Image.Image, side:int):
     "The central square of a picture, `side` pixels wide."
     n = min(img.size)
     left, top = (img.width - n)//2, (img.height - n)//2
@@ -200,15 +200,15 @@ def _fetch(s):
                               f"yours, or {there}") from None
 
 # %% ../../nbs/kit/sources.ipynb #93b2f4a1
-def source_folder(source,   # a folder, or the name of one inside SRGAN_DATA
-                  inside='' # folder that it must hold
+def source_folder(source:Path|str, # a folder, or the name of one inside SRGAN_DATA
+                  inside:str='' # folder that it must hold
                  )->Path:   # the folder, or None
     "Where a source lies on this machine"
     if not isinstance(source, (str, os.PathLike)): return None
     for p in (Path(source), *([Path(d)/source] if (d := os.environ.get('SRGAN_DATA')) else [])):
         if (p/inside).is_dir(): return p
 
-def find_source(name # a folder, or a known name, also of a part: 'bsds500', 'bsds500/train', 'embedded', ...
+def find_source(name:Path|str # a folder, or a known name, also of a part: 'bsds500', 'bsds500/train', 'embedded', ...
                )->list: # paths of its pictures, sorted
     "The pictures of a source: a folder that exists, else SRGAN_DATA/name, else a download by name"
     name = os.fspath(name)
@@ -224,7 +224,7 @@ def find_source(name # a folder, or a known name, also of a part: 'bsds500', 'bs
     return find_images(_fetch(SOURCES[base])/part)
 
 # %% ../../nbs/kit/sources.ipynb #2bc4c043
-def bsds_split(name='bsds500' # or a folder with train and test inside
+def bsds_split(name:Path|str='bsds500' # or a folder with train and test inside
               )->dict: # 'train': 300 paths, 'valid': 100
     "BSDS500 as this course splits it: every second picture of test, by name, is for validation; val (the benchmark BSD100) is not touched"
     test = find_source(f'{name}/test')
@@ -245,7 +245,7 @@ def _held_out(items):
     return [o for i, o in enumerate(items) if i not in valid],[o for i, o in enumerate(items) if i in valid]
 
 def split_source(source,     # a name, several joined by + (the first says what is held out), a folder, or a list
-                 size,       # side of drawn pets, pixels
+                 size:int,   # side of drawn pets, pixels
                  valid=None  # source of the held-out pictures, if they are another's
                 )->tuple:    # lists of pictures: to train on, held out
     "Training and validation pictures of a source"
@@ -266,10 +266,10 @@ def split_source(source,     # a name, several joined by + (the first says what 
     return train,held if valid is None else items_of(valid)
 
 # %% ../../nbs/kit/sources.ipynb #94a85c32
-def div2k_pairs(folder,         # holds DIV2K_train_HR, DIV2K_train_LR_bicubic/X2, ...
+def div2k_pairs(folder:Path|str, # holds DIV2K_train_HR, DIV2K_train_LR_bicubic/X2, ...
                 scale:int=2,    # 2 or 4
-                split='train',  # or 'valid'
-                track='bicubic' # or 'unknown'
+                split:str='train', # or 'valid'
+                track:str='bicubic' # or 'unknown'
                )->list:         # of (LR file, HR file)
     "The pairs of DIV2K as published; names and sizes (read from the headers) must fit."
     hr, lr = Path(folder)/f'DIV2K_{split}_HR', Path(folder)/f'DIV2K_{split}_LR_{track}'/f'X{one_of("scale", scale, SCALES)}'
@@ -287,17 +287,17 @@ def div2k_pairs(folder,         # holds DIV2K_train_HR, DIV2K_train_LR_bicubic/X
         if (W, H) != (w*scale, h*scale): raise ValueError(f'{large[k].name} is {W} x {H} and {small[k].name} {w} x {h}: not {scale} times')
     return [(small[k], large[k]) for k in sorted(large)]
 
-def div2k_folder(source # a folder, or a name such as 'div2k'
+def div2k_folder(source:Path|str # a folder, or a name such as 'div2k'
                 )->Path: # the folder that is laid out as DIV2K, or None
     "Where DIV2K's layout is: in this folder, or in the one of this name inside SRGAN_DATA."
     return source_folder(source, 'DIV2K_train_HR')
 
-def div2k_from_hub(folder,                   # the layout grows here
+def div2k_from_hub(folder:Path|str,          # the layout grows here
                    scale:int=2,
-                   split='train',            # or 'valid'
-                   track='bicubic',          # or 'unknown'
-                   names='*',                # which pictures, by name
-                   repo='eugenesiow/Div2k'   # a data set of the Hub that holds DIV2K's archives, or its pictures in their folders
+                   split:str='train',        # or 'valid'
+                   track:str='bicubic',      # or 'unknown'
+                   names:str='*',            # which pictures, by name
+                   repo:str='eugenesiow/Div2k' # a data set of the Hub that holds DIV2K's archives, or its pictures in their folders
                   )->Path:                   # the same folder
     "Download HR and LR of one split from the Hub: only the files that are wanted, only pictures out of archives."
     hr, lr = f'DIV2K_{split}_HR', f'DIV2K_{split}_LR_{track}'

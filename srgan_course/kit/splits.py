@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['thumbnail', 'alike_pairs', 'open_all', 'near_duplicates', 'leaks', 'check_classes', 'class_items', 'Split',
-           'split_pets']
+           'split_pets', 'three_parts']
 
 # %% ../../nbs/kit/splits.ipynb #9d01c0e0
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ from .recipe import draws
 from .sources import get_picture, items_of, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62be
-def thumbnail(img # a PIL picture
+def thumbnail(img:Image.Image # a PIL picture
              )->np.ndarray: # (256,) float32 of mean 0 and length 1
     "A picture as 16 x 16 grey values, free of its brightness and contrast."
     x = np.asarray(img.convert('RGB').resize((16, 16), Image.Resampling.BOX), np.float32).mean(2).ravel()
     x = x - x.mean()
     return x/(np.linalg.norm(x) + 1e-6)
 
-def alike_pairs(a,        # (n,256) thumbnails
-                b=None,   # (m,256) others; None: the pairs within `a`, each once
-                alike=.95 # from this correlation on two pictures count as one
+def alike_pairs(a:np.ndarray, # (n,256) thumbnails
+                b:np.ndarray=None, # (m,256) others; None: the pairs within `a`, each once
+                alike:float=.95 # from this correlation on two pictures count as one
                )->list:   # pairs (i, j), sorted
     "Which of `a` look nearly like which of `b`, or like its mirror image"
     other, found = a if b is None else b, []
@@ -35,7 +35,7 @@ def alike_pairs(a,        # (n,256) thumbnails
         near = np.maximum(a[k:k+1000]@other.T, a[k:k+1000]@mirrored.T) >= alike
         found += [(k + int(i), int(j)) for i, j in zip(*np.nonzero(near)) if b is not None or k + i < j]
     return found
-def open_all(items, # paths, open pictures or `Toy`s
+def open_all(items:list, # paths, open pictures or `Toy`s
              what   # function of the RGB picture
             )->list: # what it gave for each
     "Open every picture; those that cannot be read are named in one error, all together"
@@ -48,14 +48,14 @@ def open_all(items, # paths, open pictures or `Toy`s
                          f'remove them')
     return out
 
-def near_duplicates(items,    # paths, open pictures or `Toy`s
-                    alike=.95 # from this correlation on two pictures count as one
+def near_duplicates(items:list, # paths, open pictures or `Toy`s
+                    alike:float=.95 # from this correlation on two pictures count as one
                    )->list:   # pairs (i, j), i < j
     "Which pictures look nearly the same"
     return alike_pairs(np.stack(open_all(items, thumbnail)), alike=alike) if len(items) else []
 
-def leaks(train, valid, # items
-          alike=.95     # from this correlation on two pictures count as one
+def leaks(train:list, valid:list, # items
+          alike:float=.95 # from this correlation on two pictures count as one
          )->list:       # pairs (number in train, number in valid)
     "Which pictures of the training set look nearly like one of the validation set"
     if not len(train) or not len(valid): return []
@@ -65,8 +65,8 @@ def leaks(train, valid, # items
 def _breed(path): return 'cat' if Path(path).name[:1].isupper() else 'dog'   # so names Oxford-IIIT Pet its files
 def _kind(o): return o.kind if isinstance(o, Toy) else Path(o).parent.name
 
-def check_classes(found,     # class -> items
-                  classes=() # those that are wanted; any where empty
+def check_classes(found:dict, # class -> items
+                  classes:tuple=() # those that are wanted; any where empty
                  )->dict:    # the same, sorted
     "Refuse what no classifier can learn from"
     name = ', '.join(found) or 'none'
@@ -79,7 +79,7 @@ def check_classes(found,     # class -> items
     return {k: found[k] for k in sorted(found)}
 
 def class_items(source,    # folder or known name with a folder for each class, list of such files or `Toy`s, or dict class -> pictures
-                classes=() # those that are wanted; all where empty
+                classes:tuple=() # those that are wanted; all where empty
                )->dict:    # class -> items
     "The pictures of each class"
     if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
@@ -121,12 +121,12 @@ def _stratified(y, share, seed, names):
     return sorted(held)
 
 def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a folder for each class, or dict class -> pictures
-               valid=.3,   # share of each class held out
-               seed=42,    # who is held out follows from it
-               n=1600,     # drawn pets to learn from (the share held out comes in addition)
-               size=64,    # of drawn pets
-               alike=.95,  # pictures whose thumbnails correlate so much or more count as one; 0: no picture is opened to look
-               classes=()  # those that are wanted; all where empty
+               valid:float=.3, # share of each class held out
+               seed:int=42, # who is held out follows from it
+               n:int=1600, # drawn pets to learn from (the share held out comes in addition)
+               size:int=64, # of drawn pets
+               alike:float=.95, # pictures whose thumbnails correlate so much or more count as one; 0: no picture is opened to look
+               classes:tuple=() # those that are wanted; all where empty
               )->Split:
     "Stratified: of each class the same share is held out; near-duplicates are left out before anything is split"
     if not 0 < valid < 1: raise ValueError(f'valid is {valid}; give a share between 0 and 1, such as .3')
@@ -143,3 +143,40 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
     sides = [[i for i in keep.tolist() if (i in held) == h] for h in (False, True)]
     return Split(*[x for s in sides for x in ([items[i] for i in s], y[s].astype(np.int64))], list(found),
                  [(items[j], items[i]) for j, i in gone.items()])
+
+# %% ../../nbs/kit/splits.ipynb #9d01c0e4
+@dataclass
+class Parts:
+    "Pictures in three parts, with the numbers of their classes."
+    train:list                # items: paths, open pictures or `Toy`s
+    valid:list
+    test:list
+    y_train:np.ndarray = None # (n,) class numbers, or None
+    y_valid:np.ndarray = None
+    y_test:np.ndarray = None
+    dropped:list = field(default_factory=list) # items that nearly equal another
+
+# %% ../../nbs/kit/splits.ipynb #9d01c0e6
+def three_parts(items:list, # paths, open pictures or `Toy`s
+                y=None,     # (n,) class numbers
+                valid:float=.1, test:float=.3, # shares
+                seed:int=42, # who goes where follows from it
+                alike:float=.95 # pictures whose thumbnails correlate so much or more count as one
+               )->Parts:
+    "Split by picture; each part takes its share of every class of three pictures or more."
+    if not (valid > 0 and test > 0 and valid + test < 1):
+        raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
+    if y is not None and len(y) != len(items): raise ValueError(f'{len(items)} pictures and {len(y)} labels do not match')
+    gone = {j for _, j in near_duplicates(items, alike)}
+    keep = [i for i in range(len(items)) if i not in gone]
+    if len(keep) < 3: raise ValueError(f'{len(keep)} different pictures; it takes three or more to learn from, to watch by and to judge by')
+    order = np.array(keep)[np.argsort(draws(len(keep), seed, 15), kind='stable')]
+    if y is not None:                                                   # class after class in turn: each cut takes its share of each
+        rank, seen = [], {}
+        for i in order: seen[int(y[i])] = seen.get(int(y[i]), 0) + 1; rank.append(seen[int(y[i])])
+        share = [(r - .5)/seen[int(y[i])] for r, i in zip(rank, order)]
+        order = order[np.argsort(share, kind='stable')] if max(seen.values()) > 2 else order
+    a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
+    cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
+    labels = [None if y is None else np.asarray(y)[o] for o in cut]
+    return Parts(*([items[i] for i in o] for o in cut), *labels, [items[i] for i in sorted(gone)])

@@ -38,7 +38,7 @@ class GridLoss(nn.Module):
         super().__init__()
         self.scale, self.blocks = scale, blocks
     def extra_repr(self): return f'{self.scale}, {self.blocks}'
-    def repeats(self, x): # (B,C,H,W) -> (B,C*scale**2,h,w)
+    def repeats(self, x:Tensor): # (B,C,H,W) -> (B,C*scale**2,h,w)
         "For each place in a block, how it differs from the others on average over neighbouring blocks."
         s, (h, w) = self.scale, x.shape[-2:]
         if min(h, w) < s*self.blocks:

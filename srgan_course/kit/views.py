@@ -31,10 +31,10 @@ def change(x,            # float (B,3,S,S) in [0,1]
     return (x.mean(1, keepdim=True)*(1 - colour) + x*colour).clamp(0, 1)
 
 # %% ../../nbs/kit/views.ipynb #e2f00008
-def augment(x,        # uint8 (n,3,S,S)
-            seed=42,  # whole numbers from 0
-            view=0,   # which of the views
-            start=0,  # number of the first picture
+def augment(x:Tensor, # uint8 (n,3,S,S)
+            seed:int=42, # whole numbers from 0
+            view:int=0, # which of the views
+            start:int=0, # number of the first picture
             **how     # of `change`: flip, degrees, jitter
            )->Tensor: # float (n,3,S,S) in [0,1]
     "A view of each picture that follows from (seed, view, the picture's number) alone."
@@ -49,12 +49,12 @@ def _read_features(path, n, nf):
     return x if x.shape == (n, nf) else None
 
 def cached_features(body,        # a `Body`
-                    x,           # uint8 (n,3,S,S)
-                    view=None,   # None: the pictures as they are; 0, 1, ...: a fixed view
-                    seed=42,     # of the views
-                    bs=64,       # pictures at a time
-                    cache=None,  # folder that keeps features
-                    device=None, # 'cuda', ...
+                    x:Tensor,    # uint8 (n,3,S,S)
+                    view:int=None, # None: the pictures as they are; 0, 1, ...: a fixed view
+                    seed:int=42, # of the views
+                    bs:int=64,   # pictures at a time
+                    cache:Path|str=None, # folder that keeps features
+                    device:str=None, # 'cuda', ...
                     **how        # of the views, as for `augment`
                    )->Tensor:    # float32 (n,nf)
     "The pooled features of every picture: worked out once, kept if `cache` is given."
@@ -72,7 +72,7 @@ def cached_features(body,        # a `Body`
     if path: write_tensors(path, {'x': out}, {})
     return out
 
-def all_views(body, x, views=0, # how many fixed views; 0: the pictures as they are
+def all_views(body, x:Tensor, views:int=0, # how many fixed views; 0: the pictures as they are
               **kwargs          # of `cached_features`
              )->Tensor:         # (max(1, views),n,nf)
     "Features of several fixed views of every picture."

@@ -1,0 +1,47 @@
+"What the benchmarks share: their command lines, turns, ratios, what is kept, and the time that is left."
+import numpy as np, pytest
+from conftest import ROOT, script
+
+SCRIPTS = sorted(p.stem for p in (ROOT/'benchmarks').glob('*.py') if p.stem != 'frame')
+
+@pytest.fixture
+def frame(): return script('frame')
+
+def test_options_and_parts(frame, capsys):
+    ap = frame.parser('What it measures.\nusage: ...', ('a', 'b'), ('c',), quick=False, rounds=5, minutes=None, no_save=False,
+                      out=frame.RUNS/'x', sizes=dict(nargs='+', default=['small']))
+    d = vars(ap.parse_args([]))
+    assert d == dict(what=['a', 'b'], quick=False, rounds=5, minutes=None, no_save=False, out=ROOT/'runs'/'x', sizes=['small'])
+    d = vars(ap.parse_args('c --no-save --minutes 1.5 --rounds 2 --out y --sizes 1 2'.split()))
+    assert (d['what'], d['no_save'], d['minutes'], d['rounds'], str(d['out']), d['sizes']) == (['c'], True, 1.5, 2, 'y', ['1', '2'])
+    with pytest.raises(SystemExit): ap.parse_args(['d'])
+    assert "'d' is not one of a, b, c" in capsys.readouterr().err
+
+def test_in_turns_each_begins_once(frame):
+    said = []
+    ways = {k: (lambda k=k: said.append(k) or len(said)) for k in 'abc'}
+    rows = frame.in_turns(ways, 3)
+    assert ''.join(said) == 'cababcbcacab' and rows == dict(a=[4, 9, 11], b=[5, 7, 12], c=[6, 8, 10])
+    assert frame.in_turns(ways, 1, warm=0) == dict(a=[13], b=[14], c=[15])
+
+def test_ratio_is_of_each_round(frame):
+    assert frame.ratio([2, 9, 40], [1, 3, 10]) == (3, [2, 4])                    # not of the medians or means
+    a, b = [.91, .93, .95], [.92, .95, .99]
+    d = frame.paired(a, b)
+    assert d['n'] == 3 and d['mean'] == pytest.approx(.07/3) and d['hi'] - d['mean'] == pytest.approx(4.30265*np.std([.01, .02, .04], ddof=1)/3**.5)
+
+def test_time_left(frame):
+    assert frame.time_left(None)() == float('inf') and 59 < frame.time_left(1)() <= 60
+
+@pytest.mark.parametrize('name, value', [('a.json', dict(psnr=[1, 2.5])), ('a.npy', np.arange(3.)), ('a.npz', dict(x=np.arange(3), n=2))])
+def test_kept_whole_or_not_at_all(frame, tmp_path, name, value):
+    def stopped(): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): frame.kept(tmp_path/'new'/name, stopped)
+    calls = []
+    for _ in range(2): got = frame.kept(tmp_path/'new'/name, lambda: calls.append(1) or value)
+    assert len(calls) == 1 and [p.name for p in (tmp_path/'new').iterdir()] == [name]
+    np.testing.assert_equal(got, value)
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_scripts_say_how_they_are_called(name):
+    assert f'usage: {name}.py' in (ROOT/'benchmarks'/f'{name}.py').read_text(encoding='utf-8')
