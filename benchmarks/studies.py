@@ -71,11 +71,7 @@ def queue():
     return [*(Training(*x) for x in TRAIN.items()), *(Measurement(k, *v) for k, v in MEASURE.items()),
             Resumable('cats', 60, ['benchmarks/cats.py', 'study'], ['cats_study']),
             Resumable('cats-trials', 120, ['benchmarks/cats.py', 'trials'], ['cats_trials']),
-<<<<<<< HEAD
-            Long('cats-long', ROOT/'runs'/'cats'/'cats-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
-=======
-            Long('cats-long', RUNS/'cats'/'long-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
->>>>>>> main
+            Long('cats-long', RUNS/'cats'/'cats-42'), Resumable('recognise', 25, ['benchmarks/recognise.py'],
                 ['recognise_study', 'recognise_teachers']), *(Resumable(f'domain-{k}', m, ['benchmarks/domain.py', '--pair', k],
                     [f'domain_{k}']) for k, m in DOMAIN.items())]
 
