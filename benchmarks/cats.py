@@ -415,6 +415,7 @@ def ship(name='dcgan-cats', run='cats-42'):
     "Put the generator of a run into the package: float16 weights, a sheet of 64 cats that nobody has picked, the card."
     import torch
     from srgan_course.cats import CatsRecipe, load_cats, sample_cats
+    from srgan_course.kit.engines import export_onnx
     from srgan_course.kit.show import sheet
     from srgan_course.generators import count_params, save_model
     from srgan_course.images import save_image
@@ -423,6 +424,7 @@ def ship(name='dcgan-cats', run='cats-42'):
     steps, seconds = int(net.meta['steps']), float(net.meta['seconds'])
     file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md',
                       recipe=net.meta['recipe'], steps=str(steps))
+    export_onnx(load_cats(file), file.with_suffix('.onnx'), beside=True)
     for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(sheet(sample_cats(64, 0, file)), f, quality=80)
     study = (json.loads((RESULTS/'cats_study.json').read_text(encoding='utf-8')) if (RESULTS/'cats_study.json').exists()
              else dict(figures={}, protocol=''))

@@ -45,7 +45,6 @@ def forms(files, quick, **_):
 
 def speed(files, quick, rounds):
     import numpy as np
-    from srgan_course.generators import find_model
     from srgan_course.upscale import Upscaler
     figures, spread = {}, {}
     for name in 'light-x4', 'srresnet-x4':
