@@ -29,11 +29,11 @@ def forms(files, quick, **_):
     import numpy as np
     from srgan_course.generators import find_model
     from srgan_course.images import downscale
-    from srgan_course.kit.sources import bsds_split, sample_photos
+    from srgan_course.kit.sources import sample_photos
     from srgan_course.metrics import evaluate_sr
     from srgan_course.upscale import Upscaler
     torch = Upscaler(find_model('light-x4'), device='cpu', engine='torch')
-    sets = dict(embedded='embedded') if quick else dict(set5='set5', embedded='embedded', bsds500_valid=bsds_split()['valid'])
+    sets = dict(embedded='embedded') if quick else dict(set5='set5', embedded='embedded')
     photo = np.asarray(downscale(sample_photos('valid')['coffee'], 4))[None].transpose(0, 3, 1, 2).astype(np.float32)/255
     rows = {}
     for k, up in dict(torch=torch, **{k: Upscaler(f) for k, f in files.items()}).items():
@@ -92,7 +92,7 @@ def main(what, quick, rounds):
             known['figures'][part], known['spread'][part] = figures, spread or {}
     if quick: return
     ledger('engines', 'light-x4 and srresnet-x4 in torch and in ONNX Runtime: PSNR and bytes of the forms, speed, and start of the commands',
-           known['figures'], 'Set5, the embedded held-out photographs, every second picture of bsds500/test; random pictures for speed', 108,
+           known['figures'], 'Set5 and the embedded held-out photographs; random pictures for speed', 8,
            begun, spread=known['spread'], protocol=f'PSNR on Y, 4 pixels cropped, LR by Pillow bicubic; int8: 8-bit activations, 7-bit weights, '
            f'ranges from the embedded training photographs; ratios: medians in turns, spread: least and greatest; {rounds} rounds')
 
