@@ -384,11 +384,11 @@ def lessons(
 # %% ../nbs/cli.ipynb #5a460a72
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
-    name, commands = (sys.argv[1] if len(sys.argv) > 1 else '--help',
-                      'demo upscale train evaluate models classify recognise fid cats lessons')
+    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve lessons'
     if name in ('-h', '--help'):
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + commands.replace(' ', ', ')); sys.exit()
     if name not in commands.split():
         print(f'srgan_course: no command {name!r}; there are {commands.replace(" ", ", ")}', file=sys.stderr); sys.exit(2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
+    if name == 'serve': from srgan_course.deploy import serve; return serve
     return globals()[name]

@@ -45,7 +45,7 @@ print(anno_parser(cli.{name}.__wrapped__).format_help()); print([m for m in ('to
     assert script.exists() or script.with_suffix('.exe').exists(), f'{script} is not installed'
 
 def test_main_lists_commands():
-    r = run(); assert r.returncode == 0 and all(c in r.stdout for c in COMMANDS)
+    r = run(); assert r.returncode == 0 and all(c in r.stdout for c in [*COMMANDS, 'serve'])
     one_line(run('upscal'), 'upscal', 'upscale')
 
 def test_page_has_every_command():
@@ -53,8 +53,9 @@ def test_page_has_every_command():
     text = '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
                      if c['cell_type'] == 'markdown')
     ini = (ROOT/'settings.ini').read_text(encoding='utf-8')
-    for c in COMMANDS:
-        assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n' and f'srgan-{c} = srgan_course.cli:{c}' in ini, c
+    for c in [*COMMANDS, 'serve']:                     # serve's function stands on the page about deployment
+        assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n', c
+        assert f'srgan-{c} = srgan_course.{"deploy" if c == "serve" else "cli"}:{c}' in ini, c
 
 def test_script_itself():
     r = subprocess.run([Path(sys.executable).parent/'srgan-evaluate', '--help'], capture_output=True, text=True, env=ENV)

@@ -31,7 +31,7 @@ def test_kernel_is_what_its_source_compiles_to():
 def test_page_is_light(tmp_path):
     "Everything that a visitor loads, the model included."
     page.copy_page(tmp_path)
-    loaded = sum(p.stat().st_size for p in tmp_path.iterdir() if p.suffix != '.c')
+    loaded = sum(p.stat().st_size for p in tmp_path.iterdir() if p.suffix != '.c' and p.name != 'server.js')     # that one: by srgan-serve
     assert loaded < 800_000, f'{loaded} bytes'
 
 def test_files_are_all_of_them():

@@ -41,7 +41,7 @@ function drawTile({box: {t, b, l, r}, data}) {
 }
 
 function told(p) {
-  drawTile(p);
+  if (p.data) drawTile(p);                                                 // a server tells of tiles without sending them
   $('progress').value = p.done/p.of;
   $('tile').textContent = `${p.done} of ${p.of} ${p.of === 1 ? 'tile' : 'tiles'}`;
 }

@@ -1,0 +1,53 @@
+// Where srgan-serve serves this page, this script comes first and puts the server in the place of the engine in the browser:
+// the photo is sent there as a job, and the picture that comes back is the file to download. A static site does not load it.
+(() => {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');  // https://…/#token=…: a fragment is never sent by itself
+  const head = token ? {Authorization: `Bearer ${token}`} : {};
+
+  /** An answer; what the server refuses becomes an error with its sentence. */
+  async function ask(path, options = {}) {
+    let r;
+    try { r = await fetch(path, {...options, headers: {...head, ...options.headers}}); } catch (e) {
+      if (e.name === 'AbortError' || options.signal?.aborted) throw e;
+      throw new Error('The server does not answer; is it still running?');
+    }
+    if (!r.ok) throw new Error((await r.json().catch(() => ({}))).detail ?? `The server answers ${r.status}.`);
+    return r;
+  }
+
+  /** The events of a job, as they come, until its end. */
+  async function* events(path, signal) {
+    const reader = (await ask(path, {signal})).body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = '', part; !(part = await reader.read()).done;) {
+      const whole = (text + part.value).split('\n\n');
+      text = whole.pop();
+      for (const e of whole) { const data = /^data: (.*)$/m.exec(e); if (data) yield JSON.parse(data[1]); }
+    }
+  }
+
+  async function enlarged(job, told, signal) {
+    for await (const {state, tile, tiles, error} of events(`${job}/events`, signal)) {
+      if (error) throw new Error(error);
+      if (tile && state === 'running') told({done: tile, of: tiles});
+    }
+    return (await ask(`${job}/result`, {signal})).blob();
+  }
+
+  async function upscale(bitmap, told = () => {}, signal = undefined, file = undefined) {
+    const job = `v1/jobs/${(await (await ask('v1/jobs', {method: 'POST', body: file, signal})).json()).id}`;
+    try {
+      const file = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
+      const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = window.SRGAN_API.scale;
+      picture.close();
+      signal?.throwIfAborted();
+      told({done: 1, of: 1, box: {t: 0, l: 0, b: h/s, r: w/s}, data});
+      return {data, w, h, blob: async () => file};
+    } finally { ask(job, {method: 'DELETE', keepalive: true}).catch(() => {}); }  // what is cancelled stops; what is done is forgotten
+  }
+
+  window.SRGAN_API = {scale: 4, ready: ask('readyz').then(() => {}, () => {}), upscale};
+  addEventListener('DOMContentLoaded', () => {
+    document.getElementById('where').textContent = 'Your photo is sent to this server, which enlarges it and keeps it only for as long as that takes.';
+    Object.assign(document.querySelector('header a'), {href: 'docs', textContent: 'The API of this server'});
+  });
+})();

@@ -1,0 +1,486 @@
+"""srgan-serve from outside: what it answers, what it refuses, and how it ends. Most of it without a network's weights, with a toy that waits
+at a gate; the rest with the model that ships, in a process of its own."""
+import contextlib, io, json, os, re, signal, socket, subprocess, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import httpx, numpy as np, pytest, uvicorn
+from PIL import Image
+from starlette.testclient import TestClient
+import page
+from conftest import ROOT
+from srgan_course.kit.codec import image_bytes
+from srgan_course.kit.models import model_facts
+from srgan_course.kit.server import Limits
+from srgan_course.serve import endpoints, make_app
+
+# ---- pictures, a toy, and a server in a thread
+
+def png(w=24, h=16, mode='RGB', kind='png', seed=0, **info):
+    a = np.random.default_rng(seed).integers(0, 256, (h, w, 4), np.uint8)
+    img = Image.fromarray(a).convert('RGB').resize((w, h)) if mode == 'RGB' else Image.fromarray(a).convert(mode)
+    img.info.update(info)
+    return image_bytes(img, f'x.{kind}')
+
+class Toy:
+    "Repeats pixels, a row a tile; where it has a gate, it waits there before each row."
+    name, scale = 'light-x4', 4
+    def __init__(self, gate=None): self.gate, self.tiles, self.calls, self.began = gate, 0, 0, threading.Event()
+    def __call__(self, img, tile=None, told=None):
+        if img.size != (32, 32): self.calls += 1; self.began.set()         # 32 x 32: what it warms up with
+        for i in range(img.height if img.size != (32, 32) else 0):
+            if self.gate: self.gate.wait(20)
+            self.tiles += 1; time.sleep(.002)
+            if told: told((i + 1)/img.height)
+        return img.resize((4*img.width, 4*img.height), Image.Resampling.NEAREST)
+
+def toy_app(toy=None, limits=Limits(), **kwargs):
+    toy = toy or Toy()
+    return make_app(limits, load=lambda file, device: toy, **kwargs)
+
+@contextlib.contextmanager
+def client(*args, **kwargs):
+    with TestClient(toy_app(*args, **kwargs), raise_server_exceptions=False) as c: yield c
+
+@contextlib.contextmanager
+def live(app):
+    "The app behind a real socket, in a thread: its address."
+    server = uvicorn.Server(uvicorn.Config(app, log_level='critical', http='h11', ws='none', loop='asyncio'))
+    sock = socket.create_server(('127.0.0.1', 0))
+    thread = threading.Thread(target=server.run, args=([sock],), daemon=True); thread.start()
+    url = f'http://127.0.0.1:{sock.getsockname()[1]}'
+    until(lambda: server.started and app.state.service.ready)
+    try: yield url
+    finally: server.should_exit = server.force_exit = True; thread.join(20)
+
+def until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, 'it did not come to that'
+        time.sleep(.01)
+
+def problem(r, status, *says):
+    "It is a problem of this status, says so, and shows nothing of the inside."
+    assert r.status_code == status and r.headers['content-type'] == 'application/problem+json', (r.status_code, r.text)
+    d = r.json()
+    assert d['status'] == status and d['title'] and d['detail'].endswith('.') and len(d['detail']) > 20
+    for s in says: assert s in d['detail'], d['detail']
+    assert not re.search(r'Traceback|srgan_course/|\.py|/tmp|/secret|\w+Error\b|object at', r.text), r.text
+    return d
+
+# ---- what it offers
+
+def test_answer_is_what_srgan_upscale_writes(tmp_path):
+    "Byte for byte: colour, alpha, grey, 16 bits, notes, in each format."
+    from srgan_course.images import save_image
+    from srgan_course.upscale import upscale_file, Upscaler
+    from srgan_course.kit.codec import open_image
+    up, exif = Upscaler.load('light-x4'), Image.Exif()
+    exif[0x112], exif[0x10F] = 6, 'a maker of cameras'
+    deep = np.random.default_rng(1).integers(0, 65536, (9, 11), np.uint16)
+    cases = {'a.png': png(40, 30), 'b.png': png(13, 17, 'RGBA'), 'c.png': png(9, 20, 'L'), 'd.png': image_bytes(Image.fromarray(deep), 'd.png'),
+             'e.jpg': png(31, 20, kind='jpg', exif=exif.tobytes(), dpi=(300, 300)), 'f.webp': png(20, 20, kind='webp'), 'g.png': png(1, 1)}
+    with TestClient(make_app(load=lambda file, device: up)) as c:
+        for name, b in cases.items():
+            (tmp_path/name).write_bytes(b)
+            d = upscale_file(tmp_path/name, tmp_path/f'{name}-x4.png', up)
+            for r in (c.post('/v1/upscale', content=b), c.post('/v1/upscale', files=dict(file=(name, b)))):
+                assert r.status_code == 200 and r.content == Path(d['dst']).read_bytes(), name
+        img = open_image(tmp_path/'e.jpg', icc='keep')
+        for format, end, quality in (('jpeg', 'jpg', 95), ('webp', 'webp', 60)):
+            save_image(up(img), tmp_path/f'want.{end}', quality, like=img)
+            r = c.post(f'/v1/upscale?format={format}&quality={quality}', content=cases['e.jpg'])
+            assert r.content == (tmp_path/f'want.{end}').read_bytes() and r.headers['content-type'] == f'image/{format}'
+
+def test_answer_says_what_it_is():
+    with client() as c:
+        r, again, other = (c.post('/v1/upscale', content=png(seed=i)) for i in (0, 0, 1))
+        assert r.headers['x-model'] == 'light-x4' and r.headers['x-model-checksum'] == model_facts(['light-x4'])['light-x4']['checksum']
+        assert re.fullmatch(r'queue;dur=[\d.]+, decode;dur=[\d.]+, enlarge;dur=[\d.]+, encode;dur=[\d.]+', r.headers['server-timing'])
+        assert re.fullmatch(r'"\w{32}"', r.headers['etag']) and r.headers['etag'] == again.headers['etag'] != other.headers['etag']
+        assert r.content == again.content and again.headers['server-timing'].startswith('cache')
+        assert c.post('/v1/upscale?quality=90', content=png()).headers['etag'] != r.headers['etag']
+
+def test_cache_is_asked_first_and_has_an_end():
+    for megabytes, calls in ((64, 1), (0, 3)):
+        toy = Toy()
+        with client(toy, Limits(cache_megabytes=megabytes)) as c:
+            for _ in range(3): assert c.post('/v1/upscale', content=png()).status_code == 200
+        assert toy.calls == calls
+
+def test_first_frame_of_an_animation():
+    f = io.BytesIO()
+    frames = [Image.new('RGB', (8, 6), c) for c in ('red', 'blue')]
+    frames[0].save(f, 'WEBP', save_all=True, append_images=frames[1:], lossless=True)
+    with client() as c: r = c.post('/v1/upscale', content=f.getvalue())
+    img = Image.open(io.BytesIO(r.content))
+    assert img.size == (32, 24) and img.getpixel((9, 9))[:3] == (255, 0, 0)
+
+def test_cats_are_the_command_s(tmp_path):
+    from srgan_course.cli import cats
+    cats(n=5, seed=7, out=tmp_path/'cats.png')
+    with client() as c:
+        r = c.post('/v1/cats?n=5&seed=7')
+        assert r.content == (tmp_path/'cats.png').read_bytes() and r.headers['content-type'] == 'image/png'
+        problem(c.post('/v1/cats?n=65'), 422, 'n is not a whole number from 1 to 64')
+
+def test_recognise_says_why_not(monkeypatch):
+    monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
+    with client() as c: problem(c.post('/v1/recognise', content=png()), 501, 'no classifier', '--classifier')
+
+def test_recognise(srgan_weights):
+    from skimage import data
+    with client() as c:
+        r = c.post('/v1/recognise', content=image_bytes(Image.fromarray(data.chelsea()), 'x.png'))
+    d = r.json()
+    assert r.status_code == 200 and {'nearest', 'bicubic', 'light-x4', 'srgan-x4'} <= {*d['guesses']} and 'resnet50' in d['classifier'].lower()
+    assert all(len(g) == 5 and all(0 <= p <= 1 for _, p in g) for g in d['guesses'].values())
+
+def test_what_it_says_of_itself():
+    with client() as c:
+        until(lambda: c.get('/readyz').status_code == 200)
+        models = {m['name']: m for m in c.get('/v1/models').json()}
+        assert models['light-x4']['scale'] == 4 and models['light-x4']['checksum'] and 'file' not in models['light-x4']
+        c.post('/v1/upscale', content=png())
+        text = c.get('/metrics').text
+        assert 'srgan_requests_total{path="/v1/upscale",status="200"} 1\n' in text and 'srgan_pictures_total{model="light-x4"} 1\n' in text
+        assert all(re.fullmatch(r'# TYPE \w+ (counter|gauge)|\w+(\{[^}]*\})? [\d.e+]+', l) for l in text.splitlines())
+
+def test_not_ready_while_it_loads():
+    gate, toy = threading.Event(), Toy()
+    def load(file, device): gate.wait(20); return toy
+    with TestClient(make_app(load=load)) as c:
+        problem(c.get('/readyz'), 503, 'loading'); assert c.get('/healthz').json() == {'alive': True}
+        gate.set(); until(lambda: c.get('/readyz').status_code == 200)
+
+def test_description_has_every_address():
+    with client() as c:
+        d, docs = c.get('/openapi.json').json(), c.get('/docs').text
+        table = endpoints(c.app.state.service)
+        for e in table: assert e.method.lower() in d['paths'][e.path] and f'{e.method} {e.path}' in docs
+        assert not re.search(r'<script|(?:src|href)="(?:https?:)?//', docs), 'works offline'
+        assert d['openapi'].startswith('3.1') and len(table) == 12
+
+def test_page_is_the_same_files():
+    with client() as c:
+        for name in page.FILES:
+            r = c.get(f'/{name}')
+            want = (page.PAGE/name).read_bytes()
+            assert r.content.replace(b'<script src="server.js"></script>\n', b'') == want if name == 'index.html' else r.content == want
+            if name[-3:] == '.js': assert r.headers['content-type'].startswith('text/javascript')
+            assert c.get(f'/{name}', headers={'If-None-Match': r.headers['etag']}).status_code == 304
+        assert c.get('/').content == c.get('/index.html').content and c.get('/light-x4.safetensors').content == page.MODEL.read_bytes()
+        assert c.get('/conv.wasm').headers['content-type'] == 'application/wasm'
+        for bad in ('/../settings.ini', '/%2e%2e/settings.ini', '/..%2fsettings.ini', '/nothing.js', '/models/x'): problem(c.get(bad), 404)
+
+# ---- what it refuses
+
+def half(b): return b[:len(b)//2]
+
+REFUSED = {
+    'an empty body': (400, 'body is empty', dict(content=b'')), 'a form without a file': (400, 'holds no file', dict(files=dict(a=(None, 'b')))),
+    'a form cut short': (400, 'holds no file', dict(content=b'--x\r\nnonsense', headers={'content-type': 'multipart/form-data; boundary=x'})),
+    'a form without its boundary': (400, 'cannot be read', dict(content=b'a', headers={'content-type': 'multipart/form-data'})),
+    'a text': (415, 'PNG, JPEG or WebP', dict(content=b'no picture')), 'a GIF': (415, 'PNG, JPEG or WebP', dict(content=png(kind='gif'))),
+    'a pickle': (415, 'PNG, JPEG or WebP', dict(content=b'\x80\x04K\x01.')),
+    'a GIF that is called PNG': (415, 'PNG, JPEG or WebP', dict(content=png(kind='gif'), headers={'content-type': 'image/png'})),
+    'half a PNG': (422, 'damaged', dict(content=half(png(200, 200)))), 'half a JPEG': (422, 'damaged', dict(content=half(png(200, 200, kind='jpg')))),
+    'half a WebP': (422, 'damaged', dict(content=half(png(200, 200, kind='webp')))), 'the head of a PNG': (422, 'damaged', dict(content=png()[:20])),
+    'too many pixels': (413, '1500 x 1400 = 2,100,000 pixels', dict(content=png(1500, 1400, 'L'))),
+    'a model that is not there': (422, 'model is not one of light-x4', dict(content=png(), params=dict(model='../../etc/passwd'))),
+    'a format that is not there': (422, 'format is not one of png, jpeg, webp', dict(content=png(), params=dict(format='gif'))),
+    'a quality of 0': (422, 'whole number from 1 to 100', dict(content=png(), params=dict(quality=0))),
+    'an option that is not there': (422, "no option 'url'", dict(content=png(), params=dict(url='http://example.org/a.png'))),
+    'alpha as JPEG': (422, 'cannot hold transparent pixels', dict(content=png(8, 8, 'RGBA'), params=dict(format='jpeg')))}
+
+@pytest.mark.parametrize('what', REFUSED)
+def test_refused(what):
+    status, says, request = REFUSED[what]
+    with client() as c:
+        for path in ('/v1/upscale', '/v1/jobs') if status != 422 or 'option' in says or 'one of' in says else ('/v1/upscale',):
+            problem(c.post(path, **request), status, says)
+
+def test_no_such_address_or_method():
+    with client() as c:
+        problem(c.get('/v2/upscale'), 404, '/docs'); problem(c.get('/v1/upscale'), 405, '/docs')
+        for path in ('', '/events', '/result'): problem(c.get(f'/v1/jobs/nobody{path}'), 404, 'no such job')
+        problem(c.delete('/v1/jobs/nobody'), 404, 'no such job')
+
+def test_a_bomb_is_refused_by_its_header(monkeypatch):
+    "30,000 x 30,000 pixels of one bit: 110 kB as a file, 900 MB decoded. Nothing that decodes is reached."
+    import srgan_course.serve as m
+    monkeypatch.setattr(m, 'open_image', lambda *a, **k: pytest.fail('it was decoded'))
+    f = io.BytesIO(); Image.new('1', (30_000, 30_000)).save(f, 'PNG')
+    with client() as c:
+        for form in (dict(content=f.getvalue()), dict(files=dict(file=f.getvalue()))):
+            start = time.monotonic(); problem(c.post('/v1/upscale', **form), 413, 'pixels')
+            assert time.monotonic() - start < 1
+
+def test_an_error_inside_stays_inside(caplog):
+    class Broken(Toy):
+        def __call__(self, img, *a): raise KeyError('/secret/path')
+    with client(Broken()) as c: problem(c.post('/v1/upscale', content=png()), 500, 'The log of the server says what')
+    assert '/secret/path' in caplog.text
+
+def test_no_memory_is_a_503():
+    class Full(Toy):
+        def __call__(self, img, *a): raise MemoryError
+    with client(Full()) as c: assert problem(r := c.post('/v1/upscale', content=png()), 503, 'no memory') and r.headers['retry-after'] == '30'
+
+def test_token():
+    with client(token='cats and dogs') as c:
+        for head in ({}, {'Authorization': 'Bearer dogs'}, {'Authorization': 'Basic cats and dogs'}, {'Authorization': 'cats and dogs'}):
+            for r in (c.post('/v1/upscale', content=png(), headers=head), c.get('/v1/models', headers=head), c.get('/metrics', headers=head)):
+                problem(r, 401, 'token'); assert r.headers['www-authenticate'] == 'Bearer'
+        for path in ('/', '/page.js', '/healthz', '/docs', '/openapi.json'): assert c.get(path).status_code == 200, path
+        assert c.post('/v1/upscale', content=png(), headers={'Authorization': 'Bearer cats and dogs'}).status_code == 200
+
+def test_other_origins():
+    "Off, unless one is named."
+    ask = lambda c: c.options('/v1/upscale', headers={'Origin': 'https://a.example', 'Access-Control-Request-Method': 'POST'})
+    with client() as c: assert not any(h.startswith('access-control') for h in ask(c).headers)
+    with client(cors='https://a.example') as c: assert ask(c).headers['access-control-allow-origin'] == 'https://a.example'
+    with client(cors='https://b.example') as c: assert 'access-control-allow-origin' not in ask(c).headers
+
+# ---- with a real socket
+
+def talk(url, *parts, wait=0):
+    "Send parts of a request, and read what comes until the connection closes or a second is silent."
+    host, port = url.removeprefix('http://').split(':')
+    with socket.create_connection((host, int(port)), 20) as s:
+        for p in parts:
+            try: s.sendall(p)
+            except OSError: break
+            time.sleep(wait)
+        s.settimeout(.8); got = b''
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while b := s.recv(65536): got += b
+    return got
+
+def chunk(b): return f'{len(b):x}\r\n'.encode() + b + b'\r\n'
+
+def test_too_large_is_refused_before_it_arrives():
+    toy = Toy()
+    with live(toy_app(toy, Limits(megabytes=.1))) as url:
+        declared = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n')        # and not a byte of it
+        chunked = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n', *[chunk(bytes(30_000))]*4)
+        form = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=x\r\n'
+                         b'\r\n', chunk(b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'), *[chunk(bytes(30_000))]*4)
+        for got in (declared, chunked, form):
+            assert got.startswith(b'HTTP/1.1 413') and b'application/problem+json' in got and b'send a smaller file' in got, got
+        assert httpx.post(f'{url}/v1/upscale', content=png()).status_code == 200 and toy.calls == 1
+
+def test_a_slow_body_is_given_up():
+    with live(toy_app(limits=Limits(body_seconds=.4))) as url:
+        start = time.monotonic()
+        got = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n', *[b'x']*8, wait=.1)
+        assert got.startswith(b'HTTP/1.1 408') and b'within 0.4 seconds' in got and time.monotonic() - start < 4, got
+        assert httpx.post(f'{url}/v1/upscale', content=png()).status_code == 200
+
+def test_engine_held_one_runs_four_wait_the_rest_is_sent_away():
+    gate = threading.Event(); toy = Toy(gate); app = toy_app(toy, Limits(queue=4)); shop = app.state.service.shop
+    with live(app) as url, ThreadPoolExecutor(5) as pool:
+        post = lambda i: httpx.post(f'{url}/v1/upscale', content=png(seed=i), timeout=30)
+        held = []
+        for i in range(5):
+            held.append(pool.submit(post, i)); until(lambda: len(shop.running) + len(shop.waiting) == i + 1)
+        assert (len(shop.running), len(shop.waiting)) == (1, 4)
+        for i in range(5, 25):
+            start = time.monotonic(); r = post(i)
+            assert time.monotonic() - start < .5, 'at once'
+            problem(r, 503, 'busy', '4 places'); assert int(r.headers['retry-after']) >= 1
+        assert httpx.post(f'{url}/v1/jobs', content=png()).status_code == 503
+        assert httpx.get(f'{url}/healthz').status_code == httpx.get(f'{url}/readyz').status_code == 200
+        gate.set()
+        assert [h.result().status_code for h in held] == [200]*5 and toy.calls == 5
+
+def test_sent_away_before_the_body_is_read():
+    gate = threading.Event(); app = toy_app(Toy(gate), Limits(queue=0))
+    with live(app) as url, ThreadPoolExecutor(1) as pool:
+        held = pool.submit(httpx.post, f'{url}/v1/upscale', content=png(), timeout=30); until(lambda: app.state.service.shop.full)
+        got = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n')
+        assert got.startswith(b'HTTP/1.1 503') and b'retry-after' in got
+        gate.set(); assert held.result().status_code == 200
+
+def test_bodies_that_arrive_are_bounded():
+    app = toy_app(limits=Limits(uploads=2))
+    with live(app) as url:
+        host, port = url.removeprefix('http://').split(':')
+        slow = [socket.create_connection((host, int(port))) for _ in range(2)]
+        for s in slow: s.sendall(b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n')
+        until(lambda: app.state.service.arriving == 2)
+        problem(httpx.post(f'{url}/v1/upscale', content=png()), 503, 'busy')
+        for s in slow: s.close()
+        until(lambda: app.state.service.arriving == 0)
+        assert httpx.post(f'{url}/v1/upscale', content=png()).status_code == 200
+
+def test_a_client_that_leaves_costs_two_tiles_at_most():
+    gate = threading.Event(); gate.set(); toy = Toy(gate); app = toy_app(toy)
+    with live(app) as url:
+        host, port = url.removeprefix('http://').split(':')
+        for path in ('/v1/upscale', '/v1/upscale?format=webp'):
+            body, before = png(10, 600), toy.tiles
+            with socket.create_connection((host, int(port))) as s:
+                s.sendall(f'POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n'.encode() + body)
+                until(lambda: toy.tiles > before + 3)
+                gate.clear(); time.sleep(.05)                              # it waits before a tile
+            seen = toy.tiles
+            until(lambda: not [j for j in app.state.service.shop.running if not j.ended])
+            gate.set()
+            until(lambda: not app.state.service.shop.running)
+            assert toy.tiles - seen <= 2, 'tiles after it had left'
+
+def test_a_client_that_leaves_the_queue_makes_room():
+    gate = threading.Event(); toy = Toy(gate); app = toy_app(toy, Limits(queue=1)); shop = app.state.service.shop
+    with live(app) as url, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(httpx.post, f'{url}/v1/upscale', content=png(), timeout=30); until(lambda: shop.running)
+        with pytest.raises(httpx.ReadTimeout): httpx.post(f'{url}/v1/upscale', content=png(seed=1), timeout=.3)
+        until(lambda: not shop.waiting)
+        second = pool.submit(httpx.post, f'{url}/v1/upscale', content=png(seed=2), timeout=30); until(lambda: shop.waiting)
+        gate.set(); assert (first.result().status_code, second.result().status_code, toy.calls) == (200, 200, 2)
+
+def test_deadline():
+    gate = threading.Event(); toy = Toy(gate)
+    with live(toy_app(toy, Limits(deadline=.3))) as url:
+        start = time.monotonic()
+        problem(httpx.post(f'{url}/v1/upscale', content=png(10, 300), timeout=30), 504, 'more than 0.3 seconds', '/v1/jobs')
+        assert time.monotonic() - start < 2
+        gate.set(); until(lambda: httpx.post(f'{url}/v1/upscale', content=png()).status_code == 200)
+        assert toy.tiles < 300, 'it went on to the end'
+
+# ---- jobs
+
+def events(url):
+    with httpx.stream('GET', url, timeout=30) as r:
+        assert r.headers['content-type'].startswith('text/event-stream')
+        name = None
+        for l in r.iter_lines():
+            if l.startswith('event: '): name = l[7:]
+            if l.startswith('data: '): yield name, json.loads(l[6:])
+
+def test_job_from_post_to_picture():
+    gate = threading.Event(); toy = Toy(gate)
+    with live(toy_app(toy)) as url:
+        r = httpx.post(f'{url}/v1/jobs?format=webp', content=png(12, 20)); job = url + r.headers['location']
+        assert r.status_code == 202 and r.json()['id'] in job and r.json()['state'] in ('queued', 'running')
+        heard = events(f'{job}/events'); seen = [next(heard)]; gate.set(); seen += heard
+        assert seen[-1][0] == 'end' and seen[-1][1] | dict(id='') == dict(id='', state='done', part=1., tile=20, tiles=20)
+        parts = [d['part'] for _, d in seen]
+        assert parts == sorted(parts) and {n for n, _ in seen[:-1]} == {'progress'} and len(seen) > 3
+        made, direct = httpx.get(f'{job}/result'), httpx.post(f'{url}/v1/upscale?format=webp', content=png(12, 20))
+        assert made.content == direct.content and made.headers['etag'] == direct.headers['etag'] and toy.calls == 1
+        assert httpx.get(f'{job}/result', headers={'If-None-Match': made.headers['etag']}).status_code == 304
+        assert httpx.get(job).json()['state'] == 'done' and httpx.delete(job).status_code == 204
+        problem(httpx.get(job), 404, 'no such job')
+
+def test_job_is_cancelled():
+    gate = threading.Event(); toy = Toy(gate); app = toy_app(toy)
+    with live(app) as url:
+        job = url + httpx.post(f'{url}/v1/jobs', content=png(10, 500)).headers['location']
+        assert toy.began.wait(20)
+        problem(httpx.get(f'{job}/result'), 404, 'running')
+        with ThreadPoolExecutor(1) as pool:
+            heard = pool.submit(lambda: [*events(f'{job}/events')]); time.sleep(.2)
+            assert httpx.delete(job).status_code == 204
+            assert heard.result()[-1][1]['state'] == 'cancelled' and 'cancelled' in heard.result()[-1][1]['error']
+        gate.set(); until(lambda: not app.state.service.shop.running)
+        assert toy.tiles <= 2
+
+def test_job_that_fails_says_why():
+    with client() as c:
+        job = c.post('/v1/jobs', content=half(png(200, 200))).headers['location']
+        until(lambda: c.get(job).json()['state'] == 'failed')
+        assert 'damaged' in c.get(job).json()['error']; problem(c.get(f'{job}/result'), 422, 'damaged')
+        assert 'damaged' in c.get(f'{job}/events').text
+
+def test_jobs_are_bounded_and_go():
+    with client(limits=Limits(keep_jobs=3, keep_minutes=.01)) as c:
+        jobs = []
+        for i in range(5):
+            jobs.append(c.post('/v1/jobs', content=png(seed=i)).headers['location'])
+            until(lambda: c.get(jobs[-1]).json()['state'] == 'done')
+        assert [c.get(j).status_code for j in jobs] == [404]*2 + [200]*3
+        service = c.app.state.service
+        until(lambda: not len(service.jobs)); problem(c.get(jobs[-1]), 404, 'kept for 0.01 minutes')
+        assert service.jobs.bytes == 0
+
+def test_results_of_jobs_are_bounded_in_bytes():
+    with client(limits=Limits(keep_megabytes=.02, cache_megabytes=0)) as c:
+        jobs = []
+        for i in range(4):
+            jobs.append(c.post('/v1/jobs', content=png(40, 40, seed=i)).headers['location']); until(lambda: c.get(jobs[-1]).json()['state'] != 'running')
+        service = c.app.state.service
+        until(lambda: not service.shop.running); time.sleep(.1)
+        assert service.jobs.bytes <= 20_000 and c.get(jobs[0]).status_code == 404
+
+# ---- a process of its own
+
+ENV = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+
+@contextlib.contextmanager
+def process(*args, cwd=None, **env):
+    "srgan-serve on a free port: (the process, its address), when it is ready."
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'serve', '--port', '0', *map(str, args)], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, cwd=cwd, env=ENV | env)
+    try:
+        url = re.search(r'http://\S+?(?=/ )', p.stdout.readline())[0]
+        def ready():
+            with contextlib.suppress(httpx.HTTPError): return httpx.get(f'{url}/readyz').status_code == 200
+        until(ready, 60)
+        yield p, url
+    finally: p.kill(); p.communicate()
+
+def test_sigterm_finishes_the_job_in_hand():
+    body = png(200, 200)
+    with process('--tile', 64) as (p, url), ThreadPoolExecutor(2) as pool:
+        held = pool.submit(httpx.post, f'{url}/v1/upscale', content=body, timeout=60)
+        running = lambda n: f'srgan_running {n}\n' in httpx.get(f'{url}/metrics').text
+        until(lambda: running(1))
+        waits = pool.submit(httpx.post, f'{url}/v1/upscale', content=png(), timeout=60)
+        until(lambda: 'srgan_queued 1\n' in httpx.get(f'{url}/metrics').text)
+        p.send_signal(signal.SIGTERM)
+        problem(waits.result(), 503, 'shutting down')
+        problem(httpx.post(f'{url}/v1/upscale', content=png()), 503, 'shutting down'); problem(httpx.get(f'{url}/readyz'), 503)
+        assert httpx.get(f'{url}/healthz').status_code == 200 and not held.done()
+        r = held.result()
+        assert r.status_code == 200 and Image.open(io.BytesIO(r.content)).size == (800, 800)
+        out, err = p.communicate(timeout=20)
+        assert p.returncode == 0 and err == '', err
+        with pytest.raises(httpx.ConnectError): httpx.get(f'{url}/healthz')
+
+def test_sigterm_waits_for_a_job_s_result_to_be_fetched():
+    with process('--tile', 64) as (p, url):
+        job = url + httpx.post(f'{url}/v1/jobs', content=png(100, 100)).headers['location']
+        heard = events(f'{job}/events'); next(heard)
+        p.send_signal(signal.SIGTERM)
+        assert [*heard][-1][1]['state'] == 'done' and httpx.get(f'{job}/result').status_code == 200
+        p.communicate(timeout=20); assert p.returncode == 0
+
+def test_a_second_signal_ends_it():
+    with process('--tile', 64) as (p, url), ThreadPoolExecutor(1) as pool:
+        pool.submit(httpx.post, f'{url}/v1/upscale', content=png(1000, 1000), timeout=60)
+        until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
+        for s in (signal.SIGTERM, signal.SIGINT): p.send_signal(s); time.sleep(.5)
+        start = time.monotonic(); p.communicate(timeout=20); assert time.monotonic() - start < 10
+
+def test_sigkill_leaves_nothing(tmp_path):
+    "No half result, and no upload, wherever it might lie."
+    for d in ('here', 'tmp'): (tmp_path/d).mkdir()
+    with process('--tile', 64, cwd=tmp_path/'here', TMPDIR=str(tmp_path/'tmp'), HOME=str(tmp_path/'here')) as (p, url), ThreadPoolExecutor(1) as pool:
+        held = pool.submit(httpx.post, f'{url}/v1/upscale', files=dict(file=png(1000, 900)), timeout=60)      # more than a form keeps in memory
+        until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
+        p.kill(); p.wait()
+        with pytest.raises(httpx.HTTPError): held.result()
+    left = [str(f.relative_to(tmp_path)) for f in tmp_path.rglob('*') if f.is_file()]
+    assert not left, left
+
+def test_command():
+    run = lambda *a: subprocess.run([sys.executable, '-m', 'srgan_course', 'serve', *a], capture_output=True, text=True, env=ENV, timeout=60)
+    r = run('--help'); assert r.returncode == 0 and 'torch' not in r.stderr
+    for k, v in Limits().__dict__.items(): assert re.search(rf'--{k.replace("_", "[-_]")} .*default: {v:g}\)', ' '.join(r.stdout.split())), k
+    assert '(default: 127.0.0.1)' in r.stdout
+    for args, says in ((('--queue', '-1'), 'queue is -1'), (('--models', 'lite-x4'), 'lite-x4'), (('--models', 'dcgan-cats'), 'enlarges nothing')):
+        r = run(*args); assert r.returncode == 2 and r.stderr.startswith('srgan-serve: ') and says in r.stderr and r.stderr.count('\n') == 1, r.stderr
+
+def test_nothing_imports_torch():
+    code = 'import sys; from srgan_course.serve import make_app; make_app(); print([m for m in ("torch", "fastai") if m in sys.modules])'
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV); assert r.stdout.strip() == '[]', r.stdout + r.stderr
