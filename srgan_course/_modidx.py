@@ -1034,8 +1034,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'srgan_course/kit/originals.py'),
                                             'srgan_course.kit.originals.load_originals': ( 'kit/originals.html#load_originals',
                                                                                            'srgan_course/kit/originals.py'),
-                                            'srgan_course.kit.originals.read_sample': ( 'kit/originals.html#read_sample',
-                                                                                        'srgan_course/kit/originals.py'),
                                             'srgan_course.kit.originals.sample_folder': ( 'kit/originals.html#sample_folder',
                                                                                           'srgan_course/kit/originals.py')},
             'srgan_course.kit.pages': { 'srgan_course.kit.pages.Links': ('kit/pages.html#links', 'srgan_course/kit/pages.py'),

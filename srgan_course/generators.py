@@ -167,11 +167,11 @@ def positive_copy(net:nn.Module # any network of convolutions
 
 # %% ../nbs/04_generators.ipynb #74a647f2
 def receptive_map(net:nn.Module,   # maps (B,3,H,W) to (B,3,s*H,s*W)
-                  size:tuple,      # (H,W) of the picture to try, pixels
-                  at:tuple=None    # (row,column) of the pixel whose s x s output pixels are asked about; default the middle
+                  size:tuple       # (H,W) of the picture to try, pixels
                  )->Tensor:        # (H,W), float64: zero where a pixel cannot change them
-    "How strongly each input pixel changes the output pixels that stand at `at`."
-    (h, w), (i, j) = size, at or (size[0]//2, size[1]//2)
+    "How strongly each input pixel changes the output pixels of the middle one."
+    h, w = size
+    i, j = h//2, w//2
     p = next(net.parameters(), torch.zeros((), dtype=torch.float64))
     x = torch.ones(1, 3, h, w, dtype=p.dtype, device=p.device, requires_grad=True)
     with torch.enable_grad():

@@ -11,6 +11,8 @@ import math
 import numpy as np
 
 # %% ../../nbs/kit/stats.ipynb #297655c0
+_ENDS = [2.5, 97.5] # of every interval, in percent: it is to hold the truth in 95 of 100 studies
+
 def resamples(n:int, # pictures
               times:int=1000, # draws
               seed:int=0 # of the draws
@@ -22,13 +24,12 @@ def resamples(n:int, # pictures
 def over_pictures(stat, # function of the arrays -> number, or dict of numbers
                   *arrays, # of n rows each; the same pictures are drawn from all
                   times:int=1000, # bootstrap draws
-                  level:float=.95, # how often the interval is to hold the truth
                   seed:int=0 # of the draws
-                 ): # (lo, hi), or a dict of them
+                 ): # (lo, hi), 95 %, or a dict of them
     "Where the figure would lie on other pictures of this kind, for the same models: percentile bootstrap."
-    arrays, ends = [np.asarray(a) for a in arrays], [50*(1 - level), 50*(1 + level)]
+    arrays = [np.asarray(a) for a in arrays]
     got = [stat(*[a[i] for a in arrays]) for i in resamples(len(arrays[0]), times, seed)]
-    ask = lambda v: tuple(map(float, np.nanpercentile(v, ends)))
+    ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
     return {k: ask([g[k] for g in got]) for k in got[0]} if isinstance(got[0], dict) else ask(got)
 
 # %% ../../nbs/kit/stats.ipynb #e6c91595
@@ -42,14 +43,13 @@ def coverage(study, # function of a seed -> (lo, hi)
 
 # %% ../../nbs/kit/stats.ipynb #20a3cc4b
 def over_runs(x, # (n,) a figure of each run, or the difference of two arms under the same seed
-              level:float=.95, # how often the interval is to hold the truth
               overlap:float=0. # of random splits of the same pictures: held-out pictures for each one learnt from
-             )->tuple: # (lo, hi)
+             )->tuple: # (lo, hi), 95 %
     "Where the mean over endless runs lies, on these pictures: Student's t."
     from scipy.stats import t
     x = np.asarray(x, np.float64)
     if x.ndim != 1 or len(x) < 2: raise ValueError(f'figures of shape {x.shape}: an interval over runs takes two runs or more')
-    half = float(t.ppf(.5 + level/2, len(x) - 1)*math.sqrt(x.var(ddof=1)*(1/len(x) + overlap)))
+    half = float(t.ppf(_ENDS[1]/100, len(x) - 1)*math.sqrt(x.var(ddof=1)*(1/len(x) + overlap)))
     return float(x.mean()) - half, float(x.mean()) + half
 
 # %% ../../nbs/kit/stats.ipynb #c9a1fd1d
@@ -61,24 +61,22 @@ def together(value:float, # what all the intervals are about
 
 def over_both(x, # (runs, pictures): a figure of each picture under each run, or the difference of two arms
               times:int=1000, # bootstrap draws of the pictures
-              level:float=.95, # how often the interval is to hold the truth
               seed:int=0 # of the draws
-             )->tuple: # (lo, hi); of a single run: of other pictures only
+             )->tuple: # (lo, hi), 95 %; of a single run: of other pictures only
     "Where the mean lies over endless runs and on other pictures of this kind."
     x = np.asarray(x, np.float64)
     if x.ndim != 2: raise ValueError(f'an array of shape {x.shape}; give (runs, pictures)')
     value, by_picture = float(x.mean()), x.mean(0)
-    pictures = np.percentile([by_picture[i].mean() for i in resamples(x.shape[1], times, seed)], [50*(1 - level), 50*(1 + level)])
-    return together(value, pictures, *([over_runs(x.mean(1), level)] if len(x) > 1 else []))
+    pictures = np.percentile([by_picture[i].mean() for i in resamples(x.shape[1], times, seed)], _ENDS)
+    return together(value, pictures, *([over_runs(x.mean(1))] if len(x) > 1 else []))
 
 # %% ../../nbs/kit/stats.ipynb #a68ef0c3
 def around(value:float, # the figure as measured
-           draws, # the same figure in each bootstrap draw
-           level:float=.95 # how often the interval is to hold the truth
-          )->tuple: # (lo, hi)
+           draws # the same figure in each bootstrap draw
+          )->tuple: # (lo, hi), 95 %
     "An interval for a figure whose bootstrap is shifted, such as FID: of the figure at this number of pictures."
     d = np.asarray(draws, np.float64)
-    lo, hi = np.quantile(d - d.mean(), [(1 - level)/2, (1 + level)/2])
+    lo, hi = np.percentile(d - d.mean(), _ENDS)
     return float(value + lo), float(value + hi)
 
 # %% ../../nbs/kit/stats.ipynb #5f31c44f
@@ -113,11 +111,9 @@ def says(lo:float, hi:float, # ends of the interval of a difference
     return said + f', and the claim of {claimed:+g} does not fit'
 
 def smallest_effect(spread:float, # standard deviation of the differences between runs (or pictures)
-                    n:int, # runs, or pictures
-                    level:float=.95, # of the interval
-                    power:float=.8 # how often the study is to find a difference of this size
+                    n:int # runs, or pictures
                    )->float: # in the unit of `spread`
-    "The smallest true difference that a study of `n` finds so often (Student's t)."
+    "The smallest true difference that a study of `n` finds four times in five (Student's t, interval of 95 %)."
     from scipy.stats import t
     if n < 2: raise ValueError(f'{n} run: nothing can be found with fewer than 2')
-    return float((t.ppf(.5 + level/2, n - 1) + t.ppf(power, n - 1))*spread/math.sqrt(n))
+    return float((t.ppf(_ENDS[1]/100, n - 1) + t.ppf(.8, n - 1))*spread/math.sqrt(n))
