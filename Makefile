@@ -45,7 +45,7 @@ quarto:     # looked for before anything is installed
 	  || { echo "make docs needs Quarto 1.9 or newer; this is $$v. Get a newer one from https://quarto.org/docs/get-started/" >&2; exit 2; }
 
 benchmarks: $(READY)  ## the ratios of benchmarks/, written to results/ (a quiet machine, please)
-	@for b in upscale upscale_speed data_loading gan_step; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
+	@for b in upscale upscale_speed data_loading gan_step serve; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
 
 results: $(READY)  ## the figures in results/ anew, as far as cheap; says what changed, what it leaves out, and how long that takes
 	@$(BIN)/python benchmarks/results.py $(ARGS)

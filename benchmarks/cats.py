@@ -7,7 +7,8 @@ usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below
        cats.py measure [--minutes M]                   FID, KID, precision, recall and classifier score of every generator that was
        kept; writes results/cats_study.json
        cats.py study --minutes M                       both, one after the other
-       cats.py stages                                  the figures of `cats` after 300, 1,000, 5,000, ... steps; writes results/cats_long.json
+       cats.py stages                                  the figures of `cats` after 300, 1,000, 5,000, ... steps; writes
+       results/cats_long.json
        cats.py ship                                    put the best generator into the package, with its card
        cats.py step                                    a step against stock fastai's GANLearner in turns; writes results/cats_step.json
        cats.py sampling                                64 cats from a cold start; writes results/cats_sampling.json
@@ -100,7 +101,8 @@ TRIAL = dict(bs=32, steps_per_epoch=1000, epochs=1, nf=32, crit_nf=32, adv='hing
 TRIALS = {'base': {}, 'augment': dict(policy='colour+shift+hole'), 'refine': dict(refine=True), 'spread': dict(spread=True),
           'wide': dict(nf=48, crit_nf=48), 'r1': dict(r1=.05, norm='none', adv='bce'), 'excite': dict(excite=True),
           'patches': dict(patches=True),
-          'shift': dict(policy='shift'), 'shift-smooth': dict(policy='shift', smooth=True), 'shift-repeat': dict(policy='shift', repeat=True),
+          'shift': dict(policy='shift'), 'shift-smooth': dict(policy='shift', smooth=True),
+          'shift-repeat': dict(policy='shift', repeat=True),
           'spectral': dict(norm='spectral'), 'no-norm': dict(norm='none', adv='bce'),
           'lr-1e-3': dict(lr=1e-3, crit_lr=1e-3), 'lr-2e-4': dict(lr=2e-4, crit_lr=2e-4), 'two-rates': dict(lr=2.5e-4, crit_lr=1e-3),
           'bs-16': dict(bs=16), 'bs-64': dict(bs=64), 'all': dict(policy='colour+shift+hole', refine=True, spread=True)}
@@ -430,7 +432,8 @@ def stages(run='cats-42'):
                 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
                 protocol=f'n={N} made pictures of noise seed 0 against {N} of the training pictures (vs-held: against {N} held-out ones; '
                          f'held-out: those against the same), features, intervals and distances as in cats_study, in {half}; critic_right: '
-                         f'share of pairs in which the critic puts the real picture higher, mean of the 500 steps before', recipe=json.loads(r.to_json()),
+                         f'share of pairs in which the critic puts the real picture higher, mean of the 500 steps before',
+                recipe=json.loads(r.to_json()),
                 seconds=round(time.monotonic() - start, 1), not_measured=[] if steps_done(out) >= r.steps else [f'{run}-{r.steps}'])
 
 def study(minutes):
@@ -446,6 +449,7 @@ def ship(name='dcgan-cats', run='cats-42', steps=20_000):
     against the held-out faces was lowest (`stages`)."""
     import torch
     from srgan_course.cats import CatsRecipe, load_cats, sample_cats
+    from srgan_course.kit.engines import export_onnx
     from srgan_course.kit.show import sheet
     from srgan_course.generators import count_params, save_model
     from srgan_course.images import save_image
@@ -454,6 +458,7 @@ def ship(name='dcgan-cats', run='cats-42', steps=20_000):
     seconds = float(load_cats(out/'generator.safetensors').meta['seconds'])
     file = save_model(net, models/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data='catfaces', card=f'{name}.md',
                       recipe=r.to_json(), steps=str(steps))
+    export_onnx(load_cats(file), file.with_suffix('.onnx'), beside=True)
     for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(sheet(sample_cats(64, 0, file)), f, quality=80)
     study = (json.loads((RESULTS/'cats_long.json').read_text(encoding='utf-8')) if (RESULTS/'cats_long.json').exists()
              else dict(figures={}, protocol=''))

@@ -3,8 +3,9 @@
 
 usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
+       ship.py --graphs        only write the ONNX graphs anew, from the models (they hold no weights and point into the .safetensors)
 
-Writes srgan_course/models/NAME.safetensors, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
+Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
 Set5 is looked for in SRGAN_DATA.
 """
 import subprocess, sys
@@ -156,6 +157,12 @@ SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The defa
                           'and its 9 x 9 layers.',
            'srgan-x4': 'Enlarges photographs by four with invented texture: sharper to the eye, further from the pixels.'}
 
+def graphs(*names):
+    from srgan_course.generators import load_model, shipped_models
+    from srgan_course.kit.engines import export_onnx
+    for name, file in (shipped_models() | shipped_models(noise=True)).items():
+        if not names or name in names: print(export_onnx(load_model(file), file.with_suffix('.onnx'), beside=True))
+
 def ship(run, name):
     import torch
     from srgan_course.generators import count_params, load_model, read_model, save_model
@@ -165,6 +172,7 @@ def ship(run, name):
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md',
                       **made)
+    graphs(name)
     # goes on with the model of the same name
     if q['start'] == name and (last := result(f'{name}-train'))['recipe']['name'] != q['name']:
         leg = f'{name}-{LEGS[len(legs(name))]}-train'
@@ -195,6 +203,7 @@ def cards(*names):
 
 if __name__ == '__main__':
     if sys.argv[1:] == ['--cards']: cards()
+    elif sys.argv[1:] == ['--graphs']: graphs()
     elif len(sys.argv) == 3: ship(*sys.argv[1:])
     elif {'-h', '--help'} & {*sys.argv}: print(__doc__)
     else: raise SystemExit(__doc__)

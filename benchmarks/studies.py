@@ -15,6 +15,7 @@ TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'sr
          'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets',
          'srgan-x4': 'bsds500+t91+photos'}
 MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']),
+           'engines': (12, ['benchmarks/engines.py'], ['engines']),
            'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
            'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']),
            'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders', 'fid_agreement']),

@@ -124,10 +124,15 @@ def evaluate(
 @command
 def models(
     *files:Path, # Models by name, or files of your own (default: all that ship)
+    export:Path=None, # Write the one model named as this .onnx file, instead
+    precision:str='fp32', # Of that file: fp32, fp16 (half the bytes) or int8 (8-bit layers)
     json:bool=False, # Print as JSON?
 ):
     "List the models that ship: scale, network, parameters, size of the file, figures (PSNR / SSIM on Y), licence"
     from srgan_course.kit.models import MODELS, model_facts, model_line
+    if export:
+        from srgan_course.kit.engines import export_file
+        return print(export_file(files, export, precision))
     facts = model_facts(files)
     if json: return print(js.dumps(facts))
     print('\n'.join(model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with '
@@ -339,23 +344,12 @@ def cats(
     "Make cats from noise with a DCGAN, or train one"
     if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
     if train: res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
-    else: res = _draw_cats(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
+    else:
+        from srgan_course.kit.noise import draw_pictures
+        res = draw_pictures(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
     print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
 
 # %% ../nbs/cli.ipynb #8541cc78
-def _draw_cats(n, seed, out, model, truncation, interpolate, gif):
-    from srgan_course.kit.codec import save_image
-    from srgan_course.kit.noise import make_pictures, noise_engine, noise_rows, truncate, walk
-    from srgan_course.kit.show import save_gif, sheet
-    if gif and out.suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
-    net, res = noise_engine(model), dict(file=str(out), cats=n, seed=seed, model=str(model))
-    z = truncate(noise_rows(n, net.args['nz'], seed), truncation)
-    if not (gif or interpolate): save_image(sheet(make_pictures(net, z)), out); return res
-    x = make_pictures(net, walk(z, 12 if gif else 8, closed=gif))
-    if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
-    else: save_image(sheet(x, 8), out)
-    return res | dict(frames=len(x))
-
 def _train_cats(source, recipe, out, resume, minutes, device):
     from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.kit.checkpoints import checkpoints

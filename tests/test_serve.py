@@ -484,3 +484,13 @@ def test_command():
 def test_nothing_imports_torch():
     code = 'import sys; from srgan_course.serve import make_app; make_app(); print([m for m in ("torch", "fastai") if m in sys.modules])'
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV); assert r.stdout.strip() == '[]', r.stdout + r.stderr
+
+def test_container_files():
+    "Slim, without rights and without torch; its packages are those of settings.ini, with the same bounds."
+    docker, compose = ((ROOT/'deploy'/f).read_text(encoding='utf-8') for f in ('Dockerfile', 'compose.yaml'))
+    needs = [l for l in (ROOT/'deploy'/'requirements.txt').read_text(encoding='utf-8').splitlines() if l and l[0] != '#']
+    ini = next(l for l in (ROOT/'settings.ini').read_text(encoding='utf-8').splitlines() if l.startswith('requirements')).split()
+    assert {*needs} <= {*ini} and not any(n.startswith('torch') for n in needs)
+    assert re.search(r'^USER \d+$', docker, re.M) and 'HEALTHCHECK' in docker and docker.count('-slim') == 2 and '--no-deps' in docker
+    grace = int(re.search(r'stop_grace_period: (\d+)s', compose)[1])
+    assert grace > Limits.deadline and '127.0.0.1:8000:8000' in compose and 'read_only: true' in compose

@@ -1,0 +1,103 @@
+"The page as srgan-serve serves it, in a real Chromium: the server enlarges, the page says what the server says."
+import re, threading
+import httpx, pytest
+from PIL import Image
+from test_page import browser_only, chromium, encoded, give, photo, result, visit   # noqa: F401  (chromium is a fixture)
+from test_serve import Toy, live, toy_app, until
+from srgan_course.kit.server import Limits
+from srgan_course.serve import make_app
+
+def settled(pg):
+    "A page that has loaded all it needs."
+    pg.wait_for_selector('body[data-ready]')
+    return pg
+
+@pytest.fixture(scope='module')
+def server():
+    app = make_app()
+    with live(app) as url: yield app, url
+
+@browser_only
+@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'WEBP', 'RGBA'])
+def test_picture_is_the_api_s(chromium, server, kind, tmp_path):
+    "What is downloaded has the API's bytes, and the slider shows its pixels."
+    data = encoded(photo(40, 30, 'RGBA')) if kind == 'RGBA' else encoded(photo(40, 30), kind)
+    app, url = server; pg = settled(visit(chromium, url))
+    give(pg, data, f'my.cat.{kind.lower()}')
+    pg.wait_for_selector('#download:not([hidden]), #error:not([hidden])'); assert not pg.is_visible('#error'), pg.inner_text('#error')
+    with pg.expect_download() as d: pg.click('#download')
+    want = httpx.post(f'{url}/v1/upscale', content=data).content
+    assert d.value.path().read_bytes() == want and d.value.suggested_filename == 'my.cat-x4.png'
+    shown = pg.evaluate("(([c]) => [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]])"
+                        "([document.getElementById('after')])")
+    (tmp_path/'want.png').write_bytes(want); img = Image.open(tmp_path/'want.png').convert('RGBA')
+    assert shown[:2] == list(img.size)
+    if kind != 'RGBA': assert bytes(shown[2]) == img.tobytes()
+    assert pg.inner_text('#status').startswith('Done: 160 × 120 pixels in ') and not pg.complaints, pg.complaints
+    pg.context.close()
+
+@browser_only
+def test_says_where_the_photo_goes_and_loads_no_model(chromium, server):
+    app, url = server; pg = settled(visit(chromium, url))
+    assert 'sent to this server' in pg.inner_text('#where') and 'stays on your device' not in pg.inner_text('#where')
+    result(pg, encoded(photo(12, 10)))
+    asked = [(r.method, re.sub(r'[\w-]{16}', 'ID', r.url.removeprefix(url))) for r in pg.requests if not r.url.startswith(('blob:', 'data:'))]
+    assert all(r.url.startswith((url, 'blob:', 'data:')) for r in pg.requests)
+    assert not [u for _, u in asked if u.endswith(('.wasm', '.safetensors'))]
+    assert [a for a in asked if '/v1/' in a[1]][:3] == [('POST', '/v1/jobs'), ('GET', '/v1/jobs/ID/events'), ('GET', '/v1/jobs/ID/result')]
+    until(lambda: not len(app.state.service.jobs))                         # what is done is forgotten
+    pg.context.close()
+
+@browser_only
+def test_server_is_busy(chromium):
+    "One sentence; and when there is a place again, the same page goes on."
+    gate = threading.Event(); toy = Toy(gate); app = toy_app(toy, Limits(queue=0))
+    with live(app) as url:
+        job = url + httpx.post(f'{url}/v1/jobs', content=encoded(photo(9, 9))).headers['location']
+        pg = settled(visit(chromium, url)); give(pg, encoded(photo(20, 12)))
+        pg.wait_for_selector('#error:not([hidden])')
+        assert re.fullmatch(r'This server is busy: all 0 places in its queue are taken\. Ask again in \d+ seconds?\.', pg.inner_text('#error'))
+        assert not pg.is_visible('#result') and not pg.is_visible('#work')
+        httpx.delete(job); gate.set(); until(lambda: not app.state.service.shop.running)
+        assert result(pg, encoded(photo(20, 12)))[0].size == (80, 48)
+        pg.context.close()
+
+@browser_only
+def test_cancel_reaches_the_server(chromium):
+    gate = threading.Event(); gate.set(); toy = Toy(gate); app = toy_app(toy)
+    with live(app) as url:
+        pg = settled(visit(chromium, url)); give(pg, encoded(photo(30, 200)))
+        pg.wait_for_selector('#tile:not(:empty)')
+        assert re.fullmatch(r'\d+ of 200 tiles', pg.inner_text('#tile'))
+        gate.clear(); pg.click('#cancel'); pg.wait_for_selector('#status:text-is("Cancelled.")', timeout=2000)
+        until(lambda: all(j.ended for j in app.state.service.shop.running)); seen = toy.tiles; gate.set()
+        until(lambda: not app.state.service.shop.running and not len(app.state.service.jobs))
+        assert toy.tiles - seen <= 2 and not pg.is_visible('#download')
+        assert result(pg, encoded(photo(9, 9)))[0].size == (36, 36)
+        pg.context.close()
+
+@browser_only
+@pytest.mark.parametrize('data, says', [(encoded(photo(60, 40))[:900], 'browser'), (encoded(photo(60, 40), 'GIF'), 'not a PNG, JPEG or WebP')],
+                         ids=['damaged', 'a GIF'])
+def test_what_cannot_be_read(chromium, server, data, says):
+    pg = settled(visit(chromium, server[1])); give(pg, data)
+    pg.wait_for_selector('#error:not([hidden])')
+    assert says in pg.inner_text('#error') and pg.inner_text('#error').endswith('.')
+    pg.context.close()
+
+@browser_only
+def test_token_in_the_fragment(chromium):
+    with live(toy_app(token='cats')) as url:
+        pg = settled(visit(chromium, url)); give(pg, encoded(photo(9, 9))); pg.wait_for_selector('#error:not([hidden])')
+        assert 'token' in pg.inner_text('#error'); pg.context.close()
+        pg = settled(visit(chromium, f'{url}/#token=cats')); assert result(pg, encoded(photo(9, 9)))[0].size == (36, 36)
+        assert not any('cats' in r.url.partition('#')[0] for r in pg.requests)
+        pg.context.close()
+
+@browser_only
+def test_server_that_has_gone(chromium):
+    with live(toy_app()) as url:
+        pg = settled(visit(chromium, url))
+        pg.context.set_offline(True); give(pg, encoded(photo(9, 9))); pg.wait_for_selector('#error:not([hidden])')
+        assert pg.inner_text('#error') == 'The server does not answer; is it still running?'
+        pg.context.close()
