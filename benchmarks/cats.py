@@ -470,7 +470,7 @@ def ship(name='dcgan-cats', run='cats-42', steps=20_000):
                                                            indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         between = lambda k, d: f"{fig[k]:.{d}f} (interval {fig[f'{k}_interval'][0]:.{d}f} to {fig[f'{k}_interval'][1]:.{d}f})"
         lines = ['', '## Figures', '',
-                 f"`{name}` against {study['n']} of its training pictures, {study['n']} samples of seed 0: KID {between('kid_768', 4)} by "
+                 f"`{name}` against {study['n']} of its training pictures, {study['n']} samples of seed 0: KID {between('kid_768', 5)} by "
                  f"`inception@768`, FID {between('fid_192', 1)} by `inception@192`. "
                  f"Precision {between('precision', 2)}, recall {between('recall', 2)}. These are not the 2048-feature figures that papers "
                  f"give: those weights cannot be had offline, and the two do not compare."]

@@ -216,12 +216,13 @@ class CatsRecipe(Recipe):
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
 # %% ../nbs/18_cats.ipynb #83675ec8
-_BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4, repeat=True, policy='shift')
-_FULL = _BEST | dict(bs=64, steps_per_epoch=500, epochs=200, lr=2e-4, crit_lr=2e-4, ema=.999)
+_BEST = dict(adv='hinge', lr=5e-4, crit_lr=5e-4)
+_LONG = _BEST | dict(repeat=True, policy='shift', ema=.999, steps_per_epoch=500)          # for photographs
+_FULL = _LONG | dict(bs=64, epochs=200, lr=2e-4, crit_lr=2e-4)
 _STUDENT = dict(channels=1, dense=True, kernel=3, leak=10, lr=1e-3, crit_lr=1e-3, beta1=.9)
 CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('quick', size=32, bs=32, epochs=8, nf=32, crit_nf=32, anneal=.5, ema=.99, **_BEST),                # toy cats, minutes
-    CatsRecipe('cats', bs=32, steps_per_epoch=500, epochs=60, nf=32, crit_nf=32, anneal=.5, ema=.999, **_BEST),   # the one that ships
+    CatsRecipe('cats', bs=32, epochs=60, nf=32, crit_nf=32, anneal=.5, **_LONG),                                 # the one that ships
     CatsRecipe('dcgan', epochs=100),                                                         # the paper's settings, the tutorial's size
     CatsRecipe('dcgan-paper', nf=128, bs=128, epochs=100),                                   # the paper's width
     CatsRecipe('student', epochs=47, **_STUDENT),                                            # 100 epochs of 3,000 pictures
