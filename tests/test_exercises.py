@@ -9,7 +9,7 @@ import ast, contextlib, importlib.util, io, json, re
 import pytest
 from conftest import ROOT
 
-NBS = [p for p in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')) if p.stem[:2] not in ('00', '19')]       # 19: they come with its text
+NBS = [p for p in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')) if p.stem[:2] != '00']
 STUB = re.compile(r'^#\|\s*exercise:\s*(\d+)\s+stub\s*$', re.M)
 SOLUTION = re.compile(r'<summary>\s*Solution.*?```python\n(.*?)```', re.S)
 

@@ -6,7 +6,8 @@
 __all__ = ['check_radius', 'check_work', 'check_over', 'check_paired', 'check_recipe_says', 'check_runs_needed',
            'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging', 'check_half_width',
            'check_groups', 'check_factor', 'check_left', 'check_crossing', 'check_needed', 'check_flattery',
-           'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator', 'check_to_bytes']
+           'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator', 'check_to_bytes',
+           'check_shuffle', 'check_steps', 'check_takes']
 
 # %% ../../nbs/kit/exercises_more.ipynb #73bebcb0
 import numpy as np, torch
@@ -304,3 +305,38 @@ def check_to_bytes(f):
     if not (bad := got.int() != want).any(): return
     i = tuple(bad.nonzero()[0].tolist())
     return f'{(want + off + over)[i].item()/127.5 - 1:.3f} becomes {got[i].item()}, not {want[i].item()}'
+
+# %% ../../nbs/kit/exercises_more.ipynb #e1900002
+@checks('every colour at its place, for every factor.')
+def check_shuffle(f): # exercise 1
+    for b, c, r, h, w in (1, 3, 2, 2, 3), (2, 3, 4, 5, 3), (2, 1, 3, 2, 2), (1, 4, 2, 3, 3):
+        x = np.arange(b*c*r*r*h*w, dtype=np.float32).reshape(b, c*r*r, h, w)
+        t = torch.from_numpy(x)
+        want, got = F.pixel_shuffle(t, r).numpy(), np.asarray(ask(f, x.copy(), r))
+        dcr = t.reshape(b, r, r, c, h, w).permute(0, 3, 4, 1, 5, 2).reshape(want.shape).numpy()
+        if got.shape != want.shape: return f'{x.shape} by {r} becomes {got.shape}; {want.shape} is right'
+        if np.array_equal(got, want): continue
+        why = '; this is DCR, place first, and colours get mixed up' if np.array_equal(got, dcr) else ''
+        return f'{x.shape} by {r}: {(got != want).mean():.0%} of the values are at the wrong place{why}'
+
+@checks('256 values from end to end, to the nearest, and nothing runs over.')
+def check_steps(f): # exercise 2
+    for lo, hi in (0., 255.), (-1., 1.), (-.5, 4.6):
+        step = (hi - lo)/255
+        at = np.array([0, 1, 100, 254, 255, 37, 200, 255, 0])
+        off = np.array([.3, -.4, .4, .3, -.3, -.4, .2, 90, -90])           # of a step: what is rounded away or lies outside
+        got, want = np.asarray(ask(f, lo + (at + off)*step, lo, hi), float), lo + at*step
+        if got.shape != want.shape: return f'an array of shape {want.shape} becomes {got.shape}'
+        if (bad := ~(np.abs(got - want) < step*1e-3)).any():
+            i = bad.argmax()
+            return f'from {lo:g} to {hi:g}, {lo + (at + off)[i]*step:.4g} becomes {got[i]:.4g}; {want[i]:.4g} is right'
+
+@checks('both limits are kept, and what is exactly at one comes in.')
+def check_takes(f, Limits): # exercise 3; `Limits` of kit.server
+    for w, h, scale, *most in ((1000, 1000, 4, 2, 32), (2000, 1000, 4, 2, 32), (2001, 1000, 4, 2, 32), (1000, 1000, 4, 2, 16),
+                               (1000, 1001, 4, 2, 16), (1000, 1000, 4, 2, 15), (1500, 1000, 2, 2, 6), (1500, 1000, 2, 2, 5),
+                               (3000, 1000, 1, 2, 32)):
+        got, want = ask(f, w, h, scale, Limits(megapixels=most[0], out_megapixels=most[1])), w*h <= min(most[0], most[1]/scale**2)*1e6
+        if got is None or got is Ellipsis or bool(got) != want:
+            said = 'it is taken' if want else 'it is refused'
+            return f'{w} x {h} by {scale}, with {most[0]} megapixels in and {most[1]} out: {said}, and you say {got}'
