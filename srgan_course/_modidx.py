@@ -639,6 +639,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines._read_whole': ( 'kit/engines.html#_read_whole',
                                                                                     'srgan_course/kit/engines.py'),
+                                          'srgan_course.kit.engines._runtime': ('kit/engines.html#_runtime', 'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines._samples': ('kit/engines.html#_samples', 'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines._trace': ('kit/engines.html#_trace', 'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines._write': ('kit/engines.html#_write', 'srgan_course/kit/engines.py'),

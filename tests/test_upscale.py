@@ -598,3 +598,10 @@ def test_killed_folder_goes_on(tmp_path, weights):
         for f in out.glob('*.png'): assert Image.open(f).convert('RGB').size == (256, 256)
     assert subprocess.run(cmd, capture_output=True).returncode == 0
     assert len(list(out.glob('*.png'))) == 40
+
+def test_nothing_is_written_home(tmp_path):
+    "ONNX Runtime 1.32 keeps a device's id and a database of what was used, unless it is told not to."
+    code = "from srgan_course.upscale import Upscaler; from PIL import Image; Upscaler.load('light-x4', device='cpu')(Image.new('RGB', (8, 8)))"
+    env = {k: v for k, v in os.environ.items() if k not in ('ORT_DISABLE_TELEMETRY', 'XDG_CACHE_HOME')}
+    subprocess.run([sys.executable, '-c', code], check=True, env=env | dict(HOME=str(tmp_path), TMPDIR=str(tmp_path)))
+    assert not [p for p in tmp_path.rglob('*') if p.is_file()]

@@ -93,6 +93,12 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # %% ../../nbs/kit/engines.ipynb #e900000e
+def _runtime():
+    "ONNX Runtime, told not to write a device's id into the home folder."
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')        # it looks when it is imported
+    import onnxruntime
+    return onnxruntime
+
 class OnnxEngine:
     "A network in ONNX Runtime, on the processor. Needs no torch."
     kind, device = 'onnx', 'cpu'
@@ -111,7 +117,7 @@ class OnnxEngine:
             raise ValueError(f'{path}: made for other weights than those in {self.path.stem}.safetensors; export it again')
 
     def _open(self, threads):
-        import onnxruntime as ort
+        ort = _runtime()
         opts = ort.SessionOptions()
         opts.intra_op_num_threads, opts.log_severity_level = threads, 4
         opts.add_session_config_entry('session.intra_op.allow_spinning', '0')     # who waits leaves the core to others
@@ -199,6 +205,7 @@ def _samples(scale, side=96):
 def _quantise(m, which, samples):
     "The graph with 8-bit layers."
     import onnx
+    _runtime()
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
     class Samples(CalibrationDataReader):
