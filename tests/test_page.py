@@ -213,6 +213,7 @@ WATCH = '''() => {
 def longest_silence(pg, data):
     "Milliseconds for which the page did not answer, from a photo given to its first tile done."
     pg.evaluate(WATCH)
+    pg.evaluate('document.querySelector("#tile").textContent = ""')      # what an earlier picture left there
     give(pg, data)
     pg.wait_for_selector('#tile:not(:empty)')
     return pg.evaluate('clearInterval(window.timer), window.worst')
@@ -223,7 +224,8 @@ def test_answers_while_it_computes_and_can_be_cancelled(ready):
     data = encoded(photo(300, 200))
     for _ in range(3):
         if (worst := longest_silence(ready, data)) < 100: break
-    assert re.fullmatch(r'\d of 6 tiles', ready.inner_text('#tile')) and worst < 100, f'{worst:.0f} ms'
+    assert worst < 100, f'{worst:.0f} ms'
+    ready.wait_for_function(r'/^\d of 6 tiles$/.test(document.querySelector("#tile").textContent)', timeout=5000)
     ready.keyboard.press('Escape')
     ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)
     assert not ready.is_visible('#work') and not ready.is_visible('#download')
