@@ -133,6 +133,11 @@ def grown():
             y = F.conv_transpose2d(x, self.weight, stride=2)                    # two pixels wider than wanted, which the smoothing eats
             return F.conv2d(y, (k[:, None]*k).expand(y.shape[1], 1, 3, 3).to(y.dtype), groups=y.shape[1])
 
+    def smoothed(up):
+        "The same weights; drawing none leaves the random numbers as they were."
+        new = Smooth(up.in_channels, up.out_channels, 4, bias=False, device='meta'); new.weight = up.weight
+        return new
+
     class Excite(nn.Module):
         "FastGAN's skip-layer excitation: an early, small map says how much each channel of a later one counts."
         def __init__(self, ni, no):
@@ -149,7 +154,8 @@ def grown():
             if excite: self.excite = nn.ModuleList([Excite(i, o) for i, o in zip([first, *widths], widths[1:])])
             if refine or excite: C.init_dcgan(self)
             if smooth:
-                for m in (*[up[0] for up in self.body], self.last): m.__class__ = Smooth
+                for up in self.body: up[0] = smoothed(up[0])
+                self.last = smoothed(self.last)
         def forward(self, z):
             if 'excite' not in self.args: return super().forward(z)
             x, k = [self.start(z.reshape(len(z), self.nz, 1, 1))], 1 + ('refine' in self.args)

@@ -43,9 +43,7 @@ def measure(rounds):
     return {k: round(v, 3) for k, v in figures.items()}, [round(ratios[len(ratios)*k//20], 3) for k in (1, 19)]
 
 def main(rounds, quick):
-    import os
     from srgan_course.kit.results import save_result
-    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     start = time.perf_counter()
     figures, spread = measure(10 if quick else rounds)
     print('128 x 128 x4: direct {direct_ms:.1f} ms, over HTTP {http_ms:.1f} ms, ratio {ratio:.3f}; {pictures_per_second:.1f} pictures/s'.format(**figures))

@@ -38,7 +38,6 @@ def serve(
     "Serve the models: an API for programs, and a page for people"
     given = locals()
     import os, uvicorn
-    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')                    # ONNX Runtime would write a device's id into the home folder
     from srgan_course.kit.desk import Server, listen
     from srgan_course.serve import make_app
     limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})

@@ -124,8 +124,7 @@ class OnnxEngine:
         try: return ort.InferenceSession(str(self.path), opts, providers=['CPUExecutionProvider'])
         except Exception as e:
             raise ValueError(f'{self.path}: ONNX Runtime cannot open it ({" ".join(str(e).split())[:160]}); export it again, with its '
-                             f'weights '
-                             f'beside it') from None
+                             f'weights beside it') from None
 
     def __call__(self,
         x:np.ndarray # (B,3,h,w), float32; or noise (B,nz)
@@ -322,8 +321,7 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
         return OnnxEngine(graph)
     if not find_spec('torch'):
         raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where '
-                                  f'torch '
-                                  'is, export it with srgan-models FILE --export FILE.onnx')
+                                  'torch is, export it with srgan-models FILE --export FILE.onnx')
     if file is None: return TorchEngine(net, device, precision)
     from srgan_course.kit.weights import load_model
     e = TorchEngine(load_model(file), device, precision)
