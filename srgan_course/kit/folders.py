@@ -112,11 +112,12 @@ def read_log(dst:Path # folder of results
 def write_log(dst, # folder of results
               file:Path, src:Path, model:str): # a result, its picture, its fingerprint
     "Add a line; without it, a result counts as done by its date."
+    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name)) + '\n'
     try:
         with (dst/LOG).open('ab+') as out:
             if end := out.tell(): out.seek(end - 1)
             torn = end and out.read(1) != b'\n'                               # a crash has cut the line before this one short
-            out.write(b'\n'*bool(torn) + json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name)).encode() + b'\n')
+            out.write(b'\n'*bool(torn) + line.encode())
     except OSError: pass                                                       # the result is there all the same
 
 def is_done(src:Path,    # picture
@@ -309,5 +310,6 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
         with among(paths, 'srgan-upscale', res['bad'], src=p):
             res['done'].append(d := enlarge_file(p, dst, up, tile))
             if progress:
-                say('{src} ({size[0]} x {size[1]}) -> {dst} ({out_size[0]} x {out_size[1]}), {model}, {seconds:.1f} s'.format(**d), out=True)
+                say('{src} ({size[0]} x {size[1]}) -> {dst} ({out_size[0]} x {out_size[1]}), {model}, {seconds:.1f} s'.format(**d),
+                    out=True)
     return res
