@@ -283,7 +283,7 @@ def _one_place_each(paths, dst, scale):
     taken = {}
     for p in paths:
         to = target_folder(p, dst, scale)
-        made = out_files(to_do(p, to)[0], p, to, scale) if p.is_dir() else {p: result_path(p, dst, scale)}
+        made = out_files(to_do(p, to)[0], p, to, scale) if p.is_dir() else {p: (dst or p.parent)/result_path(p, None, scale).name}
         for f,o in made.items():
             first = taken.setdefault(os.path.realpath(o), f)
             if os.path.realpath(first) != os.path.realpath(f):
@@ -299,8 +299,8 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     "Upscale pictures and folders, one after the other."
     res = dict(done=[], kept=[], bad=[], passed=[])
     if len(paths) > 1:
-        if dst: Path(dst).mkdir(parents=True, exist_ok=True)
         _one_place_each(paths, dst, up.scale)
+        if dst: Path(dst).mkdir(parents=True, exist_ok=True)
     for p in paths:
         if p.is_dir():
             r = enlarge_folder(p, dst, up, tile, again, progress)
