@@ -42,6 +42,7 @@ class SRGANRecipe(Recipe):
     generator:str = 'LightSR'          # 'LightSR' or 'SRResNet'
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
+    full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
@@ -136,9 +137,9 @@ RECIPES = {r.name: r for r in (
                 steps_per_epoch=1500, epochs=24, late=.3, late_size=128, late_loss='luma', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160,
                 save_every=250),
-    SRGANRecipe('srgan-x4', nf=64, n_blocks=18, start='srresnet-x4', critic_nf=32, shift=3, soften=1, alike=True, bs=8, steps_per_epoch=250,
-                epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5,
-                perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.995, save_every=125))}
+    SRGANRecipe('srgan-x4', nf=64, n_blocks=18, full=32, start='srresnet-x4', critic_nf=32, shift=3, alike=True, steps_per_epoch=250,
+                pre_epochs=6, pre_lr=5e-4, epochs=16, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.2,
+                perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.1, ema=.995, save_every=250))}
 
 # %% ../nbs/09_srgan.ipynb #9dee9c8c
 def start_from(net, start)->int: # tensors that were taken
@@ -154,7 +155,7 @@ def start_from(net, start)->int: # tensors that were taken
 def make_generator(r:SRGANRecipe
                   )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
-    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks)
+    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks) | (dict(full=r.full) if r.full else {})
     if 'gc' in signature(look_up('generator', r.generator)).parameters: args['gc'] = max(1, r.nf//2)    # dense blocks grow by half
     net = build_network(r.generator, args)
     if r.start: start_from(net, r.start)
