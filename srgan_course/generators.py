@@ -129,10 +129,11 @@ def full_size_layers(nf:int,   # channels in
                      full:int, # channels out
                      scale:int # 2, 3 or 4
                     )->nn.Sequential: # (B,nf,H,W) -> (B,full,scale*H,scale*W)
-    "Every pixel repeated, then a convolution, for each step of `scale`; and one more convolution at full size."
+    "Stretched bilinearly, then a convolution, for each step of `scale`; and one more convolution at full size."
     layers = []
     for k in (*STEPS[scale], 1):
-        layers += [*([nn.Upsample(scale_factor=k)] if k > 1 else []), nn.Conv2d(nf, full, 3, padding=1), nn.LeakyReLU(.2, inplace=True)]
+        if k > 1: layers.append(nn.Upsample(scale_factor=k, mode='bilinear'))
+        layers += [nn.Conv2d(nf, full, 3, padding=1), nn.LeakyReLU(.2, inplace=True)]
         init_conv(layers[-2]); nf = full
     return nn.Sequential(*layers)
 
@@ -169,7 +170,7 @@ class LightSR(nn.Module):
         n, s = 2*self.args['n_blocks'] + 2, self.args['scale']
         if 'full' not in self.args: return n + 1
         lo, hi = -2, s + 1                                # what the last two see from the first and from the last pixel of a cell
-        for k in reversed(STEPS[s]): lo, hi = (lo - 1)//k, (hi + 1)//k
+        for k in reversed(STEPS[s]): lo, hi = (2*lo - 1 - k)//(2*k), (2*hi + 3 - k)//(2*k) + 1    # a convolution, and the stretch
         return n + max(-lo, hi)
 
 # %% ../nbs/04_generators.ipynb #4148848f
