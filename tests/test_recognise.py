@@ -1,5 +1,5 @@
 "Lesson 16's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
-import json, re, subprocess, sys
+import json, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
