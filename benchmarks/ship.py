@@ -20,7 +20,9 @@ TERMS = {'bsds500': ('300 photographs of BSDS500 (`train`, and every second pict
          'pets': ('1,800 photographs of cats and dogs from the Asirra set, short side 160 pixels',
                   'Kaggle offers it "for fun and research"; no licence stated for the pictures'),
          'photos': ('600 photographs, one each of 600 ImageNet classes, short side 200 pixels',
-                    'ImageNet gives access for non-commercial research and education')}
+                    'ImageNet gives access for non-commercial research and education'),
+         'hr': ('160 sharp photographs of wallpapers and app examples, sides 512 to 1152 pixels (20 others, all that may be shown, are held '
+                'out by name: `kit.sources.HR_HELD`)', 'CC BY-SA, CC BY and CC0, BSD and LGPL, picture by picture')}
 FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture (railings, tiles) comes out smooth, or at another rhythm'),
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
              coffee=(0, 172, 'the grain of the wood is thinner than a pixel of the small picture: fewer, thicker, smoother lines come out'))   # left, top, what goes wrong
@@ -115,7 +117,9 @@ def card(name, i, made):
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
         f"--data set5` gives them again.", '', *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
-           f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}.", '']
+           f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}."
+           + (f" It stands a real patch above a generated one in {100*r['accuracy']:.0f} % of pairs (last 250 steps; 50 % is a coin)."
+              if 'accuracy' in r else ''), '']
           if 'balance' in r
           else []),
         '## Where it fails', '', f'![Small picture, bicubic, {name} and original at three places where it fails]({name}-failures.jpg)', '',
@@ -137,10 +141,12 @@ def recipe_text(q):
                                         f"+ {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x "
                                         f"{q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]
     if q['shift'] or q['soften']:
-        who, often = ('the critic and the feature net see' if q['alike'] else 'the critic sees'), {0: 'not', 1: 'once',
-            2: 'twice'}.get(q['soften'], f"{q['soften']} times")
-        parts.append(f"{who} pictures softened {often} and moved by up to {q['shift']} pixels")
+        often = {0: '', 1: 'softened once and ', 2: 'softened twice and '}.get(q['soften'], f"softened {q['soften']} times and ")
+        parts.append(f"{'the critic and the feature net see' if q['alike'] else 'the critic sees'} pictures {often}moved by up to "
+                     f"{q['shift']} pixels")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
+    if q['critic'] != 'none' and q['pre_epochs']:
+        parts.append(f"before the game {q['pre_epochs']*q['steps_per_epoch']:,} steps of {q['pre_loss'].upper()} at {q['pre_lr']:g}")
     parts.append(f"{q.get('opt', 'adam').title()} {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none'
                  else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
     if q.get('copies'):
@@ -163,6 +169,11 @@ def graphs(*names):
     for name, file in (shipped_models() | shipped_models(noise=True)).items():
         if not names or name in names: print(export_onnx(load_model(file), file.with_suffix('.onnx'), beside=True))
 
+def last_accuracy(run, n=250):
+    "How often the critic stood a real patch above a generated one, mean of the last steps."
+    import pandas as pd
+    return round(float(pd.read_csv(run/'history_gan.csv').crit_acc.dropna()[-n:].mean()), 3)
+
 def ship(run, name):
     import torch
     from srgan_course.generators import count_params, load_model, read_model, save_model
@@ -179,7 +190,7 @@ def ship(run, name):
         write_json(RESULTS/f'{leg}.json', {**last, 'name': leg})
     if (run/'history_gan.csv').exists():
         from srgan_course.kit.runs import last_words
-        res['balance'] = last_words(run)
+        res['balance'], res['accuracy'] = last_words(run), last_accuracy(run)
     write_json(RESULTS/f'{name}-train.json', {**res, 'name': f'{name}-train'})
     index = read_json(MODELS/'index.json') if (MODELS/'index.json').exists() else {}
     for d in SETS:

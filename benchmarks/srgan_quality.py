@@ -7,9 +7,11 @@ stripes: energy of waves 3 to 3.5 pixels long in flat places, across over down, 
 KID: Inception's 768 features; 95 % intervals by drawing whole photographs anew, and of the differences between models, in which what is
 common cancels.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (the Inception). Writes results/srgan-x4-kid.json.
+A model may also be a .safetensors file, called by its name in the table.
 usage: srgan_quality.py [--quick] [--models NAME...]
 """
 import statistics, time
+from pathlib import Path
 from frame import RUNS, kept, kid_row, ledger, parser
 
 NET, SIZE = 'inception@768', 96
@@ -32,14 +34,20 @@ def seen(crops):
     return FeatureSet(kept(path, lambda: features(crops, NET).x), pooled_net(NET).note)
 
 def near(sr, hr, net):
-    "Means over the pictures: PSNR and SSIM, gradients relative to HR's, and a distance of features."
+    "PSNR, SSIM, the gradient relative to HR's and a distance of features (each a list over the pictures), and stripes."
     from srgan_course.images import luminance
     from srgan_course.kit.terms import stripes
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
-    mean = lambda f: round(statistics.mean(f(a, b) for a, b in zip(sr, hr)), 4)
-    return dict(psnr=mean(lambda a, b: psnr_y(a, b, 4)), ssim=mean(lambda a, b: ssim_y(a, b, 4)),
-                gradient=mean(lambda a, b: mean_gradient(a)/mean_gradient(b)), stripes=round(stripes(*([255*luminance(p) for p in ps] for ps in (sr, hr))), 3),
-                **({net: mean(lambda a, b: float(lpips(a, b, net=net)))} if net else {}))
+    ways = dict(psnr=lambda a, b: psnr_y(a, b, 4), ssim=lambda a, b: ssim_y(a, b, 4), gradient=lambda a, b: mean_gradient(a)/mean_gradient(b),
+                **({net: lambda a, b: float(lpips(a, b, net=net))} if net else {}))
+    return dict({k: [f(a, b) for a, b in zip(sr, hr)] for k, f in ways.items()},
+                stripes=round(stripes(*([255*luminance(p) for p in ps] for ps in (sr, hr))), 3))
+
+def less(a, b):
+    "Mean difference over the pictures, and its 95 % interval."
+    from srgan_course.kit.figures import average
+    f = average([x - y for x, y in zip(a, b)], range(len(a)))
+    return dict(value=round(float(f), 4), interval=[round(v, 4) for v in f.interval])
 
 def main(quick, models):
     from srgan_course.data import bsds_split
@@ -51,21 +59,24 @@ def main(quick, models):
     start, n = time.perf_counter(), 60 if quick else 1500
     hr = [crop_to_multiple(open_image(p).convert('RGB'), 4) for p in bsds_split()['valid'][:20 if quick else None]]
     net = 'squeeze-caffe' if find_weights('squeezenet1_1_fp16.safetensors') else None
-    true, figures, kids = seen(crops(hr, n, SIZE, seed=1)[0]), {}, {}
-    for m in models:
-        sr = enlarge(m, hr)
+    true, figures, kids, each = seen(crops(hr, n, SIZE, seed=1)[0]), {}, {}, {}
+    files, models = models, [Path(m).stem if m.endswith('.safetensors') else m for m in models]
+    for m, file in zip(models, files):
+        sr = enlarge(file, hr)
         cut, which = crops(sr, n, SIZE, seed=0)
         kids[m] = k = kid(seen(cut), true, size=min(1000, n), groups=which)
-        figures[m] = kid_row(k) | near(sr, hr, net)
+        each[m] = near(sr, hr, net)
+        figures[m] = kid_row(k) | {k: v if k == 'stripes' else round(statistics.mean(v), 4) for k, v in each[m].items()}
         print(m, figures[m], f'{time.perf_counter() - start:.0f} s', flush=True)
     for m in models[:-1]:
-        figures[f'{models[-1]} - {m}'] = kid_row(differ(kids[models[-1]], kids[m]))
+        last, gaps = each[models[-1]], kid_row(differ(kids[models[-1]], kids[m]))
+        figures[f'{models[-1]} - {m}'] = gaps | dict(less={k: less(last[k], v) for k, v in each[m].items() if k != 'stripes'})
         print(f'{models[-1]} - {m}', figures[f'{models[-1]} - {m}'], flush=True)
     if not quick:
         ledger('srgan-x4-kid', 'How near the models come to the true photographs: KID and distances beside PSNR', figures,
                'bsds500, the 100 held-out photographs', len(hr), start, seed=0,
         protocol=f'x4; KID: {NET}, {n} crops of {SIZE} px against as many of the originals at other places, mean of 100 subsets of 1000, '
-                 f'95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; squeeze-caffe: a stand-in '
+                 f'95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; stripes: waves of 3 to 3.5 px in flat places, across over down, over the same of HR; less: mean difference over the pictures with its 95 % interval; squeeze-caffe: a stand-in '
                  f'for LPIPS, not LPIPS')
 
 if __name__ == '__main__': main(**vars(parser(__doc__, quick=False, models=dict(
