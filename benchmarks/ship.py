@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Put a trained model into the package: weights in float16, its figures, the picture of its failures, its card, and its line in the index.
 
-usage: ship.py RUN NAME        RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model
+usage: ship.py RUN NAME [SHARE]  RUN is the folder that `srgan-train --out RUN` has left; NAME is what people will call the model; SHARE:
+                               how far to go from the network before the game to the one after it (lesson 17), 1 if it is left out
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
        ship.py --graphs        only write the ONNX graphs anew, from the models (they hold no weights and point into the .safetensors)
 
@@ -134,7 +135,7 @@ def card(name, i, made):
 
 LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss', luma='a squared error of which seven tenths are luminance\'s')
 
-def recipe_text(q):
+def recipe_text(q, share=1.):
     "The recipe in words."
     parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none'
                                    else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} "
@@ -144,6 +145,7 @@ def recipe_text(q):
         often = {0: '', 1: 'softened once and ', 2: 'softened twice and '}.get(q['soften'], f"softened {q['soften']} times and ")
         parts.append(f"{'the critic and the feature net see' if q['alike'] else 'the critic sees'} pictures {often}moved by up to "
                      f"{q['shift']} pixels")
+    if share < 1: parts.append(f"what ships lies {share:g} of the way from the network before the game to the one after it")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     if q['critic'] != 'none' and q['pre_epochs']:
         parts.append(f"before the game {q['pre_epochs']*q['steps_per_epoch']:,} steps of {q['pre_loss'].upper()} at {q['pre_lr']:g}")
@@ -174,12 +176,25 @@ def last_accuracy(run, n=250):
     import pandas as pd
     return round(float(pd.read_csv(run/'history_gan.csv').crit_acc.dropna()[-n:].mean()), 3)
 
-def ship(run, name):
+def mixed(run, share):
+    "The network that lies between the one before the game and the one after it, and its figures on the held-out pictures."
+    from srgan_course.esrgan import mix_networks
+    from srgan_course.generators import load_model
+    from srgan_course.kit.sources import split_source
+    from srgan_course.metrics import evaluate_sr
+    before, after = (load_model(run/f'{k}.safetensors') for k in ('pretrained', 'generator'))
+    net, res = mix_networks(before, after, share), read_json(run/'results.json')
+    net.meta = after.meta
+    held = split_source(res['data'], res['recipe']['size'])[1]
+    return net, evaluate_sr(net, held, net.args['scale'], strict=False).loc['mean'].to_dict()
+
+def ship(run, name, share=1.):
     import torch
     from srgan_course.generators import count_params, load_model, read_model, save_model
     run, net = Path(run), load_model(Path(run)/'generator.safetensors')
     res = read_json(run/'results.json')
     q, data = res['recipe'], res['data'].split('+')
+    if share < 1: net, res['figures']['SRGAN'] = mixed(run, share); res['share'] = share
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md',
                       **made)
@@ -197,7 +212,7 @@ def ship(run, name):
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
     index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args,
                        parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
-        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q),
+        checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q, share),
                        **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
     write_json(MODELS/'index.json', index)
     cards(name)
@@ -205,7 +220,8 @@ def ship(run, name):
 def cards(*names):
     index = read_json(MODELS/'index.json')
     for name in names or index:
-        index[name]['recipe_text'] = recipe_text(result(f'{name}-train')['recipe'])
+        r = result(f'{name}-train')
+        index[name]['recipe_text'] = recipe_text(r['recipe'], r.get('share', 1.))
         index[name]['credit'] = failures(name)
         r = result(f'{name}-train')
         card(name, index[name], 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
@@ -215,6 +231,6 @@ def cards(*names):
 if __name__ == '__main__':
     if sys.argv[1:] == ['--cards']: cards()
     elif sys.argv[1:] == ['--graphs']: graphs()
-    elif len(sys.argv) == 3: ship(*sys.argv[1:])
+    elif len(sys.argv) in (3, 4) and not {'-h', '--help'} & {*sys.argv}: ship(*sys.argv[1:3], *map(float, sys.argv[3:]))
     elif {'-h', '--help'} & {*sys.argv}: print(__doc__)
     else: raise SystemExit(__doc__)
