@@ -17,7 +17,7 @@ from frame import RUNS, ledger, parser
 
 SIDE, ZOOM, SEED = 144, 2, 7
 
-def stem(model): return Path(model).stem if '/' not in model else '-'.join(Path(model).parts[-2:]).removesuffix('.safetensors')
+def stem(model): return Path(model).stem
 
 def folder(a, b): return RUNS/'votes'/f'{stem(a)}-{stem(b)}'
 
@@ -34,8 +34,7 @@ def best_crop(picture):
 
 def sheets(a, b):
     from PIL import Image
-    from srgan_course.data import open_image
-    from srgan_course.images import crop_to_multiple, downscale
+    from srgan_course.images import crop_to_multiple, downscale, open_image
     from srgan_course.kit.sources import hr_split
     from srgan_course.upscale import Upscaler
     ups, out, files = [Upscaler.load(m, device='cpu') for m in (a, b)], folder(a, b), sorted(hr_split()['valid'])
