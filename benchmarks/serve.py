@@ -4,9 +4,10 @@
 The server is a process of its own, without its cache; both do the same pictures in turns. Bar: 1.15. Writes results/serve.json.
 usage: serve.py [--rounds 60] [--quick]
 """
-import argparse, statistics, sys, time
+import argparse, os, statistics, sys, time
 from pathlib import Path
 
+os.environ['OMP_NUM_THREADS'] = '1'     # both on one thread, whatever the shell says
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/'tests'))
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
