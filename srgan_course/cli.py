@@ -40,7 +40,8 @@ def upscale(
     "Enlarge pictures with a super-resolution network"
     if manifest or shard:
         from srgan_course.kit.shards import upscale_list
-        return upscale_list(paths, manifest, shard, out, model, device, tile, again, json)
+        from srgan_course.upscale import Upscaler
+        return upscale_list(paths, manifest, shard, out, lambda: Upscaler.load(model, device=device), tile, again, json)
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
     if len(paths) > 1 and out is not None and out.suffix:

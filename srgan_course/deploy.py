@@ -73,9 +73,9 @@ def scale(
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
     from srgan_course.kit.shards import merge_logs, report_lines
     if not report:
-        from srgan_course.scale import scale_out
+        from srgan_course.scale import load_work, scale_out
         def say(k, n, r): print(f"{k}/{n}: shard {r['shard']}, {r['done']} done, {r['kept']} done before", file=sys.stderr)
-        scale_out(src, out, (model, device, tile), shards, workers, scheduler, told=None if json else say)
+        scale_out(src, out, load_work, (model, device, tile), shards, workers, scheduler, None if json else say)
     r = merge_logs(out, price)
     print(dumps(r) if json else report_lines(r))
     return int(bool(r['bad'] or r['left']))

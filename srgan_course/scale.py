@@ -6,18 +6,19 @@
 __all__ = ['DEATHS', 'Job', 'load_work', 'do_shard', 'hand_out', 'open_client', 'scale_out']
 
 # %% ../nbs/20_scale.ipynb #s2000004
-import math, os, time
+import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 from .kit.shards import Work, list_once, merge_logs, run_shard, upscale_work
 
 # %% ../nbs/20_scale.ipynb #s2000009
-class Job(NamedTuple):
+@dataclass(frozen=True)
+class Job:
     "What a worker has to know to do any shard. It is sent with each, so it is small."
     manifest:str  # a text file, one path a line
     n:int         # how many shards it is cut into

@@ -309,14 +309,13 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     return res | dict(bad=s.lost)
 
 # %% ../../nbs/kit/shards.ipynb #sh000041
-def upscale_list(paths, manifest, shard, out, model, device, tile, again, as_json): # the arguments of `srgan-upscale`
+def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as of `srgan-upscale`; `load` gives the `Upscaler`
     "One shard from the command line."
     if not manifest: raise ValueError(f'--shard {shard} is a part of a list; give the list with --manifest FILE, too')
     if paths: raise ValueError(f'{len(paths)} pictures and a list are given; give one of them')
     if not out: raise ValueError('the results of a list need a folder; give --out FOLDER')
     i, n = parse_shard(shard or '0/1')
-    from srgan_course.upscale import Upscaler
-    res = run_shard(manifest, i, n, out, upscale_work(Upscaler.load(model, device=device), tile), again=again)
+    res = run_shard(manifest, i, n, out, upscale_work(load(), tile), again=again)
     if as_json: return print(json.dumps(res))
     print(f"shard {res['shard']} of {manifest} -> {out}: {res['done']} done, {res['kept']} done before")
     for name, why in res['bad'].items(): print(f'srgan-upscale: {name} is left out, {why}', file=sys.stderr)
