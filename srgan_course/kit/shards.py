@@ -12,8 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path, PurePath
 from typing import NamedTuple
-from .codec import SUFFIXES, find_images, image_bytes, open_image
+from .codec import find_images, image_bytes, open_image
 from .files import read_json, write_json, write_whole
+from .formats import SUFFIXES
 
 # %% ../../nbs/kit/shards.ipynb #sh000007
 def parse_shard(text:str # such as '3/20'
