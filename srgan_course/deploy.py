@@ -71,11 +71,11 @@ def scale(
 ):
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
-    from srgan_course.kit.shards import merge_logs, report_lines
+    from srgan_course.kit.shards import merge_logs, shards_report
     if not report:
         from srgan_course.scale import load_work, scale_out
         def say(k, n, r): print(f"{k}/{n}: shard {r['shard']}, {r['done']} done, {r['kept']} done before", file=sys.stderr)
         scale_out(src, out, load_work, (model, device, tile), shards, workers, scheduler, None if json else say)
     r = merge_logs(out, price)
-    print(dumps(r) if json else report_lines(r))
+    print(dumps(r) if json else shards_report(r))
     return int(bool(r['bad'] or r['left']))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['parse_shard', 'shard_lines', 'list_once', 'Work', 'upscale_work', 'run_shard', 'upscale_list', 'merge_logs',
-           'report_lines']
+           'shards_report']
 
 # %% ../../nbs/kit/shards.ipynb #sh000004
 import hashlib, io, json, os, platform, re, secrets, sys, tarfile, time
@@ -340,7 +340,7 @@ def merge_logs(out:Path|str,  # folder of results
     return dict(shards=plan['shards'], left=left, pictures=sums['pictures'], megapixels=round(sums['pixels']/1e6, 3), bytes=sums['bytes'],
                 hours=round(seconds/3600, 6), cost=round(seconds/3600*price, 6), bad=bad)
 
-def report_lines(r:dict # of `merge_logs`
+def shards_report(r:dict # of `merge_logs`
                 )->str:
     "The report, to be read."
     cost = f', cost {r["cost"]:.4g}' if r['cost'] else ''
