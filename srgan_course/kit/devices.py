@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'pick_device', 'picture_layout', 'out_of_memory', 'available_memory', 'memory_for_a_tile',
-           'bytes_per_pixel', 'room_for', 'true_float32', 'bfloat16_works', 'bfloat16_gain', 'check_precision',
-           'pick_precision']
+           'bytes_per_pixel', 'bfloat16_gain', 'check_precision', 'pick_precision']
 
 # %% ../../nbs/kit/devices.ipynb #ecdeb477
 import faulthandler, json, math, os, platform, signal, subprocess, sys, time, warnings

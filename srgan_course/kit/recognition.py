@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ORIGINALS', 'RECOGNISE_RECIPES', 'Recognition', 'in_top', 'recognition_table', 'won_back', 'groups_by_confidence',
-           'by_group', 'guess_figure', 'RecogniseRecipe', 'keep_student']
+           'by_group', 'guess_figure', 'RecogniseRecipe']
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00002
 from dataclasses import dataclass

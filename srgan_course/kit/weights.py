@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NETWORKS', 'IMAGENET_MEAN', 'IMAGENET_STD', 'save_model', 'read_model', 'build_network', 'load_model', 'read_weights',
-           'find_weights', 'pretrained_weights', 'freeze', 'FrozenNet', 'load_published']
+           'find_weights', 'pretrained_weights', 'freeze', 'FrozenNet']
 
 # %% ../../nbs/kit/weights.ipynb #9c000003
 import contextlib, inspect, json, os, re, socket, sys
