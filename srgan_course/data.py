@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .images import crop_to_multiple,downscale
 from .kit.pets import TOY_VALID,Toy,draw_pet,toys
-from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_test,one_of,part_of
+from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_test,one_of
 from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_source,get_picture
 from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
 from .kit.splits import split_pets
@@ -138,9 +138,8 @@ def get_hr(o):
 # %% ../nbs/02_data.ipynb #6e305a8d
 class PatchLoader:
     "Makes a fastai loader (`TfmdDL`) give aligned patches: random ones in training, the central ones in validation"
-    part = 0, 1    # (rank, processes)
     def __init__(self, dataset, recipe=None, turns=True, valid_size=None, **kwargs):
-        self.recipe,self.turns,self.valid_size,self.epoch,self.start = recipe,turns,valid_size,0,0
+        self.recipe,self.turns,self.valid_size,self.epoch,self.start,self.part = recipe,turns,valid_size,0,0,slice(None)
         super().__init__(dataset, **kwargs)
         import torch
         self.fake_l.generator = torch.Generator()   # else each epoch would draw a number from torch's own random state
@@ -195,7 +194,7 @@ def create_batches(self:PatchLoader, samps):
     import torch
     TensorImage,samps = import_fastai().TensorImage,list(samps)
     for k in range(0, len(samps), self.bs):
-        pairs = [self.patch(n) for n in part_of(samps[k:k+self.bs], self.part)]
+        pairs = [self.patch(n) for n in samps[k:k+self.bs][self.part]]
         yield tuple(TensorImage(torch.from_numpy(_bchw(xs))) for xs in zip(*pairs))
 
 # %% ../nbs/02_data.ipynb #e6a26c0e

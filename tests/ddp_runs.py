@@ -101,6 +101,16 @@ def train(folder, **kw):
     res = gan_runs.run(folder=folder, **kw)
     return res
 
+class Until(Callback):
+    "Stops a run after so many steps, in an orderly way."
+    def __init__(self, steps): self.steps = steps
+    def after_batch(self):
+        if self.learn.n_steps == self.steps: self.learn.ask_stop('enough')
+
+def part(folder, steps=5):
+    "The first steps of a run of twelve."
+    gan_runs.make('gan', folder, cbs=[Until(steps)]).fit_one_cycle(2, lr_max=3e-3)
+
 def resume(folder, any_number=False):
     "Take up what lies in `folder`."
     with processes(any_number=any_number):

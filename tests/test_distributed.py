@@ -83,10 +83,61 @@ def test_killed_and_resumed(run, tmp_path):
 def test_another_number_of_processes(run, tmp_path):
     "A checkpoint of two processes is refused by one and by three, by name; one of one is refused by two; each goes on where that was asked for."
     a, b = tmp_path/'a', tmp_path/'b'
-    run('train', a, how='fit_one_cycle', epochs=1); run('train', b, 1, how='fit_one_cycle', epochs=1)
+    run('part', a); run('part', b, 1)
     for folder, n, said in (a, 1, '2 processes, and here is a run in 1'), (a, 3, '2 processes, and here is a run in 3'), (b, 2, '1 process, and here is a run in 2'):
         got = run('resume', folder, n)
         assert all(said in o['error'] and '--any-number' in o['error'] for o in got), got
     for folder, n in ((a, 1), (b, 2)):
         got = run('resume', folder, n, any_number=True)
-        assert {o['steps'] for o in got} == {6} and len({o['digest'] for o in got}) == 1
+        assert {o['steps'] for o in got} == {12} and len({o['digest'] for o in got}) == 1
+
+@pytest.mark.parametrize('how', ['ask', 'nan'])
+def test_all_stop_together(run, tmp_path, how):
+    "One process is asked to stop, or its loss is not a number: both end after the same step, with the same kind of error, and wait for nobody."
+    a, b = run('stop', tmp_path, how=how)
+    assert a['steps'] == b['steps'] == 2 and a['plain'] == b['plain'] == ['generator.net.0.weight']
+    if how == 'ask': assert a['error'] == b['error'] == 'KeyboardInterrupt: ' and a['kept'] == b['kept'] == ['step-00000002.safetensors']
+    else:
+        assert "the critic's loss is" in a['error'] and 'in another process of the run a loss is not finite' in a['error']
+        assert 'the batch itself holds values that are not finite' in b['error']
+
+@pytest.mark.parametrize('what, said', [('batch', 'a batch of 3 is not shared evenly by 2 processes; give bs=2'), ('lr_find', 'without torchrun'),
+                                        ('adaptive', 'AdaptiveGANSwitcher goes by the losses of one process')])
+def test_refused(run, tmp_path, what, said):
+    assert all(said in o['error'] for o in run('refused', tmp_path, what=what))
+
+def test_train_in_a_folder(run, tmp_path):
+    "`train` of lesson 09: the first process writes, all end with the same weights, close to those of one process; the folder is not taken twice."
+    two, one = run('whole', tmp_path/'2'), run('whole', tmp_path/'1', 1)
+    assert two[0] == two[1] and {'generator.safetensors', 'generator.md', 'history_gan.csv', 'results.json'} <= {*two[0]['files']}
+    assert two[0]['files'] == one[0]['files'] and abs(two[0]['psnr'] - one[0]['psnr']) < .01
+    rows = [(tmp_path/n/'run'/'history_gan.csv').read_text().splitlines() for n in '12']
+    assert len(rows[0]) == len(rows[1]) == 1 + 8 + 2                      # a header, a row a step, a row a validation: one process wrote it
+    assert all('go on with resume=True' in o['error'] for o in run('whole', tmp_path/'2'))
+    assert run('whole', tmp_path/'2', resume=True) == two                 # done: nothing is trained again
+
+@pytest.mark.cuda
+def test_on_gpus(tmp_path):
+    "Real GPUs under torchrun with nccl: one where there is one, two where there are more."
+    import torch
+    n = min(2, torch.cuda.device_count())
+    if not n: pytest.skip('no CUDA')
+    torchrun(n, tmp_path/'run', 'cuda')
+
+def torchrun(n, out, device, *more):
+    "A tiny `srgan-train` under a real torchrun; the process's end."
+    recipe = out.with_suffix('.json'); recipe.write_text(json.dumps(TINY))
+    cmd = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n), '-m', 'srgan_course', 'train', '--recipe',
+           str(recipe), '--out', str(out), '--device', device, *more]
+    p = subprocess.run(cmd, cwd=ROOT, env={**os.environ, 'GLOO_SOCKET_IFNAME': 'lo'}, capture_output=True, text=True, timeout=400)
+    assert p.returncode == 0, p.stdout + p.stderr
+    return p
+
+TINY = dict(name='tiny', size=32, bs=4, nf=4, n_blocks=1, steps_per_epoch=3, epochs=1, pre_epochs=1, critic='PoolCritic', critic_nf=4,
+            perceptual=0., precision='float32')
+
+@pytest.mark.slow
+def test_torchrun(tmp_path):
+    "The command of lesson 20, with two processes on the processor: it prints once, and the folder is that of one run."
+    p = torchrun(2, tmp_path/'run', 'cpu')
+    assert p.stdout.count('after 6 steps') == 1 and (tmp_path/'run'/'generator.safetensors').exists()

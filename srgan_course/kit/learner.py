@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import nn, Tensor
 from fastcore.all import L, patch
-from .distributed import anywhere
+from .distributed import anywhere, told
 from .devices import check_precision, pick_precision, picture_layout
 from .recipe import import_fastai
 import_fastai()
@@ -75,7 +75,7 @@ class TorchLearner(Learner):
     def prepare(self):
         "The networks on the loaders' device, laid out and computed as asked; for float16, a gradient scaler a player."
         self.device = device = torch.device(getattr(self.dls, 'device', None) or 'cpu')
-        self.computes = p = pick_precision(self.precision, device)
+        self.computes = p = told(lambda: pick_precision(self.precision, device))
         self.amp = nullcontext() if p == 'float32' else torch.autocast(device.type, dtype=getattr(torch, p))
         self.scalers = {k: torch.amp.GradScaler(device.type) for k in self.players} if p == 'float16' else {}
         self._last = self.channels_last and picture_layout(device) is torch.channels_last
