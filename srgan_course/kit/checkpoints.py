@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from fastcore.all import L, patch
-from .distributed import Distributed, own_state, rank, stopping, world
+from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import read_tensors, write_tensors
 from .learner import TorchLearner, TrainingError
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
@@ -27,7 +27,7 @@ def write_checkpoint(path:Path|str, # ends in .safetensors
                      plain:dict    # what JSON can hold
                     )->Path:
     "One safetensors file with `tensors`, `plain` as JSON in its metadata, and a checksum over both; of several processes the first writes."
-    if rank() == 0: write_tensors(path, tensors, {'checkpoint': json.dumps(plain)})
+    told(lambda: write_tensors(path, tensors, {'checkpoint': json.dumps(plain)}))
     return Path(path)
 
 def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of its own; plain values
