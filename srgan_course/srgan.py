@@ -25,7 +25,7 @@ from .losses import ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, W
 from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
-from .kit.runs import tensorboard
+from .kit.runs import keep_pictures, tensorboard
 from .kit.muon import Muon
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
@@ -43,6 +43,7 @@ class SRGANRecipe(Recipe):
     generator:str = 'LightSR'          # 'LightSR' or 'SRResNet'
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
+    full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
@@ -155,7 +156,7 @@ def start_from(net, start)->int: # tensors that were taken
 def make_generator(r:SRGANRecipe
                   )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
-    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks)
+    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks) | (dict(full=r.full) if r.full else {})
     if 'gc' in signature(look_up('generator', r.generator)).parameters: args['gc'] = max(1, r.nf//2)    # dense blocks grow by half
     net = build_network(r.generator, args)
     if r.start: start_from(net, r.start)
@@ -250,6 +251,10 @@ def make_dls(r:SRGANRecipe,
     return dls
 
 # %% ../nbs/09_srgan.ipynb #25d8bc7b
+def pictures_of(items): # of a loader: numbered pictures
+    "The files or open pictures behind a loader, with the LR files that were given."
+    return [o.pics.items[o.i] for o in items] + list((items[0].pics.given or {}).values())
+
 def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scale
     "The pictures that validation looks at."
     res = {}
@@ -304,11 +309,12 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
     r, out = get_recipe(recipe, SRGANRecipe), Path(out)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
-    kept, progress = told(lambda: kept_recipe(r, out, resume)), progress and rank() == 0
+    kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
     if kept is None: in_order(lambda: check_weights(r))
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
-    out.mkdir(parents=True, exist_ok=True)
+    training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
+    told(lambda: keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held)))
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         pictures = held_out(dls)
