@@ -18,6 +18,7 @@ from .kit.recipe import HOMES, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
 from .kit.devices import pick_device
 from .kit.glasses import Alike, Glasses
+from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
 from .losses import ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
@@ -42,6 +43,7 @@ class SRGANRecipe(Recipe):
     generator:str = 'LightSR'          # 'LightSR' or 'SRResNet'
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
+    full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
@@ -154,7 +156,7 @@ def start_from(net, start)->int: # tensors that were taken
 def make_generator(r:SRGANRecipe
                   )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
-    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks)
+    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks) | (dict(full=r.full) if r.full else {})
     if 'gc' in signature(look_up('generator', r.generator)).parameters: args['gc'] = max(1, r.nf//2)    # dense blocks grow by half
     net = build_network(r.generator, args)
     if r.start: start_from(net, r.start)
@@ -307,19 +309,19 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
     r, out = get_recipe(recipe, SRGANRecipe), Path(out)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
-    kept = kept_recipe(r, out, resume, minutes)
-    if kept is None: check_weights(r)
+    kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
+    if kept is None: in_order(lambda: check_weights(r))
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
-    job, dls = build(kept or r), make_dls(r, source, device, valid)
+    job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held))
+    told(lambda: keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held)))
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         pictures = held_out(dls)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)
-        return measure(job, nets, pictures, out, source, dls)
+        return told(lambda: measure(job, nets, pictures, out, source, dls))
 
 # %% ../nbs/09_srgan.ipynb #d4147d47
 def resized(r:SRGANRecipe,
