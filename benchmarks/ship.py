@@ -28,8 +28,8 @@ FAILS = dict(china=(232, 120, 'what repeats within a pixel of the small picture 
              chelsea=(96, 20, 'hair finer than that becomes paint: the mean of all possible hairs is no hair'),
              coffee=(0, 172, 'the grain of the wood is thinner than a pixel of the small picture: fewer, thicker, smoother lines come out'))   # left, top, what goes wrong
 # what goes wrong where a game was played
-GAME = dict(china='echoes of strong edges stand in the flat sky; tiles and railings come out at another rhythm',
-            chelsea='fur as busy as hair, but speckled: it follows no hair', coffee='a grain as rough as the wood\'s, but not its lines')
+GAME = dict(china='roof tiles and railings become smears of the right colours',
+            chelsea='hairs that lie in other directions than the cat\'s own', coffee='a coarser wood: its fine straight grain is not there')
 
 def result(name): return read_json(RESULTS/f'{name}.json')
 
@@ -161,8 +161,7 @@ def recipe_text(q, share=1.):
 
 SUMMARY = {'light-x4': 'Enlarges photographs by four in each direction. The default model of `srgan-upscale`.',
            'light-x2': 'Enlarges photographs by two in each direction.',
-           'srresnet-x4': 'Enlarges photographs by four, four times the parameters of `light-x4`: SRResNet\'s size without its batch norm '
-                          'and its 9 x 9 layers.',
+           'srresnet-x4': 'The network of `srgan-x4` trained on pixels alone, for comparison: no more accurate than `light-x4`, and larger.',
            'srgan-x4': 'Enlarges photographs by four with invented texture: sharper to the eye, further from the pixels.'}
 
 def graphs(*names):
