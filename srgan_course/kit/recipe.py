@@ -42,8 +42,8 @@ class Recipe:
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
         if self.size < self.scale or self.size % self.scale:
-            raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give '
-                             f'size={max(1, round(self.size/self.scale))*self.scale}')
+            near = max(1, round(self.size/self.scale))*self.scale
+            raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
         for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, copies=0, workers=0).items():
             if getattr(self, n) < least: raise ValueError(f'{n} is {getattr(self, n)}; give {n}={least} or more')
 
@@ -55,7 +55,6 @@ class Recipe:
         if typ in (str, int, float, bool, tuple, dict) and type(v) is not typ:
             raise ValueError(f'{name} is {v!r}, a {type(v).__name__}; give a {typ.__name__}')
 
-# %% ../../nbs/kit/recipe.ipynb #51b59396
 def _own_fields(cls, kw):
     "`kw`, if all its names are fields of `cls`."
     have = [f.name for f in fields(cls)]
