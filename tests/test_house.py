@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
 # No room is over ROOM any more. The two totals still are, and may only shrink
-TOTAL_LINES, TOTAL_EXPORTED = 10991, 380
+TOTAL_LINES, TOTAL_EXPORTED = 10823, 376
 COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls
 LATER = {'serve', 'deploy', 'scale', 'kit/engines', 'kit/noise', 'kit/server', 'kit/desk', 'kit/jobs'}   # built on top, counted by themselves: at most ROOM lines each
 def room(p): return p.relative_to(ROOT/'srgan_course').with_suffix('').as_posix()

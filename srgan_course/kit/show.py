@@ -10,7 +10,7 @@ import math
 from io import BytesIO
 from pathlib import Path
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from .files import write_whole
 from .pixels import to_view
 from .sources import PHOTOS
