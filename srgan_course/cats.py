@@ -304,20 +304,21 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
-    from srgan_course.kit.runs import Clock
+    from srgan_course.kit.runs import Clock, keep_pictures
     from srgan_course.watching import LossHistory
     r, out = get_recipe(recipe, CatsRecipe), Path(out)
     begun = checkpoints(out/'checkpoints')
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     dls = face_dls(source, r, pick_device(device))
-    out.mkdir(parents=True, exist_ok=True); r.save(out/'recipe.json')
+    keep_pictures(out, bool(begun), **dls.pictures)
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]
     learn = cats_learner(r, dls, cbs)
-    if begun: learn.resume(out/'checkpoints')
+    if begun: learn.resume(out/'checkpoints')      # refuses another recipe
     else: torch.manual_seed(r.seed)      # what the critic sees pictures through is drawn from torch's own state
+    r.save(out/'recipe.json')
     with learn.no_bar(), learn.no_logging(): learn.fit(r.epochs, cbs=anneal(r))
     net = settle(learn.ema.model if r.ema else learn.generator.requires_grad_(False)).cpu()
     save_model(net, out/'generator.safetensors', recipe=r.to_json(), steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.0f}')

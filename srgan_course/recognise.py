@@ -174,6 +174,8 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                     device=None     # 'cpu', 'cuda', 'mps'; None: what there is
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
+    from srgan_course.kit.checkpoints import checkpoints
+    from srgan_course.kit.runs import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
     if out and (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
@@ -182,6 +184,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     found = len(items)
     if r.drop_small: items, y = large_enough(items, y, r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
+    if out: keep_pictures(out, bool(checkpoints(out/'checkpoints')), training=parts.train, held_out=[*parts.valid, *parts.test])
     x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     loss = RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net)

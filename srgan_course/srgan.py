@@ -24,7 +24,7 @@ from .losses import ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, W
 from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
-from .kit.runs import tensorboard
+from .kit.runs import keep_pictures, tensorboard
 from .kit.muon import Muon
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
@@ -249,6 +249,10 @@ def make_dls(r:SRGANRecipe,
     return dls
 
 # %% ../nbs/09_srgan.ipynb #25d8bc7b
+def pictures_of(items): # of a loader: numbered pictures
+    "The files or open pictures behind a loader, with the LR files that were given."
+    return [o.pics.items[o.i] for o in items] + list((items[0].pics.given or {}).values())
+
 def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scale
     "The pictures that validation looks at."
     res = {}
@@ -303,11 +307,12 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
     r, out = get_recipe(recipe, SRGANRecipe), Path(out)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
-    kept = kept_recipe(r, out, resume)
+    kept = kept_recipe(r, out, resume, minutes)
     if kept is None: check_weights(r)
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), make_dls(r, source, device, valid)
-    out.mkdir(parents=True, exist_ok=True)
+    training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
+    keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held))
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         pictures = held_out(dls)

@@ -332,11 +332,23 @@ def test_command_refuses(tmp_path):
                      (dict(gif=True, out=tmp_path/'x.png'), 'writes a .gif')):
         with pytest.raises(ValueError, match=says) as e: cli.cats(**{'out': tmp_path/'run', **kw})
         assert '\n' not in str(e.value)
-    for minutes in 0., -1.:
-        with pytest.raises(ValueError, match='give a time above 0'):
+    for minutes in 0., -1., float('nan'), float('inf'):
+        with pytest.raises(ValueError, match='give a number above 0'):
             cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=minutes)
     with pytest.raises(ValueError, match='are for training'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
     assert not (tmp_path/'run').exists() and not (tmp_path/'x.png').exists()
+
+def test_a_run_goes_on_with_its_own_cats_alone(tmp_path):
+    "Other pictures are refused by what has changed, another recipe before recipe.json is touched; an older run, without a list, goes on."
+    r, out = C.CatsRecipe(**TINY), tmp_path/'run'
+    a, b = (solid(tmp_path/n, colour, 12) for n, colour in (('a', (200, 90, 9)), ('b', (9, 90, 200))))
+    C.train_cats(r, a, out)
+    (b/'00b.png').write_bytes((b/'00.png').read_bytes())
+    with pytest.raises(ValueError, match=r'a run on other pictures \(training: 2 gone \(05.png, .*2 new \(00b.png, '): C.train_cats(r, b, out, resume=True)
+    with pytest.raises(ValueError, match='another recipe: lr'): C.train_cats(r.replace(lr=1e-3), a, out, resume=True)
+    assert C.CatsRecipe.load(out/'recipe.json') == r
+    C.train_cats(r, a, out, resume=True)
+    (out/'pictures.json').unlink(); C.train_cats(r, b, out, resume=True)
 
 def test_command_says_how_to_go_on(tmp_path, capsys):
     from srgan_course import cli

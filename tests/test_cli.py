@@ -215,7 +215,7 @@ def test_recipes(capsys, monkeypatch):
     got = []; monkeypatch.setattr(srgan, 'train', lambda r, *a, **k: got.append(r) or 1/0)
     with pytest.raises(ZeroDivisionError): cli.train('quick', bs=8, size=28, seed=1)
     assert (got[0].bs, got[0].size, got[0].pre_size, got[0].seed) == (8, 28, 48, 1)
-    with pytest.raises(ValueError, match='give bs=1 or more'): cli.train('quick', bs=0)
+    with pytest.raises(ValueError, match='bs is 0; give a number from 1 to'): cli.train('quick', bs=0)
 
 def test_check(tmp_path, capsys, monkeypatch):
     "A folder is looked over before anything is trained: nothing is written, and the exit code says whether training would take it."

@@ -234,6 +234,9 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
         if row['step'] == 6: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'parts', progress=stop)
     one_line(lambda: M.train_recognise(r.replace(lr=2e-3), out=tmp_path/'parts'), 'checkpoint of another recipe')
+    with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
+        m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
+        one_line(lambda: M.train_recognise(r, out=tmp_path/'parts'), 'a run on other pictures (training: ')
     parts = M.train_recognise(r, out=tmp_path/'parts')
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))

@@ -157,6 +157,30 @@ def test_another_recipe_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match='checkpoint of another recipe: pre_lr'):
         train(TINY.replace(pre_lr=1e-3), 'embedded', out, resume=True, progress=False, device='cpu')
 
+def folder(path, n, first=0):
+    path.mkdir()
+    for i, im in enumerate(pictures(n + first)[first:]): im.save(path/f'{i}.png')
+    return path
+
+def test_a_run_goes_on_with_its_own_pictures_alone(tmp_path):
+    "Begun on A and stopped: B is refused by what has changed, held-out pictures too, and A goes on wherever it lies; so after the end."
+    a, b, out, r = folder(tmp_path/'a', 4), folder(tmp_path/'b', 5, 3), tmp_path/'run', TINY.replace(critic='none', shift=0, soften=0, pre_epochs=0,
+        perceptual=0., feature_net='')
+    again = lambda source, r=r, **kw: train(r, source, out, resume=True, progress=False, device='cpu', **kw)
+    with pytest.raises(KeyboardInterrupt): train(r, a, out, progress=False, device='cpu', cbs=[StopAfter(2, 'pretrain')])
+    before = {p: p.read_bytes() for p in out.rglob('*') if p.is_file()}
+    def refused():
+        with pytest.raises(ValueError, match=r'run: a run on other pictures \(training: 3 gone \(1.png, [\d,]+ bytes, ...\), 4 new'): again(b)
+        with pytest.raises(ValueError, match=r'\(training: 1 new \(0.png, [\d,]+ bytes\); held_out: 1 gone .*, 5 new'): again(a, valid=b)
+        with pytest.raises(ValueError, match="made of its recipe's own steps, and minutes is 3 here"): again(a, minutes=3.)
+        with pytest.raises(ValueError, match='another recipe: seed'): again(a, r.replace(seed=7))
+    refused()
+    assert before == {p: p.read_bytes() for p in out.rglob('*') if p.is_file()}           # a refusal touches nothing
+    res = again(a.rename(tmp_path/'moved')); a = tmp_path/'moved'
+    refused()
+    assert again(a).table.equals(res.table)
+    (out/'pictures.json').unlink(); (out/'results.json').unlink(); again(a)             # a run of before has no list
+
 def test_minutes_become_steps_and_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(phases, 'step_seconds', lambda job, dls: {'pretrain': .1, 'gan': .2})
     r = phases.fit_minutes(build(TINY.replace(steps_per_epoch=50, pre_epochs=8, epochs=4)), {'pretrain': .1, 'gan': .2}, 10)

@@ -15,6 +15,7 @@ import numpy as np, torch
 from torch import Tensor
 from fastcore.all import L, patch
 from .files import read_tensors, write_tensors
+from .recipe import in_range
 from .learner import TorchLearner, TrainingError
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler
@@ -305,9 +306,7 @@ class SaveEvery(Callback):
 class TimeBudget(Callback):
     "Ends `fit` after so many minutes, with a checkpoint where there is a `SaveEvery`; `learn.stopped` then says so."
     order, run_valid = 99, False
-    def __init__(self, minutes:float):
-        if minutes <= 0: raise ValueError(f'minutes is {minutes}; give a time above 0')
-        self.minutes = minutes
+    def __init__(self, minutes:float): self.minutes = in_range('minutes', minutes, 0, 10**7, above=True)
     def before_fit(self): self.end = time.monotonic() + 60*self.minutes
     def after_batch(self):
         if self.learn.fitting and not self.learn._stop and time.monotonic() >= self.end:

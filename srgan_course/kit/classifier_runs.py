@@ -13,7 +13,7 @@ import numpy as np, torch
 from torch import Tensor
 from .classifiers import load_classifier, save_classifier
 from .views import change
-from .files import write_json, write_whole
+from .files import read_json, write_json, write_whole
 from .recipe import Recipe, import_fastai
 from .results import save_result
 from .sources import central_square, get_picture
@@ -73,18 +73,22 @@ def classifier_dls(split, # a `Split`
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
 def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->bool: # is the run in it done?
     "Set up a run's folder, or see that what lies in it is this run."
+    from srgan_course.kit.runs import keep_pictures
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
     was, longer = said, ('epochs', 'unfreeze')
     if (out/'run.json').is_file():
         if not resume: raise ValueError(f'{out} holds a run already; go on with it (resume), or give another folder')
-        was = json.loads((out/'run.json').read_text(encoding='utf-8'))
+        was = read_json(out/'run.json')
+        if not (isinstance(was, dict) and said.keys() <= was.keys() and isinstance(was['recipe'], dict)):
+            raise ValueError(f'{out/"run.json"}: damaged, it does not say its {", ".join(said)}; give another folder')
+        keep_pictures(out, True, training=split.train, held_out=split.valid)
         diff = [k for k, v in said['recipe'].items() if k not in longer and was['recipe'].get(k) != v]
         if diff := diff + [k for k in ('classes', 'train', 'valid') if was[k] != said[k]]:
             raise ValueError(f'{out} holds another run: {", ".join(diff)} differ; give another folder')
-    done = (out/'classifier.safetensors').is_file() and all(was['recipe'][k] == said['recipe'][k] for k in longer)
+    done = (out/'classifier.safetensors').is_file() and all(was['recipe'].get(k) == said['recipe'][k] for k in longer)
     if not done and any(out.glob('checkpoints/epoch-*')):
         raise ValueError(f'{out}: a run of version 0.1 goes no further with this one; give another folder')
-    out.mkdir(parents=True, exist_ok=True)
+    if was is said: keep_pictures(out, False, training=split.train, held_out=split.valid)
     write_json(out/'run.json', said)
     return done
 

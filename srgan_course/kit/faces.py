@@ -65,8 +65,10 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
     if len(items) < 12:
         raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     train, held = [o for i, o in enumerate(items) if i % 6], items[::6]
-    return DataLoaders(FaceLoader(load_faces(train, round(r.size*(1 + r.zoom)), r.channels), r, True),
-                       FaceLoader(load_faces(held, r.size, r.channels), r, False), device=device)
+    dls = DataLoaders(FaceLoader(load_faces(train, round(r.size*(1 + r.zoom)), r.channels), r, True),
+                      FaceLoader(load_faces(held, r.size, r.channels), r, False), device=device)
+    dls.pictures = dict(training=train, held_out=held)            # for `kit.runs.keep_pictures`
+    return dls
 
 # %% ../../nbs/kit/faces.ipynb #fa0e000f
 def nearest_faces(made:Tensor, # (n,C,H,W) in [0,1]

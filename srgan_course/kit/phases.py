@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from .checkpoints import SaveEvery, checkpoints, differences
 from .devices import out_of_memory, pick_precision
-from .recipe import Recipe, build
+from .recipe import Recipe, build, in_range
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
 from .weights import load_model, read_model, save_model
 from fastai.callback.progress import ProgressCallback
@@ -106,9 +106,11 @@ def expected_cost(job:Training, dls, minutes:float=None # to train, or None: the
 # %% ../../nbs/kit/phases.ipynb #411cd798
 def kept_recipe(r:Recipe, # as it was asked for
                 out:Path|str, # the run's folder
-                resume:bool # go on with what is there? Otherwise a folder in use is refused
+                resume:bool, # go on with what is there? Otherwise a folder in use is refused
+                minutes:float=None # as they were asked for
                ):         # the recipe that is kept there, or None in a new folder
     "The recipe of the run in `out`, if it is `r`; minutes may have set its epochs, the device its precision."
+    in_range('minutes', minutes, 0, 10**7, above=True)
     state, file = run_state(out), Path(out)/'recipe.json'
     if state == 'nothing': return
     if not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True (--resume), or give another folder')
@@ -117,14 +119,15 @@ def kept_recipe(r:Recipe, # as it was asked for
     if r.precision == 'auto': may += 'precision',
     if diff := differences(vars(kept), vars(r), may):
         raise ValueError(f'{file}: a run of another recipe: {diff}; give that recipe, or another folder')
+    if minutes not in (None, kept.minutes):
+        made = f'made for {kept.minutes:g} minutes' if kept.minutes else "made of its recipe's own steps"
+        raise ValueError(f'{file}: a run {made}, and minutes is {minutes:g} here; leave minutes out, or give another folder')
     return kept
 
 def settle_recipe(job:Training, dls, out:Path|str, minutes:float=None)->Training:
     "The training as it will be run: its precision and the steps for `minutes` worked out, its recipe kept in the folder."
     job = build(job.recipe.replace(precision=pick_precision(job.about['precision'], dls.device)))
-    if minutes is not None:
-        if minutes <= 0: raise ValueError(f'minutes is {minutes}; give a time above 0')
-        job = build(fit_minutes(job, step_seconds(job, dls), minutes))
+    if minutes is not None: job = build(fit_minutes(job, step_seconds(job, dls), minutes))
     job.recipe.save(Path(out)/'recipe.json')
     return job
 
