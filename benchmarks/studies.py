@@ -10,10 +10,10 @@ order until the time is over; a training that is stopped leaves a checkpoint, an
 import signal, subprocess, sys
 from frame import RESULTS, ROOT, RUNS, parser, read_json, time_left
 
-# recipe -> pictures; light-x4 begins from light-x2, srgan-x4 from srresnet-x4
+# recipe -> pictures; light-x4 begins from light-x2, srresnet-x4-full and srgan-x4 from srresnet-x4
 TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos',
          'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets',
-         'srgan-x4': 'bsds500+t91+photos'}
+         'srresnet-x4-full': 'bsds500+t91+photos+hr', 'srgan-x4': 'bsds500+t91+photos+hr'}
 MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']),
            'engines': (12, ['benchmarks/engines.py'], ['engines']),
            'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
