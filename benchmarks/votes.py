@@ -57,7 +57,7 @@ def count(a, b):
         left = order(20)
         if set(said) != {f'{i:02}' for i in range(1, len(left) + 1)} or not set(said.values()) <= {'left', 'right', 'neither'}:
             raise SystemExit(f'{f}: give one line for each of the {len(left)} sheets: 01 left, 02 neither, ...')
-        for_b = sum((said[f'{i:02}'] == 'right') == l and said[f'{i:02}'] != 'neither' for i, l in enumerate(left, 1))
+        for_b = sum(bool((said[f'{i:02}'] == 'right') == l and said[f'{i:02}'] != 'neither') for i, l in enumerate(left, 1))
         none = sum(v == 'neither' for v in said.values())
         votes[f.stem] = dict(a=len(left) - for_b - none, b=for_b, neither=none)
     if not votes: raise SystemExit(f'{folder(a, b)}: no answers yet')
