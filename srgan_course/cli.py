@@ -70,12 +70,13 @@ def train(
 ):
     "Train a super-resolution network by a recipe"
     from srgan_course.kit.inspect import check_source
-    from srgan_course.kit.recipe import build, get_recipe, named_recipes
+    from srgan_course.kit.recipe import build, get_recipe, in_range, named_recipes
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
     if recipes:
         rs = named_recipes(SRGANRecipe)
         return print(js.dumps({k: js.loads(r.to_json()) for k,r in rs.items()}) if json else '\n'.join(map(_recipe_line, rs.values())))
     r, device, out = get_recipe(recipe, SRGANRecipe), None if device == 'auto' else device, Path(out)
+    in_range('minutes', minutes, 0, 10**7, above=True)
     if size is not None: r = resized(r, size)
     r = r.replace(**given(bs=bs, seed=seed))
     if check is not None:
@@ -103,7 +104,9 @@ def evaluate(
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
     import time
     from srgan_course.generators import find_model, load_model
+    from srgan_course.kit.recipe import in_range
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
+    in_range('scale', scale, 2, 64)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
         net = load_model(find_model(model, f'; {", ".join(CLASSIC)} need no model'))
@@ -202,7 +205,9 @@ def recognise(
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
     need_paths(paths, 'file')
-    if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
+    from srgan_course.kit.recipe import in_range
+    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths):
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
@@ -304,7 +309,9 @@ def fid(
 ):
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     import time
+    from srgan_course.kit.recipe import in_range
     from srgan_course.metrics import save_result
+    in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
     start, name = time.monotonic(), features.split('@')[0]
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     if save_stats:

@@ -9,7 +9,7 @@ __all__ = ['frechet_distance', 'fid', 'kid', 'precision_recall', 'inception_scor
 import math, warnings
 import numpy as np, torch
 from .kit.figures import Figure
-from .kit.recipe import import_fastai
+from .kit.recipe import import_fastai, in_range
 from .kit.sets import FeatureSet, Stats, features, finite_rows, gaussian, two_sets
 from .kit.stats import around, from_subsets
 
@@ -77,6 +77,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Fréchet Inception distance of two sets of pictures."
+    in_range('draws', draws or None, 2, 10**6)       # one draw has no spread
     a, b, said = two_sets(a, b, net, bool(draws), **kwargs)
     few_pictures(said['n'], said['dims'])
     dist = lambda s, t: frechet_distance(s.mu, s.sigma, t.mu, t.sigma)
