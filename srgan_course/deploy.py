@@ -7,7 +7,7 @@ __all__ = ['serve']
 
 # %% ../nbs/deploy.ipynb #dp000003
 import sys
-from .kit.commands import command
+from .kit.commands import command, in_range
 from .kit.server import Limits
 
 # %% ../nbs/deploy.ipynb #dp000006
@@ -39,7 +39,6 @@ def serve(
     given = locals()
     import os, uvicorn
     from srgan_course.kit.desk import Server, listen
-    from srgan_course.kit.recipe import in_range
     from srgan_course.serve import make_app
     in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1)
     limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})

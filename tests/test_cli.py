@@ -8,7 +8,7 @@ from conftest import ROOT
 
 OPTIONS = dict(demo='out fresh json', upscale='model out tile device again json',
                train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
-               evaluate='model data scale lpips result json', models='json',
+               evaluate='model data scale lpips result json', models='export precision convert push pull out json',
                classify='model train evaluate recipe body epochs seed out resume json',
                recognise='model teacher judge evaluate train recipe labels share size steps seed out json',
                fid='features dims kid is draws save-stats n skip cache result json',

@@ -15,7 +15,7 @@ import numpy as np, torch
 from torch import Tensor
 from fastcore.all import L, patch
 from .files import read_tensors, write_tensors
-from .recipe import in_range
+from .commands import in_range
 from .learner import TorchLearner, TrainingError
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler

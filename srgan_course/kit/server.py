@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from .recipe import in_range
+from .commands import in_range
 
 # %% ../../nbs/kit/server.ipynb #sv000006
 @dataclass(frozen=True)
