@@ -3,6 +3,7 @@
 
 The 100 held-out photographs of BSDS500 are made four times smaller and enlarged again by each model; 1,500 crops of 96 pixels of each
 set are compared with 1,500 crops of the originals *at other places*, so that no crop meets its own partner.
+stripes: energy of waves 3 to 3.5 pixels long in flat places, across over down, over the same of the originals (1: none).
 KID: Inception's 768 features; 95 % intervals by drawing whole photographs anew, and of the differences between models, in which what is
 common cancels.
 Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (the Inception). Writes results/srgan-x4-kid.json.
@@ -32,10 +33,12 @@ def seen(crops):
 
 def near(sr, hr, net):
     "Means over the pictures: PSNR and SSIM, gradients relative to HR's, and a distance of features."
+    from srgan_course.images import luminance
+    from srgan_course.kit.terms import stripes
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
     mean = lambda f: round(statistics.mean(f(a, b) for a, b in zip(sr, hr)), 4)
     return dict(psnr=mean(lambda a, b: psnr_y(a, b, 4)), ssim=mean(lambda a, b: ssim_y(a, b, 4)),
-                gradient=mean(lambda a, b: mean_gradient(a)/mean_gradient(b)),
+                gradient=mean(lambda a, b: mean_gradient(a)/mean_gradient(b)), stripes=round(stripes(*([255*luminance(p) for p in ps] for ps in (sr, hr))), 3),
                 **({net: mean(lambda a, b: float(lpips(a, b, net=net)))} if net else {}))
 
 def main(quick, models):

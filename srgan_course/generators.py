@@ -123,35 +123,54 @@ class LightBlock(nn.Module):
 
     def forward(self, x): return x + self.conv2(F.relu(self.conv1(x), inplace=True))   # (B,nf,H,W) -> (B,nf,H,W)
 
+# %% ../nbs/04_generators.ipynb #f0110001
+def full_size_layers(nf:int,   # channels in
+                     full:int, # channels out
+                     scale:int # 2, 3 or 4
+                    )->nn.Sequential: # (B,nf,H,W) -> (B,full,scale*H,scale*W)
+    "Stretched bilinearly, then a convolution, for each step of `scale`; and one more convolution at full size."
+    layers = []
+    for k in (*STEPS[scale], 1):
+        if k > 1: layers.append(nn.Upsample(scale_factor=k, mode='bilinear'))
+        layers += [nn.Conv2d(nf, full, 3, padding=1), nn.LeakyReLU(.2, inplace=True)]
+        init_conv(layers[-2]); nf = full
+    return nn.Sequential(*layers)
+
 # %% ../nbs/04_generators.ipynb #757078f1
 class LightSR(nn.Module):
     "The small network that ships: adds to the bicubic picture what bicubic cannot know."
     def __init__(self,
         scale:int=4,    # 2, 3 or 4
         nf:int=40,      # channels
-        n_blocks:int=12 # residual blocks
+        n_blocks:int=12,# residual blocks
+        full:int=0      # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
     ):
         super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks)
+        self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks) | (dict(full=full) if full else {})
         self.head = nn.Conv2d(3, nf, 3, padding=1)
         self.body = nn.Sequential(*[LightBlock(nf) for _ in range(n_blocks)])
         self.mid  = nn.Conv2d(nf, nf, 3, padding=1)
-        self.tail = nn.Conv2d(nf, 3*scale**2, 3, padding=1)
-        self.shuffle, self.skip = nn.PixelShuffle(scale), Bicubic(scale)
+        if full: self.grow, self.tail, self.shuffle = full_size_layers(nf, full, scale), nn.Conv2d(full, 3, 3, padding=1), nn.Identity()
+        else: self.grow, self.tail, self.shuffle = nn.Identity(), nn.Conv2d(nf, 3*scale**2, 3, padding=1), nn.PixelShuffle(scale)
+        self.skip = Bicubic(scale)
         for m,g in (self.head, 1.), (self.mid, .1), (self.tail, .02): init_conv(m, g)
 
     def forward(self,
         x:Tensor # pictures in [0,1], (B,3,H,W)
     )->Tensor:   # pictures, about [0,1], (B,3,scale*H,scale*W), float32 also under autocast
         f = self.head(check_batch(x) - .5)
-        detail = self.shuffle(self.tail(f + self.mid(self.body(f))))
+        detail = self.shuffle(self.tail(self.grow(f + self.mid(self.body(f)))))
         skip = self.skip(x)
         return skip + detail.to(skip.dtype)
 
     @property
     def radius(self)->int: # how far it sees, in pixels of the small picture
-        "Receptive radius by formula: each 3x3 convolution adds one pixel."
-        return 2*self.args['n_blocks'] + 3
+        "Receptive radius by formula: each 3x3 convolution adds one pixel, one at k times the size a k-th."
+        n, s = 2*self.args['n_blocks'] + 2, self.args['scale']
+        if 'full' not in self.args: return n + 1
+        lo, hi = -2, s + 1                                # what the last two see from the first and from the last pixel of a cell
+        for k in reversed(STEPS[s]): lo, hi = (2*lo - 1 - k)//(2*k), (2*hi + 3 - k)//(2*k) + 1    # a convolution, and the stretch
+        return n + max(-lo, hi)
 
 # %% ../nbs/04_generators.ipynb #4148848f
 @torch.no_grad()

@@ -42,6 +42,7 @@ class SRGANRecipe(Recipe):
     generator:str = 'LightSR'          # 'LightSR' or 'SRResNet'
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
+    full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
@@ -155,7 +156,7 @@ def start_from(net, start)->int: # tensors that were taken
 def make_generator(r:SRGANRecipe
                   )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
-    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks)
+    args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks) | (dict(full=r.full) if r.full else {})
     if 'gc' in signature(look_up('generator', r.generator)).parameters: args['gc'] = max(1, r.nf//2)    # dense blocks grow by half
     net = build_network(r.generator, args)
     if r.start: start_from(net, r.start)

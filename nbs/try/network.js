@@ -32,7 +32,10 @@ export function bicubic(x, h, w, scale) {
   return out;
 }
 
-const KNOWN = {LightSR: ({scale, nf, n_blocks}) => ({scale, nf, n_blocks})};  // the networks a file may name
+const KNOWN = {LightSR({scale, nf, n_blocks, full}) {                      // the networks a file may name
+  if (full) throw new Error('The model has layers at full size; this page can run models that end in a pixel shuffle.');
+  return {scale, nf, n_blocks};
+}};
 
 export class Network {
   /** Bytes of a safetensors file and of conv.wasm -> a network. */

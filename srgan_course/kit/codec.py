@@ -7,11 +7,14 @@ __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
 import os, re, struct, threading, zlib
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 from .files import write_whole
+from .formats import NotRead, SUFFIXES, camera_raw, holds_alpha, in_one_line, line, prepare, readable
+from .formats import save_format, unread
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #1ad435d1
@@ -67,20 +70,31 @@ def _deep_top(f, img):
     args = img.tile[0][3] if img.format == 'PPM' and img.mode == 'RGB' and img.tile else ()
     return args[-1] if isinstance(args, tuple) and args and args[-1] > 255 else 0
 
-def _by_opencv(b):
+def _still(b):
+    "A PNG without its film: the default picture, which need not be the film's first frame."
+    if b[:4] != b'\x89PNG' or b'acTL' not in b: return b
+    at, kept = 8, [b[:8]]
+    while at + 8 <= len(b):
+        end = at + 12 + int.from_bytes(b[at:at+4], 'big')
+        if b[at+4:at+8] not in (b'acTL', b'fcTL', b'fdAT'): kept.append(b[at:end])
+        at = end
+    return b''.join(kept)
+
+def _by_opencv(b, page=0):
     import cv2
-    a = cv2.imdecode(np.frombuffer(b, np.uint8), cv2.IMREAD_UNCHANGED)
+    b = np.frombuffer(_still(b), np.uint8)
+    a = cv2.imdecodemulti(b, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1][0] if page else cv2.imdecode(b, cv2.IMREAD_UNCHANGED)
     return a[..., [2,1,0,3][:a.shape[2]]]              # OpenCV gives the colours as BGR
 
-def _by_tifffile(b):
+def _by_tifffile(b, page=0):
     import tifffile
     with tifffile.TiffFile(BytesIO(b)) as t:
-        a = t.pages[0].asarray()
-        return np.moveaxis(a, 0, -1) if t.pages[0].planarconfig == 2 else a
+        a = t.pages[page].asarray()
+        return np.moveaxis(a, 0, -1) if t.pages[page].planarconfig == 2 else a
 
 def _agree(a, view):
     "Whether the upper bytes of `a` are those of `view`, give or take one level."
-    return (((a >> 8).astype(np.uint8) - view + 1).astype(np.uint8) <= 2).all().item()
+    return bool(np.abs((a >> 8).astype(np.int16) - view).max() <= 1)
 
 def _unmultiply(a):
     "Colours stored times alpha, without it."
@@ -94,7 +108,7 @@ def _read_deep(b, img, top, orientation):
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
     part = slice(3, 4) if premultiplied else slice(0, 3)
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
-        try: a = read(b)[..., :4]
+        try: a = read(b, img.tell())[..., :4]
         except Exception: continue                     # not this one: the next
         if a.dtype != np.uint16: continue
         if top != 65535: a = np.rint(a*(65535/top)).astype(np.uint16)
@@ -102,7 +116,12 @@ def _read_deep(b, img, top, orientation):
         for a in (a, upright(a, orientation)) if img.format == 'TIFF' and read is _by_opencv else (upright(a, orientation),):
             if read is _by_tifffile and planar or a.shape[:2] == view.shape[:2] and _agree(a[..., part], view[..., part]):
                 return _unmultiply(a) if premultiplied else a[..., ::3] if img.format == 'PNG' and b[25] == 4 else a
-    raise ValueError('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
+    raise NotRead('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
+
+def _unsigned(img):
+    "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits."
+    if img.mode == 'L' and img.tag_v2.get(339) == (2,) and (a := np.asarray(img).view(np.int8)).min() < 0:
+        raise NotRead(f'grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..255')
 
 def _tiff_grey(img):
     "Mend what Pillow leaves to us in 16-bit grey TIFF files: fewer than 16 bits, and white stored as 0."
@@ -136,35 +155,43 @@ def _metadata(img, orientation):
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
-    if getattr(img, 'is_animated', False) and img.format != 'MPO': res['frames'] = img.n_frames
-    return {k: v for k,v in res.items() if v}
+    if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=info.get('loop'))
+    return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/codec.ipynb #bc3243e6
 _lock = threading.RLock()
 
-def _identify(f, max_pixels):
+@contextmanager
+def no_bomb_limit():
+    "Set Pillow's own limit on sizes aside: ours is `check_pixels`."
+    with _lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try: yield
+        finally: Image.MAX_IMAGE_PIXELS = limit
+
+def identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
-    head = f.read(24)
+    head = f.read(512)
     f.seek(0)
     if not head: raise ValueError('the file is empty (0 bytes)')
-    zero = head[:8] == b'\x89PNG\r\n\x1a\n' and b'\0\0\0\0' in (head[16:20], head[20:24])
-    with _lock:                                        # Pillow's own limit on sizes is set aside: ours comes below
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try: img = Image.open(f)
-        except Image.UnidentifiedImageError as e:
-            if head[4:8] == b'ftyp':
-                raise ValueError('a HEIC picture or a film, which Pillow cannot read; save it as JPEG or PNG first') from e
-            raise ValueError('a picture of zero size' if zero
-                             else f'not a picture that Pillow can read (it begins with {head[:12]!r})') from e
-        finally: Image.MAX_IMAGE_PIXELS = limit
+    prepare(head)
+    zero = head[:4] == b'\x89PNG' and b'\0\0\0\0' in (head[16:20], head[20:24]) or head[:3] == b'GIF' and b'\0\0' in (head[6:8], head[8:10])
+    try:
+        with no_bomb_limit(): img = Image.open(f, formats=readable())
+    except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
+    check_pixels(img, max_pixels)
+    if img.format == 'TIFF': camera_raw(img, head)
+    return img
+
+def check_pixels(img, max_pixels):
+    "Refuse a picture of more pixels than may be decoded."
     w,h = img.size
     if not w*h: raise ValueError(f'a picture of zero size ({w} x {h} pixels)')
     if w*h > max_pixels:
-        raise ValueError(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
-                         f'open it in Python with a larger max_pixels')
-    return img
+        raise NotRead(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
+                      f'open it in Python with a larger max_pixels')
 
-def _decode(img, f, icc):
+def decode(img, f, icc):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one."
     top, orientation, info = _deep_top(f, img) if f else 0, 1, {}
     b = _all_of(f) if top else None                    # before Pillow's decoders have moved the file's position
@@ -176,9 +203,11 @@ def _decode(img, f, icc):
     except Exception: pass
     if deep is not None: img = from_array(deep)
     else:
+        if img.format == 'TIFF': _unsigned(img)
         if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
         elif 1 < orientation < 9: img = ImageOps.exif_transpose(img)
-        if img.mode != 'CMYK': img = known_mode(img)
+        try: img = img if img.mode == 'CMYK' else known_mode(img)
+        except ValueError as e: raise NotRead(line(e)) from e
     return _settle_colours(img, info, icc)
 
 def _all_of(f):
@@ -189,18 +218,12 @@ def _all_of(f):
     f.seek(at)
     return b
 
+def open_file(f, name, max_pixels, icc):
+    "`identify` and `decode`; whatever goes wrong inside becomes one line that names the file."
+    with in_one_line(name): img = identify(f, max_pixels)
+    with in_one_line(name, img.format): return decode(img, f, icc)
+
 # %% ../../nbs/kit/codec.ipynb #8db0bd0a
-def _open_file(f, name, max_pixels, icc):
-    "`_identify` and `_decode`; whatever goes wrong inside becomes one line that names the file."
-    try: img = _identify(f, max_pixels)
-    except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: {"" if type(e) is ValueError else "damaged or truncated: "}{_line(e)}') from e
-    try: return _decode(img, f, icc)
-    except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: damaged or truncated {img.format} picture ({_line(e)})') from e
-
-def _line(e): return ' '.join(str(e).split()) or type(e).__name__
-
 def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
                max_pixels:int=2**28, # a larger picture is refused before it is decoded
                icc:str='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
@@ -209,14 +232,12 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
     if isinstance(path, DeepImage): return path
     # not decoded yet: its file still holds all the bits
-    if isinstance(path, ImageFile.ImageFile): return _decode(path, path.fp if path.tile else None, icc)
-    if isinstance(path, Image.Image): return _decode(path.copy(), None, icc)
+    if isinstance(path, ImageFile.ImageFile): return decode(path, path.fp if path.tile else None, icc)
+    if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
-        with open(path, 'rb') as f: return _open_file(f, os.fspath(path), max_pixels, icc)
+        with open(path, 'rb') as f: return open_file(f, os.fspath(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
-    return _open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
-
-_SUFFIXES = ('.avif', '.bmp', '.gif', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+    return open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
                 recursive:bool=True # in the folders inside it, too
@@ -224,16 +245,16 @@ def find_images(folder:Path|str, # where to look
     "The pictures of a folder, known by their suffixes; what is hidden is left out."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.glob('**/*' if recursive else '*') if p.suffix.lower() in _SUFFIXES
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.glob('**/*' if recursive else '*') if p.suffix.lower() in SUFFIXES
                    and p.is_file())
     res = [folder/n for n in names if not any(part.startswith('.') for part in n.split('/'))]
     if not res:
         raise ValueError(f'no picture in {folder} (looked for '
-                         f'{", ".join(_SUFFIXES)}{"" if recursive else ", not in the folders inside it"})')
+                         f'{", ".join(SUFFIXES)}{"" if recursive else ", not in the folders inside it"})')
     return res
 
 # %% ../../nbs/kit/codec.ipynb #fd0b51de
-def _notes(info, mode, size):
+def notes_of(info, mode, size):
     "What to hand to Pillow's `save` of a picture's metadata, as far as it still holds for this mode and size."
     res = {k: info[k] for k in ('dpi', 'xmp', 'comment') if info.get(k)}
     space = b'RGB ' if mode[0] == 'R' else b'GRAY'
@@ -252,19 +273,16 @@ def _exif_for(exif, size):
         return ex.tobytes()
     except Exception: return exif                      # damaged notes stay what they were
 
-_HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')      # as Pillow writes and reads them
-
 def _fit_alpha(img, fmt):
     "`img` as it is if files of this format hold its alpha, without alpha if all is opaque; anything else is refused."
     lowest = img.getchannel('A').getextrema()[0]
-    if fmt in _HOLD_ALPHA or fmt == 'GIF' and lowest < 255 and not any(img.getchannel('A').histogram()[1:255]): return img
+    if holds_alpha(fmt) or fmt == 'GIF' and lowest < 255 and not any(img.getchannel('A').histogram()[1:255]): return img
     if lowest == 255: return from_array(to_array(img)[..., :-1], img.info)
     what = 'half-transparent' if fmt == 'GIF' else 'transparent'
     raise ValueError(f'{fmt} cannot hold {what} pixels; save as .png or .webp, or put the picture on a ground first')
 
 def _fit_format(img, fmt):
     "`img` in a mode that files of this format can hold."
-    if fmt in ('ICO', 'ICNS'): raise ValueError(f'{fmt} holds icons of fixed sizes; save as .png')
     if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
     if img.mode[-1] == 'A': img = _fit_alpha(img, fmt)
     return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
@@ -304,8 +322,8 @@ def _png_grey_alpha(a, notes):
     return b''.join([b'\x89PNG\r\n\x1a\n', chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, 4, 0, 0, 0)), _png_notes(notes),
                      chunk(b'IDAT', zlib.compress(rows.tobytes())), chunk(b'IEND', b'')])
 
-def _tiff(a, notes):
-    "The bytes of a TIFF, 8 or 16 bits a channel: the tags by Pillow, the pixels in one deflated strip."
+def _tiff_page(a, notes):
+    "The tags of a TIFF page, 8 or 16 bits a channel, and its pixels in one deflated strip."
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
     if a.shape[2] == 2 and a.dtype == np.uint16: a = a[..., [0,0,0,1]]      # few programs read grey with alpha in 16 bits
     ifd, ex, (h,w,c), bits = ImageFileDirectory_v2(), Image.Exif(), a.shape, a.dtype.itemsize*8
@@ -319,15 +337,25 @@ def _tiff(a, notes):
     if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
     if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
     if 'xmp' in notes: ifd[700] = notes['xmp']
-    out = BytesIO()
-    ifd.save(out)
-    return out.getvalue() + strip
+    return ifd, strip
+
+def tiff_bytes(pages):
+    "The bytes of a TIFF of one or several pages, each (array (H,W,C), its notes): tags by Pillow, offsets and strips put together here."
+    out, link = bytearray(b'II*\0\0\0\0\0'), 4
+    for a, notes in pages:
+        ifd, strip = _tiff_page(a, notes)
+        out += b'\0'*(len(out) % 2)
+        struct.pack_into('<I', out, link, len(out))    # where the page before, or the head, says that this one begins
+        tags = ifd.tobytes(len(out))
+        link = len(out) + 2 + 12*int.from_bytes(tags[:2], 'little')
+        out += tags + strip
+    return bytes(out)
 
 # %% ../../nbs/kit/codec.ipynb #c35d1de6
 def _encode(img, fmt, quality, info):
     "The bytes of a picture file."
-    notes, opts, out = _notes(info, img.mode, img.size), {}, BytesIO()
-    if fmt == 'TIFF': return _tiff(np.atleast_3d(to_array(img)), notes)
+    notes, opts, out = notes_of(info, img.mode, img.size), {}, BytesIO()
+    if fmt == 'TIFF': return tiff_bytes([(np.atleast_3d(to_array(img)), notes)])
     if fmt == 'PNG':
         opts['pnginfo'] = PngImagePlugin.PngInfo()
         for k,v in info.get('text', {}).items(): opts['pnginfo'].add_itxt(k, v)
@@ -348,16 +376,12 @@ def image_bytes(img:Image.Image, # a PIL image
                 like:Image.Image=None # a PIL image whose metadata the file gets where `img` has none
                )->bytes: # of the file
     "A picture as a file with its metadata; 16 bits stay 16 in PNG and TIFF."
-    Image.init()
-    fmt = Image.registered_extensions().get(Path(name).suffix.lower())
-    if fmt not in Image.SAVE:
-        raise ValueError(f'{name}: no format that Pillow writes has the suffix {Path(name).suffix!r}; give .png, .jpg, .webp or .tif')
-    if not img.width*img.height: raise ValueError(f'{name}: a picture of zero size ({img.width} x {img.height}) cannot be saved')
+    fmt = save_format(name, img.size)
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}
     try: return _encode(_fit_format(known_mode(img), fmt), fmt, quality, info)
     except MemoryError: raise
-    except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {_line(e)}') from e
+    except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {line(e)}') from e
 
 def save_image(img:Image.Image, # a PIL image
                path:Path|str, # its suffix says the format

@@ -57,8 +57,7 @@ def busy(self:Desk)->Problem:
     "Why there is no place, and when to ask again."
     s = self.shop.patience()
     if self.shop.draining: return Problem(503, 'This server is shutting down; ask again in 10 seconds.', Retry_After=10)
-    return Problem(503, f'This server is busy: all {self.limits.queue} places in its queue are taken. Ask again in {s} '
-                        f'second{"s"*(s > 1)}.', Retry_After=s)
+    return Problem(503, f'This server is busy, and its queue is full. Ask again in {s} second{"s"*(s > 1)}.', Retry_After=s)
 
 @patch
 def why(self:Desk, job)->Problem:

@@ -42,6 +42,8 @@ def copies_in_training_alone(train, valid, n): return np.intersect1d(train - n, 
 def originals_in_training_alone(train, valid, n): return np.intersect1d(train, valid - n)
 @wrong(2)
 def the_files_that_judge(train, valid, n): return valid[np.isin(valid % n, train % n)]
+@wrong(2)
+def how_many(train, valid, n): return len(np.intersect1d(train % n, valid % n))
 @right(2)
 def a_set(train, valid, n): return {int(i) % n for i in train} & {int(i) % n for i in valid}
 @right(2)

@@ -1,0 +1,144 @@
+"Films and pages, files of other kinds, and what can be saved: black boxes."
+import struct, zlib
+from io import BytesIO
+import numpy as np
+import pytest, tifffile
+from PIL import Image
+from srgan_course.images import from_array, open_image, save_image, to_array
+from srgan_course.kit.codec import find_images
+from srgan_course.kit.formats import check_save
+from srgan_course.kit.frames import frame_count, read_frames, save_frames
+
+rng = np.random.default_rng(0)
+def chunk(kind, b): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
+
+def film_of_16_bits(default, first, second, blend=1, w=32, h=24):
+    "A 16-bit RGBA APNG whose default picture is not part of the film."
+    pixels = lambda rgb: zlib.compress(b''.join(b'\0' + np.tile(np.array((*rgb, 65535), '>u2'), w).tobytes() for _ in range(h)))
+    control = lambda n: chunk(b'fcTL', struct.pack('>IIIIIHHBB', n, w, h, 0, 0, 10, 100, 0, blend))
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, 6, 0, 0, 0)) + chunk(b'acTL', struct.pack('>II', 2, 1))
+            + chunk(b'IDAT', pixels(default)) + control(0) + chunk(b'fdAT', struct.pack('>I', 1) + pixels(first))
+            + control(2) + chunk(b'fdAT', struct.pack('>I', 3) + pixels(second)) + chunk(b'IEND', b''))
+
+@pytest.mark.parametrize('default, first, second, blend', [
+    ((65535, 0, 0), (0, 0, 0), (0, 65535, 0), 1), ((40000, 0, 0), (0, 20000, 0), (0, 0, 50000), 1),
+    ((65535, 0, 0), (0, 65535, 65535), (0, 0, 0), 1), ((65535, 65535, 65535), (0, 0, 0), (0, 0, 0), 0)])
+def test_default_picture_beside_a_film(tmp_path, default, first, second, blend):
+    "The still picture with all 16 bits, and the film without it: black and white are 255 apart, and -255 is 1 in eight bits."
+    (p := tmp_path/'x.png').write_bytes(film_of_16_bits(default, first, second, blend))
+    got = open_image(p)
+    assert (got.deep == [*default, 65535]).all()
+    assert frame_count(p) == 2
+    for (frame, s), want in zip(read_frames(p), (first, second), strict=True):
+        assert s == .1 and (abs(to_array(frame)[..., :3].astype(int) - np.array(want)//257) <= 1).all()
+
+@pytest.mark.parametrize('suffix', ['.gif', '.png', '.webp', '.avif'])
+@pytest.mark.parametrize('shape', [(9, 7), (9, 7, 3), (9, 7, 4)])
+def test_film_there_and_back(tmp_path, suffix, shape):
+    film = [rng.integers(0, 256, shape).astype(np.uint8) for _ in range(5)]             # 63 pixels: a palette holds them all
+    if shape[2:] == (4,): film = [np.dstack([f[..., :3], np.where(f[..., 3] > 99, 255, 0)]).astype(np.uint8) for f in film]
+    film = [from_array(f) for f in film]
+    times = [.05, .1, .2, .05, 1.]
+    p = save_frames(tmp_path/f'x{suffix}', film, times, loop=3, quality=100)
+    got = list(read_frames(p))
+    assert frame_count(p) == 5 and [s for _,s in got] == pytest.approx(times)
+    assert suffix == '.avif' or got[0][0].info['loop'] == 3
+    for (g, _), f in zip(got, film):
+        a, b = np.asarray(g.convert('RGBA')).astype(int), np.asarray(f.convert('RGBA')).astype(int)
+        seen = b[..., 3] > 0
+        assert np.array_equal(a[..., 3] > 127, seen)
+        if suffix in ('.gif', '.png'): assert np.array_equal(a[seen], b[seen])
+
+def test_pages_keep_their_bits_and_sizes(tmp_path):
+    pages = [from_array(rng.integers(0, 2**16, (9, 7, 3)).astype(np.uint16), {'dpi': (300., 300.)}), from_array(rng.integers(0, 2**16, (4, 5)).astype(np.uint16)),
+             from_array(rng.integers(0, 256, (8, 6, 4)).astype(np.uint8)), from_array(rng.integers(0, 256, (3, 3)).astype(np.uint8))]
+    p = save_frames(tmp_path/'x.tif', pages)
+    assert [to_array(f).tolist() for f,_ in read_frames(p)] == [to_array(f).tolist() for f in pages]
+    with tifffile.TiffFile(p) as t: assert [q.shape for q in t.pages] == [(9, 7, 3), (4, 5), (8, 6, 4), (3, 3)]
+    assert open_image(p).info['frames'] == 4 and open_image(p).info['dpi'] == (300, 300)
+
+def test_mpo_has_two_pictures(tmp_path):
+    pair = [from_array(np.full((16, 16, 3), v, np.uint8)) for v in (40, 200)]
+    p = save_frames(tmp_path/'x.mpo', pair)
+    assert frame_count(p) == 2 and [int(np.asarray(f).mean().round()) for f,_ in read_frames(p)] == [40, 200]
+
+def test_a_page_too_large_and_a_film_cut_short(tmp_path):
+    (p := save_frames(tmp_path/'x.tif', [Image.new('L', (4, 4)), Image.new('L', (400, 400))]))
+    pages = read_frames(p, max_pixels=1000)
+    next(pages)
+    with pytest.raises(ValueError, match='160,000 pixels, more than max_pixels=1,000'): next(pages)
+    film = [from_array(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)) for _ in range(4)]
+    whole = save_frames(tmp_path/'x.png', film).read_bytes()
+    p.write_bytes(whole[:len(whole)*2//3])
+    with pytest.raises(ValueError, match='damaged or truncated PNG') as e: list(read_frames(p))
+    assert '\n' not in str(e.value)
+
+# ---- what else a file may be
+
+def tiff(a, **kw): tifffile.imwrite(out := BytesIO(), a, **kw); return out.getvalue()
+
+def raw_with_preview(**kw):
+    out = BytesIO()
+    with tifffile.TiffWriter(out) as t:
+        t.write(np.zeros((6, 8, 3), np.uint8), photometric='rgb', subfiletype=1, subifds=1, **kw)
+        t.write(np.zeros((60, 80), np.uint16), photometric='minisblack')
+    return out.getvalue()
+
+INTACT = {'page.html': (b'<!DOCTYPE html><html>', 'a web page, not a picture'), 'x.svg': (b'<svg xmlns="http://www.w3.org/2000/svg">', 'an SVG drawing'),
+          'x.pdf': (b'%PDF-1.7\n', 'a PDF document'), 'x.eps': (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'a PostScript document'),
+          'x.zip': (b'PK\x03\x04' + bytes(30), 'a ZIP archive'), 'x.exr': (b'\x76\x2f\x31\x01' + bytes(30), 'an OpenEXR'),
+          'x.mp4': (b'\0\0\0\x20ftypisom' + bytes(30), 'a film'), 'x.mkv': (b'\x1aE\xdf\xa3' + bytes(30), 'a film'),
+          'x.cr3': (b'\0\0\0\x18ftypcrx ' + bytes(30), r'a camera raw file \(CR3\)'), 'x.raf': (b'FUJIFILMCCD-RAW ' + bytes(30), r'a camera raw file \(RAF\)'),
+          'x.orf': (b'IIRO\x08\0\0\0' + bytes(30), r'a camera raw file \(ORF\)'), 'x.rw2': (b'IIU\0\x08\0\0\0' + bytes(30), r'a camera raw file \(RW2\)'),
+          'x.nef': (raw_with_preview(), 'a camera raw file'), 'x.dng': (raw_with_preview(extratags=[(50706, 1, 4, (1, 4, 0, 0), True)]), r'a camera raw file \(DNG\)'),
+          'float.tif': (tiff(np.zeros((4, 5, 3), np.float32), photometric='rgb'), 'a TIFF with 32, 32, 32 bits a channel'),
+          'int32.tif': (tiff(np.zeros((4, 5, 3), np.int32), photometric='rgb'), 'a TIFF with 32, 32, 32 bits a channel'),
+          'signed.tif': (tiff(np.arange(-10, 10, dtype=np.int8).reshape(4, 5)), 'grey values from -10 to 9 do not say what is white'),
+          'signed16.tif': (tiff(np.arange(-10, 10, dtype=np.int16).reshape(4, 5)), 'grey values from -10 to 9 do not say what is white'),
+          'hundreds.tif': (tiff(np.full((4, 5), 300, np.float32)), 'do not say what is white'),
+          '12bit.jpg': (b'\xff\xd8\xff\xc1\0\x11\x0c' + bytes(30), 'a JPEG with 12 bits a channel'),
+          'deep.psd': (b'8BPS\0\1' + bytes(6) + struct.pack('>HIIHH', 3, 4, 4, 16, 3) + bytes(40), 'a PSD with 16 bits a channel'),
+          'large.psb': (b'8BPS\0\2' + bytes(30), 'a large Photoshop document')}
+
+@pytest.mark.parametrize('name', INTACT)
+def test_an_intact_file_of_another_kind_is_not_called_damaged(tmp_path, name):
+    b, says = INTACT[name]
+    (p := tmp_path/name).write_bytes(b)
+    with pytest.raises(ValueError, match=says) as e: open_image(p)
+    assert str(e.value).startswith(str(p)) and '\n' not in str(e.value) and 'damaged' not in str(e.value), str(e.value)
+
+def test_signed_grey_without_negatives_is_as_stored():
+    a = np.arange(20, dtype=np.int8).reshape(4, 5)
+    assert np.array_equal(to_array(open_image(tiff(a))), a)
+
+def test_what_opens_alone_is_found_in_a_folder(tmp_path):
+    img = Image.fromarray(rng.integers(0, 256, (9, 8, 3)).astype(np.uint8))
+    names = [f'x.{s}' for s in ('jfif', 'jpe', 'mpo', 'tga', 'j2k', 'jp2', 'jpx', 'dib', 'qoi', 'sgi', 'pcx', 'pnm', 'apng', 'ppm', 'avif')]
+    for n in names: img.save(tmp_path/n)
+    assert [p.name for p in find_images(tmp_path)] == sorted(names)
+    for p in find_images(tmp_path): assert open_image(p).size == (8, 9)
+    (tmp_path/'x.dng').write_bytes(b''), (tmp_path/'notes.txt').write_bytes(b'')
+    assert len(find_images(tmp_path)) == len(names)
+
+# ---- what can be saved, before anything is computed
+
+def test_check_save_agrees_with_save_image(tmp_path):
+    "What it lets pass is saved, and what it refuses is refused by `save_image`, in the same words but for the folder."
+    for suffix in ('.png', '.jpg', '.webp', '.tif', '.gif', '.bmp', '.jp2', '.avif', '.ppm', '.tga', '.ico', '.xyz', ''):
+        for mode in ('L', 'LA', 'RGB', 'RGBA', 'I;16'):
+            img = Image.new(mode, (5, 4), 0)
+            try: fmt = check_save(tmp_path/f'x{suffix}', mode, (5, 4))
+            except ValueError as e:
+                with pytest.raises(ValueError) as late: save_image(img, tmp_path/f'x{suffix}')
+                assert str(e).split(': ')[-1] == str(late.value).split(': ')[-1]
+            else: assert fmt in Image.SAVE and save_image(img, tmp_path/f'x{suffix}').stat().st_size
+
+@pytest.mark.parametrize('name, size', [('x.webp', (16_384, 1)), ('x.jpg', (65_501, 1)), ('x.gif', (1, 65_536)), ('x.ico', (300, 300))])
+def test_too_long_for_the_format(tmp_path, name, size):
+    with pytest.raises(ValueError, match='cannot be saved as|icons of fixed sizes') as e: check_save(tmp_path/name, 'RGB', size)
+    with pytest.raises(ValueError) as late: save_image(Image.new('L', size), tmp_path/name)
+    assert str(late.value) == str(e.value)
+    if name != 'x.ico': assert save_image(Image.new('L', (max(size) - 1, 1)), tmp_path/name).stat().st_size    # one less fits
+
+def test_the_folder_is_looked_at_first(tmp_path):
+    for bad in (tmp_path/'no'/'x.png', tmp_path): pytest.raises(OSError, check_save, bad, 'RGB', (5, 4))
