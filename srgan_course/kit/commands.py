@@ -106,7 +106,7 @@ def warnings_as_lines(name:str): # of the command
     for w in said:
         if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')
 
-# %% ../../nbs/kit/commands.ipynb #c0d00011
+# %% ../../nbs/kit/commands.ipynb #24eb7ccb
 def in_range(what:str, v, # its name for the message; a number, or None: not given
              least, most=2**31 - 1, # the smallest and the largest that will do
              above:bool=False # must it be above `least`?
