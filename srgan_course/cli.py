@@ -65,10 +65,12 @@ def train(
     seed:int=None, # What all random numbers follow from (default: the recipe's)
     device:str='auto', # auto, cpu, cuda or mps
     tensorboard:bool=False, # Write logs for TensorBoard, too?
+    any_number:bool=False, # Go on with a run of another number of processes (see lesson 20)?
     recipes:bool=False, # Only list the recipes?
     json:bool=False, # Print the figures as JSON?
 ):
     "Train a super-resolution network by a recipe"
+    from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
     from srgan_course.kit.recipe import build, get_recipe, named_recipes
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
@@ -85,7 +87,9 @@ def train(
         cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
     if is_cli(): stop_politely()
-    res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+    with processes(device, any_number):          # one, or as many as torchrun has started
+        res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+        if rank(): return
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
     print(f'\n{res.table.round(3).to_string()}\n\n{res.said}.\n{out}: generator.safetensors and its card generator.md, recipe.json, '
           f'results.json, curves, samples. Try: srgan-upscale photo.jpg --model {out/"generator.safetensors"}')

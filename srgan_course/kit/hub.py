@@ -51,7 +51,7 @@ def what_goes_out(model    # a name, or a file
 # %% ../../nbs/kit/hub.ipynb #hb000018
 KINDS = '.safetensors', '.md', '.json'
 
-def _hub():
+def _client():
     "The Hub's own client, at the address that `HF_ENDPOINT` names."
     try: from huggingface_hub import HfApi
     except ModuleNotFoundError:
@@ -68,7 +68,7 @@ def push_model(model,          # a name, or a file
                repo:str        # OWNER/NAME on the Hub
               )->str:          # a line that says what was done
     "Put a model on the Hub, with its card."
-    api, files = _hub(), what_goes_out(model)
+    api, files = _client(), what_goes_out(model)
     from huggingface_hub import CommitOperationAdd
     _asked(repo, api.create_repo, repo, repo_type='model', exist_ok=True)
     adds = [CommitOperationAdd(path_in_repo=n, path_or_fileobj=b) for n, b in files.items()]
@@ -79,7 +79,7 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
                out=None        # folder; None: the repository's name, here
               )->str:          # a line that says what was done
     "Fetch a model from the Hub."
-    api, folder = _hub(), Path(out or repo.split('/')[-1])
+    api, folder = _client(), Path(out or repo.split('/')[-1])
     info = _asked(repo, api.model_info, repo, files_metadata=True)
     names = [s.rfilename for s in info.siblings]
     large = {s.rfilename: s.lfs for s in info.siblings if s.lfs}
