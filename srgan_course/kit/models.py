@@ -27,8 +27,8 @@ def find_model(name, # name of a model that ships, or a file
     known, p = shipped_models() | shipped_models(noise=True), Path(name)
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.exists(): return p
-    raise ValueError(f'no model {str(name)!r}; known are {", ".join(known) or "none in this installation"}, or give a .safetensors '
-                     f'file{also}')
+    have = ', '.join(known) or 'none in this installation'
+    raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
 def read_header(path # a file that `save_model` wrote
