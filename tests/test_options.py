@@ -67,3 +67,32 @@ def test_every_number_is_asked():
         want = {a.dest for a in anno_parser(f.__wrapped__, pos=POS.get(c))._actions if a.type in (int, float)}
         have = {o for (name, _), options in ASKED.items() if name == c for o in options}
         assert c == 'upscale' or want == have, (c, want ^ have)
+
+def settings_of(cls):
+    "Recipes of a class, with values from all of what its fields may hold."
+    from hypothesis import strategies as st
+    from srgan_course.kit.recipe import SCALES
+    number = st.floats(0, 1e9, exclude_min=True)
+    own = {'Recipe': {}, 'SRGANRecipe': dict(start=st.text(), pre_lr=number, gan_lr=number, tv=number, minutes=number, critic=st.sampled_from(
+               ('PoolCritic', 'SRGANCritic')), ema=st.floats(0, 1, exclude_max=True), nf=st.integers(1, 512), label_noise=number),
+           'ClassifierRecipe': dict(lr=number, degrees=number, classes=st.lists(st.text()).map(tuple), flip=st.booleans()),
+           'CatsRecipe': dict(size=st.just(64), lr=number, zoom=st.floats(0, 1, exclude_max=True), toys=st.integers(1, 10**6)),
+           'RecogniseRecipe': dict(lr=number, share=st.floats(0, 1, exclude_min=True), labels=None)}
+    more = {k: v for k, v in own[cls.__name__].items() if v is not None}
+    scale = dict(scale=st.just(3), size=st.just(192)) if cls.__name__ == 'RecogniseRecipe' else dict(
+        scale=st.sampled_from(SCALES), size=st.integers(1, 10**6).map(lambda n: 12*n))
+    whole = st.integers(1, 2**31 - 1)
+    return st.builds(cls, **dict(name=st.text(), seed=st.integers(0, 2**31 - 1), bs=whole, epochs=whole, steps_per_epoch=whole,
+                                 augment=st.booleans(), degrade=st.text(), **scale) | more)
+
+@pytest.mark.parametrize('name', ['Recipe', 'SRGANRecipe', 'ClassifierRecipe', 'CatsRecipe', 'RecogniseRecipe'])
+def test_a_recipe_as_json_is_itself_again(name):
+    from hypothesis import given, settings
+    from srgan_course.kit.classifier_runs import ClassifierRecipe
+    from srgan_course.kit.recipe import Recipe
+    cls = dict(Recipe=Recipe, SRGANRecipe=srgan.SRGANRecipe, ClassifierRecipe=ClassifierRecipe, CatsRecipe=cats.CatsRecipe,
+               RecogniseRecipe=recognise.RecogniseRecipe)[name]
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None)
+    @given(settings_of(cls))
+    def check(r): assert cls.from_json(r.to_json()) == r
+    check()
