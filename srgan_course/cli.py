@@ -53,10 +53,6 @@ def upscale(
     return int(bool(res['bad']))
 
 # %% ../nbs/cli.ipynb #4a326c3e
-def _recipe_line(r):
-    return (f'{r.name:13} x{r.scale}, {r.generator} {r.nf} x {r.n_blocks}, {"PSNR only" if r.critic == "none" else r.critic}, patches of '
-            f'{r.size} px, batch {r.bs}{", begins with " + r.start if r.start else ""}')
-
 @command
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
@@ -78,11 +74,9 @@ def train(
     "Train a super-resolution network by a recipe"
     from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
-    from srgan_course.kit.recipe import build, get_recipe, named_recipes
+    from srgan_course.kit.recipe import build, get_recipe, recipe_lines
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
-    if recipes:
-        rs = named_recipes(SRGANRecipe)
-        return print(js.dumps({k: js.loads(r.to_json()) for k,r in rs.items()}) if json else '\n'.join(map(_recipe_line, rs.values())))
+    if recipes: return print(recipe_lines(SRGANRecipe, json))
     r, device, out = get_recipe(recipe, SRGANRecipe), None if device == 'auto' else device, Path(out)
     in_range('minutes', minutes, 0, 10**7, above=True)
     if size is not None: r = resized(r, size)
