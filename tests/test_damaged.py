@@ -4,7 +4,7 @@ import pickle, random, shutil
 import pytest, torch
 from srgan_course.generators import LightSR, MODELS, load_model, save_model
 from srgan_course.kit import engines, models
-from srgan_course.kit.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
+from srgan_course.kit.checkpoints import Resumable, latest_checkpoint, read_checkpoint, write_checkpoint
 from srgan_course.kit.phases import kept_recipe
 from srgan_course.kit.runs import keep_pictures
 from srgan_course.kit.sets import Stats
@@ -100,12 +100,20 @@ def test_checkpoint_before_is_used(tmp_path, capsys): damage_checkpoints(tmp_pat
 @pytest.mark.slow
 def test_every_bit_of_a_checkpoint(tmp_path, capsys): damage_checkpoints(tmp_path, None, capsys)
 
+def goes_on(asked, folder, checkpoint):
+    "The recipe that a run would go on with: compared with the one that is asked for, then with the one in its checkpoint."
+    kept = kept_recipe(asked, folder, True)
+    learn = Resumable.__new__(Resumable); learn.recipe, learn.model = kept, torch.nn.Linear(1, 1)
+    learn._check_run('step-00000001', {f'model/{k}': v for k, v in learn.model.state_dict().items()}, checkpoint)
+    return kept
+
 def damage_run(folder, n):
-    "What a run keeps beside its checkpoints. A recipe of its own steps is compared with the one that was asked for."
+    "What a run keeps beside its checkpoints."
     r = RECIPES['quick'].replace(name='mine', start='light-x4')
-    path = r.replace(precision='float32').save(folder/'recipe.json')                            # as the device settled it
+    whole = r.replace(precision='float32')                                                     # as the device settled it
+    path, checkpoint = whole.save(folder/'recipe.json'), dict(kind='Resumable', recipe=whole.to_json())
     raw = path.read_bytes()
-    refused_or_equal(path, lambda: kept_recipe(r, folder, True), [*flips(raw, n), *cuts(raw, n)])
+    refused_or_equal(path, lambda: goes_on(r, folder, checkpoint), [*flips(raw, n), *cuts(raw, n)])
     refused_or_equal(path, lambda: SRGANRecipe.load(path), cuts(raw, n))
     (folder/'a.png').write_bytes(b'x'*50); (folder/'b.png').write_bytes(b'y')
     kept = keep_pictures(folder, False, training=[folder/'a.png'], held_out=[folder/'b.png'])

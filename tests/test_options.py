@@ -76,7 +76,7 @@ def settings_of(cls):
     own = {'Recipe': {}, 'SRGANRecipe': dict(start=st.text(), pre_lr=number, gan_lr=number, tv=number, minutes=number, critic=st.sampled_from(
                ('PoolCritic', 'SRGANCritic')), ema=st.floats(0, 1, exclude_max=True), nf=st.integers(1, 512), label_noise=number),
            'ClassifierRecipe': dict(lr=number, degrees=number, classes=st.lists(st.text()).map(tuple), flip=st.booleans()),
-           'CatsRecipe': dict(size=st.just(64), lr=number, zoom=st.floats(0, 1, exclude_max=True), toys=st.integers(1, 10**6)),
+           'CatsRecipe': dict(size=st.just(64), scale=st.sampled_from((2, 4)), lr=number, zoom=st.floats(0, 1, exclude_max=True), toys=st.integers(1, 10**6)),
            'RecogniseRecipe': dict(lr=number, share=st.floats(0, 1, exclude_min=True), labels=None)}
     more = {k: v for k, v in own[cls.__name__].items() if v is not None}
     scale = dict(scale=st.just(3), size=st.just(192)) if cls.__name__ == 'RecogniseRecipe' else dict(
