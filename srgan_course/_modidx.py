@@ -886,6 +886,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                   'srgan_course/kit/exercises_more.py'),
                                                  'srgan_course.kit.exercises_more.check_to_bytes': ( 'kit/exercises_more.html#check_to_bytes',
                                                                                                      'srgan_course/kit/exercises_more.py'),
+                                                 'srgan_course.kit.exercises_more.check_whole_gradient': ( 'kit/exercises_more.html#check_whole_gradient',
+                                                                                                           'srgan_course/kit/exercises_more.py'),
                                                  'srgan_course.kit.exercises_more.check_work': ( 'kit/exercises_more.html#check_work',
                                                                                                  'srgan_course/kit/exercises_more.py')},
             'srgan_course.kit.faces': { 'srgan_course.kit.faces.FaceLoader': ('kit/faces.html#faceloader', 'srgan_course/kit/faces.py'),
