@@ -380,5 +380,5 @@ def check_whole_gradient(f): # exercise 4
     for shape, sizes in (((3, 2), (4, 4)), ((5,), (1, 7)), ((2, 3), (5, 2, 3)), ((4,), (3,)), ((2,), (1, 1, 1, 13))):
         each = torch.randn(sum(sizes), *shape, generator=torch.Generator().manual_seed(len(shape)))
         got, want = ask(f, [p.mean(0) for p in each.split(sizes)], [*sizes]), each.mean(0)
-        if not torch.is_tensor(got) or got.shape != want.shape: return f'a tensor of shape {tuple(want.shape)} is wanted, like each part, not {got!r}'
+        if not torch.is_tensor(got) or got.shape != want.shape: return f'each part is {tuple(want.shape)}, and so is the whole; not {got!r}'
         if (far := (got - want).abs().max().item()) > 1e-5: return f'parts of {sizes} pictures: it is off by {far:.3f}'
