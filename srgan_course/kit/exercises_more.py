@@ -360,7 +360,7 @@ def check_lines_of(f): # exercise 1
 @checks('that is when the last one goes home.')
 def check_last_worker(f): # exercise 2
     for seconds, n, want in (([5, 5, 5, 5], 2, 10), ([9, 1, 1, 1, 1], 2, 9), ([1, 1, 1, 1, 9], 2, 11), ([3], 4, 3),
-                             ([4, 2, 2, 3, 3, 1], 3, 6), ([2, 2.5, 7, 1, 1], 1, 13.5), ([6, 5, 4, 3, 2, 1, 8], 3, 15)):
+                             ([4, 2, 2, 3, 3, 1], 3, 5), ([2, 2.5, 7, 1, 1], 1, 13.5), ([6, 5, 4, 3, 2, 1, 8], 3, 15)):
         got = ask(f, [*seconds], n)
         if got is None or got is Ellipsis or abs(float(got) - want) > 1e-9:
             return f'{n} workers and shards of {", ".join(map(str, seconds))} seconds: {want} is right, and you say {got}'
