@@ -1484,6 +1484,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'srgan_course.kit.shards.Shard': ('kit/shards.html#shard', 'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Shard.__init__': ( 'kit/shards.html#shard.__init__',
                                                                                      'srgan_course/kit/shards.py'),
+                                         'srgan_course.kit.shards.Shard.clear': ( 'kit/shards.html#shard.clear',
+                                                                                  'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Shard.deliver': ( 'kit/shards.html#shard.deliver',
                                                                                     'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Shard.is_done': ( 'kit/shards.html#shard.is_done',
