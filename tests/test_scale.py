@@ -185,7 +185,8 @@ def test_the_drivers_memory_is_flat():
 
 @pytest.mark.slow
 def test_the_engines_share():
-    "Shards of five seconds: handing them out takes at most a twentieth of the workers' time."
+    """Shards of five seconds, all asleep: handing them out and keeping the log takes at most a twentieth of the workers' time. Counted in
+    seconds of the processor, which a busy machine does not stretch."""
     pytest.importorskip('distributed')
     f = script('scale').engine(8)
-    assert f['engines_share'] <= .05, f
+    assert f['engines_share_by_cpu'] <= .05, f
