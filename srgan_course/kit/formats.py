@@ -122,7 +122,8 @@ def in_one_line(name:str, # of the file
     except MemoryError: raise
     except Exception as e:
         if isinstance(e, NotRead) or not fmt and type(e) is ValueError: what = line(e)
-        elif isinstance(e, NotImplementedError) or re.search('un(supported|implemented|known)|not (supported|implemented|available)',
+        elif isinstance(e, NotImplementedError) or re.search('un(supported|implemented|known)|not (supported|implemented|available)|too '
+                                                             'large',
                                                              str(e), re.I):
             what = f'a {fmt or "picture"} of a kind that Pillow does not read ({line(e)}); save it as PNG or TIFF first'
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'
