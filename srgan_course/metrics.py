@@ -13,7 +13,7 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import crop_to_multiple, downscale, interpolate, luminance
 from .kit.measured import as_pixels, check_range, named_pictures, pixel_pair, shave
-from .kit.pixels import as_bytes, as_picture, to_image, to_tensor
+from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import one_of
 from .kit.report import classification_report
 from .kit.results import figure, load_result, quotable, results_folder, save_result
@@ -88,7 +88,7 @@ def _answer(net, x):
     p, was = next(net.parameters(), torch.zeros(())), net.training
     net.eval()
     try:
-        with torch.no_grad(): return net(x.to(p.device, p.dtype)).float().cpu()
+        with torch.no_grad(): return finite(net(x.to(p.device, p.dtype)).float().cpu(), f'a result of {type(net).__name__}')
     finally: net.train(was)
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL

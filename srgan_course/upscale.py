@@ -6,10 +6,11 @@
 __all__ = ['Upscaler', 'upscale_file', 'upscale_folder']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
-import copy, math, sys
+import copy, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
+from .kit.commands import say as tell
 from .kit.devices import memory_for_a_tile, out_of_memory, room_for
 from .kit.engines import as_floats, as_given, pick_engine
 from .kit.folders import enlarge_file, enlarge_folder
@@ -60,7 +61,7 @@ class Upscaler:
     ):
         self.engine = e = pick_engine(net, engine, device, precision)
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
-        self.name, self.say = name or e.name, say or (lambda s: print(s, file=sys.stderr))
+        self.name, self.say = name or e.name, say or tell
         if 'nz' in e.args:
             raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
                              f'{self.name}')
@@ -88,8 +89,11 @@ def load(cls:Upscaler,
 def forward(self:Upscaler,
             x  # float array or tensor (B,3,h,w) in [0,1]
            ):  # (B,3,s*h,s*w), float32 on the CPU, an array or a tensor as `x` is
-    "What the network makes of `x`."
-    return as_given(self.engine(as_floats(x)), x)
+    "What the network makes of `x`; what is no picture is refused."
+    y = self.engine(as_floats(x))
+    if not np.isfinite(y).all():
+        raise ValueError(f'{self.name} makes NaN or infinite values, which are no picture; give another model, or precision="float32"')
+    return as_given(y, x)
 
 # %% ../nbs/10_upscale.ipynb #d6b841ba
 @patch
@@ -159,7 +163,7 @@ def tensor(self:Upscaler,
     s, (h, w), xb = self.scale, x.shape[-2:], as_floats(x).reshape(-1, *x.shape[-3:])
     out, n = np.empty((len(xb), 3, s*h, s*w), np.float32), self.at_a_time(h, w, tile) if len(xb) > 1 else 1
     for i in range(0, len(xb), n):
-        for (t,b,l,r), y in self.pieces(lambda t,b,l,r: self.engine(xb[i:i+n, :, t:b, l:r]), h, w, tile):
+        for (t,b,l,r), y in self.pieces(lambda t,b,l,r: self.forward(xb[i:i+n, :, t:b, l:r]), h, w, tile):
             out[i:i+n, :, t*s:b*s, l*s:r*s] = y
     return as_given(out.reshape(*x.shape[:-2], s*h, s*w), x)
 
@@ -203,7 +207,7 @@ def planes(self:Upscaler,
           )->np.ndarray: # (the same,s*h,s*w) in [0,1]
     "Upscale colour and alpha, each by itself."
     colour, alpha = (x[:-1], x[-1:]) if len(x) in (2, 4) else (x, None)
-    large = lambda c: self.engine(np.broadcast_to(c, (3, *c.shape[1:]))[None])[0]
+    large = lambda c: self.forward(np.broadcast_to(c, (3, *c.shape[1:]))[None])[0]
     y = large(colour).clip(0, 1)
     if len(colour) == 1: y = (y*_GREY).sum(0, keepdims=True)
     if alpha is None: return y

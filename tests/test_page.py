@@ -48,6 +48,17 @@ def test_addresses_are_relative():
         if p.suffix in ('.html', '.js', '.css'):
             assert not re.search(r'''(?:https?:)?//[\w-]+\.\w|(?:src|href)="/|from '[^.]''', p.read_text(encoding='utf-8')), p.name
 
+@pytest.mark.skipif(not shutil.which('node'), reason='node is not on the path')
+@pytest.mark.parametrize('value', ['NaN', '1/0', '.5'])
+def test_numbers_that_are_no_picture_are_refused(value, tmp_path):
+    "A network that gives NaN or infinity: one message, no black picture."
+    shutil.copy(page.PAGE/'picture.js', tmp_path/'picture.mjs')
+    code = f"""import {{enlarge}} from '{(tmp_path/'picture.mjs').as_uri()}';
+    const net = {{scale: 2, forward: (x, h, w) => new Float32Array(12*h*w).fill({value})}}, all = {{t: 0, b: 2, l: 0, r: 3, t0: 0, b0: 2, l0: 0, r0: 3}};
+    try {{ console.log(enlarge(net, new Uint8ClampedArray(24), all, {{}})[0]); }} catch (e) {{ console.log(e.message); }}"""
+    r = subprocess.run(['node', '--input-type=module', '-e', code], capture_output=True, text=True, check=True)
+    assert r.stdout == ('128\n' if value == '.5' else 'The model makes numbers that are no picture; its file is damaged.\n')
+
 # ---- pictures
 
 def photo(w, h, mode='RGB', seed=0):

@@ -6,7 +6,7 @@ from PIL import Image
 from torch import nn
 import torch.nn.functional as F
 from srgan_course import upscale as U
-from srgan_course.kit import devices, folders, weights as weights_room
+from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
 from srgan_course.kit.folders import summary
@@ -338,6 +338,38 @@ def test_shipped_models():
         assert u.engine.kind == 'onnx' and (u.tensor(x, 30) - whole(load_model(file), x)).abs().max() <= 1e-5
         assert u(noise(10, 12)).size == (12*u.scale, 10*u.scale)
 
+# ---- numbers that are no picture
+
+def ruined(net, value):
+    "A copy with one weight that is no number, or with weights too large for float32."
+    n = type(net)(**net.args)
+    n.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        if value == 'huge': [p.mul_(1e12) for p in n.parameters()]
+        else: n.mid.weight[0, 0, 1, 1] = value
+    return n
+
+@pytest.mark.parametrize('value', ['huge', float('nan'), float('inf')])
+def test_numbers_that_are_no_picture_are_refused(net, tmp_path, monkeypatch, value):
+    "Weights that overflow or hold NaN, in both engines, through every way in: one line that names the model, no picture, no warning."
+    bad, x = ruined(net, value), torch.rand(1, 3, 12, 12)
+    monkeypatch.setattr(engines, '_compare', lambda *a: None)              # it refuses to export such a network
+    if value == 'huge': save_model(bad, tmp_path/'ruined.safetensors')
+    ups = [Upscaler(bad, device='cpu', name='ruined'), Upscaler.load(engines.export_onnx(bad, tmp_path/'ruined.onnx'))]
+    assert [u.engine.kind for u in ups] == ['torch', 'onnx']
+    save_image(noise(12, 12), tmp_path/'a.png')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for u in ups:
+            for work in (lambda: u(noise(12, 12)), lambda: u(noise(12, 12, 4), tile=8), lambda: u.tensor(x), lambda: u.tensor(x, 5),
+                         lambda: u.forward(x.numpy()), lambda: upscale_file(tmp_path/'a.png', up=u)):
+                with pytest.raises(ValueError, match='^ruined makes NaN or infinite values, which are no picture; give another'): work()
+    assert not list(tmp_path.glob('a-x4*'))
+
+def test_an_export_that_gives_no_picture_is_refused(net, tmp_path):
+    with pytest.raises(ValueError, match='differs from the network by nan'): engines.export_onnx(ruined(net, 'huge'), tmp_path/'r.onnx')
+    assert not (tmp_path/'r.onnx').exists()
+
 def test_bad_arguments(net):
     with pytest.raises(ValueError, match="precision 'float64' is not in"): Upscaler(net, precision='float64')
     with pytest.raises(ValueError, match="device 'gpu' is not there; give cpu"): Upscaler(net, device='gpu')
@@ -396,7 +428,7 @@ def test_folder(up, folder, threads):
         'sub/0-x4.png']
     assert {Path(b['src']).name for b in r['bad']} == {'text.jpg', 'empty.png'}
     lines = summary(r).splitlines()
-    assert lines[0] == '5 done, 2 could not be done:' and len(lines) == 3
+    assert lines[:2] == ['passed over, no picture by its name: notes.txt', '5 done, 2 could not be done:'] and len(lines) == 4
 
 def test_done_is_not_done_again(up, net, folder, threads):
     upscale_folder(folder, up=up, progress=False)

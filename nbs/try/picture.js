@@ -80,11 +80,18 @@ function around(rgba, h, w, i, j) {
   return [lo/255, hi/255];
 }
 
+/** What the network makes of x; NaN and infinity would become black pixels. */
+function answer(net, x, h, w) {
+  const y = net.forward(x, h, w);
+  if (!y.every(Number.isFinite)) throw new Error('The model makes numbers that are no picture; its file is damaged.');
+  return y;
+}
+
 /** A tile: what it reads (RGBA bytes) -> its own pixels, scale times larger, RGBA bytes. Colour and alpha go through one by one. */
 export function enlarge(net, rgba, {t, b, l, r, t0, b0, l0, r0}, {grey, alpha}) {
   const s = net.scale, h = b0 - t0, w = r0 - l0, W = s*w, size = s*s*h*w, x = new Float32Array(3*h*w);
   for (let i = 0; i < h*w; i++) for (let c = 0; c < 3; c++) x[c*h*w + i] = rgba[4*i + c]/255;
-  const y = net.forward(x, h, w), H2 = s*(b - t), W2 = s*(r - l), out = new Uint8ClampedArray(4*H2*W2);
+  const y = answer(net, x, h, w), H2 = s*(b - t), W2 = s*(r - l), out = new Uint8ClampedArray(4*H2*W2);
   const at = (i, j) => (s*(t - t0) + i)*W + s*(l - l0) + j, clamp = v => Math.min(Math.max(v, 0), 1);
   for (let i = 0; i < H2; i++) for (let j = 0; j < W2; j++) {
     const p = at(i, j), o = 4*(i*W2 + j), v = [0, 1, 2].map(c => clamp(y[c*size + p]));
@@ -94,7 +101,7 @@ export function enlarge(net, rgba, {t, b, l, r, t0, b0, l0, r0}, {grey, alpha}) 
   }
   if (!alpha) return out;
   for (let i = 0; i < h*w; i++) x[i] = x[h*w + i] = x[2*h*w + i] = rgba[4*i + 3]/255;
-  const ya = net.forward(x, h, w);
+  const ya = answer(net, x, h, w);
   for (let i = 0; i < H2; i++) for (let j = 0; j < W2; j++) {
     const p = at(i, j), [lo, hi] = around(rgba, h, w, t - t0 + (i/s | 0), l - l0 + (j/s | 0));
     const a = GREY[0]*ya[p] + GREY[1]*ya[size + p] + GREY[2]*ya[2*size + p];

@@ -6,11 +6,46 @@
 __all__ = ['command', 'need_paths', 'given', 'among', 'warnings_as_lines']
 
 # %% ../../nbs/kit/commands.ipynb #c0d00003
-import sys
+import errno, io, os, sys
 from contextlib import contextmanager
 from functools import partial, wraps
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
+
+# %% ../../nbs/kit/commands.ipynb #c0d00012
+def say(*what,        # to print, as `print` does
+        out=False,    # on standard output? Else on standard error
+        end='\n'):
+    "Print, as far as it can be printed."
+    if not (to := sys.stdout if out else sys.stderr): return                   # closed before Python began
+    try: print(*what, file=to, end=end, flush=True)
+    except UnicodeEncodeError: say(*(str(w).encode('ascii', 'backslashreplace').decode() for w in what), out=out, end=end)
+    except (OSError, ValueError): pass                                         # full, or closed
+
+class _Steady(io.RawIOBase):
+    "A stream of the process; what it cannot take is lost, and `lost` says why."
+    def __init__(self, fd): self.fd, self.lost = fd, None
+    def writable(self): return True
+    def fileno(self): return self.fd
+    def isatty(self): return os.isatty(self.fd)
+    def write(self, b):
+        try: return os.write(self.fd, b)
+        except OSError as e:
+            if e.errno != errno.EPIPE: self.lost = e                           # who closes a pipe has read enough
+            return len(b)
+
+def _steady_streams():
+    "Let no print of this process fail; gives its standard output, where it is one that can get lost."
+    if os.name == 'nt' or not all(s is None or s in (sys.__stdout__, sys.__stderr__) for s in (sys.stdout, sys.stderr)): return None
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3: pass                     # or a picture that is opened takes the closed one's number
+    os.close(fd)
+    for name, fd in ('stderr', 2), ('stdout', 1):
+        was = getattr(sys, name)
+        raw = _Steady(fd if was else os.open(os.devnull, os.O_WRONLY))
+        try: was and was.flush()
+        except OSError: pass
+        setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), was and was.encoding, 'backslashreplace', line_buffering=True))
+    return raw
 
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
@@ -18,18 +53,19 @@ _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundE
 def command(f=None, pos=None): # a function with a comment for each parameter; optional parameters that need no --
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C in 130; from Python it raises."
     if f is None: return partial(command, pos=pos)
-    # is it `f` that the shell has started, and not a command that calls it?
-    from_shell = lambda: is_cli(SimpleNamespace(__wrapped__=run))
+    name = f'srgan-{f.__name__}'
     @wraps(f)
     def run(*args, **kwargs):
-        try: return f(*args, **kwargs)
+        # is it `f` that the shell has started, and not a command that calls it?
+        if not is_cli(SimpleNamespace(__wrapped__=run)): return f(*args, **kwargs)
+        out = _steady_streams()
+        try: res = f(*args, **kwargs)
+        except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
-            if not from_shell() or not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
-            print(f'srgan-{f.__name__}: {" ".join(str(e).split()) or type(e).__name__}', file=sys.stderr)
-        except KeyboardInterrupt as e:
-            if not from_shell(): raise
-            print(f'\nsrgan-{f.__name__}: stopped. {e}'.rstrip(), file=sys.stderr); raise SystemExit(130) from None
-        raise SystemExit(2)
+            if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
+            say(f'{name}: {" ".join(str(e).split()) or type(e).__name__}'); raise SystemExit(2) from None
+        if not (lost := out and out.lost): return res
+        say(f'{name}: the work is done, but what was to be printed could not be written ({lost.strerror})'); raise SystemExit(1)
     return call_parse(run, pos=pos)
 
 # %% ../../nbs/kit/commands.ipynb #c0d00009
@@ -57,7 +93,7 @@ def among(paths:list, name:str, # what a command was given, and its name
     try: yield
     except _ERRORS as e:
         if len(paths) == 1: raise
-        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); print(f'{name}: {e}', file=sys.stderr)
+        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); say(f'{name}: {e}')
 
 @contextmanager
 def warnings_as_lines(name:str): # of the command
@@ -67,4 +103,4 @@ def warnings_as_lines(name:str): # of the command
         warnings.simplefilter('always', UserWarning)
         yield
     for w in said:
-        if issubclass(w.category, UserWarning): print(f'{name}: {w.message}', file=sys.stderr)
+        if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')

@@ -239,7 +239,7 @@ def _compare(path, net, tolerance):
         x = draw.standard_normal((b, net.args['nz'])) if 'nz' in net.args else draw.random((b, 3, h, w))
         y, x = e(x), torch.from_numpy(x.astype(np.float32))
         with torch.inference_mode(): want = net(x).numpy()
-        if y.shape != want.shape or np.abs(y - want).max() > tolerance:
+        if y.shape != want.shape or not np.abs(y - want).max() <= tolerance:
             raise ValueError(f'{path.name}: differs from the network by {np.abs(y - want).max() if y.shape == want.shape else y.shape}')
 
 # %% ../../nbs/kit/engines.ipynb #e9000017

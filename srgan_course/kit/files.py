@@ -6,14 +6,28 @@
 __all__ = ['write_whole', 'write_json', 'read_json', 'digest', 'checksum', 'write_tensors', 'check_tensors', 'read_tensors']
 
 # %% ../../nbs/kit/files.ipynb #986d927b
-import hashlib, json, os, secrets
+import errno, hashlib, json, os, secrets, stat
 from pathlib import Path
 
 # %% ../../nbs/kit/files.ipynb #255543d7
+def _fail(code, why, path): raise OSError(code, f'{why}; nothing was written', str(path))
+
+def _write_into(path, kind, data):
+    "Write into what is no file: a pipe or a device takes bytes, and nothing can stand in its place."
+    if stat.S_ISDIR(kind): _fail(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not (stat.S_ISFIFO(kind) or stat.S_ISCHR(kind)): _fail(errno.EINVAL, 'a disk or a socket, not a file', path)
+    try:
+        with open(path, 'wb') as f: f.write(data)
+    except OSError as e: raise OSError(e.errno, f'{e.strerror}; what was written is not whole', str(path)) from e
+
 def write_whole(path:Path|str, # of the file to write; an existing one is replaced
                 data:bytes # bytes
                )->Path: # the path
     "Write a file whole or not at all: aside, synced to the disk, then renamed; on failure the old file is as it was."
+    try: kind = os.stat(path).st_mode
+    except FileNotFoundError: kind = None
+    except OSError as e: _fail(e.errno, e.strerror, path)  # links in a circle, a folder that cannot be entered
+    if kind and not stat.S_ISREG(kind): _write_into(path, kind, data); return Path(path)
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
     tmp = path.with_name(f'.{path.name[:100]}.{secrets.token_hex(4)}.tmp')
     try:
@@ -21,7 +35,7 @@ def write_whole(path:Path|str, # of the file to write; an existing one is replac
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
-        if path.exists(): os.chmod(tmp, path.stat().st_mode & 0o777)
+        if kind: os.chmod(tmp, kind & 0o777)
         os.replace(tmp, path)
     except BaseException as e:
         tmp.unlink(missing_ok=True)

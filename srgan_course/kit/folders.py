@@ -6,13 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import json, math, sys, time
+import glob, json, math, os, re, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import find_images, open_image, save_image
-from .commands import among
+from .commands import among, say
 
 # %% ../../nbs/kit/folders.ipynb #05ebebef
 def result_name(src:Path,  # picture
@@ -22,17 +23,26 @@ def result_name(src:Path,  # picture
     "NAME-x4.png: PNG loses nothing and holds every mode."
     return f'{src.stem}{end}-x{scale}.png'
 
+def _end(src): return f'_{src.suffix[1:]}'
+
+def _has_twin(src):
+    "Is there another picture of this name beside it, which would become the same result?"
+    others = {p.name for p in src.parent.glob(f'{glob.escape(src.stem)}.*')} - {src.name}
+    try: return any(p.name in others for p in find_images(src.parent, recursive=False)) if others else False
+    except ValueError: return False                                            # no pictures there
+
 def result_path(src:Path,  # picture
                 dst,       # file or folder to write, or None: beside the picture
                 scale:int  # of the model
                )->Path:    # file to write
     "Where the result of a picture goes; never over the picture itself."
-    dst = Path(dst) if dst else src.with_name(result_name(src, scale))
-    if dst.is_dir() or not dst.suffix: dst.mkdir(parents=True, exist_ok=True); dst = dst/result_name(src, scale)
-    if dst.resolve() == src.resolve(): raise ValueError(f'{dst} is the picture itself; give another name for the result')
+    name = result_name(src, scale, _end(src) if _has_twin(src) else '')
+    dst = Path(dst) if dst else src.with_name(name)
+    if dst.is_dir() or not (dst.suffix or os.path.lexists(dst)): dst = dst/name
+    if os.path.realpath(dst) == os.path.realpath(src): raise ValueError(f'{dst} is the picture itself; give another name for the result')
     return dst
 
-LOG = '.upscaled.jsonl'   # in a folder of results: which file was made with which model
+LOG = '.upscaled.jsonl'   # in a folder of results: which file was made of what, with which model
 
 def out_files(files:list, # pictures to read
               root:Path,  # folder they are in
@@ -40,11 +50,14 @@ def out_files(files:list, # pictures to read
               scale:int=4 # of the model
              )->dict:     # picture -> file to write
     "A name for each result; pictures that differ only in their suffix keep it in the name."
-    names, stem = {}, lambda f: str(f.relative_to(root).with_suffix('')).lower()
+    names, taken, stem = {}, set(), lambda f: str(f.relative_to(root).with_suffix('')).lower()
     same = Counter(map(stem, files))
     for f in files:
-        end = f'_{f.suffix[1:].lower()}' if same[stem(f)] > 1 else ''
-        names[f] = dst/f.relative_to(root).with_name(result_name(f, scale, end))
+        end = _end(f) if same[stem(f)] > 1 else ''
+        name = lambda: f.relative_to(root).with_name(result_name(f, scale, end))
+        while str(name()).lower() in taken: end += _end(f)
+        taken.add(str(name()).lower())
+        names[f] = dst/name()
     return names
 
 def target_folder(src:Path,  # folder of pictures
@@ -52,7 +65,7 @@ def target_folder(src:Path,  # folder of pictures
                   scale:int  # of the model
                  )->Path:    # folder to write
     "FOLDER-x4 beside the folder, where nothing else is said."
-    src = Path(src).resolve()
+    src = Path(os.path.realpath(src))
     return Path(dst) if dst else src.with_name(f'{src.name}-x{scale}')
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
@@ -77,7 +90,8 @@ def enlarge_file(src:Path,      # picture to read
     "One file, read and written with all that it holds."
     t, src = time.perf_counter(), Path(src)
     img = open_image(src, icc='keep')
-    dst = result_path(src, dst, up.scale)
+    to, dst = dst, result_path(src, dst, up.scale)
+    if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
     return _write_result(src, dst, img, up(img, tile, progress), up, t)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
@@ -87,21 +101,59 @@ def made_with(up # the upscaler
     return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip()
 
 def read_log(dst:Path # folder of results
-            )->dict:  # name of a result -> fingerprint of what made it
-    "Which model made which file; the last word counts."
+            )->dict:  # name of a result -> (fingerprint of what made it, name of its picture or None)
+    "Which model made which file of what; the last word counts."
     log = {}
-    for line in (dst/LOG).read_text(encoding='utf-8').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d['model']
-        except (ValueError, KeyError, TypeError): pass
+    for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
+        try: d = json.loads(line); log[d['file']] = d['model'], d.get('src')
+        except (ValueError, KeyError, TypeError, AttributeError): pass
     return log
+
+def write_log(dst, # folder of results
+              file:Path, src:Path, model:str): # a result, its picture, its fingerprint
+    "Add a line; without it, a result counts as done by its date."
+    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name)) + '\n'
+    try:
+        with (dst/LOG).open('ab+') as out:
+            if end := out.tell(): out.seek(end - 1)
+            torn = end and out.read(1) != b'\n'                               # a crash has cut the line before this one short
+            out.write(b'\n'*bool(torn) + line.encode())
+    except OSError: pass                                                       # the result is there all the same
 
 def is_done(src:Path,    # picture
             dst:Path,    # its result
-            made_by:str, # what the log says of the result, or None
+            made:tuple,  # what the log says of the result, or None
             want:str     # fingerprint of the upscaler
            )->bool:
-    "Is there a result, newer than its picture, that no other model made?"
-    return dst.is_file() and dst.stat().st_mtime >= src.stat().st_mtime and made_by in (None, want)
+    "Is there a result, newer than its picture, that no other model made, and of no other picture?"
+    known = made is None or made[0] == want and made[1] in (None, src.name)
+    return known and dst.is_file() and dst.stat().st_mtime >= src.stat().st_mtime
+
+# %% ../../nbs/kit/folders.ipynb #f01e0002
+_RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_name` makes
+
+def _results(files, src):
+    "Those of the files that are results of earlier runs, and whose: by a log further down, or by the name of a picture beside them."
+    why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + _end(f))}
+    for log in src.glob(f'*/**/{LOG}'):
+        why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
+    for f in files:
+        m = _RESULT.fullmatch(f.stem)
+        if m and (p := by_name.get((f.parent, m[1]))): why.setdefault(f, f'a result of {p.name}')
+    return why
+
+def to_do(src:Path, # folder of pictures
+          dst:Path  # folder of results, which may lie in it
+         )->tuple:  # (pictures, what is passed over: dicts of src and why)
+    "The pictures of a folder that are no results, and all that is left out."
+    real = lru_cache(lambda folder: Path(os.path.realpath(folder)))
+    inside = lambda f: real(dst) == real(f.parent) or real(dst) in real(f.parent).parents
+    shown = lambda f: not any(part.startswith('.') for part in f.relative_to(src).parts)
+    found = [f for f in find_images(src) if not inside(f)]
+    why = _results(found, src)
+    files = [f for f in found if f not in why]
+    others = sorted(f for f in {*src.rglob('*')} - {*files} if f.is_file() and shown(f) and not inside(f))
+    return files, [dict(src=str(f), why=why.get(f, 'no picture by its name')) for f in others]
 
 # %% ../../nbs/kit/folders.ipynb #1a2f45c5
 def show_progress(i:float,    # pictures done; a fraction counts
@@ -110,20 +162,26 @@ def show_progress(i:float,    # pictures done; a fraction counts
                   start:float # time.perf_counter() at the beginning
                  ):
     "On standard error: a bar on a terminal, a line a picture elsewhere."
-    if not sys.stderr.isatty():
-        if i == int(i): print(f'{i}/{n} {what}', file=sys.stderr)
+    if not (sys.stderr and sys.stderr.isatty()):
+        if i == int(i): say(f'{i}/{n} {what}')
         return
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
-    print(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '', file=sys.stderr,
-          flush=True)
+    say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
+
+def _passed_over(passed, most=8):
+    "A line for each reason: which files, as far as one wants to read them."
+    kinds = {}
+    for p in passed: kinds.setdefault(p['why'].partition(' of ')[0], []).append(Path(p['src']).name)
+    return [f'passed over, {why}: {", ".join(names[:most])}' + f' and {len(names) - most} more'*(len(names) > most)
+            for why, names in kinds.items()]
 
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
-    return '\n'.join([', '.join(said), *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}'
-                                         for b in result['bad'])])
+    return '\n'.join([*_passed_over(result['passed']), ', '.join(said),
+                      *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
 def failed(e:Exception)->Future:
@@ -176,28 +234,30 @@ def at_once(todo:dict,     # small picture -> file to write
         yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
+def _open_folder(dst, src):
+    "Make the folder of results; what is wrong with it is said before anything is done."
+    if os.path.realpath(dst) == os.path.realpath(src) or os.path.lexists(dst) and not dst.is_dir():
+        raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
+    dst.mkdir(parents=True, exist_ok=True)
+    if not os.access(dst, os.W_OK | os.X_OK): raise PermissionError(f'{dst}: nothing may be written into this folder; give another --out')
+
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it
                    up,                # an `Upscaler`
                    tile:int=None,     # longest side of a tile, pixels of the small picture
                    again:bool=False,  # do what is done already, too
                    progress:bool=True # show a bar?
-                  )->dict:            # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
+                  )->dict:            # `done`, `kept`, `bad`, `passed` over (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    files = find_images(src)
-    dst = target_folder(src, dst, up.scale)
-    if dst.is_file() or dst.resolve() == src.resolve(): raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    files = [f for f in files if dst.resolve() not in f.resolve().parents]                          # not what an earlier run made
+    files, passed = to_do(src, dst := target_folder(src, dst, up.scale))
+    _open_folder(dst, src)
     log, want = {} if again else read_log(dst), made_with(up)
     todo = {f: o for f,o in out_files(files, src, dst, up.scale).items() if again
             or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), want)}
     done, bad, waiting = [], [], []
     def settle(f, job):
-        try:
-            done.append(job.result())
-            with (dst/LOG).open('a', encoding='utf-8') as out:
-                print(json.dumps(dict(file=todo[f].relative_to(dst).as_posix(), model=want)), file=out)
+        try: done.append(job.result()); write_log(dst, todo[f], f, want)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         if progress: show_progress(len(done) + len(bad), len(todo), f.name, t)
     def both(todo):
@@ -214,7 +274,7 @@ def enlarge_folder(src,               # folder of pictures
     except KeyboardInterrupt:
         while waiting: settle(*waiting.pop(0))
         raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
-    return dict(done=done, kept=[str(f) for f in files if f not in todo], bad=bad, exit_code=int(bool(bad)),
+    return dict(done=done, kept=[str(f) for f in files if f not in todo], bad=bad, passed=passed, exit_code=int(bool(bad)),
                 seconds=round(time.perf_counter() - t, 3))
 
 # %% ../../nbs/kit/folders.ipynb #f01d0002
@@ -222,11 +282,11 @@ def _one_place_each(paths, dst, scale):
     "Refuse pictures whose results would have one name, before any is made."
     taken = {}
     for p in paths:
-        made = {p: (dst or p.parent)/result_name(p, scale)}
-        if p.is_dir(): made = out_files(find_images(p), p, target_folder(p, dst, scale), scale)
+        to = target_folder(p, dst, scale)
+        made = out_files(to_do(p, to)[0], p, to, scale) if p.is_dir() else {p: (dst or p.parent)/result_path(p, None, scale).name}
         for f,o in made.items():
-            first = taken.setdefault(o.resolve(), f)
-            if first.resolve() != f.resolve():
+            first = taken.setdefault(os.path.realpath(o), f)
+            if os.path.realpath(first) != os.path.realpath(f):
                 raise ValueError(f'{first} and {f} would both become {o}; give one of them alone, with another --out')
 
 def enlarge_paths(paths:list,        # pictures, and folders of pictures
@@ -235,9 +295,9 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
                   tile:int=None,     # longest side of a tile, pixels of the small picture
                   again:bool=False,  # do what is done already in a folder, too
                   progress:bool=True # say what is done?
-                 )->dict:            # `done`, `kept`, `bad` (lists)
+                 )->dict:            # `done`, `kept`, `bad`, `passed` over (lists)
     "Upscale pictures and folders, one after the other."
-    res = dict(done=[], kept=[], bad=[])
+    res = dict(done=[], kept=[], bad=[], passed=[])
     if len(paths) > 1:
         _one_place_each(paths, dst, up.scale)
         if dst: Path(dst).mkdir(parents=True, exist_ok=True)
@@ -245,10 +305,11 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
         if p.is_dir():
             r = enlarge_folder(p, dst, up, tile, again, progress)
             for k in res: res[k] += r[k]
-            if progress: print(summary(r))
+            if progress: say(summary(r), out=True)
             continue
         with among(paths, 'srgan-upscale', res['bad'], src=p):
             res['done'].append(d := enlarge_file(p, dst, up, tile))
             if progress:
-                print('{src} ({size[0]} x {size[1]}) -> {dst} ({out_size[0]} x {out_size[1]}), {model}, {seconds:.1f} s'.format(**d))
+                say('{src} ({size[0]} x {size[1]}) -> {dst} ({out_size[0]} x {out_size[1]}), {model}, {seconds:.1f} s'.format(**d),
+                    out=True)
     return res

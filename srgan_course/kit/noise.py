@@ -13,6 +13,7 @@ import numpy as np
 from .codec import save_image
 from .engines import as_floats, as_given, pick_engine
 from .models import find_model
+from .pixels import finite
 from .show import save_gif, sheet
 
 # %% ../../nbs/kit/noise.ipynb #90150007
@@ -68,7 +69,7 @@ def make_pictures(engine,     # of `noise_engine`
                  )->np.ndarray: # (n,C,size,size) in [0,1]
     "What a generator makes of `z`."
     z = as_floats(z)
-    return np.concatenate([((engine(z[i:i+bs]) + 1)/2).clip(0, 1) for i in range(0, len(z), bs)])
+    return np.concatenate([((finite(engine(z[i:i+bs]), f'a result of {engine.name}') + 1)/2).clip(0, 1) for i in range(0, len(z), bs)])
 
 # %% ../../nbs/kit/noise.ipynb #90150012
 def draw_pictures(n:int=64,           # how many, or stations of a walk

@@ -58,6 +58,15 @@ def is_16bit(img:Image.Image # a PIL image
     "Whether a picture holds more than 8 bits a channel."
     return img.mode[0] in 'IF' or getattr(img, 'deep', None) is not None
 
+# %% ../../nbs/kit/pixels.ipynb #f11e0011
+def finite(x,                  # array or tensor of floats, on its way to become a picture
+           who:str='a tensor'  # or what made it, for the message
+          ):                   # `x`
+    "Refuse NaN and infinity: clamped and rounded, they would be black pixels."
+    if not (np.isfinite(x) if isinstance(x, np.ndarray) else x.isfinite()).all():
+        raise ValueError(f'{who} with NaN or infinite values is no picture')
+    return x
+
 # %% ../../nbs/kit/pixels.ipynb #e9ccc70b
 def to_8bit(a:np.ndarray # uint16 array of any shape
            )->np.ndarray: # uint8, rounded: 65535 becomes 255, and 257*v becomes v
@@ -67,7 +76,7 @@ def to_8bit(a:np.ndarray # uint16 array of any shape
 def to_view(x # PIL image, tensor (C,H,W) or (1,C,H,W) in [0,1], or array (H,W[,C]): uint8, uint16 or floats in [0,1]
            )->np.ndarray: # uint8 (H,W,3)
     "What a picture looks like on the screen; clear pixels lie on a chequered ground."
-    if isinstance(x, np.ndarray): a = np.rint(x.clip(0, 1)*255).astype(np.uint8) if x.dtype.kind in 'fb' else x
+    if isinstance(x, np.ndarray): a = np.rint(finite(x).clip(0, 1)*255).astype(np.uint8) if x.dtype.kind in 'fb' else x
     else: a = to_array(x if isinstance(x, Image.Image) else to_image(x))
     a = np.atleast_3d(to_8bit(a) if a.dtype == np.uint16 else a)
     rgb, alpha = (np.repeat(a[..., :1], 3, 2) if a.shape[2] < 3 else a[..., :3]), a[..., -1:]/255
@@ -119,8 +128,7 @@ def to_image(x, # tensor (C,H,W) or (1,C,H,W), nominally in [0,1]; C: 1 grey, 2 
         raise ValueError(f'a tensor of shape {tuple(x.shape)} is no picture; give (C,H,W) with C from 1 to 4')
     if bits is None: bits = 16 if like is not None and is_16bit(like) else 8
     if bits not in (8, 16): raise ValueError(f'bits {bits} is not in (8, 16)')
-    x = x.detach().float().cpu()
-    if not x.isfinite().all(): raise ValueError('a tensor with NaN or infinite values is no picture')
+    x = finite(x.detach().float().cpu())
     a = (x.clamp(0, 1)*(2**bits - 1)).round().numpy().astype(f'uint{bits}')
     return from_array(a.transpose(1,2,0), like and like.info)
 

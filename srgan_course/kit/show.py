@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from .files import write_whole
-from .pixels import to_view
+from .pixels import finite, to_view
 from .sources import PHOTOS
 
 # %% ../../nbs/kit/show.ipynb #db527b8d
@@ -124,7 +124,7 @@ def sheet(x,             # tensor or array (n,1|3,H,W), nominally in [0,1]
          )->Image.Image: # RGB
     "Pictures of one size in rows, as one."
     if hasattr(x, 'detach'): x = x.detach().float().cpu().numpy()
-    x, (n, _, h, w) = np.rint(x.clip(0, 1)*255).transpose(0, 2, 3, 1), x.shape
+    x, (n, _, h, w) = np.rint(finite(x).clip(0, 1)*255).transpose(0, 2, 3, 1), x.shape
     cols = min(cols or math.ceil(math.sqrt(n)), n)
     res = np.full((-(-n//cols)*(h + gap) - gap, cols*(w + gap) - gap, 3), 255, np.uint8)
     for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
