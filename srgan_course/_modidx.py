@@ -484,6 +484,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'srgan_course/kit/classifiers.py')},
             'srgan_course.kit.codec': { 'srgan_course.kit.codec._agree': ('kit/codec.html#_agree', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._all_of': ('kit/codec.html#_all_of', 'srgan_course/kit/codec.py'),
+                                        'srgan_course.kit.codec._all_there': ('kit/codec.html#_all_there', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._by_opencv': ('kit/codec.html#_by_opencv', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._by_tifffile': ('kit/codec.html#_by_tifffile', 'srgan_course/kit/codec.py'),
                                         'srgan_course.kit.codec._deep_top': ('kit/codec.html#_deep_top', 'srgan_course/kit/codec.py'),

@@ -6,12 +6,13 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import os, struct, threading, zlib
+import logging, os, struct, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
 from .formats import NotRead, SUFFIXES, camera_raw, holds_alpha, in_one_line, line, prepare, readable
 from .formats import save_format, unread
@@ -49,8 +50,17 @@ def _by_opencv(b, page=0):
     a = cv2.imdecodemulti(b, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1][0] if page else cv2.imdecode(b, cv2.IMREAD_UNCHANGED)
     return a[..., [2,1,0,3][:a.shape[2]]]              # OpenCV gives the colours as BGR
 
+def _all_there(tags, size):
+    "Whether all strips or tiles that a TIFF page needs are inside its file of `size` bytes; tifffile would leave black what is not."
+    (w,h), planes = (tags[256], tags[257]), tags.get(277, 1) if tags.get(284) == 2 else 1
+    starts, sizes = tags.get(273) or tags.get(324), tags.get(279) or tags.get(325)
+    if not starts or not sizes: return True            # nothing is said of them
+    n = planes*-(-w//tags.get(322, w))*-(-h//tags.get(323, tags.get(278, h)))
+    return len(starts) == len(sizes) == n and max(map(sum, zip(starts, sizes))) <= size
+
 def _by_tifffile(b, page=0):
     import tifffile
+    tifffile.logger().setLevel(logging.CRITICAL)       # what it remarks on the damage: the error says it
     with tifffile.TiffFile(BytesIO(b)) as t:
         a = t.pages[page].asarray()
         return np.moveaxis(a, 0, -1) if t.pages[page].planarconfig == 2 else a
@@ -67,8 +77,9 @@ def _unmultiply(a):
 # %% ../../nbs/kit/codec.ipynb #e7cb91ff
 def _read_deep(b, img, top, orientation):
     "The 16-bit pixels, upright, of a file's bytes; what another library reads has to agree with the 8 bits that Pillow decoded."
-    view, tags = np.asarray(ImageOps.exif_transpose(img)), getattr(img, 'tag_v2', {})
+    view, tags = upright(np.asarray(img), orientation if img.format == 'PNG' else 1), getattr(img, 'tag_v2', {})
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
+    if img.format == 'TIFF' and not _all_there(tags, len(b)): raise ValueError('strips or tiles are missing')
     part = slice(3, 4) if premultiplied else slice(0, 3)
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
         try: a = read(b, img.tell())[..., :4]
@@ -126,13 +137,18 @@ def check_pixels(img, max_pixels):
         raise NotRead(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
                       f'open it in Python with a larger max_pixels')
 
+_T = Image.Transpose
+_TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE,
+         8: _T.ROTATE_90}
+
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
     top, orientation, info = _deep_top(f, img) if f and bits == 16 else 0, 1, {}
     b = _all_of(f) if top else None                    # before Pillow's decoders have moved the file's position
+    if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
-    img.load()
+    img.load()                                         # a TIFF is turned upright in here, and then no longer says how it lay
     deep = _read_deep(b, img, top, orientation) if top else None
     try: info = metadata(img, orientation, f)
     except Exception: pass
@@ -140,7 +156,7 @@ def decode(img, f, icc, bits=16):
     else:
         if img.format == 'TIFF': _unsigned(img)
         if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
-        elif 1 < orientation < 9: img = ImageOps.exif_transpose(img)
+        elif orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
         try: img = img if img.mode == 'CMYK' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e
     return settle_colours(img, info, icc)
@@ -159,7 +175,7 @@ def open_file(f, name, max_pixels, icc):
     with in_one_line(name, img.format): return decode(img, f, icc)
 
 # %% ../../nbs/kit/codec.ipynb #8db0bd0a
-def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
+def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or the bytes of one, a binary file, a PIL image
                max_pixels:int=2**28, # a larger picture is refused before it is decoded
                icc:str='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
               )->Image.Image: # mode L, LA, RGB, RGBA or I;16, or a `DeepImage` (16 bits in colour or with alpha)
@@ -176,7 +192,7 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
 
 def find_images(folder:Path|str, # where to look
                 recursive:bool=True # in the folders inside it, too
-               )->list: # paths, in the same order on every machine
+               )->list[Path]: # paths, in the same order on every machine
     "The pictures of a folder, known by their suffixes; what is hidden is left out."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
