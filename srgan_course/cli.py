@@ -33,9 +33,15 @@ def upscale(
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
+    manifest:Path=None, # Instead of pictures: a list of them, one path a line; --out is the folder of the results
+    shard:str=None, # Of that list, part I of N, from 0, such as 0/20 (default: all of it)
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
+    if manifest or shard:
+        from srgan_course.kit.shards import upscale_list
+        from srgan_course.upscale import Upscaler
+        return upscale_list(paths, manifest, shard, out, lambda: Upscaler.load(model, device=device), tile, again, json)
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
     if len(paths) > 1 and out is not None and out.suffix:
@@ -65,10 +71,12 @@ def train(
     seed:int=None, # What all random numbers follow from (default: the recipe's)
     device:str='auto', # auto, cpu, cuda or mps
     tensorboard:bool=False, # Write logs for TensorBoard, too?
+    any_number:bool=False, # Go on with a run of another number of processes (see lesson 20)?
     recipes:bool=False, # Only list the recipes?
     json:bool=False, # Print the figures as JSON?
 ):
     "Train a super-resolution network by a recipe"
+    from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
     from srgan_course.kit.recipe import build, get_recipe, named_recipes
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
@@ -84,7 +92,9 @@ def train(
         cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
     if is_cli(): stop_politely()
-    res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+    with processes(device, any_number):          # one, or as many as torchrun has started
+        res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+        if rank(): return
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
     print(f'\n{res.table.round(3).to_string()}\n\n{res.said}.\n{out}: generator.safetensors and its card generator.md, recipe.json, '
           f'results.json, curves, samples. Try: srgan-upscale photo.jpg --model {out/"generator.safetensors"}')
@@ -384,11 +394,11 @@ def lessons(
 # %% ../nbs/cli.ipynb #5a460a72
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
-    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve lessons'
+    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve scale lessons'
     if name in ('-h', '--help'):
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + commands.replace(' ', ', ')); sys.exit()
     if name not in commands.split():
         print(f'srgan_course: no command {name!r}; there are {commands.replace(" ", ", ")}', file=sys.stderr); sys.exit(2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
-    if name == 'serve': from srgan_course.deploy import serve; return serve
+    if name in ('serve', 'scale'): from srgan_course import deploy; return getattr(deploy, name)
     return globals()[name]

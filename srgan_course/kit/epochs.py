@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
+from .distributed import rank
 from .recipe import draws
 from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
@@ -28,7 +29,7 @@ class EpochRows(Callback):
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
         self.dls.train.rng, self.losses = random.Random(int(a)), []
-        torch.manual_seed(int(b))
+        torch.manual_seed(int(b) + rank())
     def after_batch(self):
         if self.training: self.losses.append(self.learn.loss.item())
     def after_epoch(self):
@@ -89,7 +90,6 @@ class StepRows(Callback):
     def to_save(self): return {}, dict(rows=self.rows, seen=self.seen)
     def from_saved(self, t, p): self.rows, self.seen = p['rows'], p['seen']
 
-# %% ../../nbs/kit/epochs.ipynb #e2d0000b
 def learn_steps(net, batches, loss, # a network; its batches (input, what the loss is given besides); a loss
                 lr:float,      # Adam's at first
                 every:int=25,  # steps between two rows
@@ -114,15 +114,14 @@ def _turn(n, seed, turn):
     "The order of `n` pictures in one turn through them: sorted once, not once a step."
     return np.argsort(draws(n, seed, turn, 7), kind='stable')
 
-def _cut(lr, hr, side, scale, u # (3,h,w), (3,H,W), side of the LR patch, factor, three numbers in [0,1)
-        )->tuple:               # the same patch of both, perhaps mirrored
+def _cut(lr, hr, side, scale, u): # (3,h,w), (3,H,W), side of the LR patch, three numbers in [0,1) -> the same patch of both
     i, j = (int(v*(n - side + 1)) for v, n in zip(u, lr.shape[-2:]))
     a, b = lr[:, i:i+side, j:j+side], hr[:, scale*i:scale*(i+side), scale*j:scale*(j+side)]
     return (a.flip(2), b.flip(2)) if u[2] < .5 else (a, b)
 
 class PairBatches:
     "Batches of small pictures and originals, floats in [0,1], by step."
-    n_inp, epoch, start = 1, 0, 0
+    n_inp, epoch, start, part = 1, 0, 0, slice(None)
     def __init__(self, x,        # uint8 (n,3,H,W), or `Originals`
                  shrink,         # (x, scale) -> uint8 (n,3,H/scale,W/scale)
                  steps:int, bs:int=8,
@@ -133,7 +132,7 @@ class PairBatches:
     def __len__(self): return self.steps
     def __iter__(self): return map(self.batch, range(self.start, self.steps))
     def batch(self, step:int):
-        at, n = range(step*self.bs, (step + 1)*self.bs), len(self.x)
+        at, n = range(step*self.bs, (step + 1)*self.bs)[self.part], len(self.x)
         hr = self.x[[int(_turn(n, self.seed, k//n)[k % n]) for k in at]]
         pairs = zip(self.shrink(hr, self.scale), hr)
         if self.side: pairs = (_cut(a, b, self.side, self.scale, draws(3, self.seed, k, 8)/2**32) for (a, b), k in zip(pairs, at))
