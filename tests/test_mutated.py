@@ -1,5 +1,5 @@
 "Damaged pictures and pictures of any mode: opened as Pillow decodes them, or refused in one line; saved and opened again, they are the same."
-import math, subprocess, sys
+import math, subprocess, sys, tracemalloc
 from pathlib import Path
 import numpy as np
 import pytest
@@ -22,10 +22,20 @@ def test_a_few_hundred_damaged_pictures(tmp_path):
         if 'film' in name or 'pages' in name: (p := tmp_path/'x').write_bytes(b); mutate.check_frames(p, max_pixels=2**22)
     assert min(seen.values()) > 20, seen
 
-def test_pixels_that_break_off_are_damage_also_where_notes_are_asked_first():
-    "Pillow decodes a PNG when it is asked for its EXIF, and gives what it has when it is asked again: number 19 was opened half black."
-    name, b = mutate.mutated(19)
-    with pytest.raises(ValueError, match='damaged or truncated PNG'): open_image(b)
+@pytest.mark.parametrize('name', ['PNG', 'png_one', 'png_grey'])
+def test_damaged_pixels_are_damage_also_where_notes_are_asked_first(name):
+    "Pillow decodes a PNG when it is asked for its EXIF, and gives what it has when it is asked again: such files were opened half black."
+    b = bytearray(mutate.seeds()[name])
+    b[b.index(b'IDAT') + 4] ^= 0xff
+    with pytest.raises(ValueError, match='damaged or truncated PNG'): open_image(mutate.with_sums(bytes(b)))
+
+def test_a_length_of_2_gb_is_not_set_aside(tmp_path):
+    "A chunk that claims more than the file holds, behind pixels that are all there: Pillow asks for the rest of it, and Python would make room first."
+    b = mutate.seeds()['PNG']; at = b.index(b'IDAT')
+    (p := tmp_path/'x.png').write_bytes(b[:at-4] + b'\x7f\xff\xff\xf0' + b[at:])
+    tracemalloc.start()
+    try: assert open_image(p).size == (36, 24) and tracemalloc.get_traced_memory()[1] < 2**24
+    finally: tracemalloc.stop()
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == 'win32', reason='limits of a process')

@@ -6,7 +6,7 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import logging, os, struct, threading, zlib
+import io, logging, os, struct, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -115,6 +115,11 @@ def no_bomb_limit():
         try: yield
         finally: Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = limits
 
+class Clamped(io.BufferedReader):
+    "A file that is asked for no more than it holds: Python would first set aside what a damaged length of 4 GB asks for."
+    def __init__(self, path): super().__init__(io.FileIO(path)); self.size = os.fstat(self.fileno()).st_size
+    def read(self, n=-1): return super().read(min(n, max(self.size - self.tell(), 0)) if n and n > 0 and self.size else n)
+
 def identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
     head = f.read(512)
@@ -186,7 +191,7 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     if isinstance(path, ImageFile.ImageFile): return decode(path, path.fp if path.tile else None, icc)
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
-        with open(path, 'rb') as f: return open_file(f, os.fspath(path), max_pixels, icc)
+        with Clamped(path) as f: return open_file(f, os.fspath(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
     return open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
 
