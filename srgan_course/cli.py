@@ -33,9 +33,15 @@ def upscale(
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
+    manifest:Path=None, # Instead of pictures: a list of them, one path a line; --out is the folder of the results
+    shard:str=None, # Of that list, part I of N, from 0, such as 0/20 (default: all of it)
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
+    if manifest or shard:
+        from srgan_course.kit.shards import upscale_list
+        from srgan_course.upscale import Upscaler
+        return upscale_list(paths, manifest, shard, out, lambda: Upscaler.load(model, device=device), tile, again, json)
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
     if len(paths) > 1 and out is not None and out.suffix:
@@ -388,11 +394,11 @@ def lessons(
 # %% ../nbs/cli.ipynb #5a460a72
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
-    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve lessons'
+    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve scale lessons'
     if name in ('-h', '--help'):
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + commands.replace(' ', ', ')); sys.exit()
     if name not in commands.split():
         print(f'srgan_course: no command {name!r}; there are {commands.replace(" ", ", ")}', file=sys.stderr); sys.exit(2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
-    if name == 'serve': from srgan_course.deploy import serve; return serve
+    if name in ('serve', 'scale'): from srgan_course import deploy; return getattr(deploy, name)
     return globals()[name]
