@@ -6,7 +6,7 @@
 __all__ = ['demo', 'upscale', 'train', 'evaluate', 'models', 'classify', 'recognise', 'fid', 'cats', 'lessons', 'main']
 
 # %% ../nbs/cli.ipynb #83825119
-import json as js, sys
+import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
@@ -38,17 +38,15 @@ def upscale(
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
-    if manifest or shard:
-        from srgan_course.kit.shards import upscale_list
-        from srgan_course.upscale import Upscaler
-        return upscale_list(paths, manifest, shard, out, lambda: Upscaler.load(model, device=device), tile, again, json)
-    if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
+    if not (paths or manifest or shard): raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
     if len(paths) > 1 and out is not None and out.suffix:
         raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
-    from srgan_course.kit.folders import enlarge_paths
+    from srgan_course.kit import folders, shards
     from srgan_course.upscale import Upscaler
-    res = enlarge_paths(paths, out, Upscaler.load(model, device=device), tile, again, progress=not json)
+    load = lambda: Upscaler.load(model, device=device)
+    if manifest or shard: return shards.upscale_list(paths, manifest, shard, out, load, tile, again, json)
+    res = folders.enlarge_paths(paths, out, load(), tile, again, progress=not json)
     if json: print(js.dumps(res))
     return int(bool(res['bad']))
 
@@ -111,7 +109,6 @@ def evaluate(
     json:bool=False, # Print the figures as JSON?
 ):
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
-    import time
     from srgan_course.generators import find_model, load_model
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     start, net, extra = time.monotonic(), model, {}
@@ -313,7 +310,6 @@ def fid(
     json:bool=False, # Print the figures as JSON?
 ):
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
-    import time
     from srgan_course.metrics import save_result
     start, name = time.monotonic(), features.split('@')[0]
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
