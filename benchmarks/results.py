@@ -11,19 +11,20 @@ is made from the files.
 import json, subprocess, sys, tempfile, time
 from pathlib import Path
 from frame import RESULTS, ROOT, parser
+from srgan_course.kit.models import read_index
 
 INDEX = ROOT/'srgan_course'/'models'/'index.json'
 WAYS, SCALES, SETS = ('nearest', 'bilinear', 'bicubic', 'lanczos'), (2, 4), ('set5', 'embedded')
 # script -> files it writes
 BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed': ('upscale_speed', 'upscale_folder'),
-              'engines': ('engines',), 'data_loading': ('data_loading',), 'gan_step': ('gan_step',), 'serve': ('serve',)}
+              'engines': ('engines',), 'data_loading': ('data_loading',), 'gan_step': ('gan_step',), 'serve': ('serve',),
+              'scale': ('scale_machine', 'scale_shards')}
 
 def read(path): return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
 
 def models():
     "The models that ship, and their scales."
-    index = read(INDEX) or {}
-    known = {k: v['scale'] for k, v in index.items()}
+    known = {k: v['scale'] for k, v in read_index(INDEX).items()}
     for p in INDEX.parent.glob('*-x[234].safetensors'):                  # the others make pictures from noise
         known.setdefault(p.stem, int(p.stem[-1]))
     return {k: s for k, s in sorted(known.items()) if (INDEX.parent/f'{k}.safetensors').exists()}

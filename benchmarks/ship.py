@@ -12,6 +12,7 @@ Set5 is looked for in SRGAN_DATA.
 import subprocess, sys
 from pathlib import Path
 from frame import RESULTS, ROOT, read_json, write_json
+from srgan_course.kit.models import read_index, write_index
 
 MODELS = ROOT/'srgan_course'/'models'
 SETS = 'set5', 'embedded'
@@ -221,25 +222,25 @@ def ship(run, name, share=1.):
         from srgan_course.kit.runs import last_words
         res['balance'], res['accuracy'] = last_words(run), last_accuracy(run)
     write_json(RESULTS/f'{name}-train.json', {**res, 'name': f'{name}-train'})
-    index = read_json(MODELS/'index.json') if (MODELS/'index.json').exists() else {}
+    index = read_index()
     for d in SETS:
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
     index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args,
                        parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
         checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q, share),
                        **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
-    write_json(MODELS/'index.json', index)
+    write_index(index)
     cards(name)
 
 def cards(*names):
-    index = read_json(MODELS/'index.json')
+    index = read_index()
     for name in names or index:
         r = result(f'{name}-train')
         index[name]['recipe_text'] = recipe_text(r['recipe'], r.get('share', 1.))
         index[name]['credit'] = failures(name)
         r = result(f'{name}-train')
         card(name, index[name], 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
-        write_json(MODELS/'index.json', index)
+        write_index(index)
         print(f"{name}: {', '.join(f'{d} {index[name][d]}' for d in SETS)}")
 
 if __name__ == '__main__':
