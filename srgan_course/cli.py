@@ -30,6 +30,13 @@ def upscale(
     *paths:Path, # Pictures, or folders of pictures
     model:str='light-x4', # A model that ships, by name, or a .safetensors file
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
+    scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
+    width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
+    height:int=None, # Pixels of the result
+    format:str=None, # Of the results: png (default), webp, jpg, tif, avif
+    keep_format:bool=False, # That of each picture instead?
+    quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
+    frames:bool=False, # Every frame or page of a file, and not only the first?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
@@ -41,8 +48,11 @@ def upscale(
     if len(paths) > 1 and out is not None and out.suffix:
         raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
     from srgan_course.kit.folders import enlarge_paths
+    from srgan_course.kit.wanted import Wanted
     from srgan_course.upscale import Upscaler
-    res = enlarge_paths(paths, out, Upscaler.load(model, device=device), tile, again, progress=not json)
+    want = Wanted(scale, width, height, format, keep_format, quality, frames)
+    if is_cli(): stop_politely()
+    res = enlarge_paths(paths, out, Upscaler.load(model, device=device), tile, again, not json, want)
     if json: print(js.dumps(res))
     return int(bool(res['bad']))
 

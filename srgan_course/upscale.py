@@ -219,7 +219,8 @@ def planes(self:Upscaler,
 def __call__(self:Upscaler,
              img,           # picture of any mode; or a float tensor or array (3,h,w) or (B,3,h,w)
              tile:int=None, # longest side of a tile, pixels of the small picture; None: whole where it fits, else the largest that does
-             progress=None  # function that is told the part done, 0 to 1
+             progress=None, # function that is told the part done, 0 to 1
+             size=None      # (width, height) of the result where it is less: made smaller once more, by Lanczos
             ):              # the picture, `scale` times larger, of the same kind and with its metadata
     "Upscale a picture."
     if not isinstance(img, Image.Image): return self.tensor(img, tile)
@@ -234,7 +235,10 @@ def __call__(self:Upscaler,
         done += (b - t)*(r - l)
         if progress: progress(done/(h*w))
     stale = {'transparency'} | ({'icc_profile'} if img.mode in ('CMYK', 'LAB') else set())               # true of other pixels than these
-    return from_array(out, {k: v for k,v in img.info.items() if k not in stale})
+    y = from_array(out, {k: v for k,v in img.info.items() if k not in stale})
+    if size in (None, y.size): return y
+    from srgan_course.images import resize
+    return resize(y, size, 'lanczos')
 
 # %% ../nbs/10_upscale.ipynb #df6f4dc3
 def _loaded(up): return up if isinstance(up, Upscaler) else Upscaler.load(up)
@@ -243,7 +247,7 @@ def upscale_file(src,           # picture to read
                  dst=None,      # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes
                  tile:int=None, # longest side of a tile, pixels of the small picture
-                 **kwargs       # `progress`, as in `enlarge_file` of kit.folders
+                 **kwargs       # `progress`, `want`, as in `enlarge_file` of kit.folders
                 )->dict:        # what was done, ready for JSON
     "Upscale one file."
     return enlarge_file(src, dst, _loaded(up), tile, **kwargs)
@@ -252,7 +256,7 @@ def upscale_folder(src,           # folder of pictures
                    dst=None,      # folder to write; FOLDER-x4 beside it
                    up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes
                    tile:int=None, # longest side of a tile, pixels of the small picture
-                   **kwargs       # `again`, `progress`, as in `enlarge_folder` of kit.folders
+                   **kwargs       # `again`, `progress`, `want`, as in `enlarge_folder` of kit.folders
                   )->dict:        # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     return enlarge_folder(src, dst, _loaded(up), tile, **kwargs)
