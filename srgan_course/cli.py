@@ -10,7 +10,7 @@ import json as js, sys
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, given, need_paths, among, stop_politely, warnings_as_lines
+from .kit.commands import command, given, need_paths, among, warnings_as_lines
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -43,15 +43,9 @@ def upscale(
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
-    if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
-    need_paths(paths)
-    if len(paths) > 1 and out is not None and out.suffix:
-        raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
-    from srgan_course.kit.folders import enlarge_paths
-    from srgan_course.kit.wanted import Wanted
+    from srgan_course.kit.folders import Wanted, enlarge_paths
     from srgan_course.upscale import Upscaler
     want = Wanted(scale, width, height, format, keep_format, quality, frames)
-    if is_cli(): stop_politely()
     res = enlarge_paths(paths, out, Upscaler.load(model, device=device), tile, again, not json, want)
     if json: print(js.dumps(res))
     return int(bool(res['bad']))
@@ -75,10 +69,12 @@ def train(
     seed:int=None, # What all random numbers follow from (default: the recipe's)
     device:str='auto', # auto, cpu, cuda or mps
     tensorboard:bool=False, # Write logs for TensorBoard, too?
+    any_number:bool=False, # Go on with a run of another number of processes (see lesson 20)?
     recipes:bool=False, # Only list the recipes?
     json:bool=False, # Print the figures as JSON?
 ):
     "Train a super-resolution network by a recipe"
+    from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
     from srgan_course.kit.recipe import build, get_recipe, named_recipes
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
@@ -93,8 +89,9 @@ def train(
         job = build(r)
         cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
-    if is_cli(): stop_politely()
-    res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+    with processes(device, any_number):          # one, or as many as torchrun has started
+        res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
+        if rank(): return
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
     print(f'\n{res.table.round(3).to_string()}\n\n{res.said}.\n{out}: generator.safetensors and its card generator.md, recipe.json, '
           f'results.json, curves, samples. Try: srgan-upscale photo.jpg --model {out/"generator.safetensors"}')
@@ -364,7 +361,6 @@ def _train_cats(source, recipe, out, resume, minutes, device):
     from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.kit.checkpoints import checkpoints
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
-    stop_politely()
     train_cats(recipe, source, out, resume=resume, minutes=minutes, device=device)
     r = CatsRecipe.load(out/'recipe.json')
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])

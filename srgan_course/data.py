@@ -139,7 +139,7 @@ def get_hr(o):
 class PatchLoader:
     "Makes a fastai loader (`TfmdDL`) give aligned patches: random ones in training, the central ones in validation"
     def __init__(self, dataset, recipe=None, turns=True, valid_size=None, **kwargs):
-        self.recipe,self.turns,self.valid_size,self.epoch,self.start = recipe,turns,valid_size,0,0
+        self.recipe,self.turns,self.valid_size,self.epoch,self.start,self.part = recipe,turns,valid_size,0,0,slice(None)
         super().__init__(dataset, **kwargs)
         import torch
         self.fake_l.generator = torch.Generator()   # else each epoch would draw a number from torch's own random state
@@ -194,7 +194,7 @@ def create_batches(self:PatchLoader, samps):
     import torch
     TensorImage,samps = import_fastai().TensorImage,list(samps)
     for k in range(0, len(samps), self.bs):
-        pairs = [self.patch(n) for n in samps[k:k+self.bs]]
+        pairs = [self.patch(n) for n in samps[k:k+self.bs][self.part]]
         yield tuple(TensorImage(torch.from_numpy(_bchw(xs))) for xs in zip(*pairs))
 
 # %% ../nbs/02_data.ipynb #e6a26c0e

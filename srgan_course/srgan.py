@@ -18,6 +18,7 @@ from .kit.recipe import HOMES, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
 from .kit.devices import pick_device
 from .kit.glasses import Alike, Glasses
+from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
 from .losses import ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
@@ -308,19 +309,19 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
     r, out = get_recipe(recipe, SRGANRecipe), Path(out)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
-    kept = kept_recipe(r, out, resume, minutes)
-    if kept is None: check_weights(r)
+    kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
+    if kept is None: in_order(lambda: check_weights(r))
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
-    job, dls = build(kept or r), make_dls(r, source, device, valid)
+    job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held))
+    told(lambda: keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held)))
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         pictures = held_out(dls)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)
-        return measure(job, nets, pictures, out, source, dls)
+        return told(lambda: measure(job, nets, pictures, out, source, dls))
 
 # %% ../nbs/09_srgan.ipynb #d4147d47
 def resized(r:SRGANRecipe,

@@ -37,7 +37,7 @@ def _text(v): return '' if v is None else f'{v:.9g}' if isinstance(v, float) els
 
 class LossHistory(Callback):
     "A CSV with a row a step (losses, terms, critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; cut back on resume."
-    order = 70
+    order, writes = 70, True      # in the first of several processes
     def __init__(self,
                  path:Path|str, # the file, .csv
                  every:int=1): # a row every so many steps
@@ -191,7 +191,7 @@ def from_saved(self:EMA, tensors:dict, plain:dict):
 # %% ../nbs/08_watching.ipynb #473ca9be
 class SampleGrid(Callback):
     "Draws what the generator makes of the same inputs: `sample-00000100.png`, ... and at the end `samples.gif`."
-    order = 90
+    order, writes = 90, True
     def __init__(self,
                  xb:Tensor,           # inputs, (n,3,h,w) or noise
                  path:Path|str,       # folder for the frames and the GIF
@@ -256,7 +256,7 @@ def save_curves(history:Path|str, # CSV of a `LossHistory`
 # %% ../nbs/08_watching.ipynb #561a19da
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most every `seconds`, and when the fit ends."
-    order, run_valid = 105, False
+    order, run_valid, writes = 105, False, True
     def __init__(self, history:Path|str, path:Path|str, seconds:int=60):
         self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
     def after_epoch(self):

@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from fastcore.all import L, patch
+from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import read_tensors, write_tensors
 from .recipe import in_range
 from .learner import TorchLearner, TrainingError
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler
 from fastai.learner import Learner
-from fastai.torch_core import rank_distrib
 
 # %% ../../nbs/kit/checkpoints.ipynb #3dabc984
 def write_checkpoint(path:Path|str, # ends in .safetensors
                      tensors:dict, # tensors by name
                      plain:dict    # what JSON can hold
                     )->Path:
-    "One safetensors file with `tensors`, `plain` as JSON in its metadata, and a checksum over both."
-    write_tensors(path, tensors, {'checkpoint': json.dumps(plain)})
+    "One safetensors file with `tensors`, `plain` as JSON in its metadata, and a checksum over both; of several processes the first writes."
+    told(lambda: write_tensors(path, tensors, {'checkpoint': json.dumps(plain)}))
     return Path(path)
 
 def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of its own; plain values
@@ -136,7 +136,7 @@ class Resumable(TorchLearner):
                  **kwargs): # of `TorchLearner`
         self.recipe, self.n_steps, self.n_epochs = recipe, 0, 0       # steps and epochs of all calls of fit
         TorchLearner.__init__(self, dls, model, loss_func=loss_func, **kwargs)
-        self.add_cb(Order())
+        self.add_cbs([Order(), *([Distributed()] if world() > 1 else [])])
 
 # %% ../../nbs/kit/checkpoints.ipynb #771e3793
 @contextmanager
@@ -148,7 +148,7 @@ def _signals(learn):
         if os.getpid() != me:      # a loader's worker: Ctrl-C is its parent's business, SIGTERM ends it
             if sig == signal.SIGTERM: os._exit(143)
             return
-        if learn._stop: raise KeyboardInterrupt
+        if learn._stop and world() == 1: raise KeyboardInterrupt
         learn.ask_stop('interrupted', KeyboardInterrupt())
     old = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
     try: yield
@@ -171,7 +171,7 @@ def _stop_here(self:Resumable):
     except OSError: kept = [p for cb in saves for p in checkpoints(cb.folder)[-1:]]
     how = 'no checkpoint could be kept' if saves else 'no checkpoint, because there is no SaveEvery'
     if kept: how = f'checkpoint {kept[-1]}; to go on: learn.resume({str(kept[-1].parent)!r}) and the same call of fit'
-    print(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}')
+    if rank() == 0: print(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}')
     raise CancelFitException
 
 @patch
@@ -209,7 +209,7 @@ def all_batches(self:Resumable):
     self.n_iter = len(self.dl)
     for i,b in self._numbered() if self.training and self.fitting else enumerate(self.dl):
         self.one_batch(i, b)
-        if self._stop: self._stop_here()
+        if stopping(self): self._stop_here()
 
 @patch
 def _numbered(self:Resumable):
@@ -268,7 +268,7 @@ def _state(self:Resumable):
 def save_checkpoint(self:Resumable, path:Path|str # ends in .safetensors
                    )->Path:
     "Write everything the run is made of; to be called between two steps of a fit, as `SaveEvery` does."
-    return write_checkpoint(path, *self._state()) if rank_distrib() == 0 else Path(path)
+    return write_checkpoint(path, *self._state())
 
 # %% ../../nbs/kit/checkpoints.ipynb #4e71287f
 class SaveEvery(Callback):
@@ -287,14 +287,13 @@ class SaveEvery(Callback):
     def save(self):
         "Write a checkpoint, and let the oldest go."
         self.mine = True
-        for p in self.folder.glob('.step-*.tmp'): p.unlink(missing_ok=True)   # what a killed run had begun to write
         path = self.learn.save_checkpoint(self.folder/f'step-{self.learn.n_steps:08d}.safetensors')
-        if rank_distrib() == 0:
-            for p in checkpoints(self.folder)[:-self.keep]:
-                if p != path: p.unlink(missing_ok=True)
+        if rank() == 0:
+            begun = self.folder.glob('.step-*.tmp')                      # what a killed run had begun to write
+            for p in [*begun, *(p for p in checkpoints(self.folder)[:-self.keep] if p != path)]: p.unlink(missing_ok=True)
         return path
     def _try(self):
-        if self.learn._stop: return    # a history that failed, say: the state is kept where the run stops
+        if stopping(self.learn): return    # a history that failed, say: the state is kept where the run stops
         try: self.save()
         except OSError as e: self.learn.disk_failed('saving a checkpoint', e)
     def after_batch(self):
@@ -360,6 +359,7 @@ def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (th
     elif not path.exists(): raise FileNotFoundError(f'{path}: there is no such checkpoint')
     else: t, p = read_checkpoint(path)
     self._check_run(path, t, p)
+    t, p = own_state(path, t, p)
     if self.precision == 'auto' and p['made_with']['device'] == torch.device(getattr(self.dls, 'device', None) or 'cpu').type:
         self.precision = p['made_with']['precision']
     self.prepare()
@@ -373,7 +373,7 @@ def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (th
 def _load_cbs(self:Resumable, early=False):
     t, p = self.saved
     for cb in self.cbs:
-        if cb.name in p['callbacks'] and (not early or getattr(type(cb), 'early', False)):
+        if cb.run and cb.name in p['callbacks'] and (not early or getattr(type(cb), 'early', False)):
             cb.from_saved(_under(f'cb.{cb.name}', t), p[f'cb.{cb.name}'])
 
 @patch

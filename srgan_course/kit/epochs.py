@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
+from .distributed import rank
 from .recipe import draws
 from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
@@ -28,7 +29,7 @@ class EpochRows(Callback):
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
         self.dls.train.rng, self.losses = random.Random(int(a)), []
-        torch.manual_seed(int(b))
+        torch.manual_seed(int(b) + rank())
     def after_batch(self):
         if self.training: self.losses.append(self.learn.loss.item())
     def after_epoch(self):
@@ -122,7 +123,7 @@ def _cut(lr, hr, side, scale, u # (3,h,w), (3,H,W), side of the LR patch, factor
 
 class PairBatches:
     "Batches of small pictures and originals, floats in [0,1], by step."
-    n_inp, epoch, start = 1, 0, 0
+    n_inp, epoch, start, part = 1, 0, 0, slice(None)
     def __init__(self, x,        # uint8 (n,3,H,W), or `Originals`
                  shrink,         # (x, scale) -> uint8 (n,3,H/scale,W/scale)
                  steps:int, bs:int=8,
@@ -133,7 +134,7 @@ class PairBatches:
     def __len__(self): return self.steps
     def __iter__(self): return map(self.batch, range(self.start, self.steps))
     def batch(self, step:int):
-        at, n = range(step*self.bs, (step + 1)*self.bs), len(self.x)
+        at, n = range(step*self.bs, (step + 1)*self.bs)[self.part], len(self.x)
         hr = self.x[[int(_turn(n, self.seed, k//n)[k % n]) for k in at]]
         pairs = zip(self.shrink(hr, self.scale), hr)
         if self.side: pairs = (_cut(a, b, self.side, self.scale, draws(3, self.seed, k, 8)/2**32) for (a, b), k in zip(pairs, at))

@@ -32,7 +32,7 @@ def load_faces(items,         # paths, open pictures, or bytes (n,channels,H,W)
 class FaceLoader:
     "Batches of (noise, pictures in [-1,1]): drawn at random in training; in validation all held-out pictures, each with its own noise."
     def __init__(self, pics, recipe, train):
-        self.pics, self.recipe, self.train, self.epoch, self.start = pics, recipe, train, 0, 0
+        self.pics, self.recipe, self.train, self.epoch, self.start, self.part = pics, recipe, train, 0, 0, slice(None)
     def __len__(self): return self.recipe.steps_per_epoch if self.train else -(-len(self.pics)//self.recipe.bs)
     def __iter__(self):
         for k in range(self.start, len(self)):
@@ -49,8 +49,8 @@ class FaceLoader:
         order = {turn: np.argsort(draws(n, r.seed, self.epoch, turn, 1), kind='stable') for turn in set(at//n)}
         z, flip = rng.standard_normal((r.bs, r.nz)), rng.random(r.bs) < .5
         cut = rng.integers(0, self.pics.shape[-1] - r.size + 1, (r.bs, 2))
-        xs = [self.pics[order[i//n][i % n], :, a:a + r.size, b:b + r.size] for i, (a, b) in zip(at, cut)]
-        return z, np.stack([x[..., ::-1] if f and r.augment else x for x, f in zip(xs, flip)])
+        xs = [self.pics[order[i//n][i % n], :, a:a + r.size, b:b + r.size] for i, (a, b) in zip(at[self.part], cut[self.part])]
+        return z[self.part], np.stack([x[..., ::-1] if f and r.augment else x for x, f in zip(xs, flip[self.part])])
 
 # %% ../../nbs/kit/faces.ipynb #fa0e000a
 def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a list of pictures, or bytes (n,channels,H,W)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import find_images, open_image, save_image
-from .commands import among, say
+from .commands import among, need_paths, say
 from .devices import available_memory
 from .frames import frame_count, read_frames, save_frames
 from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
@@ -58,9 +58,9 @@ def _write_result(src:Path,        # picture that was read
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
     save_image(out, dst, want.quality, like=img)
-    return _facts(src, dst, img, out, up, start, [1, n] if (n := frame_count(src)) > 1 else None)
+    return _said_of(src, dst, img, out, up, start, [1, n] if (n := frame_count(src)) > 1 else None)
 
-def _facts(src, dst, img, out, up, start, frames):
+def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
     more = dict(frames=frames) if frames else {}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
@@ -77,7 +77,7 @@ def _enlarge_film(src, dst, up, tile, progress, want, start):
             raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
     save_frames(dst, frames, seconds, loop, want.quality)
-    return _facts(src, dst, first, frames[0], up, start, [n, n])
+    return _said_of(src, dst, first, frames[0], up, start, [n, n])
 
 def enlarge_file(src:Path,       # picture to read
                  dst,            # file or folder to write, or None: NAME-x4.png beside the picture
@@ -185,8 +185,9 @@ def summary(result:dict # of `upscale_folder`
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
-    first = [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [1, 1])[0] < d.get('frames', [1, 1])[1]]
-    return '\n'.join([*_passed_over(result['passed']), *_some('only the first frame or page, --frames enlarges all of', first), ', '.join(said),
+    first = [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [0])[0] == 1]
+    first = _some('only the first frame or page, --frames enlarges all of', first)
+    return '\n'.join([*_passed_over(result['passed']), *first, ', '.join(said),
                       *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
@@ -298,7 +299,8 @@ def _one_place_each(paths, dst, scale, want):
     taken = {}
     for p in paths:
         to = target_folder(p, dst, scale, want)
-        made = out_files(to_do(p, to)[0], p, to, scale, want) if p.is_dir() else {p: (dst or p.parent)/result_path(p, None, scale, want).name}
+        made = {p: (dst or p.parent)/result_path(p, None, scale, want).name} if p.is_file() else \
+            out_files(to_do(p, to)[0], p, to, scale, want)
         for f,o in made.items():
             first = taken.setdefault(os.path.realpath(o), f)
             if os.path.realpath(first) != os.path.realpath(f):
@@ -324,6 +326,10 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     "Upscale pictures and folders, one after the other."
     want.tag(up.scale)                                                         # what no picture can become
     res = dict(done=[], kept=[], bad=[], passed=[])
+    if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
+    need_paths(paths)
+    if len(paths) > 1 and dst and Path(dst).suffix:
+        raise ValueError(f'--out {dst} is one file, but {len(paths)} pictures were given; give a folder')
     if len(paths) > 1:
         _one_place_each(paths, dst, up.scale, want)
         if dst: Path(dst).mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import nn, Tensor
 from fastcore.all import L, patch
+from .distributed import anywhere, told
 from .devices import check_precision, pick_precision, picture_layout
 from .recipe import import_fastai
 import_fastai()
@@ -74,7 +75,7 @@ class TorchLearner(Learner):
     def prepare(self):
         "The networks on the loaders' device, laid out and computed as asked; for float16, a gradient scaler a player."
         self.device = device = torch.device(getattr(self.dls, 'device', None) or 'cpu')
-        self.computes = p = pick_precision(self.precision, device)
+        self.computes = p = told(lambda: pick_precision(self.precision, device))
         self.amp = nullcontext() if p == 'float32' else torch.autocast(device.type, dtype=getattr(torch, p))
         self.scalers = {k: torch.amp.GradScaler(device.type) for k in self.players} if p == 'float16' else {}
         self._last = self.channels_last and picture_layout(device) is torch.channels_last
@@ -89,7 +90,7 @@ class TorchLearner(Learner):
 @patch
 def move(self:TorchLearner, player, loss:Tensor):
     "Move one player by its own loss; returns its gradient norm, and leaves no gradient behind."
-    if not torch.isfinite(loss.detach()).all(): self._not_a_number(player, loss)
+    if anywhere(not torch.isfinite(loss.detach()).all()): self._not_a_number(player, loss)
     s = self.scalers.get(player)
     self.player, self.loss_grad = player, loss if s is None else s.scale(loss)
     self._with_events(self._backward, 'backward', CancelBackwardException)
@@ -110,6 +111,7 @@ def _not_a_number(self:TorchLearner, player, loss):
     "End the fit before the loss moves anything; the message names the term, as far as that can be told."
     if any(not torch.isfinite(x).all() for x in (*self.xb, *self.yb) if isinstance(x, Tensor) and x.is_floating_point()):
         why = 'the batch itself holds values that are not finite'
+    elif torch.isfinite(loss.detach()).all(): why = 'in another process of the run a loss is not finite'
     else:
         lf = getattr(self.loss_func, {'critic': 'crit_loss_func', 'generator': 'gen_loss_func'}.get(player, ''), self.loss_func)
         bad = [k for k,v in getattr(lf, 'parts', {}).items() if not math.isfinite(float(v))]

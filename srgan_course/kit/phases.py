@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
 from .checkpoints import SaveEvery, checkpoints, differences
+from .distributed import told
 from .devices import out_of_memory, pick_precision
 from .recipe import Recipe, build, in_range
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
@@ -76,7 +77,7 @@ def step_seconds(job:Training, dls)->dict: # phase -> seconds a step
         watch = Stopwatch()
         short = replace(p, data=p.data.replace(steps_per_epoch=watch.n + watch.warm + 1))
         short.learner(dls, cbs=[watch]).fit(1)
-        res[k] = watch.seconds*p.slower
+        res[k] = told(lambda: watch.seconds)*p.slower
     return res
 
 def fit_minutes(job:Training, seconds:dict, minutes:float, share:float=.93 # of the time for steps; the rest goes to validation and samples
@@ -126,9 +127,9 @@ def kept_recipe(r:Recipe, # as it was asked for
 
 def settle_recipe(job:Training, dls, out:Path|str, minutes:float=None)->Training:
     "The training as it will be run: its precision and the steps for `minutes` worked out, its recipe kept in the folder."
-    job = build(job.recipe.replace(precision=pick_precision(job.about['precision'], dls.device)))
+    job = build(job.recipe.replace(precision=told(lambda: pick_precision(job.about['precision'], dls.device))))
     if minutes is not None: job = build(fit_minutes(job, step_seconds(job, dls), minutes))
-    job.recipe.save(Path(out)/'recipe.json')
+    told(lambda: job.recipe.save(Path(out)/'recipe.json'))
     return job
 
 # %% ../../nbs/kit/phases.ipynb #9bcc9ceb
@@ -143,7 +144,7 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
     p.fit(learn)
     ema = getattr(learn, 'ema', None)
     net = (ema.model if ema is not None else learn.generator).cpu().eval()
-    save_model(net, file, recipe=said, phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}')
+    told(lambda: save_model(net, file, recipe=said, phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}'))
     return load_model(file)
 
 # %% ../../nbs/kit/phases.ipynb #9bcc9cec

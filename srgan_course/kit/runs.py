@@ -39,7 +39,7 @@ class Stopwatch(Callback):
 # %% ../../nbs/kit/runs.ipynb #c114d672
 class Say(Callback):
     "One line that counts the steps of a phase, and one that stays for each epoch."
-    order, run_valid = 110, False
+    order, run_valid, writes = 110, False, True
     def __init__(self, phase:str, out:Path|str=None): self.phase, self.out = phase, out
     def before_fit(self):
         self.out, self.psnr, self.mean, self.first, self.t0, self.last = self.out or sys.stdout, '', {}, None, time.monotonic(), 0.
