@@ -19,8 +19,8 @@ from frame import RESULTS, RUNS, kept, ledger, parser, time_left
 from srgan_course import recognise as M
 from srgan_course.augment import paired_gap
 from srgan_course.kit.classifiers import load_pictures
-from srgan_course.kit.labels import name_labels, superclass
-from srgan_course.kit.recognition import ORIGINALS, Recognition, by_group, groups_by_confidence, in_top, recognition_table, won_back
+from srgan_course.kit.labels import name_labels
+from srgan_course.kit.recognition import ORIGINALS, Recognition, by_group, in_top, recognition_table, won_back
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
 from srgan_course.generators import load_model, save_model
@@ -30,6 +30,22 @@ TEACHER, JUDGE, SIZE, SCALE, SIDE, STEPS, BS, LR, SEEDS = 'mobilenet_v2', 'resne
 # weights of logits and pixels
 ARMS = {'logits': (1., 0.), 'logits + pixels': (1., 10.), 'pixels only': (0., 1.), 'logits, from scratch': (1., 0.)}
 GAN = 'srgan-x4, made smaller'
+SUPERCLASSES = {'dogs': [(151, 268)], 'other mammals': [(101, 106), (147, 150), (269, 299), (330, 388)],
+                'birds': [(7, 24), (80, 100), (127, 146)],
+                'fish, reptiles, amphibians': [(0, 6), (25, 68), (389, 397)], 'invertebrates': [(69, 79), (107, 126), (300, 329)],
+                'things': [(398, 923), (999, 999)], 'food, plants, places': [(924, 998)]} # ImageNet's class numbers, first and last
+
+def superclass(y):
+    "The coarse group, one of SUPERCLASSES, of each class number of ImageNet. WordNet's numbers were given branch by branch."
+    of = {i: k for k, spans in SUPERCLASSES.items() for a, b in spans for i in range(a, b + 1)}
+    return [of[int(i)] for i in y]
+
+def groups_by_confidence(rec, parts=4):
+    "Equal parts of the pictures by the teacher's highest probability on the original: (n,) names, from the least sure."
+    p = torch.from_numpy(rec.of(ORIGINALS)).double().softmax(1).amax(1).numpy()
+    place = np.argsort(np.argsort(p, kind='stable'), kind='stable')*parts//len(p)
+    ends = [(p[place == k].min(), p[place == k].max()) for k in range(parts)]
+    return [f'{k + 1}: sure {ends[k][0]:.2f} to {ends[k][1]:.2f}' for k in place]
 
 def jobs(): return [*((a, s) for s in SEEDS for a in ('logits + pixels', 'pixels only', 'logits')), ('logits, from scratch', 0)]
 

@@ -41,11 +41,26 @@ def evaluate(model, data, scale):
                         '--result', str(out.relative_to(ROOT))], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return out.stem
 
+def label(img, text, height=18):
+    "A picture under a strip with a line in it, `height` pixels high."
+    from PIL import Image, ImageDraw, ImageFont
+    out, font = Image.new('RGB', (img.width, img.height + height), 'white'), ImageFont.load_default(size=.72*height)
+    out.paste(img, (0, height))
+    while font.getlength(text) > img.width - 4 and len(text) > 1: text = text[:-1]
+    ImageDraw.Draw(out).text((2, height/2), text, fill='black', font=font, anchor='lm')
+    return out
+
+def side_by_side(imgs, gap=4):
+    "Pictures of one height in a row on white."
+    from PIL import Image
+    out = Image.new('RGB', (sum(m.width + gap for m in imgs) - gap, imgs[0].height), 'white')
+    for i, m in enumerate(imgs): out.paste(m, (sum(o.width + gap for o in imgs[:i]), 0))
+    return out
+
 def failures(name):
     "Three places of the held-out photos where the model is at its worst: small picture, bicubic, model, original."
     from srgan_course.data import PHOTOS, sample_photos
     from srgan_course.images import crop_to_multiple, downscale, save_image, interpolate
-    from srgan_course.kit.show import label, side_by_side
     from srgan_course.upscale import Upscaler
     from PIL import Image
     up, rows = Upscaler.load(name, device='cpu'), []

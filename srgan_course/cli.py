@@ -40,15 +40,14 @@ def upscale(
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
+    manifest:Path=None, # Instead of pictures: a list of them, one path a line; --out is the folder of the results
+    shard:str=None, # Of that list, part I of N, from 0, such as 0/20 (default: all of it)
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
-    from srgan_course.kit.folders import Wanted, enlarge_paths
-    from srgan_course.upscale import Upscaler
+    from srgan_course.upscale import Wanted, upscale_paths
     want = Wanted(scale, width, height, format, keep_format, quality, frames)
-    res = enlarge_paths(paths, out, Upscaler.load(model, device=device), tile, again, not json, want)
-    if json: print(js.dumps(res))
-    return int(bool(res['bad']))
+    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard)
 
 # %% ../nbs/cli.ipynb #4a326c3e
 def _recipe_line(r):
@@ -390,11 +389,11 @@ def lessons(
 # %% ../nbs/cli.ipynb #5a460a72
 def main():
     "The command that the first argument names, for `python -m srgan_course NAME`; without one, the list of them."
-    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve lessons'
+    name, commands = (*sys.argv, '--help')[1], 'demo upscale train evaluate models classify recognise fid cats serve scale lessons'
     if name in ('-h', '--help'):
         print('usage: python -m srgan_course COMMAND ...  (COMMAND --help says more)\ncommands: ' + commands.replace(' ', ', ')); sys.exit()
     if name not in commands.split():
         print(f'srgan_course: no command {name!r}; there are {commands.replace(" ", ", ")}', file=sys.stderr); sys.exit(2)
     del sys.argv[1]; sys.argv[0] = f'srgan-{name}'
-    if name == 'serve': from srgan_course.deploy import serve; return serve
+    if name in ('serve', 'scale'): from srgan_course import deploy; return getattr(deploy, name)
     return globals()[name]

@@ -6,14 +6,14 @@
 __all__ = ['Upscaler', 'upscale_file', 'upscale_folder']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
-import copy, math
+import copy, json, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from .kit.commands import say as tell
 from .kit.devices import memory_for_a_tile, out_of_memory, room_for
 from .kit.engines import as_floats, as_given, pick_engine
-from .kit.folders import enlarge_file, enlarge_folder
+from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
 from .kit.models import find_model
 from .kit.pixels import from_array, to_array
 
@@ -260,3 +260,15 @@ def upscale_folder(src,           # folder of pictures
                   )->dict:        # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     return enlarge_folder(src, dst, _loaded(up), tile, **kwargs)
+
+# %% ../nbs/10_upscale.ipynb #up19a001
+def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted(), manifest=None, shard=None)->int: # exit code
+    "What `srgan-upscale` does with its options."
+    load = lambda: Upscaler.load(model, device=device)
+    if manifest or shard:
+        if want != Wanted(): raise ValueError('--manifest makes PNGs of the model\'s own scale; leave out other sizes and formats')
+        from srgan_course.kit.shards import upscale_list
+        return upscale_list(paths, manifest, shard, out, load, tile, again, as_json)
+    res = enlarge_paths(paths, out, load(), tile, again, not as_json, want)
+    if as_json: print(json.dumps(res))
+    return int(bool(res['bad']))

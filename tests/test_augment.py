@@ -3,6 +3,7 @@ show, and that the lesson says what was measured."""
 import json
 import numpy as np, pytest, torch
 from conftest import ROOT
+from quoted import quotable
 from srgan_course import augment as M
 from srgan_course import classifier as C
 from srgan_course.kit.results import load_result
@@ -153,7 +154,6 @@ def test_confusion_matrices_and_the_control_without_learning():
 @measured
 def test_every_number_of_the_lessons_results_is_in_the_file():
     import re
-    from srgan_course.metrics import quotable
     r, few = load_result(RESULT), load_result(ROOT/'results'/'augment_few.json')
     text = lesson().split('## What the photographs say')[1].split('## What you have learnt')[0]
     for s in re.findall(r'(?<![\w.])\d+\.\d+(?![\w])', text):

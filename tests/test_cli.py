@@ -6,14 +6,14 @@ from fastcore.script import anno_parser
 from PIL import Image
 from conftest import ROOT
 
-OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames tile device again json',
+OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames tile device again manifest shard json',
                train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
                evaluate='model data scale lpips result json', models='json',
                classify='model train evaluate recipe body epochs seed out resume json',
                recognise='model teacher judge evaluate train recipe labels share size steps seed out json',
                fid='features dims kid is draws save-stats n skip cache result json',
                cats='n seed out model truncation interpolate gif train recipe minutes resume device json', lessons='to no-open')
-COMMANDS = list(OPTIONS)
+COMMANDS, DEPLOY = list(OPTIONS), ('serve', 'scale')         # the latter stand on the page about deployment
 ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 
 def run(*args, cwd=None, timeout=300, **env):
@@ -45,7 +45,7 @@ print(anno_parser(cli.{name}.__wrapped__).format_help()); print([m for m in ('to
     assert script.exists() or script.with_suffix('.exe').exists(), f'{script} is not installed'
 
 def test_main_lists_commands():
-    r = run(); assert r.returncode == 0 and all(c in r.stdout for c in [*COMMANDS, 'serve'])
+    r = run(); assert r.returncode == 0 and all(c in r.stdout for c in [*COMMANDS, *DEPLOY])
     one_line(run('upscal'), 'upscal', 'upscale')
 
 def test_page_has_every_command():
@@ -53,9 +53,9 @@ def test_page_has_every_command():
     text = '\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
                      if c['cell_type'] == 'markdown')
     ini = (ROOT/'settings.ini').read_text(encoding='utf-8')
-    for c in [*COMMANDS, 'serve']:                     # serve's function stands on the page about deployment
+    for c in [*COMMANDS, *DEPLOY]:
         assert f'| [`srgan-{c}`](#srgan-{c}) |' in text and f'\n## srgan-{c}\n' in f'{text}\n', c
-        assert f'srgan-{c} = srgan_course.{"deploy" if c == "serve" else "cli"}:{c}' in ini, c
+        assert f'srgan-{c} = srgan_course.{"deploy" if c in DEPLOY else "cli"}:{c}' in ini, c
 
 def test_script_itself():
     r = subprocess.run([Path(sys.executable).parent/'srgan-evaluate', '--help'], capture_output=True, text=True, env=ENV)

@@ -3,11 +3,12 @@ the lesson says is what was measured."""
 import json, math, re
 import numpy as np, pytest, torch
 from conftest import ROOT, script
+from quoted import quotable
 from srgan_course import domain as D
 from srgan_course.kit.figures import Figure, apart, may_say
 from srgan_course.kit.checkpoints import checkpoints
 from srgan_course.kit.weights import find_weights
-from srgan_course.metrics import load_result, quotable
+from srgan_course.metrics import load_result
 from srgan_course.kit.recipe import build
 from srgan_course.srgan import train
 from test_srgan import StopAfter

@@ -8,7 +8,8 @@ a number of %, times, seconds or MB has to stand in some file. Where a figure is
 import csv, json, re
 import pytest
 from conftest import ROOT, script
-from srgan_course.kit.results import figure, load_result, quotable
+from quoted import quotable
+from srgan_course.kit.results import figure, load_result
 from srgan_course.metrics import CLASSIC
 
 RESULTS = {p.stem: load_result(p) for p in sorted((ROOT/'results').glob('*.json'))}
@@ -233,3 +234,9 @@ def test_a_study_is_stopped_when_the_time_is_over(tmp_path):
     s, start = Long('long', tmp_path/'long'), time.monotonic()
     script('studies').run(s, 2)
     assert s.state() == 'begun' and time.monotonic() - start < 30
+
+def test_quotable():
+    made = dict(figures=dict(bicubic=dict(psnr=27.0625, ssim=.736), ours=dict(psnr=27.818, ssim=.766)), spread=None, n=3)
+    assert quotable('27.06', made) == [('bicubic', 'psnr')] and quotable('27.07', made) == []
+    assert quotable('0.76', made) == [('ours - bicubic', 'psnr')]                  # what a text calls a gain
+    assert (quotable('74', made), quotable('74', made, percent=True)) == ([], [('bicubic', 'ssim')])

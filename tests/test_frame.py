@@ -45,3 +45,10 @@ def test_kept_whole_or_not_at_all(frame, tmp_path, name, value):
 @pytest.mark.parametrize('name', SCRIPTS)
 def test_scripts_say_how_they_are_called(name):
     assert f'usage: {name}.py' in (ROOT/'benchmarks'/f'{name}.py').read_text(encoding='utf-8')
+
+def test_labels_above_pictures_in_a_row():
+    from PIL import Image
+    ship, im = script('ship'), Image.new('RGB', (60, 8), 'tan')
+    out = ship.label(im, 'a name that is far too long')
+    assert out.size == (60, 26) and out.crop((0, 18, 60, 26)).tobytes() == im.tobytes()
+    assert ship.side_by_side([im, im.resize((20, 8))]).size == (84, 8)

@@ -2,7 +2,7 @@
 import json, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
-from conftest import ROOT
+from conftest import ROOT, script
 from srgan_course import recognise as M
 from srgan_course.kit import classifiers as K, epochs as E, originals as O, recognition as N
 from srgan_course.kit.labels import name_labels
@@ -323,3 +323,21 @@ def test_last_sentence():
                   f"{p(pairs['logits + pixels - start']['difference'])} gained since then cannot be told from none "
                   f"({span(pairs['logits + pixels - start']['interval'])})", f"is {won['srgan-x4, made smaller']} above"):
         assert words in readme, words
+
+# ---- the groups of the study
+
+def test_coarse_groups_of_imagenet():
+    from srgan_course.kit.labels import imagenet_classes
+    b, at = script('recognise'), {c: i for i, c in enumerate(imagenet_classes())}
+    assert b.superclass([at[c] for c in ('beagle', 'goldfish', 'tabby', 'goose', 'king snake', 'monarch', 'teapot', 'pizza', 'toilet tissue')]) == [
+        'dogs', 'fish, reptiles, amphibians', 'other mammals', 'birds', 'fish, reptiles, amphibians', 'invertebrates', 'things',
+        'food, plants, places', 'things']
+    assert sum(hi - lo + 1 for s in b.SUPERCLASSES.values() for lo, hi in s) == len(b.superclass(range(1000))) == 1000
+
+def test_groups_by_confidence_are_equal_parts_in_order():
+    z = np.random.default_rng(0).normal(size=(24, 2)).astype(np.float32)
+    rec = N.Recognition(None, 'T', {'T': {N.ORIGINALS: z}}, {N.ORIGINALS: z[:, 0]}, {})
+    groups = np.array(script('recognise').groups_by_confidence(rec, 3))
+    sure, names = torch.from_numpy(z).softmax(1).amax(1).numpy(), sorted(set(groups))
+    assert [(groups == n).sum() for n in names] == [8]*3
+    assert all(sure[groups == a].max() <= sure[groups == b].min() for a, b in zip(names, names[1:]))

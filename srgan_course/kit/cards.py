@@ -17,29 +17,23 @@ from .sources import SOURCES
 # %% ../../nbs/kit/cards.ipynb #7ec21493
 BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # what figures are compared on: nothing may be trained on them
 
-# %% ../../nbs/kit/cards.ipynb #7ec2149i
-def about_data(source # as `train` was given it
-              )->list: # lines for the card: the data, their terms, and benchmarks among them
+def about_data(source)->list: # as `train` was given it -> lines for the card: the data, their terms, and benchmarks among them
     "What is known of the pictures a model was trained on."
     if not isinstance(source, (str, Path)): return ['pictures that were given to `train` from Python; nothing is known of their terms']
-    lines = []
-    for part in str(source).split('+'):
+    parts, lines = str(source).split('+'), []
+    for part in parts:
         known = SOURCES.get(part.split('/')[0]) if not Path(part).is_dir() else None
         lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known
                      else f'`{Path(part).name}`: a folder of pictures; nothing is known here of their terms')
-    named = [p for part in str(source).split('+') for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in str(source).split('+')
-        if p.startswith('bsds500/val')]
-    folders = any(Path(p).is_dir() for p in str(source).split('+'))
+    named = [p for part in parts for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in parts if p.startswith('bsds500/val')]
+    folders = any(Path(p).is_dir() for p in parts)
     lines.append(f'**{", ".join(named)} is a benchmark and was trained on: figures on it say nothing.**' if named else
                  'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the '
                  + ('name of the folder says; its pictures were not compared with theirs.' if folders else 'source says.'))
     return lines
 
 # %% ../../nbs/kit/cards.ipynb #27009ef2
-def worth(steps:dict,        # phase -> number of steps
-          figures:dict,      # model -> psnr, ssim
-          model:str, n:int   # its name there; pictures
-         )->str:
+def worth(steps:dict, figures:dict, model:str, n:int)->str: # phase -> steps; model -> psnr, ssim; its name there; pictures
     "What a run's figures say of its generator, in a sentence."
     gain, n_steps, game = figures[model]['psnr'] - figures['bicubic']['psnr'], sum(steps.values()), 'gan' in steps
     said = f'{model}: {gain:+.2f} dB (PSNR) against bicubic on {n} held-out picture{"s" if n > 1 else ""} after {n_steps} steps'
@@ -47,11 +41,7 @@ def worth(steps:dict,        # phase -> number of steps
     if gain < 0 and not game: return said + '. It is worse than bicubic interpolation: train it longer, or at a lower rate'
     return said + ('. A GAN gives up PSNR for sharpness: look at its pictures' if game else '')
 
-def card(res:dict,   # a run's results.json
-         job,        # its `Training`
-         net, data:list, # its generator, lines of `about_data`
-         trained:int # pictures trained on
-        )->str:      # Markdown
+def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Training`, generator, `about_data`, pictures -> Markdown
     "The page that goes with a file of weights."
     a, d = job.about, job.data
     pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"

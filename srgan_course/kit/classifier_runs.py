@@ -71,8 +71,7 @@ def classifier_dls(split, # a `Split`
     return dls
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
-def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False
-            )->bool: # is the run in it done?
+def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->bool: # is the run in it done?
     "Set up a run's folder, or see that what lies in it is this run."
     from srgan_course.kit.runs import keep_pictures
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
@@ -99,8 +98,7 @@ def read_run(out:Path|str)->tuple: # classifier, rows of history
     rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
     return load_classifier(out/'classifier.safetensors'), rows
 
-def keep_run(res, source, out:Path|str, # with classifier, history, report, recipe and seconds; where the pictures came from; folder
-            ):
+def keep_run(res, source, out): # classifier, history, report, recipe and seconds; where the pictures came from; folder
     "Write what a training made: the classifier, curves, history and figures."
     import pandas as pd
     from srgan_course.kit.epochs import plot_curves

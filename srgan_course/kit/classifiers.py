@@ -31,8 +31,7 @@ def load_pictures(items:list, # paths, open pictures or `Toy`s
     return torch.from_numpy(np.stack(open_all(items, square)))
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00008
-def cut_head(net:nn.Module # a torchvision classifier
-            )->nn.Module:  # what makes its feature maps
+def cut_head(net:nn.Module)->nn.Module: # a torchvision classifier -> what makes its feature maps
     "Everything before the pooling and the last layers."
     if isinstance(getattr(net, 'features', None), nn.Module): return net.features
     ends = lambda m: isinstance(m, (nn.AdaptiveAvgPool2d, nn.Linear)) or isinstance(m, nn.Sequential) and isinstance(m[-1], nn.Linear)
@@ -64,13 +63,11 @@ VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # 
 _FILES = {'resnet50': ('resnet50_v1_pruned_int8.safetensors', 'v1'), 'mobilenet_v2': ('mobilenet_v2_fp16.safetensors', 'same'),
           'squeezenet1_1': ('squeezenet1_1_fp16.safetensors', '')}
 
-# %% ../../nbs/kit/classifiers.ipynb #e2b0000b
 def architectures()->list: # names
     "The networks that a body, or a saved classifier, can be made of: a fixed list."
     import torchvision
-    # these two branch on the way
-    known = [n for n in torchvision.models.list_models(module=torchvision.models) if n not in ('googlenet', 'inception_v3')]
-    return ['toynet', *known]
+    branching = 'googlenet', 'inception_v3'
+    return ['toynet', *(n for n in torchvision.models.list_models(module=torchvision.models) if n not in branching)]
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0000e
 def make_net(arch:str,      # one of `architectures`
@@ -80,8 +77,7 @@ def make_net(arch:str,      # one of `architectures`
          )->nn.Module:   # the whole network
     "A network with random weights; other random numbers go on as if nothing had been built."
     if arch not in architectures():
-        raise ValueError(f'network {arch!r} is not known; give resnet50, mobilenet_v2, vgg16, toynet or another of torchvision\'s '
-                         f'classifiers')
+        raise ValueError(f"network {arch!r} is not known; give resnet50, vgg16, toynet or another of torchvision's classifiers")
     if variant not in VARIANTS: raise ValueError(f'variant {variant!r} is not in {tuple(VARIANTS)}')
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -92,14 +88,13 @@ def make_net(arch:str,      # one of `architectures`
     return net
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00010
-def pretrained(arch:str # one of `architectures`
-              )->tuple: # the network, the weights' file, the variant
+def pretrained(arch:str)->tuple: # one of `architectures` -> the network, the weights' file, the variant
     "A network with ImageNet weights: from `SRGAN_WEIGHTS`, else torchvision's download."
     import torchvision
     known, (file, variant) = torchvision.models.get_model_weights(arch), _FILES.get(arch, ('', ''))
     choice = getattr(known, 'IMAGENET1K_V1', known.DEFAULT)
-    state, source = pretrained_weights(arch, f'{arch}-*.pth', *filter(None, [file]), url=choice.url,
-                                       instead=f"'{arch}-random' or 'toynet-turns'")
+    files, instead = (f'{arch}-*.pth', *filter(None, [file])), f"'{arch}-random' or 'toynet-turns'"
+    state, source = pretrained_weights(arch, *files, url=choice.url, instead=instead)
     variant = variant if source == file else ''
     net = make_net(arch, variant=variant)
     missing, extra = net.load_state_dict(state, strict=False)
@@ -123,11 +118,7 @@ class Body(FrozenNet):
     def pooled(self, x): return self(x).mean((2, 3))   # (B,3,H,W) -> (B,nf)
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00016
-def learn_turns(steps=160, # of learning
-                seed=0,    # of weights, pictures and turns
-                n=960,     # drawn pets
-                size=64    # of them, pixels
-               )->Body:    # frozen, named 'toynet-turns'
+def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pictures and turns; drawn pets and their side, pixels
     "Course-made weights: a small network learns to say by how many quarter turns a drawn pet was turned. No cat and no dog is named to it."
     from torchvision.transforms.functional import normalize
     with torch.random.fork_rng(devices=[]):
@@ -161,9 +152,7 @@ def body(name:str='resnet50',
     return Body(cut_head(net), name, source, name, variant, net)
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00019
-def _own_head(body,     # a `Body` cut from a network with last layers of its own
-              n_classes
-             )->nn.Sequential: # feature maps -> logits
+def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
     "The network's own last layers, the very last one made anew for our classes."
     net = body._whole[0]
     last = getattr(net, 'classifier', None)
@@ -227,8 +216,8 @@ def load_classifier(path:Path|str # a file that `save_classifier` wrote
     try:
         if m['arch'] == 'vgg16-oxford@relu2_2': net = whole = make_net('vgg16').features[:9]
         else: whole = make_net(m['arch'], 4 if m['arch'] == 'toynet' else 1000, m['variant']); net = cut_head(whole)
-        clf = Classifier(Body(net, m['body'], m['weights'], m['arch'], m['variant'], whole), json.loads(m['classes']), m['head'],
-                         int(m['size']))
+        body = Body(net, m['body'], m['weights'], m['arch'], m['variant'], whole)
+        clf = Classifier(body, json.loads(m['classes']), m['head'], int(m['size']))
         clf.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in t.items()})
     except KeyError as e: raise ValueError(f'{path}: does not say its {e}') from None
     except (RuntimeError, ValueError, TypeError) as e: raise ValueError(f'{path}: {" ".join(str(e).split())[:200]}') from None
@@ -244,9 +233,8 @@ def classify_files(clf:Classifier, # a `Classifier`
     for f in files:
         try: x = load_pictures([f], clf.size)
         except (ValueError, OSError) as e: bad.append(dict(file=str(f), error=' '.join(str(e).split()))); continue
-        p = clf.probs(x)[0]
-        rows.append({'file': str(f), 'class': clf.classes[p.argmax()], 'probability': float(p.max()),
-                     'probs': dict(zip(clf.classes, map(float, p)))})
+        probs = dict(zip(clf.classes, map(float, clf.probs(x)[0])))
+        rows.append({'file': str(f), 'class': (best := max(probs, key=probs.get)), 'probability': probs[best], 'probs': probs})
     return rows, bad
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00020
@@ -263,8 +251,7 @@ class Teacher(FrozenNet):
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-            raise ValueError(f'{name} gives {got} for a picture, and no score for each class; '
-                             'a teacher is a classifier with its last layer')
+            raise ValueError(f'{name} gives {got} for a picture, and no score a class; a teacher has its last layer')
         self.n = z.shape[1]
         self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
         if len(self.classes) != self.n: raise ValueError(f'{len(self.classes)} class names; {name} tells {self.n} classes')
@@ -309,11 +296,7 @@ def teacher(name:str='resnet50'
     net, weights, _ = (make_net(arch), 'random', '') if str(name).endswith('-random') else pretrained(arch)
     return Teacher(net, str(name), imagenet_classes(), weights, size=224)
 
-def toy_teacher(seed:int=0, # of its weights and of the order of pictures
-                n:int=800, # drawn pets to learn from
-                size:int=66, # of them, pixels
-                steps:int=120 # of the optimiser
-               )->Teacher: # tells cat from dog
+def toy_teacher(seed:int=0, n:int=800, size:int=66, steps:int=120)->Teacher: # of weights and order; drawn pets; their side, pixels
     "Lesson 14's small network, taught here and now on drawn pets: the stand-in where no ImageNet weights are."
     from torchvision.transforms.functional import normalize
     s = split_pets('pets-toy', n=n, valid=.01, size=size)

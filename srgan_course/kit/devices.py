@@ -29,37 +29,31 @@ def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
     return torch.device(device)
 
 # %% ../../nbs/kit/devices.ipynb #db7fde9f
-def picture_layout(device # where the network runs
-                  ): # `torch.memory_format`
+def picture_layout(device): # where the network runs -> `torch.memory_format`
     "The layout in memory for networks and batches of pictures on `device`."
     import torch
     return torch.contiguous_format if _kind_of(device) == 'mps' else torch.channels_last
 
 # %% ../../nbs/kit/devices.ipynb #bdba542e
-def out_of_memory(e:BaseException # what was raised
-                 )->bool:
+def out_of_memory(e:BaseException)->bool:
     "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
     if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
     words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
     return isinstance(e, MemoryError) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c12
-def available_memory(device # where the network runs
-                    )->int: # bytes, or None where nobody can say
+def available_memory(device)->int: # where the network runs -> bytes, or None where nobody can say
     "Memory that is free now."
     if _kind_of(device) == 'cuda': import torch; return torch.cuda.mem_get_info(device)[0]
     try: text = Path('/proc/meminfo').read_text()
     except OSError: return None
     return next((int(l.split()[1])*1024 for l in text.splitlines() if l.startswith('MemAvailable')), None)
 
-def memory_for_a_tile(device # where the network runs
-                     )->int: # bytes
+def memory_for_a_tile(device)->int: # where the network runs -> bytes
     "What one tile may take inside a network: 512 MiB, or half of what is free where that is less."
     return min(2**29, (available_memory(device) or 2**30)//2)
 
-def bytes_per_pixel(net,         # `nn.Module` that maps (B,3,h,w) to (B,3,s*h,s*w)
-                    side:int=24  # of the square to try, pixels
-                   )->float:     # bytes of working memory for each pixel of the small picture
+def bytes_per_pixel(net, side:int=24)->float: # maps (B,3,h,w) to (B,3,s*h,s*w); side of the square to try -> bytes a small pixel
     "Estimate what a picture takes inside `net`."
     import torch
     most, size = [0], lambda t: t.numel()*t.element_size() if isinstance(t, torch.Tensor) else 0
@@ -73,9 +67,7 @@ def bytes_per_pixel(net,         # `nn.Module` that maps (B,3,h,w) to (B,3,s*h,s
     return (max(most) + 8*size(y))/side**2
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c15
-def room_for(shape:tuple, # (H,W,C)
-             dtype        # uint8 or uint16
-            )->np.ndarray:
+def room_for(shape:tuple, dtype)->np.ndarray: # (H,W,C), uint8 or uint16
     "An empty array for a picture, or one line that says how much memory is missing."
     need, free = 2*math.prod(shape)*np.dtype(dtype).itemsize, available_memory('cpu')                # as an array and as a picture
     if free is not None and need > free:
@@ -91,8 +83,7 @@ def _matmul_word():
     except RuntimeError: return None
 
 @contextmanager
-def true_float32(device # where the network runs
-                ):      # context
+def true_float32(device): # where the network runs -> context
     "Convolutions and matrix products with all the digits of float32; afterwards every setting of torch is as it was."
     if _kind_of(device) != 'cuda': yield; return
     import torch

@@ -90,7 +90,6 @@ class StepRows(Callback):
     def to_save(self): return {}, dict(rows=self.rows, seen=self.seen)
     def from_saved(self, t, p): self.rows, self.seen = p['rows'], p['seen']
 
-# %% ../../nbs/kit/epochs.ipynb #e2d0000b
 def learn_steps(net, batches, loss, # a network; its batches (input, what the loss is given besides); a loss
                 lr:float,      # Adam's at first
                 every:int=25,  # steps between two rows
@@ -115,8 +114,7 @@ def _turn(n, seed, turn):
     "The order of `n` pictures in one turn through them: sorted once, not once a step."
     return np.argsort(draws(n, seed, turn, 7), kind='stable')
 
-def _cut(lr, hr, side, scale, u # (3,h,w), (3,H,W), side of the LR patch, factor, three numbers in [0,1)
-        )->tuple:               # the same patch of both, perhaps mirrored
+def _cut(lr, hr, side, scale, u): # (3,h,w), (3,H,W), side of the LR patch, three numbers in [0,1) -> the same patch of both
     i, j = (int(v*(n - side + 1)) for v, n in zip(u, lr.shape[-2:]))
     a, b = lr[:, i:i+side, j:j+side], hr[:, scale*i:scale*(i+side), scale*j:scale*(j+side)]
     return (a.flip(2), b.flip(2)) if u[2] < .5 else (a, b)

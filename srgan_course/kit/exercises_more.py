@@ -7,7 +7,7 @@ __all__ = ['check_radius', 'check_work', 'check_over', 'check_paired', 'check_re
            'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging', 'check_half_width',
            'check_groups', 'check_factor', 'check_left', 'check_crossing', 'check_needed', 'check_flattery',
            'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator', 'check_to_bytes',
-           'check_shuffle', 'check_steps', 'check_takes']
+           'check_shuffle', 'check_steps', 'check_takes', 'check_lines_of', 'check_last_worker', 'check_left_out']
 
 # %% ../../nbs/kit/exercises_more.ipynb #73bebcb0
 import numpy as np, torch
@@ -342,3 +342,33 @@ def check_takes(f, Limits): # exercise 3; `Limits` of kit.server
         if got is None or got is Ellipsis or bool(got) != want:
             said = 'it is taken' if want else 'it is refused'
             return f'{w} x {h} by {scale}, with {most[0]} megapixels in and {most[1]} out: {said}, and you say {got}'
+
+# %% ../../nbs/kit/exercises_more.ipynb #e2000002
+@checks('every line is in one part, wherever the cuts fall.')
+def check_lines_of(f): # exercise 1
+    "Every number of parts, so that cuts fall inside lines, between them, and several into one."
+    for lines in [b'a', b'bb', b'', b'long name.jpg', b'c'], [b'x'*40, b'y', b'z'*9], [b'one']:
+        data = b''.join(l + b'\n' for l in lines)
+        begin = [sum(len(l) + 1 for l in lines[:k]) for k in range(len(lines))]
+        for n in range(1, len(data) + 2):
+            for i in range(n):
+                want = [l for l, at in zip(lines, begin) if len(data)*i//n <= at < len(data)*(i + 1)//n]
+                got = [bytes(l) for l in ask(f, data, i, n)]
+                if got != want: return f'part {i} of {n} of {data!r} is {want}, and you say {got}'
+
+@checks('that is when the last one goes home.')
+def check_last_worker(f): # exercise 2
+    for seconds, n, want in (([5, 5, 5, 5], 2, 10), ([9, 1, 1, 1, 1], 2, 9), ([1, 1, 1, 1, 9], 2, 11), ([3], 4, 3),
+                             ([4, 2, 2, 3, 3, 1], 3, 6), ([2, 2.5, 7, 1, 1], 1, 13.5), ([6, 5, 4, 3, 2, 1, 8], 3, 15)):
+        got = ask(f, [*seconds], n)
+        if got is None or got is Ellipsis or abs(float(got) - want) > 1e-9:
+            return f'{n} workers and shards of {", ".join(map(str, seconds))} seconds: {want} is right, and you say {got}'
+
+@checks('three lives each, and none is taken from a picture that was done.')
+def check_left_out(f): # exercise 3
+    for text, want in (('a+ a! b+ c+ b+ c+ c! b+', {'b'}), ('a+ b+ a+ b+ a! a+ a+', set()), ('a+ a+ a+ a! b+', set()),
+                       ('x+ x+ x+ x+ y+ y+ y+', {'x', 'y'}), ('a+ a! a+ a+ a+ b+ b!', {'a'}), ('', set())):
+        events = [{'begin' if e[1] == '+' else 'done': e[0]} for e in text.split()]
+        got = ask(f, [*events])
+        if got is None or got is Ellipsis or set(got) != want:
+            return f'after {" ".join(text.split()) or "nothing"} (+ begins, ! is done) it is {sorted(want)}, and you say {got}'

@@ -22,8 +22,8 @@ class PooledNet(FrozenNet):
                  size:int=None,   # pixels a side that pictures are brought to; None: taken as they are
                  mean=0., std=1., # of each channel, as the network was taught
                  weights:str=''): # the file they came from
-        super().__init__(net, name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__),
-                         weights, mean, std, own=False)
+        name = name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__)
+        super().__init__(net, name, weights, mean, std, own=False)
         self.size = size
         self.note = dict(net=self.name, resize=f'bilinear {size}' if size else 'none', **(dict(weights=weights) if weights else {}))
 
@@ -42,8 +42,7 @@ class PooledNet(FrozenNet):
 # %% ../../nbs/kit/features.ipynb #fe00000a
 LAST = {64: 'maxpool1', 192: 'maxpool2', 768: 'Mixed_6e', 2048: 'Mixed_7c'}   # features -> the layer that gives them
 
-def inception_layers(dims:int # one of `LAST`
-                    )->nn.Sequential:
+def inception_layers(dims:int)->nn.Sequential: # one of `LAST`
     "The Inception of FID up to the layer that gives `dims` features, its weights random."
     from torchvision.models import inception_v3
     from pytorch_fid.inception import FIDInceptionA as A, FIDInceptionC as C, FIDInceptionE_1 as E1, FIDInceptionE_2 as E2
@@ -56,8 +55,7 @@ def inception_layers(dims:int # one of `LAST`
     return nn.Sequential(OrderedDict(layers[:[k for k, _ in layers].index(LAST[dims]) + 1]))
 
 # %% ../../nbs/kit/features.ipynb #fe00000d
-def fuse_norms(net:nn.Module # in evaluation mode; changed in place
-              )->nn.Module:  # the same function, without batch norms
+def fuse_norms(net:nn.Module)->nn.Module: # in evaluation mode; changed in place
     "Fold every batch norm of torchvision's `BasicConv2d` into the convolution before it."
     from torch.nn.utils.fusion import fuse_conv_bn_eval
     for m in net.modules():
@@ -110,7 +108,6 @@ def _random(name, seed, layer):
         layers += [c, nn.ReLU(inplace=True)]
     return PooledNet(freeze(nn.Sequential(*layers)), name, None, .5, .25)
 
-# %% ../../nbs/kit/features.ipynb #fe000017
 @lru_cache(4)
 def named_net(name): # such as 'inception@768', 'squeezenet-caffe@512', 'random@256'
     "A feature net by name."

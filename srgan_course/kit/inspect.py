@@ -13,8 +13,7 @@ from .sources import get_picture, split_source
 from .splits import alike_pairs, thumbnail
 
 # %% ../../nbs/kit/inspect.ipynb #64993d21
-def inspect_picture(o # a file, or an open picture
-                   )->dict: # 'name' and 'size', 'digest', 'thumb', or 'error'
+def inspect_picture(o)->dict: # a file, or an open picture -> 'name' and 'size', 'digest', 'thumb', or 'error'
     "What can be known of a picture before training: it is opened and decoded as training would."
     known = dict(name=str(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or 'picture'), item=o)
     try: img = get_picture(o)
@@ -22,23 +21,20 @@ def inspect_picture(o # a file, or an open picture
     data = Path(o).read_bytes() if isinstance(o, (str, Path)) else img.tobytes()
     return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'thumb': thumbnail(img)}
 
-def twins(seen:list # from `inspect_picture`, readable ones
-         )->tuple:  # groups of equal files, pairs of nearly equal pictures: by number
+def twins(seen:list)->tuple: # from `inspect_picture`, readable -> groups of equal files, pairs of nearly equal pictures: by number
     "Which pictures are there more than once."
     groups = {}
     for i,s in enumerate(seen): groups.setdefault(s['digest'], []).append(i)
     near = alike_pairs(np.stack([s['thumb'] for s in seen])) if seen else []
     return [g for g in groups.values() if len(g) > 1], [(i, j) for i,j in near if seen[i]['digest'] != seen[j]['digest']]
 
-# %% ../../nbs/kit/inspect.ipynb #64993d22
 def check_pictures(source,        # what `train` takes
                    r,             # a recipe: its sizes
                    valid=None     # source of the held-out pictures
                   )->tuple: # a report that JSON can hold; the usable pictures for training, and those held out
     "What is in a source, before anything is trained on it."
-    size, sides = max(r.size, r.pre_size, r.late_size), [[inspect_picture(o) for o in part]
-                                                         for part in split_source(source, max(r.size, 64), valid)]
-    if r.whole: size = 1
+    size = 1 if r.whole else max(r.size, r.pre_size, r.late_size)
+    sides = [[inspect_picture(o) for o in part] for part in split_source(source, max(r.size, 64), valid)]
     usable = [[s for s in part if 'error' not in s and min(s['size']) >= size] for part in sides]
     readable = [s for part in sides for s in part if 'error' not in s]
     first = len([s for s in sides[0] if 'error' not in s])
@@ -55,12 +51,11 @@ def check_pictures(source,        # what `train` takes
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../../nbs/kit/inspect.ipynb #07278ebe
-def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
-               )->str:
+def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expected_cost`
     "The report for people: what is there, what is wrong with it, what a run will take."
     some = lambda names: ', '.join(Path(n).name for n in names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
-    wh, lines = (lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"), [f"{d['pictures']} pictures: {d['training']} for training, "
-        f"{d['held_out']} held out"]
+    wh = lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"
+    lines = [f"{d['pictures']} pictures: {d['training']} for training, {d['held_out']} held out"]
     if d['sizes']:
         lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
     for path, why in list(d['unreadable'].items())[:5]:
@@ -72,15 +67,14 @@ def report_text(d:dict # from `check_pictures`, with 'cost' from `expected_cost`
     if d['duplicates'] or d['near_duplicates']:
         lines.append(f"{len(d['duplicates'])} groups of equal files, {len(d['near_duplicates'])} pairs of nearly equal pictures")
     if d['leaks']:
-        lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: "
-                     f"{some([b for _,b in d['leaks']])}")
+        leaks = some([b for _,b in d['leaks']])
+        lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: {leaks}")
     if c := d.get('cost'):
         phase = lambda p: f"{p} {c['steps'][p]} steps of {1000*c['seconds_per_step'][p]:.0f} ms"
         lines.append(f"time: {', '.join(map(phase, c['steps']))}: about {c['minutes']:.1f} minutes ({c['precision']} on {c['device']})")
         if c['memory']: lines.append(f"memory: about {c['memory']/2**30:.1f} GB")
     return '\n'.join(lines)
 
-# %% ../../nbs/kit/inspect.ipynb #07278ebx
 def check_source(source, r, valid=None, # as for `check_pictures`
                  cost=None,             # function of the two lists of pictures: what a run will take, a dict
                  as_json:bool=False

@@ -44,9 +44,7 @@ def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0
     return (x.double().clamp(0, 1)*255).round()/255
 
 # %% ../../nbs/kit/measured.ipynb #mea00009
-def shave(x:Tensor,  # (..,H,W)
-          crop:int   # pixels to take off each of the four borders
-         )->Tensor:  # (..,H-2*crop,W-2*crop)
+def shave(x:Tensor, crop:int)->Tensor: # (..,H,W), pixels to take off each border -> (..,H-2*crop,W-2*crop)
     "The inside of a picture."
     h, w = x.shape[-2:]
     if crop != int(crop) or crop < 0: raise ValueError(f'crop {crop} is not a number of pixels; give 0, or the scale as usual')

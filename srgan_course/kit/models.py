@@ -26,12 +26,11 @@ def find_model(name, # name of a model that ships, or a file
     known, p = shipped_models() | shipped_models(noise=True), Path(name)
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.exists(): return p
-    raise ValueError(f'no model {str(name)!r}; known are {", ".join(known) or "none in this installation"}, or give a .safetensors '
-                     f'file{also}')
+    have = ', '.join(known) or 'none in this installation'
+    raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
-def read_header(path # a file that `save_model` wrote
-               )->dict: # network, args, scale, parameters, bytes, checksum, licence
+def read_header(path)->dict: # a file that `save_model` wrote -> network, args, scale, parameters, bytes, checksum, licence
     "What a model file says of itself, from its first kilobytes: neither torch nor the weights are read."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')

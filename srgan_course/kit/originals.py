@@ -74,7 +74,6 @@ class Originals:
                    )->Tensor: # uint8 (n,3,size,size)
         return load_pictures(self.items[i] if isinstance(i, slice) else [self.items[k] for k in i], self.size)
 
-# %% ../../nbs/kit/originals.ipynb #e3f0010d
 def _sides(items, size):
     "The smaller side of every picture, from the files' headers."
     def side(o):
@@ -85,8 +84,7 @@ def _sides(items, size):
         except (OSError, SyntaxError): return size                 # what cannot be read is told by name when it is opened
     return [side(o) for o in items]
 
-def large_enough(items:list, y, size:int # pictures, (n,) class numbers or None, side of the squares wanted
-                )->tuple:       # those that are large enough, and their class numbers
+def large_enough(items:list, y, size:int)->tuple: # pictures, (n,) class numbers or None, side wanted -> those large enough
     "Leave out the pictures from which no square of this size can be cut."
     keep = [i for i, s in enumerate(_sides(items, size)) if s >= size]
     if not keep: raise ValueError(f'all {len(items)} pictures are smaller than {size} px; give larger pictures or a smaller size')

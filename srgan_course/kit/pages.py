@@ -15,8 +15,7 @@ from nbdev.doclinks import NbdevLookup, patch_name
 from nbdev.process import Processor
 
 # %% ../../nbs/kit/pages.ipynb #14646355
-def shown_names(source:str # a module's source code
-               )->set:     # names, and `Class.method` for patched methods
+def shown_names(source:str)->set: # a module's source code -> names, and `Class.method` for patched methods
     "The names that have a heading of their own on the module's page."
     names, public = [], set()
     for o in ast.parse(source).body:
@@ -38,10 +37,7 @@ def _rooms(): # {module: {name: address of its heading}}, modules without the pa
     return rooms
 
 # %% ../../nbs/kit/pages.ipynb #e83e136f
-def find_name(name:str,  # what stands between the backticks, without ()
-              own:str,   # the page's module, such as 'fid'
-              rooms:dict # {module: {name: address}}
-             ):          # address, or None
+def find_name(name:str, own:str, rooms:dict): # between the backticks; the page's module; {module: {name: address}} -> address, or None
     "The address a name on a page leads to, if it is clear which is meant."
     whole, name = name, name.removeprefix('srgan_course.')
     for mod in sorted(rooms, key=len, reverse=True):
@@ -59,9 +55,7 @@ def _here(name, room):
 _keep = r'^```.*?^```|^ {4}.*?$|^#+ .*?$|!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([^)\n]*\)|``.+?``|<[^>\n]+>'
 _code = re.compile(rf'(?P<keep>{_keep})|`(?P<name>[A-Za-z][\w.]*)(?P<call>\(\))?`', re.M | re.S)
 
-def link_names(text:str, # Markdown
-               find      # name -> address or None
-              )->str:
+def link_names(text:str, find)->str: # Markdown; name -> address or None
     "Link the backticked names that lead somewhere."
     def one(m):
         url = None if m['keep'] else find(m['name'])
@@ -92,15 +86,12 @@ def with_code(cells:list,  # as nbdev's processors leave them, but for `rm_expor
     return out
 
 # %% ../../nbs/kit/pages.ipynb #f2e265c7
-def colab_line(path:str, # a notebook in nbs/, such as '03_metrics.ipynb'
-               cfg       # nbdev's settings
-              )->str:    # Markdown, or nothing where Colab cannot see the notebook
+def colab_line(path:str, cfg)->str: # a notebook in nbs/, nbdev's settings -> Markdown, or '' where Colab cannot see the notebook
     "A link that opens a lesson in Colab, and what has to be installed there."
     if '://github.com/' not in cfg.git_url: return ''
     url = f'https://colab.research.google.com/github/{cfg.user}/{cfg.repo}/blob/{cfg.branch}/{cfg.nbs_path.name}/{path}'
     return f'[Open in Colab]({url}). There, run `%pip install git+{cfg.git_url}` first.'
 
-# %% ../../nbs/kit/pages.ipynb #f2e265c8
 class Links(Processor):
     "In the docs build, after nbdev's own processors: links between pages; to source code and to Colab only where the project has a home."
     def __init__(self, nb):

@@ -141,7 +141,6 @@ def _room(c, r):
     c.paint(_strokes(c, x, y, x + l*sx/k, y + l*sy/k, np.full(n, .03), r.many(n, .1, .35)),
             _mix(b, r.one_of([(255,255,255), (30,30,40)]), .5))
 
-# %% ../../nbs/kit/pets.ipynb #ace73565
 class _Look:
     "What a pet looks like, whatever it is."
     def __init__(self, r):
@@ -192,7 +191,6 @@ def _dog_head(c, k, fur, coat):
     m = _join(_oval(c, k.f*1.5, .24, .27, .25), _oval(c, k.f*1.3, .0, .09, .2), .15)
     c.paint(.9*c.cover(m, .03), fur.colour(k.muzzle, depth=.8))
 
-# %% ../../nbs/kit/pets.ipynb #1b1b896d
 def _eyes(c, k, cat):
     "Almond eyes with a slit, or round ones with a round pupil; both with an iris, a shadow of the lid and two lights."
     for s in (-1, 1):

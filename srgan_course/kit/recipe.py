@@ -50,8 +50,8 @@ class Recipe:
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
         if self.size < self.scale or self.size % self.scale:
-            raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give '
-                             f'size={max(1, round(self.size/self.scale))*self.scale}')
+            near = max(1, round(self.size/self.scale))*self.scale
+            raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
         for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, copies=0, workers=0).items():
             in_range(n, getattr(self, n), least)
 
@@ -65,7 +65,6 @@ class Recipe:
         if typ is float and not math.isfinite(v) or typ is int and abs(v) > 2**31 - 1:
             raise ValueError(f'{name} is {v}; give a {"finite number" if typ is float else "number of at most 2,147,483,647"}')
 
-# %% ../../nbs/kit/recipe.ipynb #51b59396
 def _own_fields(cls, kw):
     "`kw`, if all its names are fields of `cls`."
     have = [f.name for f in fields(cls)]

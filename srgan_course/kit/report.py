@@ -19,8 +19,7 @@ def _scores(preds):
     if not len(t): raise ValueError('no prediction to judge: the list is empty')
     if len(p) != len(t): raise ValueError(f'{len(p)} predictions for {len(t)} labels; give one for each')
     if p.dtype.kind != 'f' or np.isin(p, (0, 1)).all():
-        raise ValueError('these are decisions (only 0 and 1), and an AUC of decisions is balanced accuracy under another name; give '
-                         'probabilities')
+        raise ValueError('these are decisions (only 0 and 1), whose AUC is balanced accuracy under another name; give probabilities')
     if not (p.min() >= 0 and p.max() <= 1):
         raise ValueError(f'scores run from {p.min():.3g} to {p.max():.3g}; give probabilities (softmax or sigmoid of the logits)')
     if p.ndim == 1: p = np.stack([1 - p, p], 1)

@@ -49,7 +49,6 @@ def _load(numbered):
     try: return read_picture(p, f'picture {i}')
     except (ValueError, OSError) as e: return f'{p}: {e}' if isinstance(p, (str, Path)) and str(p) not in str(e) else str(e)
 
-# %% ../../nbs/kit/sets.ipynb #5e700008
 def _items(pictures):
     "What can be gone through once: paths, pictures or batches."
     if isinstance(pictures, (str, Path)): return [Path(pictures)] if Path(pictures).is_file() else find_source(str(pictures))
@@ -207,7 +206,6 @@ def of(cls:Stats, pictures, net, **kwargs)->Stats:
     for x in feature_batches(pictures, net, **kwargs): s.add(x)
     return s
 
-# %% ../../nbs/kit/sets.ipynb #5e700013
 @patch
 def save(self:Stats, path:Path|str)->Path:
     "Write an `.npz` that pytorch-fid reads, too; what made the features goes with it."

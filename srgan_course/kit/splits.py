@@ -43,9 +43,8 @@ def open_all(items:list, # paths, open pictures or `Toy`s
     for o in items:
         try: out.append(what(get_picture(o)))
         except (ValueError, OSError) as e: bad.append(' '.join(str(e).split()))
-    if bad:
-        raise ValueError(f'{len(bad)} of {len(items)} pictures cannot be read: {"; ".join(bad[:3])}{" ..." if len(bad) > 3 else ""}; '
-                         f'remove them')
+    some = '; '.join(bad[:3]) + ' ...'*(len(bad) > 3)
+    if bad: raise ValueError(f'{len(bad)} of {len(items)} pictures cannot be read: {some}; remove them')
     return out
 
 def near_duplicates(items:list, # paths, open pictures or `Toy`s
@@ -84,10 +83,9 @@ def class_items(source,    # folder or known name with a folder for each class, 
     "The pictures of each class"
     if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
     elif root := source_folder(source):
-        found = {d.name: find_images(d) if any(d.rglob('*.*')) else [] for d in sorted(root.iterdir())
-                 if d.is_dir() and d.name[0] not in '._'}
-        loose = [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in ('.jpg', '.jpeg', '.png')]
-        if loose:
+        folders = [d for d in sorted(root.iterdir()) if d.is_dir() and d.name[0] not in '._']
+        found = {d.name: find_images(d) if any(d.rglob('*.*')) else [] for d in folders}
+        if loose := [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in ('.jpg', '.jpeg', '.png')]:
             raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({loose[0].name}); move them into one')
     else:
         found, label = {}, _breed if source == 'oxford-pets' else _kind

@@ -12,18 +12,12 @@ import torch, torch.nn.functional as F
 from torch import nn, Tensor
 
 # %% ../../nbs/kit/terms.ipynb #a5f867ba
-def charbonnier(output:Tensor, # any shape
-                target:Tensor, # same shape
-                eps:float=1e-3 # width of the rounded tip, in units of a pixel's value
-               )->Tensor:      # scalar
+def charbonnier(output:Tensor, target:Tensor, eps:float=1e-3)->Tensor: # same shape; width of the tip, in units of a pixel -> scalar
     "Mean of `sqrt(d**2 + eps**2)`: an L1 with a rounded tip."
     return ((output - target).square() + eps**2).sqrt().mean()
 
 # %% ../../nbs/kit/terms.ipynb #cfa80a70
-def luma(output:Tensor, # (B,3,H,W)
-         target:Tensor, # same shape
-         share:float=.7 # of luminance
-        )->Tensor:      # scalar
+def luma(output:Tensor, target:Tensor, share:float=.7)->Tensor: # (B,3,H,W) both; share of luminance -> scalar
     "Squared error, most of it of luminance (BT.601, stretched to [0,1])."
     if output.shape[1] != 3: raise ValueError(f'luma is for colour pictures (B,3,H,W), not {tuple(output.shape)}; take mse')
     d = output - target

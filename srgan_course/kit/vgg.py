@@ -17,22 +17,18 @@ from .weights import FrozenNet, freeze, pretrained_weights
 # %% ../../nbs/kit/vgg.ipynb #43748dac
 VGG = {'vgg16': ('D', (2, 2, 3, 3, 3)), 'vgg19': ('E', (2, 2, 4, 4, 4))} # torchvision's letter, convolutions in each of the five blocks
 
-def vgg_names(arch:str # 'vgg16' or 'vgg19'
-             )->list:  # 'conv1_1', 'relu1_1', ..., 'pool5', in the order of torchvision's `features`
+def vgg_names(arch:str)->list: # 'vgg16' or 'vgg19' -> 'conv1_1', 'relu1_1', ..., 'pool5', as in torchvision's `features`
     "The names of VGG's feature layers."
     return [name for block, n in enumerate(VGG[arch][1], 1)
             for name in [f'{kind}{block}_{i}' for i in range(1, n+1) for kind in ('conv', 'relu')] + [f'pool{block}']]
 
-def vgg_layers(arch:str, # 'vgg16' or 'vgg19'
-               layer:str # the last layer wanted, such as 'relu5_4'
-              )->nn.Sequential: # keys '0.weight', '0.bias', '2.weight', ...: torchvision's without 'features.'
+def vgg_layers(arch:str, layer:str)->nn.Sequential: # the last layer wanted, such as 'relu5_4' -> keys '0.weight', '0.bias', ...
     "VGG's feature layers up to and including `layer`."
     from torchvision.models.vgg import cfgs, make_layers
     return make_layers(cfgs[VGG[arch][0]])[:vgg_names(arch).index(layer) + 1]
 
 # %% ../../nbs/kit/vgg.ipynb #662f5e9f
-def parse_name(name:str # such as 'vgg19-torchvision@relu5_4'
-              )->tuple: # network, source, seed, layer
+def parse_name(name:str)->tuple: # such as 'vgg19-torchvision@relu5_4' -> network, source, seed, layer
     "Take a feature net's name apart; refuse what is not offered."
     m = re.fullmatch(r'(\w+)-([a-z]+)(\d*)@(\w+)', name)
     if not m: raise ValueError(f"feature net {name!r} is not of the form network-source@layer, such as 'vgg19-torchvision@relu5_4'")
@@ -70,9 +66,7 @@ def _vgg_state(layers, name):
 
 # %% ../../nbs/kit/vgg.ipynb #bcb703c0
 @torch.no_grad()
-def measure_rms(net:nn.Module, # takes (B,3,H,W) in [0,1]
-                size:int=224   # pixels a side: the middle of each photograph
-               )->float:
+def measure_rms(net:nn.Module, size:int=224)->float: # takes (B,3,H,W) in [0,1]; side of the middle of each photograph
     "Root mean square of `net`'s activations over the embedded training photographs."
     total = n = 0
     for x in map(to_tensor, sample_photos('train').values()):
@@ -100,7 +94,6 @@ FEATURE_RMS = { # network-source: root mean square of each layer over the embedd
                      'conv5_1': 1.749, 'relu5_1': 1.2167, 'conv5_2': 1.6878, 'relu5_2': 1.183, 'conv5_3': 1.6432, 'relu5_3': 1.1683,
                      'conv5_4': 1.5447, 'relu5_4': 1.0895}}
 
-# %% ../../nbs/kit/vgg.ipynb #f229c764
 class FeatureNet(FrozenNet):
     "A frozen network that takes pictures in [0,1], normalises them as it was taught, and returns features."
     def __init__(self,
