@@ -125,10 +125,10 @@ def mistake(folder, wrappers):
     "Two steps of a game with one wrapper around both players, or with one each."
     torch.manual_seed(0)
     g, c = Plain(), PlainCritic()
-    make, judge = (DistributedDataParallel(m, broadcast_buffers=False) for m in (g, c))
+    make, judge = (DistributedDataParallel(m) for m in (g, c))
     at_rest = c                                                       # who judges for the generator
     if wrappers == 1:
-        both = DistributedDataParallel(GANModule(g, c), broadcast_buffers=False)
+        both = DistributedDataParallel(GANModule(g, c))
         def make(x): both.module.switch(True); return both(x)
         def judge(x): both.module.switch(False); return both(x)
         at_rest = judge

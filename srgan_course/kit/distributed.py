@@ -9,6 +9,7 @@ __all__ = ['world', 'rank', 'told', 'in_order', 'Distributed', 'processes']
 import os
 from contextlib import contextmanager
 from datetime import timedelta
+from inspect import signature
 from types import MethodType
 import torch, torch.distributed as dist
 from torch import nn
@@ -107,6 +108,10 @@ def take_part_back(dl):
     elif isinstance(dl, DataLoader): dl.__dict__.pop('create_batches', None)
 
 # %% ../../nbs/kit/distributed.ipynb #dd000015
+_BUFFERS_STAY = {k: False for k in ('forward_sync_buffers', 'broadcast_buffers')      # the first is the newer name
+                 if k in signature(DistributedDataParallel).parameters}
+if len(_BUFFERS_STAY) == 2: del _BUFFERS_STAY['broadcast_buffers']
+
 class Distributed(Callback):
     "Several processes train one learner: each from its part of every batch, with a wrapper for each player; the first writes all files."
     order, name, any_number = -4, 'distributed', False
@@ -117,9 +122,8 @@ class Distributed(Callback):
         else: setattr(self.learn.model, player, net)
     def wrapper(self, player, net):
         "The player's wrapper, made anew where another network plays or other parameters learn."
-        key = net, [p.requires_grad for p in net.parameters()]
-        if player not in self.made or self.made[player][0][0] is not net or self.made[player][0][1] != key[1]:
-            self.made[player] = key, DistributedDataParallel(net, broadcast_buffers=False)
+        key = id(net), *(p.requires_grad for p in net.parameters())
+        if self.made.get(player, (None,))[0] != key: self.made[player] = key, DistributedDataParallel(net, **_BUFFERS_STAY)
         return self.made[player][1]
     def before_batch(self):
         if not self.learn.training: return
