@@ -24,13 +24,14 @@ usage: cats.py train [--minutes M] [--only ARM...]     go on with the arms below
 Runs stand in runs/cats/ARM-SEED, with a checkpoint every 100 steps: a call that is stopped goes on where it was, to the last bit on the
 same machine.
 """
-import argparse, copy, csv, json, os, statistics, subprocess, sys, time
+import copy, csv, json, os, statistics, subprocess, sys, time
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
+import frame
+from frame import RESULTS, ROOT, in_turns, kept, ledger, median, parser, ratio, read_json, seconds, time_left, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
-RUNS, RESULTS = ROOT/'runs'/'cats', ROOT/'results'
+RUNS = frame.RUNS/'cats'
 KEEP = 300, 1000, *range(5000, 100_001, 5000)    # steps after which the generator is kept
 NORM = dict(batch='batch norm', spectral='spectral norm', none='no norm')
 SHORT = 300                               # steps of the comparisons
@@ -57,12 +58,9 @@ def runs():
 
 def faces(channels):
     "The cat faces as bytes, kept beside the runs: opening 3,000 files takes longer than a hundred steps."
-    import numpy as np
     from srgan_course.kit.faces import load_faces
     from srgan_course.kit.sources import find_source
-    file = RUNS/f'faces-{channels}.npy'
-    if not file.exists(): RUNS.mkdir(parents=True, exist_ok=True); np.save(file, load_faces(find_source('catfaces'), 64, channels))
-    return np.load(file)
+    return kept(RUNS/f'faces-{channels}.npy', lambda: load_faces(find_source('catfaces'), 64, channels))
 
 def keeper(out):
     "Keeps the generator, averaged and not, after `KEEP` steps."
@@ -85,15 +83,13 @@ def steps_done(out):
 
 def train(minutes=None, only=()):
     from srgan_course.cats import train_cats
-    end = time.monotonic() + 60*(minutes or 0)
+    left = time_left(minutes)
     todo = [x for o in only for x in runs() if x[0].name == o or x[0].name.startswith(f'{o}-')] if only else runs()
     for out, r in todo:
-        left = (end - time.monotonic())/60
-        if minutes and steps_done(out) < r.steps and left > .7:
-            t = time.monotonic()
-            train_cats(r, faces(r.channels), out, resume=True, minutes=max(left - .3, .2), cbs=[keeper(out)],
-                       sample_every=max(SHORT, r.steps//20))
-            print(f'{time.monotonic() - t:.0f} s', flush=True)
+        if minutes and steps_done(out) < r.steps and (m := left()/60) > .7:
+            go = lambda: train_cats(r, faces(r.channels), out, resume=True, minutes=max(m - .3, .2), cbs=[keeper(out)],
+                                    sample_every=max(SHORT, r.steps//20))
+            print(f'{seconds(go):.0f} s', flush=True)
         print(f'{out.name:14} {steps_done(out):5} of {r.steps} steps', flush=True)
 
 # `flat`, for longer
@@ -238,23 +234,19 @@ def long(minutes=None, file=None):
 
 def trials(minutes=None, only=()):
     "Each change alone; what is trained is judged at once."
-    from srgan_course.metrics import save_result
-    g, end, start, figures, recipes = grown(), time.monotonic() + 60*(minutes or 0), time.monotonic(), {}, {}
+    g, left, start, figures, recipes = grown(), time_left(minutes), time.perf_counter(), {}, {}
     todo = [(a, s) for s in (1, 2, 3) for a in TRIALS if not only or a in only]     # a seed of every arm before the next
     for arm, seed in todo:
         out, r = RUNS/f'trial-{arm}-{seed}', g.CatsRecipe(f'trial-{arm}', seed=seed, **(TRIAL | TRIALS[arm]))
-        left = (end - time.monotonic())/60
-        play(r, out, left - 1 if left > 2 else None, sample_every=r.steps)
-        if steps_done(out) == r.steps and (minutes and left > 1
-                                           or (RUNS/'features'/f'{out.name}-{r.steps}-against-held-out.json').exists()):
+        m = left()/60 if minutes else 0
+        play(r, out, m - 1 if m > 2 else None, sample_every=r.steps)
+        if steps_done(out) == r.steps and (m > 1 or (RUNS/'features'/f'{out.name}-{r.steps}-against-held-out.json').exists()):
             figures[out.name], recipes[out.name] = look(out), r.to_json()
     if minutes and figures:
-        save_result(RESULTS/'cats_trials.json', 'cat faces from noise: changes of one recipe, each alone', figures,
-                    'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
-                    protocol=f'{TRIAL["steps_per_epoch"]} steps; n={N} made pictures of noise seed 0 against {N} of the held-out faces; '
-                             f'features and intervals as in cats_study', recipe={k: json.loads(v) for k, v in recipes.items()},
-                    seconds=round(time.monotonic() - start, 1),
-                    not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
+        ledger('cats_trials', 'cat faces from noise: changes of one recipe, each alone', figures, DATA, N, start,
+               protocol=f'{TRIAL["steps_per_epoch"]} steps; n={N} made pictures of noise seed 0 against {N} of the held-out faces; '
+                        f'features and intervals as in cats_study', recipe={k: json.loads(v) for k, v in recipes.items()},
+               not_measured=[f'trial-{a}-{s}' for a, s in todo if f'trial-{a}-{s}' not in figures])
 
 def pack(file, out=None):
     """Keep the last checkpoint of the long run in a file of a quarter of its size; what goes on from it has the same weights to float16,
@@ -301,6 +293,7 @@ def look(out=None):
 
 NETS = 'inception@768', 'inception@192'
 N = int(os.environ.get('CATS_N', 300))     # pictures of a set; 500 are held out
+DATA = 'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)'
 GREY = 'flat', 'student', 'held-out'       # judged without colour as well: the student's recipe makes grey pictures
 
 def measured(pictures, name):
@@ -332,9 +325,10 @@ def sets():
     import torch
     from srgan_course.cats import load_cats, sample_cats
     made = lambda f: lambda: sample_cats(N, 0, load_cats(f)).mul(255).round().byte().expand(-1, 3, -1, -1).contiguous()
-    real = lambda held: lambda: torch.from_numpy(faces(3))[torch.arange(3000) % 6
-                                                           == 0][:N] if held else torch.from_numpy(faces(3))[torch.arange(3000) % 6 != 0][torch.linspace(0, 2499, N).long()]
-    found = [('train', real(False)), ('held-out', real(True))]
+    def real(held):
+        x, sixth = torch.from_numpy(faces(3)), torch.arange(3000) % 6 == 0
+        return x[sixth][:N] if held else x[~sixth][torch.linspace(0, 2499, N).long()]
+    found = [('train', lambda: real(False)), ('held-out', lambda: real(True))]
     for out, r in runs():
         arm, n = out.name.rsplit('-', 1)[0], steps_done(out)
         if arm == 'cats':
@@ -355,11 +349,12 @@ def wilson(k, n, z=1.96):
 
 def judge(name, pictures, real):
     "All figures of a set against `real`, kept beside the runs."
+    return kept(RUNS/'features'/f'{name}.json', lambda: judged(name, pictures, real))
+
+def judged(name, pictures, real):
     import torch
     from srgan_course.kit.faces import nearest_faces
     from srgan_course.fid import fid, inception_score, kid, precision_recall
-    file = RUNS/'features'/f'{name}.json'
-    if file.exists(): return json.loads(file.read_text())
     fs, row = measured(pictures, name), {}
     few, many = (k.split('@')[1] for k in NETS[::-1])
     f = fid(fs[NETS[1]], real[NETS[1]], draws=100)
@@ -375,8 +370,7 @@ def judge(name, pictures, real):
         try:
             c = inception_score(x, 'squeezenet-caffe@logits', splits=5)
             row |= dict(classifier_score=round(float(c), 3), classifier_score_spread=round(float(c.spread), 3))
-        except (FileNotFoundError, ImportError, OSError): pass
-    file.write_text(json.dumps(row))
+        except (ImportError, OSError): pass
     return row
 
 def words(name):
@@ -388,23 +382,21 @@ def words(name):
     return {v: round(statistics.mean(float(r[k]) for r in rows), 3) for k, v in names.items() if rows and rows[0].get(k)}
 
 def measure(minutes=None, only=()):
-    from srgan_course.metrics import save_result
-    end, start, figures, real, left = time.monotonic() + 60*(minutes or 1e9), time.monotonic(), {}, {}, []
+    more, start, figures, real, left = time_left(minutes), time.perf_counter(), {}, {}, []
     for name, pictures in sets():
         if only and not name.startswith(('train', 'held-out', *only)): continue
         if name in ('train', 'train-grey'):
-            if name == 'train' or time.monotonic() < end or any((RUNS/'features').glob('*-grey.json')):
+            if name == 'train' or more() > 0 or any((RUNS/'features').glob('*-grey.json')):
                 real[name] = measured(pictures, name)
             continue
-        if not (RUNS/'features'/f'{name}.json').exists() and (time.monotonic() > end or name.endswith('-grey')
+        if not (RUNS/'features'/f'{name}.json').exists() and (more() < 0 or name.endswith('-grey')
                                                               and 'train-grey' not in real):
             left.append(name); continue
         figures[name] = judge(name, pictures, real['train-grey' if name.endswith('-grey') else 'train']) | words(name)
         print(name, figures[name], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
     todo = left + [o.name for o, r in runs() if steps_done(o) < r.steps]
-    save_result(RESULTS/'cats_study.json', 'cat faces from noise: two recipes and what changes one of them', figures,
-                'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
+    ledger('cats_study', 'cat faces from noise: two recipes and what changes one of them', figures, DATA, N, start,
                 protocol=f"n={N} made pictures of noise seed 0 against {N} of the training pictures (held-out: {N} real ones against the "
                          f"same); pytorch-fid's Inception up to its 192 features for FID, for which n suffices, and up to 768 for KID, "
                          f"precision and recall with 3 neighbours (the 2048 need weights that cannot be had offline), its resize, {half}; "
@@ -413,15 +405,13 @@ def measure(minutes=None, only=()):
                          'the nearest of the 2,500 training pictures or mirror images; names: recipe, seed, steps; grey: all pictures '
                          'without colour',
                 recipe={o.name: dict(lr=r.lr, crit_lr=r.crit_lr, beta1=r.beta1, norm=r.norm, adv=r.adv, ema=r.ema, anneal=r.anneal,
-                                     policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs) for o,
-                        r in runs() if any(n.startswith(o.name + '-') for n in figures)},
-                seconds=round(time.monotonic() - start, 1), not_measured=todo)
+                                     policy=r.policy, channels=r.channels, dense=r.dense, nf=r.nf, crit_nf=r.crit_nf, bs=r.bs)
+                        for o, r in runs() if any(n.startswith(o.name + '-') for n in figures)}, not_measured=todo)
 
 def stages(run='cats-42'):
     "How good the run that ships is after so many steps; writes results/cats_long.json."
     from srgan_course.cats import CatsRecipe, load_cats, sample_cats
-    from srgan_course.metrics import save_result
-    start, out = time.monotonic(), RUNS/run
+    start, out = time.perf_counter(), RUNS/run
     r, (train_set, held) = CatsRecipe.load(out/'recipe.json'), [f for _, f in zip(range(2), (f for _, f in sets()))]
     real = measured(train_set, 'train')
     figures = {'held-out': judge('held-out', held, real)}
@@ -434,13 +424,11 @@ def stages(run='cats-42'):
             figures[f'{run}-{n}{against}'] = judge(f'{run}-{n}{against}', made, other) | (said(n) if not against else {})
             print(n, figures[f'{run}-{n}{against}'], flush=True)
     half = (RUNS/'features'/'precision.txt').read_text()
-    save_result(RESULTS/'cats_long.json', 'cat faces from noise: the run that ships, after so many steps', figures,
-                'SRGAN_DATA/catfaces (3,000 at 64 px; every sixth held out)', N,
+    ledger('cats_long', 'cat faces from noise: the run that ships, after so many steps', figures, DATA, N, start,
                 protocol=f'n={N} made pictures of noise seed 0 against {N} of the training pictures (vs-held: against {N} held-out ones; '
                          f'held-out: those against the same), features, intervals and distances as in cats_study, in {half}; critic_right: '
                          f'share of pairs in which the critic puts the real picture higher, mean of the 500 steps before',
-                recipe=json.loads(r.to_json()),
-                seconds=round(time.monotonic() - start, 1), not_measured=[] if steps_done(out) >= r.steps else [f'{run}-{r.steps}'])
+                recipe=json.loads(r.to_json()), not_measured=[] if steps_done(out) >= r.steps else [f'{run}-{r.steps}'])
 
 def study(minutes):
     "Train for three quarters of the time, and measure what there is."
@@ -466,14 +454,12 @@ def ship(name='dcgan-cats', run='cats-42', steps=20_000):
                       recipe=r.to_json(), steps=str(steps))
     export_onnx(load_cats(file), file.with_suffix('.onnx'), beside=True)
     for f in models/f'{name}-samples.jpg', ROOT/'nbs'/'images'/'cats.jpg': save_image(sheet(sample_cats(64, 0, file)), f, quality=80)
-    study = (json.loads((RESULTS/'cats_long.json').read_text(encoding='utf-8')) if (RESULTS/'cats_long.json').exists()
-             else dict(figures={}, protocol=''))
+    study = read_json(f) if (f := RESULTS/'cats_long.json').exists() else dict(figures={})
     key, lines = f'{run}-{steps}', []
     if f := study['figures'].get(key):
         fig = {k: f[k] for k in f if k.startswith(('fid', 'kid', 'precision', 'recall'))} | dict(n=study['n'])
-        (RESULTS/f'{name}-fid.json').write_text(json.dumps({**study, 'name': f'{name}-fid',
-                                                            'what': f'{name}: what it makes against its training pictures', 'figures': fig},
-                                                           indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        what = f'{name}: what it makes against its training pictures'
+        write_json(RESULTS/f'{name}-fid.json', {**study, 'name': f'{name}-fid', 'what': what, 'figures': fig})
         between = lambda k, d: f"{fig[k]:.{d}f} (interval {fig[f'{k}_interval'][0]:.{d}f} to {fig[f'{k}_interval'][1]:.{d}f})"
         lines = ['', '## Figures', '',
                  f"`{name}` against {study['n']} of its training pictures, {study['n']} samples of seed 0: KID {between('kid_768', 5)} by "
@@ -503,25 +489,21 @@ def ship(name='dcgan-cats', run='cats-42', steps=20_000):
 def sampling(rounds=3):
     "Seconds from nothing to 64 cats in a file, against importing torch; fresh processes in turns."
     import tempfile
-    from srgan_course.metrics import save_result
-    t = {'torch': [], 'cats': []}
     with tempfile.TemporaryDirectory() as tmp:
-        for _ in range(rounds):
-            for k, cmd in {'torch': ['-c', 'import torch'], 'cats': ['-m', 'srgan_course', 'cats', '--n', '64', '--seed', '1', '--out',
-                f'{tmp}/cats.png']}.items():
-                s = time.perf_counter(); subprocess.run([sys.executable, *cmd], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-                t[k].append(time.perf_counter() - s)
-    f = dict(import_torch_s=round(statistics.median(t['torch']), 2), sample_64_s=round(statistics.median(t['cats']), 2),
-             more_s=round(statistics.median(b - a for a, b in zip(t['torch'], t['cats'])), 2))
+        run = lambda *cmd: lambda: seconds(lambda: subprocess.run([sys.executable, *cmd], check=True, cwd=ROOT, stdout=subprocess.DEVNULL))
+        cats = '-m', 'srgan_course', 'cats', '--n', '64', '--seed', '1', '--out', f'{tmp}/cats.png'
+        t = in_turns(dict(torch=run('-c', 'import torch'), cats=run(*cats)), rounds, warm=0)
+    f = dict(import_torch_s=median(t['torch'], 2), sample_64_s=median(t['cats'], 2),
+             more_s=median([b - a for a, b in zip(t['torch'], t['cats'])], 2))
     print(f, flush=True)
-    save_result(RESULTS/'cats_sampling.json', '64 cats from a cold start, against importing torch alone', f, 'none', rounds,
-                protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
+    ledger('cats_sampling', '64 cats from a cold start, against importing torch alone', f, 'none', rounds,
+           protocol=f'median of {rounds} rounds, in turns, fresh processes; srgan-cats --n 64 with dcgan-cats')
 
 def step(rounds=5):
     """A critic + generator step of DCGAN (64 px, 64 channels, batch 64) on one thread: ours in bfloat16 and float32 against stock fastai
     in turns (two of its batches make a step).
     Seconds are the processor's own, which other programs hardly lengthen; the clock on the wall stands beside them."""
-    import gc, warnings
+    import warnings
     import torch
     import srgan_course.gan as gan           # before any torch operation: keeps oneDNN from AMX where it cannot be used
     from fastai.data.core import DataLoaders
@@ -529,8 +511,6 @@ def step(rounds=5):
     from fastai.vision.gan import FixedGANSwitcher, GANLearner
     from torch.nn import functional as F
     from srgan_course.cats import DCGANCritic, DCGANGenerator
-    from srgan_course.metrics import save_result
-    sys.path.insert(0, str(ROOT/'benchmarks'))
     from gan_step import quiet, timed
     torch.set_num_threads(1)
     g = torch.Generator().manual_seed(0)
@@ -544,34 +524,29 @@ def step(rounds=5):
     stock = timed(quiet(GANLearner(dls(2), *nets(), gen, crit, switcher=FixedGANSwitcher(1, 1), lr=2e-4)), 2)
     def quietly():
         with warnings.catch_warnings(): warnings.simplefilter('ignore'); return stock()
-    kinds, t, start = {'stock_float32': quietly, 'ours_float32': ours('float32'), 'ours_bfloat16': ours('bfloat16')}, {}, time.monotonic()
-    for f in kinds.values(): f()
-    for r in range(rounds):
-        for k in [*kinds][r % 3:] + [*kinds][:r % 3]: gc.collect(); t.setdefault(k, []).append(kinds[k]())
-        print(r + 1, {k: [round(s, 3) for s in v[-1]] for k, v in t.items()}, flush=True)
-    med = lambda k, i: round(statistics.median(v[i] for v in t[k]), 3)
-    ratio = lambda b, i: round(statistics.median(p[i]/q[i] for p, q in zip(t['stock_float32'], t[b])), 2)
-    f = {f'{k}_s': med(k, 1) for k in kinds} | {f'{k}_wall_s': med(k, 0) for k in kinds}
-    f |= dict(ratio_bfloat16=ratio('ours_bfloat16', 1), ratio_float32=ratio('ours_float32', 1),
-              ratio_bfloat16_wall=ratio('ours_bfloat16', 0), ratio_float32_wall=ratio('ours_float32', 0))
+    start = time.perf_counter()
+    t = in_turns({'stock_float32': quietly, 'ours_float32': ours('float32'), 'ours_bfloat16': ours('bfloat16')}, rounds)
+    wall, own = ({k: [x[i] for x in v] for k, v in t.items()} for i in (0, 1))        # by the clock, by the processor
+    f = {f'{k}_s': median(v) for k, v in own.items()} | {f'{k}_wall_s': median(v) for k, v in wall.items()}
+    for after, by in ('', own), ('_wall', wall):
+        f |= {f'ratio_{p}{after}': ratio(by['stock_float32'], by[f'ours_{p}'], 2)[0] for p in ('bfloat16', 'float32')}
     print(f, flush=True)
-    save_result(RESULTS/'cats_step.json', "a critic + generator step of DCGAN against stock fastai's GANLearner", f, 'random pictures',
-                rounds,
-                protocol=f'64 px, 64 channels, batch 64, BCE, one thread; seconds of the processor (and by the clock on the wall) are '
-                         f'medians of {rounds} rounds in turns, ratios medians of each round; stock fastai in float32 against ours in '
-                         f'bfloat16, and at equal precision',
-                spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in ((k, [s[1] for s in v]) for k, v in t.items())},
-                seconds=round(time.monotonic() - start, 1))
+    ledger('cats_step', "a critic + generator step of DCGAN against stock fastai's GANLearner", f, 'random pictures', rounds, start,
+           protocol=f'64 px, 64 channels, batch 64, BCE, one thread; seconds of the processor (and by the clock on the wall) are medians '
+                    f'of {rounds} rounds in turns, ratios medians of each round; stock fastai in float32 against ours in bfloat16, and at '
+                    f'equal precision', spread={k: [round(min(v), 3), round(max(v), 3)] for k, v in own.items()})
+
+PARTS = dict(train=lambda a: train(a.minutes, a.only), measure=lambda a: measure(a.minutes, a.only), study=lambda a: study(a.minutes),
+             stages=lambda a: stages(), ship=lambda a: ship(), step=lambda a: step(), sampling=lambda a: sampling(),
+             trials=lambda a: trials(a.minutes, a.only), long=lambda a: long(a.minutes, a.file), look=lambda a: look(a.out),
+             pack=lambda a: pack(a.file, a.out))
+
+def arguments():
+    ap = parser(__doc__, minutes=None, only=dict(nargs='+', default=[], metavar='ARM', help='these arms alone'),
+                out=dict(type=Path, help='folder of the long run'), file=dict(type=Path, help='its packed checkpoint'))
+    ap.add_argument('what', choices=PARTS)
+    return ap
 
 if __name__ == '__main__':
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('what', choices=('train', 'measure', 'study', 'ship', 'step', 'sampling', 'stages', 'trials', 'long', 'look', 'pack'))
-    ap.add_argument('--minutes', type=float)
-    ap.add_argument('--only', nargs='+', default=[])
-    ap.add_argument('--out', type=Path, help='folder of the long run')
-    ap.add_argument('--file', type=Path, help='its packed checkpoint')
-    args = ap.parse_args()
-    {'train': lambda: train(args.minutes, args.only), 'measure': lambda: measure(args.minutes, args.only),
-     'study': lambda: study(args.minutes), 'ship': ship, 'step': step, 'sampling': sampling, 'stages': stages,
-     'trials': lambda: trials(args.minutes, args.only), 'long': lambda: long(args.minutes, args.file),
-     'look': lambda: look(args.out), 'pack': lambda: pack(args.file, args.out)}[args.what]()
+    args = arguments().parse_args()
+    PARTS[args.what](args)

@@ -70,14 +70,14 @@ def _picks(n, m, groups, draws, seed):
 
 # %% ../nbs/12_fid.ipynb #f1df1df1
 def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .npz, features
-        net='inception@2048',  # what describes the pictures: a name, a module
+        features='inception@2048', # what describes the pictures: a name ('inception' is the same), a module; `net=` is its older name
         draws:int=0,           # bootstrap draws for an interval of the FID at this n; each costs a distance
         groups=None,           # label of each picture; what has one label is drawn together, in both sets
         seed:int=0,            # of the draws
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Fréchet Inception distance of two sets of pictures."
-    a, b, said = two_sets(a, b, net, bool(draws), **kwargs)
+    a, b, said = two_sets(a, b, kwargs.pop('net', features), bool(draws), **kwargs)
     few_pictures(said['n'], said['dims'])
     dist = lambda s, t: frechet_distance(s.mu, s.sigma, t.mu, t.sigma)
     if not draws: return Figure(dist(a, b), 'FID', **said)
@@ -113,7 +113,6 @@ def weighted_mmd2(ks,     # kernels (n,n) and (m,m) within the sets, (n,m) betwe
     across = _mean_of_pairs(ks[2], w, v, None if g is None else same[0], False)
     return _mean_of_pairs(ks[0], w, w, same[0], True) + _mean_of_pairs(ks[1], v, v, same[1], True) - 2*across
 
-#| export
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
 
 def _draw_weights(n, rng, k):
@@ -135,7 +134,7 @@ def _kid_large(x, y, subsets, size, rng, groups, said):
 
 # %% ../nbs/12_fid.ipynb #8f679797
 def kid(a, b,                  # folder, name, list, tensor, batches, features
-        net='inception@2048',  # as for `pooled_net`
+        features='inception@2048', # as for `fid`
         subsets:int=100,       # how many subsets are drawn
         size:int=1000,         # pictures in each; fewer where a set has fewer
         draws:int=1000,        # bootstrap draws for the interval; 0: none
@@ -144,7 +143,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Kernel Inception distance: unbiased, mean over subsets, with their spread."
-    a, b, said = two_sets(a, b, net, True, **kwargs)
+    a, b, said = two_sets(a, b, kwargs.pop('net', features), True, **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)
     n, m, g = len(x), len(y), _labels(groups, len(x), len(y))
     size = min(size, n, m)

@@ -207,3 +207,15 @@ def test_symmetric_matrices_may_have_negative_eigenvalues():
     bad = np.array([[0., 1.], [1., 0.]])
     for s, t in (bad, np.eye(2)), (np.eye(2), bad), (np.diag([1., 0]), np.array([[-1., 0], [0, 1.]])):
         with pytest.raises(ValueError, match='negative eigenvalue'): F.frechet_distance(np.zeros(2), s, np.zeros(2), t)
+
+def test_the_net_is_called_features_and_the_older_name_works():
+    a, b = pictures(20, 1), pictures(20, 2)
+    for f, kw in (F.fid, {}), (F.kid, dict(draws=0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            new, old = f(a, b, features='random@16', **kw), f(a, b, net='random@16', **kw)
+        assert new == old and new.statement == old.statement and new.statement['net'] == 'random@16'
+
+def test_inception_alone_is_the_whole_network(monkeypatch):
+    monkeypatch.setattr(N, 'named_net', lambda name: name)
+    assert N.pooled_net('inception') == 'inception@2048'

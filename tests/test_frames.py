@@ -1,5 +1,5 @@
 "Films and pages, files of other kinds, and what can be saved: black boxes."
-import struct, zlib
+import struct, sys, zlib
 from io import BytesIO
 import numpy as np
 import pytest, tifffile
@@ -142,3 +142,30 @@ def test_too_long_for_the_format(tmp_path, name, size):
 
 def test_the_folder_is_looked_at_first(tmp_path):
     for bad in (tmp_path/'no'/'x.png', tmp_path): pytest.raises(OSError, check_save, bad, 'RGB', (5, 4))
+
+# ---- formats that need another package
+
+@pytest.mark.parametrize('suffix, package, fmt', [('.heic', 'pillow_heif', 'HEIF'), ('.jxl', 'pillow_jxl', 'JXL')])
+def test_heic_and_jpeg_xl(tmp_path, suffix, package, fmt):
+    pytest.importorskip(package)
+    y, x = np.mgrid[:40, :60]
+    a = np.stack([4*x, 6*y, 90 + 0*x], -1).astype(np.uint8)
+    ex = Image.Exif(); ex[0x010F] = 'Maker'
+    p = save_image(from_array(a, {'exif': ex.tobytes()}), tmp_path/f'x{suffix}')
+    got = open_image(p)
+    assert find_images(tmp_path) == [p] and got.getexif()[0x010F] == 'Maker' and np.abs(to_array(got).astype(int) - a).mean() < 4
+    clear = np.dstack([a, np.where(x > 30, 255, 0)]).astype(np.uint8)
+    assert np.abs(to_array(open_image(save_image(from_array(clear), p)))[..., 3].astype(int) - clear[..., 3]).mean() < 4
+    assert check_save(p, 'RGBA', (60, 40)) == fmt
+    p.write_bytes(p.read_bytes()[:200])
+    with pytest.raises(ValueError, match='damaged or truncated') as e: open_image(p)
+    assert '\n' not in str(e.value)
+
+@pytest.mark.parametrize('suffix, head, says', [('.heic', b'\0\0\0\x18ftypheic\0\0\0\0', 'pip install pillow-heif'), ('.jxl', b'\xff\x0a\0\0', 'pip install pillow-jxl-plugin')])
+def test_without_its_package_the_error_names_it(tmp_path, monkeypatch, suffix, head, says):
+    for m in ('pillow_heif', 'pillow_jxl'): monkeypatch.setitem(sys.modules, m, None)
+    for k in ('HEIF', 'JXL'): monkeypatch.delitem(Image.OPEN, k, raising=False)
+    (p := tmp_path/f'x{suffix}').write_bytes(head + bytes(40))
+    with pytest.raises(ValueError, match=says) as e: open_image(p)
+    assert str(e.value).startswith(str(p)) and 'damaged' not in str(e.value)
+    with pytest.raises(ValueError, match=says): check_save(tmp_path/f'y{suffix}', 'RGB', (4, 4))

@@ -72,6 +72,26 @@ def test_recipe_round_trip(tmp_path):
     with pytest.raises(ValueError, match="no field 'colour'"): SRGANRecipe.from_json('{"colour": 1}')
     with pytest.raises(ValueError, match='recipe .big. is not in'): get_recipe('big', srgan.SRGANRecipe)
 
+# ---- where a recipe is known
+
+def test_rooms_on_the_walk_of_a_recipe(tmp_path, capsys):
+    """From `srgan-train` to the card a recipe is handed to functions of four rooms at most: the command, `srgan`, the door (`kit.recipe`),
+    and who keeps it beside the run (`kit.phases`). Below that nobody is given one."""
+    import sys
+    from srgan_course import cli
+    (tmp_path/'pics').mkdir(); [p.save(tmp_path/'pics'/f'{i}.png') for i, p in enumerate(pictures(size=96))]
+    TINY.replace(pre_epochs=1, epochs=1, steps_per_epoch=1, perceptual=0.).save(tmp_path/'tiny.json')
+    home, seen = str(Path(srgan.__file__).parent), {}
+    def look(frame, event, arg):
+        if event != 'call' or not (c := frame.f_code).co_filename.startswith(home): return
+        given = [frame.f_locals.get(n) for n in c.co_varnames[:c.co_argcount + c.co_kwonlyargcount]]
+        if any(isinstance(v, SRGANRecipe) for v in given):
+            seen.setdefault(Path(c.co_filename).relative_to(home).with_suffix('').as_posix(), set()).add(c.co_name)
+    sys.setprofile(look)
+    try: cli.train(str(tmp_path/'tiny.json'), str(tmp_path/'pics'), tmp_path/'run', json=True)
+    finally: sys.setprofile(None)
+    assert (tmp_path/'run'/'generator.md').exists() and {'srgan', 'kit/recipe'} <= set(seen) and len(seen) <= 4, seen
+
 @pytest.mark.parametrize('line,settings', [('feature_net', dict(feature_net='')), ('pre_epochs is 2', dict(critic='none')),
                                            ('critic .Patch. is not in', dict(critic='Patch')),
                                            ('generator .UNet. is not in', dict(generator='UNet')),

@@ -92,7 +92,7 @@ def write_report(job,        # the run's `Training`
     said = worth(job.steps(), figures, name, n)
     save_result(out/'results.json', f'{d.name}: PSNR and SSIM on held-out pictures', figures,
                 str(source) if isinstance(source, (str, Path)) else 'pictures given', n,
-                protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=job.recipe,
+                protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=vars(job.recipe),
                 seconds=round(seconds, 1), device=torch.cuda.get_device_name(dev) if dev.type == 'cuda' else dev.type, said=said)
     text = card(load_result(out/'results.json'), job, last, about_data(source), len(dls.train_ds))
     write_whole(out/'generator.md', text.encode())

@@ -6,54 +6,18 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import os, re, struct, threading, zlib
+import io, logging, os, struct, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
 from .formats import NotRead, SUFFIXES, camera_raw, holds_alpha, in_one_line, line, prepare, readable
 from .formats import save_format, unread
+from .notes import metadata, notes_of, png_notes, save_with, say_lost, settle_colours, with_chunks
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
-
-# %% ../../nbs/kit/codec.ipynb #1ad435d1
-def _moves_little(to, mode):
-    "Whether a colour transform moves no colour by more than two levels."
-    if mode == 'CMYK': return False
-    v = np.linspace(0, 255, 8).astype(np.uint8) if mode == 'RGB' else np.arange(256, dtype=np.uint8)
-    probe = np.stack(np.meshgrid(v, v, v), -1).reshape(8, 64, 3) if mode == 'RGB' else v[None]
-    seen = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), to)).astype(int)
-    return np.abs(seen - (probe if mode == 'RGB' else probe[..., None])).max() <= 2
-
-def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
-            icc # bytes of the colour profile its file holds
-           )->tuple: # picture, its profile from now on (None: sRGB), a note of what was done
-    "Turn colours into sRGB: what networks are trained on, and what a screen shows that knows of no profiles."
-    alpha = img.getchannel('A') if img.mode[-1] == 'A' else None
-    plain = img.convert(img.mode[:-1]) if alpha else img
-    try:
-        profile = ImageCms.getOpenProfile(BytesIO(icc))
-        name = ' '.join(ImageCms.getProfileDescription(profile).split()) or 'without a name'
-        to = ImageCms.buildTransform(profile, ImageCms.createProfile('sRGB'), plain.mode, 'RGB',
-                                     ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=ImageCms.Flags.BLACKPOINTCOMPENSATION)
-    except (ImageCms.PyCMSError, OSError, ValueError): return img, None, f'a profile that does not fit {plain.mode} was dropped'
-    if _moves_little(to, plain.mode): return img, icc, f'sRGB (profile {name} kept)'
-    res = ImageCms.applyTransform(plain, to)
-    if plain.mode == 'L': res = res.getchannel('G')
-    if alpha: res = Image.merge(res.mode + 'A', [*res.split(), alpha])
-    return res, None, f'turned from {name} into sRGB'
-
-def _settle_colours(img, info, icc):
-    "Do with an embedded profile what was asked, and note it."
-    if 'icc_profile' in info:
-        if is_16bit(img): info['icc_note'] = 'profile and colours kept (16 bits are not turned into sRGB)'
-        elif icc == 'keep' and img.mode != 'CMYK': info['icc_note'] = 'profile and colours kept, as asked'
-        else: img, info['icc_profile'], info['icc_note'] = to_srgb(img, info['icc_profile'])
-    if img.mode == 'CMYK': img = img.convert('RGB')
-    if isinstance(img, ImageFile.ImageFile): img = img.copy()                       # a plain picture, done with its file
-    img.info = {k: v for k,v in info.items() if v is not None}
-    return img
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
 def _deep_top(f, img):
@@ -86,8 +50,17 @@ def _by_opencv(b, page=0):
     a = cv2.imdecodemulti(b, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1][0] if page else cv2.imdecode(b, cv2.IMREAD_UNCHANGED)
     return a[..., [2,1,0,3][:a.shape[2]]]              # OpenCV gives the colours as BGR
 
+def _all_there(tags, size):
+    "Whether all strips or tiles that a TIFF page needs are inside its file of `size` bytes; tifffile would leave black what is not."
+    (w,h), planes = (tags[256], tags[257]), tags.get(277, 1) if tags.get(284) == 2 else 1
+    starts, sizes = tags.get(273) or tags.get(324), tags.get(279) or tags.get(325)
+    if not starts or not sizes: return True            # nothing is said of them
+    n = planes*-(-w//tags.get(322, w))*-(-h//tags.get(323, tags.get(278, h)))
+    return len(starts) == len(sizes) == n and max(map(sum, zip(starts, sizes))) <= size
+
 def _by_tifffile(b, page=0):
     import tifffile
+    tifffile.logger().setLevel(logging.CRITICAL)       # what it remarks on the damage: the error says it
     with tifffile.TiffFile(BytesIO(b)) as t:
         a = t.pages[page].asarray()
         return np.moveaxis(a, 0, -1) if t.pages[page].planarconfig == 2 else a
@@ -104,8 +77,9 @@ def _unmultiply(a):
 # %% ../../nbs/kit/codec.ipynb #e7cb91ff
 def _read_deep(b, img, top, orientation):
     "The 16-bit pixels, upright, of a file's bytes; what another library reads has to agree with the 8 bits that Pillow decoded."
-    view, tags = np.asarray(ImageOps.exif_transpose(img)), getattr(img, 'tag_v2', {})
+    view, tags = upright(np.asarray(img), orientation if img.format == 'PNG' else 1), getattr(img, 'tag_v2', {})
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
+    if img.format == 'TIFF' and not _all_there(tags, len(b)): raise ValueError('strips or tiles are missing')
     part = slice(3, 4) if premultiplied else slice(0, 3)
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
         try: a = read(b, img.tell())[..., :4]
@@ -129,45 +103,22 @@ def _tiff_grey(img):
     if bits < 16: a = np.rint(a*(65535/(2**bits - 1))).astype(np.uint16)
     return from_array(65535 - a if img.tag_v2.get(262) == 0 else a, img.info)
 
-# %% ../../nbs/kit/codec.ipynb #f2fd0c0e
-def _exif_without(exif, tags):
-    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
-    res, inside = Image.Exif(), (0x8769, 0x8825)
-    for k in set(exif) - tags - {*inside}: res[k] = exif[k]
-    for k in inside:
-        sub = exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k)
-        if sub: res[k] = dict(sub)
-    return res.tobytes() if len(res) else b''
-
-# tags of a TIFF file that say how its pixels are stored, and nothing about the picture
-_STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
-            *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
-
-def _metadata(img, orientation):
-    "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, comments, text."
-    info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
-    if info.get('XML:com.adobe.xmp'): res['xmp'] = info['XML:com.adobe.xmp'].encode()
-    dpi = [float(d) for d in info.get('dpi', ())]
-    if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi): res['dpi'] = tuple(dpi)
-    text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
-    if text: res['text'] = text
-    if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
-        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
-    if orientation != 1 and 'xmp' in res:
-        res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
-    if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=info.get('loop'))
-    return {k: v for k,v in res.items() if v or v == 0}
-
 # %% ../../nbs/kit/codec.ipynb #bc3243e6
 _lock = threading.RLock()
 
 @contextmanager
 def no_bomb_limit():
-    "Set Pillow's own limit on sizes aside: ours is `check_pixels`."
+    "Set Pillow's own limits on sizes aside: ours is `check_pixels`, and a profile in a PNG may have 64 MB."
     with _lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limits = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = None, 2**26
         try: yield
-        finally: Image.MAX_IMAGE_PIXELS = limit
+        finally: Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = limits
+
+class Clamped(io.BufferedReader):
+    "A file that is asked for no more than it holds: Python would first set aside what a damaged length of 4 GB asks for."
+    def __init__(self, path): super().__init__(io.FileIO(path)); self.size = os.fstat(self.fileno()).st_size
+    def read(self, n=-1): return super().read(min(n, max(self.size - self.tell(), 0)) if n and n > 0 and self.size else n)
 
 def identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
@@ -191,24 +142,29 @@ def check_pixels(img, max_pixels):
         raise NotRead(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
                       f'open it in Python with a larger max_pixels')
 
-def decode(img, f, icc):
-    "An identified picture with all that `open_image` promises; `f` is its file, if it has one."
-    top, orientation, info = _deep_top(f, img) if f else 0, 1, {}
+_T = Image.Transpose
+_TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE,
+         8: _T.ROTATE_90}
+
+def decode(img, f, icc, bits=16):
+    "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
+    top, orientation, info = _deep_top(f, img) if f and bits == 16 else 0, 1, {}
     b = _all_of(f) if top else None                    # before Pillow's decoders have moved the file's position
+    if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
-    img.load()
+    img.load()                                         # a TIFF is turned upright in here, and then no longer says how it lay
     deep = _read_deep(b, img, top, orientation) if top else None
-    try: info = _metadata(img, orientation)
+    try: info = metadata(img, orientation, f)
     except Exception: pass
     if deep is not None: img = from_array(deep)
     else:
         if img.format == 'TIFF': _unsigned(img)
         if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
-        elif 1 < orientation < 9: img = ImageOps.exif_transpose(img)
+        elif orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
         try: img = img if img.mode == 'CMYK' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e
-    return _settle_colours(img, info, icc)
+    return settle_colours(img, info, icc)
 
 def _all_of(f):
     "All bytes of a file, which is left where it was."
@@ -224,7 +180,7 @@ def open_file(f, name, max_pixels, icc):
     with in_one_line(name, img.format): return decode(img, f, icc)
 
 # %% ../../nbs/kit/codec.ipynb #8db0bd0a
-def open_image(path, # of a file; or the bytes of one, a binary file, a PIL image
+def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or the bytes of one, a binary file, a PIL image
                max_pixels:int=2**28, # a larger picture is refused before it is decoded
                icc:str='srgb' # 'srgb': turn the colours of an embedded profile into sRGB; 'keep': leave colours and profile
               )->Image.Image: # mode L, LA, RGB, RGBA or I;16, or a `DeepImage` (16 bits in colour or with alpha)
@@ -235,13 +191,13 @@ def open_image(path, # of a file; or the bytes of one, a binary file, a PIL imag
     if isinstance(path, ImageFile.ImageFile): return decode(path, path.fp if path.tile else None, icc)
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
-        with open(path, 'rb') as f: return open_file(f, os.fspath(path), max_pixels, icc)
+        with Clamped(path) as f: return open_file(f, os.fspath(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
     return open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
                 recursive:bool=True # in the folders inside it, too
-               )->list: # paths, in the same order on every machine
+               )->list[Path]: # paths, in the same order on every machine
     "The pictures of a folder, known by their suffixes; what is hidden is left out."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
@@ -254,25 +210,6 @@ def find_images(folder:Path|str, # where to look
     return res
 
 # %% ../../nbs/kit/codec.ipynb #fd0b51de
-def notes_of(info, mode, size):
-    "What to hand to Pillow's `save` of a picture's metadata, as far as it still holds for this mode and size."
-    res = {k: info[k] for k in ('dpi', 'xmp', 'comment') if info.get(k)}
-    space = b'RGB ' if mode[0] == 'R' else b'GRAY'
-    if (icc := info.get('icc_profile')) and icc[16:20] == space: res['icc_profile'] = icc
-    if info.get('exif'): res['exif'] = _exif_for(info['exif'], size)
-    return res
-
-def _exif_for(exif, size):
-    "EXIF bytes with the picture's new size where they mention one; otherwise as they were."
-    try:
-        ex = Image.Exif()
-        ex.load(exif)
-        sub, size = ex.get_ifd(0x8769), dict(zip((0xA002, 0xA003), size))
-        if not any(sub.get(k, v) != v for k,v in size.items()): return exif
-        sub.update(size)
-        return ex.tobytes()
-    except Exception: return exif                      # damaged notes stay what they were
-
 def _fit_alpha(img, fmt):
     "`img` as it is if files of this format hold its alpha, without alpha if all is opaque; anything else is refused."
     lowest = img.getchannel('A').getextrema()[0]
@@ -351,42 +288,48 @@ def tiff_bytes(pages):
         out += tags + strip
     return bytes(out)
 
-# %% ../../nbs/kit/codec.ipynb #c35d1de6
-def _encode(img, fmt, quality, info):
-    "The bytes of a picture file."
-    notes, opts, out = notes_of(info, img.mode, img.size), {}, BytesIO()
+# %% ../../nbs/kit/codec.ipynb #c35d1de7
+def encode(img, fmt, quality, notes):
+    "The bytes of a picture file, with notes as `notes_of` gives them."
+    opts, out = {}, BytesIO()
     if fmt == 'TIFF': return tiff_bytes([(np.atleast_3d(to_array(img)), notes)])
     if fmt == 'PNG':
-        opts['pnginfo'] = PngImagePlugin.PngInfo()
-        for k,v in info.get('text', {}).items(): opts['pnginfo'].add_itxt(k, v)
-        if 'xmp' in notes: opts['pnginfo'].add_itxt('XML:com.adobe.xmp', notes['xmp'].decode('utf-8', 'replace'))
-        if getattr(img, 'deep', None) is not None: return _png(img.deep, {**notes, **opts})
-        if img.mode in ('L', 'RGB', 'RGBA'): return _png(np.asarray(img), {**notes, **opts})
+        notes, chunks = png_notes(notes)
+        if getattr(img, 'deep', None) is not None: return with_chunks(_png(img.deep, notes), chunks)
+        if img.mode in ('L', 'RGB', 'RGBA'): return with_chunks(_png(np.asarray(img), notes), chunks)
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
-    if fmt in ('JPEG', 'WEBP', 'AVIF'): opts['quality'] = quality
+    if fmt in ('JPEG', 'WEBP', 'AVIF', 'HEIF', 'JXL'): opts['quality'] = quality
     if fmt == 'JPEG': opts['subsampling'] = 0
     bare = img.copy()
     bare.info = {}
     bare.save(out, fmt, **notes, **opts)
-    return out.getvalue()
+    return with_chunks(out.getvalue(), chunks) if fmt == 'PNG' else out.getvalue()
 
+# %% ../../nbs/kit/codec.ipynb #c35d1de6
 def image_bytes(img:Image.Image, # a PIL image
                 name:Path|str, # of the file: its suffix says the format
                 quality:int=95, # of JPEG, WebP and AVIF, from 1 to 100
-                like:Image.Image=None # a PIL image whose metadata the file gets where `img` has none
+                like:Image.Image|None=None, # a PIL image whose metadata the file gets where `img` has none
+                software:str|None=None # what made the picture, with which model, say; a note in the file
                )->bytes: # of the file
     "A picture as a file with its metadata; 16 bits stay 16 in PNG and TIFF."
     fmt = save_format(name, img.size)
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}
-    try: return _encode(_fit_format(known_mode(img), fmt), fmt, quality, info)
+    try:
+        img = _fit_format(known_mode(img), fmt)
+        notes, lost = notes_of(info, img.mode, img.size, fmt, software)
+        b = save_with(notes, lambda n: encode(img, fmt, quality, n), lambda n: encode(Image.new('RGB', (1, 1)), fmt, quality, n), name, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {line(e)}') from e
+    say_lost(name, fmt, lost)
+    return b
 
 def save_image(img:Image.Image, # a PIL image
                path:Path|str, # its suffix says the format
                quality:int=95, # of JPEG, WebP and AVIF, from 1 to 100
-               like:Image.Image=None # a PIL image whose metadata the file gets where `img` has none
+               like:Image.Image|None=None, # a PIL image whose metadata the file gets where `img` has none
+               software:str|None=None # what made the picture, with which model, say; a note in the file
               )->Path: # the path
     "Save a picture with its metadata, whole or not at all; 16 bits stay 16 in PNG and TIFF."
-    return write_whole(path, image_bytes(img, path, quality, like))
+    return write_whole(path, image_bytes(img, path, quality, like, software))

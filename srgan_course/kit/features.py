@@ -123,6 +123,6 @@ def pooled_net(net # a name such as 'inception@768', a module or a function, or 
               )->PooledNet:
     "A feature net by name, or what you have as one."
     if isinstance(net, PooledNet): return net
-    if isinstance(net, str): return named_net(net)
+    if isinstance(net, str): return named_net('inception@2048' if net == 'inception' else net)
     if not callable(net): raise ValueError(f'a feature net is a name, a module or a function, not a {type(net).__name__}')
     return PooledNet(net)

@@ -53,7 +53,7 @@ _KINDS = {                                             # how a file begins, as a
           rb'II\x2a\0....CR': _RAW.format('CR2'),
     rb'....ftypavi[fs]': 'an AVIF picture, which this Pillow was built without; pip install -U pillow',
     rb'....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba': 'a film, not a picture; cut single frames out of it first, with ffmpeg, say'}
-_PLUGIN = {rb'....ftyp(hei[csxm]|hev[cmsx]|mif1|msf1)': 'HEIF', rb'\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n': 'JXL'}
+_PLUGIN = {rb'....ftypavi[fs]': 'AVIF', rb'....ftyp(hei[csxm]|hev[cmsx]|mif1|msf1)': 'HEIF', rb'\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n': 'JXL'}
 
 def _begins(table, head): return next((v for k,v in table.items() if re.match(k, head, re.S | re.I)), None)
 
@@ -101,8 +101,9 @@ def unread(f, # file that Pillow does not identify
            head:bytes # how it begins
           )->ValueError: # to be raised
     "What to say of it: its kind, or that it is damaged."
-    if kind := _begins(_KINDS, head): return NotRead(kind)
-    fmt = next((k for k in readable() if Image.OPEN[k][1] and Image.OPEN[k][1](head[:16])), None)
+    fmt = _begins(_PLUGIN, head)
+    if fmt not in readable() and (kind := _begins(_KINDS, head)): return NotRead(kind)
+    fmt = fmt or next((k for k in readable() if Image.OPEN[k][1] and Image.OPEN[k][1](head[:16])), None)
     if not fmt: return NotRead(f'not a picture that Pillow can read (it begins with {head[:12]!r})')
     f.seek(0)
     try: odd = _ODD.get(fmt, lambda f: None)(f)
@@ -122,7 +123,8 @@ def in_one_line(name:str, # of the file
     except MemoryError: raise
     except Exception as e:
         if isinstance(e, NotRead) or not fmt and type(e) is ValueError: what = line(e)
-        elif isinstance(e, NotImplementedError) or re.search('un(supported|implemented|known)|not (supported|implemented|available)',
+        elif isinstance(e, NotImplementedError) or re.search('un(supported|implemented|known)|not (supported|implemented|available)|too '
+                                                             'large',
                                                              str(e), re.I):
             what = f'a {fmt or "picture"} of a kind that Pillow does not read ({line(e)}); save it as PNG or TIFF first'
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'

@@ -11,9 +11,10 @@ from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import check_pixels, decode, identify, no_bomb_limit, notes_of, tiff_bytes
+from .codec import Clamped, check_pixels, decode, encode, identify, no_bomb_limit, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, save_format
+from .formats import NotRead, in_one_line, line, save_format
+from .notes import notes_of, png_notes, save_with, say_lost, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
 # %% ../../nbs/kit/frames.ipynb #fb000007
@@ -34,21 +35,21 @@ def frame_count(path:str|Path, # of a picture file
                 max_pixels:int=2**28 # a larger picture is refused
                )->int: # 1 for a single picture
     "How many frames or pages a file has."
-    with open(path, 'rb') as f, in_one_line(str(path)), no_bomb_limit(): return len(_places(identify(f, max_pixels)))
+    with Clamped(path) as f, in_one_line(str(path)), no_bomb_limit(): return len(_places(identify(f, max_pixels)))
 
 def read_frames(path:str|Path, # of a picture file
                 max_pixels:int=2**28, # a larger picture is refused before it is decoded
                 icc:str='srgb' # as for `open_image`
                )->Iterator[tuple[Image.Image, float|None]]: # (picture, seconds that it is shown; None where it is a page)
     "Every frame or page, as `open_image` gives the first; frames of films have 8 bits."
-    with open(path, 'rb') as f:
+    with Clamped(path) as f:
         with in_one_line(str(path)), no_bomb_limit(): img = identify(f, max_pixels); places = _places(img)
         film = img.format in _FILMS and len(places) > 1
         for i in places:
             with in_one_line(str(path), img.format):
                 with no_bomb_limit(): img.seek(i)
                 check_pixels(img, max_pixels)
-                pic = decode(img, None if film else f, icc)
+                pic = decode(img, f, icc, 8 if film else 16)
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
@@ -70,6 +71,14 @@ def _alike(pictures, fmt, path):
     mode = ('RGBA' if alpha else 'RGB') if colour or alpha else 'L'
     return [p if p.mode == mode else p.convert(mode) for p in pictures]
 
+def _film(pictures, fmt, notes, opts):
+    "The bytes of a film, or of an MPO."
+    (first, *rest), out, chunks = [p.copy() for p in pictures], BytesIO(), {}
+    if fmt == 'PNG': notes, chunks = png_notes(notes)
+    for p in (first, *rest): p.info = {k: v for k,v in p.info.items() if k == 'transparency'}
+    first.save(out, fmt, save_all=True, append_images=rest, **notes, **opts)
+    return with_chunks(out.getvalue(), chunks)
+
 # %% ../../nbs/kit/frames.ipynb #fb00000b
 def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif, .tif or .mpo
                 pictures:Iterable[Image.Image], # frames, or pages
@@ -85,15 +94,16 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     fmt = save_format(path, tuple(map(max, zip(*(p.size for p in pictures)))))
     if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
-    notes = lambda p: notes_of(p.info, p.mode, p.size)
+    def notes(p): return notes_of(p.info, p.mode, p.size, fmt)[0]
+    say_lost(path, fmt, notes_of(pictures[0].info, pictures[0].mode, pictures[0].size, fmt)[1])
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), notes(p)) for p in map(known_mode, pictures)))
-    kept, pictures, out = notes(pictures[0]), _alike(pictures, fmt, path), BytesIO()
+    kept, pictures = notes(pictures[0]), _alike(pictures, fmt, path)
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
     opts = dict(duration=[round(1000*(.1 if s is None else s)) for s in times], loop=loop) if fmt in _FILMS else {}
     if fmt in ('WEBP', 'AVIF', 'MPO'): opts['quality'] = quality
     if fmt == 'GIF': opts['disposal'] = 2
-    bare = [p.copy() for p in pictures]
-    for p in bare: p.info = {k: v for k,v in p.info.items() if k == 'transparency'}
-    with in_one_line(str(path), f'{fmt} to be written:'): bare[0].save(out, fmt, save_all=True, append_images=bare[1:], **kept, **opts)
-    return write_whole(path, out.getvalue())
+    try: b = save_with(kept, lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
+    except MemoryError: raise
+    except Exception as e: raise ValueError(f'{path}: cannot be saved as {fmt}: {line(e)}') from e
+    return write_whole(path, b)

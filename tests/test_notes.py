@@ -1,0 +1,135 @@
+"Notes of a picture from one file into the next: kept, fitted, or said to be lost; never a picture lost for its notes."
+import re, struct, warnings, zlib
+from io import BytesIO
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+from srgan_course.images import from_array, open_image, save_image, to_array
+from srgan_course.kit import notes
+from srgan_course.kit.frames import read_frames, save_frames
+
+rng = np.random.default_rng(0)
+noise = lambda *s: rng.integers(0, 256, s).astype(np.uint8)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><!--%s--></x:xmpmeta>'
+
+def exif(n=0, **tags):
+    ex = Image.Exif(); ex[0x010F] = 'Maker'
+    if n: ex[0x9286] = b'x'*n
+    return ex.tobytes()
+
+def saved(img, path, **kw):
+    "The file, and what was said while it was written."
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        p = save_image(img, path, **kw)
+    return p, [str(w.message) for w in said]
+
+LONG = dict(exif=exif(70_000), xmp=XMP % (b'x'*70_000), comment=b'c'*70_000, icc_profile=SRGB + bytes(17_000_000), dpi=(70_000., 70_000.))
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.avif', '.gif', '.jp2', '.bmp'])
+@pytest.mark.parametrize('note', LONG)
+def test_a_note_that_is_too_long_costs_no_picture(tmp_path, suffix, note):
+    "With one note too long, and another beside it that fits: the picture is there, and so is the short note where the format holds one."
+    short = {'exif': exif()} if note != 'exif' else {'xmp': XMP % b''}
+    p, said = saved(from_array(noise(9, 8, 3), {note: LONG[note], **short}), tmp_path/f'x{suffix}')
+    assert open_image(p, icc='keep').size == (8, 9)
+    if suffix == '.jpg': assert len(said) == 1 and re.search('JPEG (cannot hold, too long or damaged:|has no place for) ' + notes._NAMES[note], said[0])
+    if suffix in ('.jpg', '.png', '.tif', '.webp'): assert [*short][0] in open_image(p).info
+
+def test_all_notes_as_long_as_a_jpeg_takes(tmp_path):
+    info = dict(exif=exif(65_400), xmp=XMP % (b'x'*65_000), comment=b'c'*65_000, icc_profile=SRGB)
+    p, said = saved(from_array(noise(2, 2, 3), info), tmp_path/'x.jpg')
+    assert not said and {*info} <= {*open_image(p).info}
+
+def test_damaged_exif_costs_no_picture(tmp_path):
+    for b in (b'Exif\0\0MM\0*\0\0\0\x08\xff\xff', b'Exif\0\0', b'\xff'*40):
+        for suffix in ('.jpg', '.png', '.tif', '.webp', '.avif'): assert saved(from_array(noise(9, 8, 3), {'exif': b}), tmp_path/f'x{suffix}')[0].stat().st_size
+
+@pytest.mark.parametrize('fmt, suffix', [('JPEG', '.jpg'), ('PNG', '.png'), ('WEBP', '.webp'), ('TIFF', '.tif'), ('AVIF', '.avif'), ('GIF', '.gif'),
+                                         ('JPEG2000', '.jp2'), ('BMP', '.bmp'), ('PPM', '.ppm'), ('TGA', '.tga'), ('QOI', '.qoi')])
+def test_what_a_format_holds_is_there_and_the_rest_is_said(tmp_path, fmt, suffix):
+    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', comment=b'hello', text={'Title': 'A title'})
+    p, said = saved(from_array(noise(9, 8, 3), info), tmp_path/f'x{suffix}')
+    got = open_image(p, icc='keep').info
+    for k in notes._HOLDS.get(fmt, ()):
+        if k != 'chunks': assert k in got, k
+    lost = [notes._NAMES[k] for k in info if k not in got and not (k == 'comment' and 'hello' in (got.get('text', {}).get('Comment'), open_image(p).getexif().get(270)))]
+    assert len(said) == bool(lost) and all(n in said[0] for n in lost), (lost, said)
+
+def png_with(chunks, a):
+    info = PngImagePlugin.PngInfo()
+    for k,v in chunks.items(): info.add(k, v)
+    Image.fromarray(a).save(out := BytesIO(), 'PNG', pnginfo=info)
+    return out.getvalue()
+
+def chunks_of(b):
+    at, res = 8, {}
+    while at < len(b):
+        n = int.from_bytes(b[at:at+4], 'big'); k, v = b[at+4:at+8], b[at+8:at+8+n]
+        assert zlib.crc32(k + v) == int.from_bytes(b[at+8+n:at+12+n], 'big')
+        res.setdefault(k, v); at += 12 + n
+    return res
+
+ADOBE = {b'gAMA': struct.pack('>I', 45_455), b'cHRM': struct.pack('>8I', 31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000)}
+CICP = {b'cICP': b'\x0c\x0d\0\1'}
+
+@pytest.mark.parametrize('shape', [(9, 8), (9, 8, 3), (9, 8, 4)])
+@pytest.mark.parametrize('chunks', [ADOBE, CICP, {**ADOBE, b'sRGB': b'\0'}, {b'gAMA': struct.pack('>I', 100_000)}])
+def test_colour_chunks_go_from_png_to_png(tmp_path, chunks, shape):
+    a = noise(*shape)
+    img = open_image(png_with(chunks, a), icc='keep')
+    assert np.array_equal(to_array(img), a)
+    p, said = saved(img, tmp_path/'x.png')
+    got = chunks_of(p.read_bytes())
+    assert not said and {k: got.get(k) for k in chunks} == chunks
+    assert np.array_equal(to_array(open_image(p, icc='keep')), a)
+
+def test_primaries_get_into_a_jpeg_as_a_profile(tmp_path):
+    "Adobe RGB (60,200,120) is (0,202,118) in sRGB, which clips red: by hand, see test_images."
+    b = png_with(ADOBE, np.full((16, 16, 3), (60, 200, 120), np.uint8))
+    p, said = saved(open_image(b, icc='keep'), tmp_path/'x.jpg', quality=100)
+    assert not said
+    for img in (open_image(b), open_image(p)): assert np.abs(to_array(img)[8, 8].astype(int) - [0, 202, 118]).max() <= 3
+    assert not {b'gAMA', b'cHRM'} & chunks_of(save_image(open_image(b), tmp_path/'y.png').read_bytes()).keys()     # its colours are sRGB's now
+
+def test_a_colour_code_that_gets_lost_is_said(tmp_path):
+    img = open_image(png_with(CICP, noise(9, 8, 3)))
+    assert img.info['icc_note'] == 'colours kept as cICP says (primaries 12, transfer 13), not turned into sRGB'
+    assert 'JPEG has no place for colour code (cICP)' in saved(img, tmp_path/'x.jpg')[1][0]
+
+def test_shape_of_pixels(tmp_path):
+    a, aspect = noise(9, 8, 3), struct.pack('>IIB', 2, 1, 0)
+    b = png_with({}, a)
+    b = b[:33] + struct.pack('>I', 9) + b'pHYs' + aspect + struct.pack('>I', zlib.crc32(b'pHYs' + aspect)) + b[33:]
+    p, _ = saved(open_image(b), tmp_path/'x.png')
+    assert chunks_of(p.read_bytes())[b'pHYs'] == aspect
+    assert 'shape of pixels' in saved(open_image(b), tmp_path/'x.webp')[1][0]
+    Image.fromarray(a).save(out := BytesIO(), 'PNG', dpi=(300, 300))
+    assert chunks_of(save_image(open_image(out.getvalue()), p).read_bytes())[b'pHYs'] == struct.pack('>IIB', 11_811, 11_811, 1)
+
+def test_16_bits_beside_a_gamma(tmp_path):
+    a = rng.integers(0, 2**16, (9, 8, 3)).astype(np.uint16)
+    b = save_image(from_array(a, {'chunks': {b'gAMA': struct.pack('>I', 100_000)}}), tmp_path/'x.png').read_bytes()
+    got = open_image(b)
+    assert np.array_equal(got.deep, a) and got.info['chunks'][b'gAMA'] == struct.pack('>I', 100_000) and '16 bits' in got.info['icc_note']
+
+def test_films_keep_their_notes(tmp_path):
+    film = [from_array(noise(9, 8, 3), {'exif': exif(), 'chunks': ADOBE}) for _ in range(2)]
+    p = save_frames(tmp_path/'x.png', film, .1)
+    assert {k: chunks_of(p.read_bytes())[k] for k in ADOBE} == ADOBE
+    for f,_ in read_frames(p, icc='keep'): assert f.info['chunks'] == ADOBE and f.getexif()[0x010F] == 'Maker'
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        p = save_frames(tmp_path/'x.gif', film, .1)
+    assert 'GIF has no place for EXIF' in str(said[0].message)
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.webp', '.tif', '.avif', '.bmp', '.gif'])
+def test_what_made_it(tmp_path, suffix):
+    made = 'srgan_course light-x4, scale 4, 0123456789abcdef'
+    for info in ({}, {'exif': exif()}, {'text': {'Software': 'GIMP'}}):
+        p, said = saved(from_array(noise(9, 8, 3), info), tmp_path/f'x{suffix}', software=made)
+        got = open_image(p)
+        if suffix == '.png': assert got.info['text']['ProcessingSoftware'] == made and (not info.get('text') or got.info['text']['Software'] == 'GIMP')
+        elif suffix not in ('.bmp', '.gif'): assert got.getexif()[11] == made
+        if info.get('exif') and suffix not in ('.bmp', '.gif'): assert got.getexif()[0x010F] == 'Maker' and not said
