@@ -16,7 +16,8 @@ INDEX = ROOT/'srgan_course'/'models'/'index.json'
 WAYS, SCALES, SETS = ('nearest', 'bilinear', 'bicubic', 'lanczos'), (2, 4), ('set5', 'embedded')
 # script -> files it writes
 BENCHMARKS = {'upscale': ('upscale_cold_start', 'upscale_tiles'), 'upscale_speed': ('upscale_speed', 'upscale_folder'),
-              'engines': ('engines',), 'data_loading': ('data_loading',), 'gan_step': ('gan_step',), 'serve': ('serve',)}
+              'engines': ('engines',), 'data_loading': ('data_loading',), 'gan_step': ('gan_step',), 'serve': ('serve',),
+              'scale': ('scale_machine', 'scale_shards')}
 
 def read(path): return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
 

@@ -6,7 +6,7 @@
 __all__ = ['demo', 'upscale', 'train', 'evaluate', 'models', 'classify', 'recognise', 'fid', 'cats', 'lessons', 'main']
 
 # %% ../nbs/cli.ipynb #83825119
-import json as js, sys
+import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
@@ -107,7 +107,6 @@ def evaluate(
     json:bool=False, # Print the figures as JSON?
 ):
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
-    import time
     from srgan_course.generators import find_model, load_model
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     start, net, extra = time.monotonic(), model, {}
@@ -309,7 +308,6 @@ def fid(
     json:bool=False, # Print the figures as JSON?
 ):
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
-    import time
     from srgan_course.metrics import save_result
     start, name = time.monotonic(), features.split('@')[0]
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"

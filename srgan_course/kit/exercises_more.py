@@ -7,7 +7,8 @@ __all__ = ['check_radius', 'check_work', 'check_over', 'check_paired', 'check_re
            'check_frechet_1d', 'check_mean_likeness', 'check_endless_fid', 'check_for_judging', 'check_half_width',
            'check_groups', 'check_factor', 'check_left', 'check_crossing', 'check_needed', 'check_flattery',
            'check_share', 'check_rrdb_params', 'check_hinge', 'check_mix', 'check_count_generator', 'check_to_bytes',
-           'check_shuffle', 'check_steps', 'check_takes', 'check_lines_of', 'check_last_worker', 'check_left_out']
+           'check_shuffle', 'check_steps', 'check_takes', 'check_lines_of', 'check_last_worker', 'check_left_out',
+           'check_whole_gradient']
 
 # %% ../../nbs/kit/exercises_more.ipynb #73bebcb0
 import numpy as np, torch
@@ -359,7 +360,7 @@ def check_lines_of(f): # exercise 1
 @checks('that is when the last one goes home.')
 def check_last_worker(f): # exercise 2
     for seconds, n, want in (([5, 5, 5, 5], 2, 10), ([9, 1, 1, 1, 1], 2, 9), ([1, 1, 1, 1, 9], 2, 11), ([3], 4, 3),
-                             ([4, 2, 2, 3, 3, 1], 3, 6), ([2, 2.5, 7, 1, 1], 1, 13.5), ([6, 5, 4, 3, 2, 1, 8], 3, 15)):
+                             ([4, 2, 2, 3, 3, 1], 3, 5), ([2, 2.5, 7, 1, 1], 1, 13.5), ([6, 5, 4, 3, 2, 1, 8], 3, 15)):
         got = ask(f, [*seconds], n)
         if got is None or got is Ellipsis or abs(float(got) - want) > 1e-9:
             return f'{n} workers and shards of {", ".join(map(str, seconds))} seconds: {want} is right, and you say {got}'
@@ -372,3 +373,12 @@ def check_left_out(f): # exercise 3
         got = ask(f, [*events])
         if got is None or got is Ellipsis or set(got) != want:
             return f'after {" ".join(text.split()) or "nothing"} (+ begins, ! is done) it is {sorted(want)}, and you say {got}'
+
+@checks('means become sums, and the sum is divided once.')
+def check_whole_gradient(f): # exercise 4
+    "Parts of unequal sizes, gradients of several shapes; one of one part."
+    for shape, sizes in (((3, 2), (4, 4)), ((5,), (1, 7)), ((2, 3), (5, 2, 3)), ((4,), (3,)), ((2,), (1, 1, 1, 13))):
+        each = torch.randn(sum(sizes), *shape, generator=torch.Generator().manual_seed(len(shape)))
+        got, want = ask(f, [p.mean(0) for p in each.split(sizes)], [*sizes]), each.mean(0)
+        if not torch.is_tensor(got) or got.shape != want.shape: return f'each part is {tuple(want.shape)}, and so is the whole; not {got!r}'
+        if (far := (got - want).abs().max().item()) > 1e-5: return f'parts of {sizes} pictures: it is off by {far:.3f}'

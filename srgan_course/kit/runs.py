@@ -27,11 +27,11 @@ class Clock(Callback):
     def from_saved(self, tensors:dict, plain:dict): self.before, self.begun = plain['seconds'], time.monotonic()
 
 class Stopwatch(Callback):
-    "Ends a fit after `n` timed steps; `.seconds` is the median of one."
+    "Ends a fit after `n` timed steps; `.seconds` is the median from the end of one to the end of the next: loading a batch is in it."
     def __init__(self, n:int=20, warm:int=3): self.n, self.warm, self.times = n, warm, []
-    def before_batch(self): self.start = time.perf_counter()
+    def before_fit(self): self.last = time.perf_counter()
     def after_batch(self):
-        self.times.append(time.perf_counter() - self.start)
+        now = time.perf_counter(); self.times.append(now - self.last); self.last = now
         if len(self.times) == self.n + self.warm: raise CancelFitException
     @property
     def seconds(self): return sorted(self.times[self.warm:])[len(self.times[self.warm:])//2]

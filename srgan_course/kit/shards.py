@@ -10,6 +10,7 @@ __all__ = ['parse_shard', 'shard_lines', 'list_once', 'Work', 'upscale_work', 'r
 import hashlib, io, json, os, platform, re, secrets, sys, tarfile, time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import find_images, image_bytes, open_image
@@ -231,6 +232,11 @@ class Shard:
         self.log.write(**{**d, 'of': now})
         return True
 
+    def clear(self, name):
+        "Remove what a process that died has left half written of a result."
+        dst = self.out/place_of(name)
+        for half in dst.parent.glob(f'.{escape(dst.name[:100])}.*.tmp') if name in self.log.begun else []: half.unlink(missing_ok=True)
+
     def leave_out(self, p): self.lost[p.name] = self.log.why.get(p.name, 'the process died each time')
 
     def deliver(self, p, body, res, facts):
@@ -301,6 +307,7 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     s, t = Shard(log, root, out, work), time.perf_counter()
     names = [*dict.fromkeys(shard_lines(manifest, i, n))]
     todo = [name for name in names if not s.is_done(name)]
+    for name in todo: s.clear(name)
     pieces = (Piece(name, stamp_of(root/name), (root/name).read_bytes) for name in todo if not is_tar(name))
     flow(pieces, work, log, s.deliver, s.leave_out)
     for name in filter(is_tar, todo): do_tar(s, name)

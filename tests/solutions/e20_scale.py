@@ -1,6 +1,7 @@
-"Lesson 20: the lines of a part, when the last worker is done, which pictures are left out."
+"Lesson 20: the lines of a part, when the last worker is done, which pictures are left out, a gradient from uneven parts."
 import heapq
 from collections import Counter
+import torch
 from solutions import right, wrong
 
 @wrong(1)
@@ -103,3 +104,26 @@ def backwards(events):
         if 'done' in e: done.add(e['done'])
         elif e['begin'] not in done: begun[e['begin']] += 1
     return frozenset(k for k in begun if begun[k] >= 3)
+
+@wrong(4)
+def mean_of_means(grads, sizes): return sum(grads)/len(grads)
+
+@wrong(4)
+def sum_of_sums(grads, sizes): return sum(g*n for g, n in zip(grads, sizes))
+
+@wrong(4)
+def divided_by_the_parts(grads, sizes): return sum(g*n for g, n in zip(grads, sizes))/len(sizes)
+
+@wrong(4)
+def weighted_the_wrong_way(grads, sizes): return sum(g/n for g, n in zip(grads, sizes))/sum(1/n for n in sizes)
+
+@right(4)
+def by_shares(grads, sizes):
+    whole = torch.zeros_like(grads[0])
+    for g, n in zip(grads, sizes): whole += g*(n/sum(sizes))
+    return whole
+
+@right(4)
+def stacked(grads, sizes):
+    w = torch.tensor(sizes, dtype=torch.float32)
+    return torch.einsum('k,k...->...', w, torch.stack(grads))/w.sum()

@@ -1,0 +1,192 @@
+"Shards of a list as real processes: killed workers, a killed driver, pictures that kill; every result once, and the bytes of one process."
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+import pytest
+from PIL import Image
+from conftest import script
+from scale_toy import toy_work
+from srgan_course.kit.shards import SHARDS, merge_logs, read_events, run_shard, shard_lines
+
+HERE = Path(__file__).parent
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+
+def a_list(folder, n, bad=()):
+    folder.mkdir()
+    for i in range(n): (folder/f'{i:03}.png').write_text(f'KILL {i}' if i in bad else f'picture {i}')
+    (folder.parent/'list.txt').write_text(''.join(f'{folder.name}/{i:03}.png\n' for i in range(n)))
+    return folder.parent/'list.txt'
+
+def results(out): return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob('*')) if p.is_file() and SHARDS not in p.parts}
+
+def a_shard(manifest, out, i=0, n=1, *work):
+    "One shard in a process of its own."
+    code = f'from scale_toy import toy_work; from srgan_course.kit.shards import run_shard; run_shard({str(manifest)!r}, {i}, {n}, {str(out)!r}, toy_work(*{work!r}))'
+    return subprocess.Popen([sys.executable, '-c', code], env=ENV, cwd=HERE)
+
+def wait_for(what, seconds=120):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, 'it did not come'
+        time.sleep(.01)
+
+def test_a_killed_shard_goes_on(tmp_path):
+    "SIGKILL in the middle; the second process does what is left, and at most the three pictures in hand again."
+    manifest, mark = a_list(tmp_path/'in', 40), tmp_path/'mark'
+    run_shard(manifest, 0, 1, tmp_path/'want', toy_work())
+    p = a_shard(manifest, tmp_path/'out', 0, 1, .02, str(mark))
+    wait_for(lambda: mark.exists() and len(mark.read_text()) >= 15)
+    p.kill(); p.wait(30)
+    half = results(tmp_path/'out')
+    assert 12 <= len(half) < 40
+    r = run_shard(manifest, 0, 1, tmp_path/'out', toy_work(0., str(mark)))
+    assert r['done'] + r['kept'] == 40 and r['kept'] >= len(half) - 1 and not r['bad']
+    assert results(tmp_path/'out') == results(tmp_path/'want') and 40 <= len(mark.read_text()) <= 43
+    times = {q: q.stat().st_mtime_ns for q in (tmp_path/'out').rglob('*.png')}
+    assert run_shard(manifest, 0, 1, tmp_path/'out', toy_work(0., str(mark)))['kept'] == 40
+    assert times == {q: q.stat().st_mtime_ns for q in times} and len(mark.read_text()) <= 43
+
+def test_pictures_that_kill_cost_only_themselves(tmp_path):
+    "Two of twelve end the process. Each does so three times; then all the others are done, and nobody else is blamed."
+    manifest, starts = a_list(tmp_path/'in', 12, bad=(4, 5)), 0
+    while a_shard(manifest, tmp_path/'out').wait(60): starts += 1; assert starts <= 6
+    r = merge_logs(tmp_path/'out')
+    assert starts == 6 and [*r['bad']] == ['in/004.png', 'in/005.png'] and r['pictures'] == 10 and not r['left']
+    assert set(r['bad'].values()) == {'the process died each time'}
+    assert len(results(tmp_path/'out')) == 10
+
+def test_what_is_written_by_halves_is_passed_over(tmp_path):
+    "A log that was cut at any byte: no result is lost, and none is believed that is not there."
+    manifest = a_list(tmp_path/'in', 3); run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+    log = tmp_path/'out'/SHARDS/'000000.jsonl'; whole, want = log.read_bytes(), results(tmp_path/'out')
+    for cut in range(0, len(whole), 23):
+        log.write_bytes(whole[:cut])
+        r = run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+        assert r['done'] + r['kept'] == 3 and results(tmp_path/'out') == want
+        assert [e['done'] for e in read_events(log) if 'done' in e][-r['done']:] or not r['done']
+    (tmp_path/'out'/'in'/'001.png.png').unlink(); (tmp_path/'out'/'in'/'002.png.png').write_text('half')
+    assert run_shard(manifest, 0, 1, tmp_path/'out', toy_work())['done'] == 2 and results(tmp_path/'out') == want
+
+def test_a_full_disk_blames_no_picture(tmp_path, monkeypatch):
+    "What is wrong with the disk ends the shard; the next start does it."
+    from srgan_course.kit import shards
+    manifest = a_list(tmp_path/'in', 3)
+    def full(*_): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(shards, 'write_whole', full)
+    with pytest.raises(OSError, match='No space'): run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+    monkeypatch.undo()
+    for _ in range(2): r = run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+    assert r['kept'] == 3 and not merge_logs(tmp_path/'out')['bad']
+
+def test_a_million_lines_are_read_in_parts(tmp_path):
+    "Part 777 of 1000 of a long list: no time for the rest, and nothing between two parts is lost."
+    with open(tmp_path/'list.txt', 'w') as f: f.writelines(f'folder/{i:07}.jpg\n' for i in range(10**6))
+    start = time.perf_counter(); part = [*shard_lines(tmp_path/'list.txt', 777, 1000)]
+    assert part == [f'folder/{i:07}.jpg' for i in range(777000, 778000)] and time.perf_counter() - start < 1
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path/'photos'/'sub').mkdir(parents=True)
+    for i in range(6):
+        img = Image.effect_mandelbrot((24 + i, 16), (-2, -1.2, 1, 1.2), 60).convert('RGB')
+        img.save(tmp_path/'photos'/('sub' if i % 2 else '.')/f'{i}.png')
+    (tmp_path/'list.txt').write_text(''.join(f'photos/{"sub/" if i % 2 else ""}{i}.png\n' for i in range(6)))
+    return tmp_path
+
+def test_commands(photos, capsys):
+    "Parts of a list by srgan-upscale, the pixels of a folder; the report; what is refused."
+    from srgan_course import cli, deploy
+    from srgan_course.kit.codec import open_image
+    (photos/'photos'/'bad.png').write_bytes(b'no picture'); (photos/'list.txt').open('a').write('photos/bad.png\n')
+    assert [cli.upscale(manifest=photos/'list.txt', shard=f'{i}/3', out=photos/'out') for i in range(3)] == [None]*3     # bad ones end in 0
+    said = capsys.readouterr(); assert '3 done, 0 done before' in said.out and 'photos/bad.png is left out' in said.err
+    cli.upscale(photos/'photos', out=photos/'folder', json=True)
+    for i in range(6):
+        sub = 'sub/' if i % 2 else ''
+        a, b = open_image(photos/'out'/'photos'/f'{sub}{i}.png.png'), open_image(photos/'folder'/f'{sub}{i}-x4.png')
+        assert a.size == (4*(24 + i), 64) and a.tobytes() == b.tobytes()
+    capsys.readouterr()
+    assert deploy.scale(photos/'photos', out=photos/'out', report=True, price=3600, json=True) == 1
+    r = json.loads(capsys.readouterr().out); assert r['pictures'] == 6 and r['cost'] > 0 and [*r['bad']] == ['photos/bad.png']
+    for kw, said in ((dict(shard='0/2'), 'give the list with --manifest'), (dict(manifest=photos/'list.txt'), 'give --out'),
+                     (dict(manifest=photos/'list.txt', shard='3/3', out=photos/'out'), 'not I/N'),
+                     (dict(manifest=photos/'list.txt', shard='0/2', out=photos/'out'), 'begun with shards 3, and this is shards 2'),
+                     (dict(manifest=photos/'list.txt', shard='0/3', out=photos/'out', model='light-x2'), 'light-x2')):
+        with pytest.raises(ValueError, match=said): cli.upscale(**kw)
+    with pytest.raises(ValueError, match='give one of them'): cli.upscale(photos/'photos', manifest=photos/'list.txt', out=photos/'out')
+
+def test_help_of_scale():
+    code = """import sys; sys.argv = ['srgan-scale', '--help']
+from srgan_course import deploy
+from fastcore.script import anno_parser
+print(anno_parser(deploy.scale.__wrapped__).format_help()); print([m for m in ('torch', 'distributed', 'PIL', 'numpy') if m in sys.modules])"""
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=ENV)
+    assert r.returncode == 0 and r.stdout.strip().endswith('[]'), r.stdout[-200:] + r.stderr
+    for o in 'out model tile device shards workers scheduler report price json'.split(): assert f'--{o} ' in r.stdout.replace('\n', ' '), o
+
+def test_without_dask_it_says_what_to_do(photos, monkeypatch):
+    from srgan_course import deploy, scale
+    monkeypatch.setattr(scale, 'find_spec', lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"srgan_course\[scale\]'. Without it, srgan-upscale --manifest FILE"):
+        deploy.scale(photos/'photos', out=photos/'out')
+
+def drive(manifest, out, n, *work, workers=2):
+    "srgan-scale with the toy, in a process of its own."
+    code = f"""if __name__ == '__main__':
+    from scale_toy import toy_work
+    from srgan_course.scale import scale_out
+    r = scale_out({str(manifest)!r}, {str(out)!r}, toy_work, {work!r}, {n}, {workers}, told=lambda k, n, r: print(k, flush=True))
+    print(r)
+"""
+    (file := Path(out).parent/f'drive_{time.monotonic_ns()}.py').write_text(code)
+    return subprocess.Popen([sys.executable, file], env=ENV, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+def children(pid):
+    import psutil
+    return [c for c in psutil.Process(pid).children(recursive=True) if 'spawn_main' in ' '.join(c.cmdline())]
+
+@pytest.mark.slow
+def test_dask_loses_workers_and_the_driver(tmp_path):
+    "A worker is killed, then the driver; the next start ends with every result once, the bytes of one process, and nothing to do."
+    pytest.importorskip('distributed')
+    import psutil
+    manifest, mark = a_list(tmp_path/'in', 120), tmp_path/'mark'
+    run_shard(manifest, 0, 1, tmp_path/'want', toy_work())
+    p, done = drive(manifest, tmp_path/'out', 24, .1, str(mark)), lambda: len(mark.read_text()) if mark.exists() else 0
+    wait_for(lambda: done() >= 20)
+    victim = next(c for c in children(p.pid) if c.pid in {e['pid'] for f in (tmp_path/'out'/SHARDS).glob('*.jsonl') for e in read_events(f) if 'start' in e})
+    victim.kill()
+    now = done(); wait_for(lambda: done() >= now + 20)
+    rest = children(p.pid)
+    p.send_signal(signal.SIGKILL); p.wait(30)
+    psutil.wait_procs(rest, 30)
+    assert not [c for c in rest if c.is_running() and c.status() != 'zombie'], 'a worker outlives its driver'
+    assert len(results(tmp_path/'out')) < 120
+    p = drive(manifest, tmp_path/'out', 24, 0., str(mark)); assert p.wait(200) == 0, p.stderr.read()
+    assert results(tmp_path/'out') == results(tmp_path/'want') and done() <= 120 + 3*3
+    r = merge_logs(tmp_path/'out'); assert r['pictures'] == 120 and not r['bad'] and not r['left']
+    before = done(), {q: q.stat().st_mtime_ns for q in (tmp_path/'out').rglob('*.png')}
+    p = drive(manifest, tmp_path/'out', 24, 0., str(mark)); assert p.wait(200) == 0
+    assert before == (done(), {q: q.stat().st_mtime_ns for q in before[1]})
+
+@pytest.mark.slow
+def test_dask_survives_pictures_that_kill(tmp_path):
+    pytest.importorskip('distributed')
+    manifest = a_list(tmp_path/'in', 30, bad=(7, 21))
+    p = drive(manifest, tmp_path/'out', 6); assert p.wait(300) == 0, p.stderr.read()
+    r = merge_logs(tmp_path/'out')
+    assert [*r['bad']] == ['in/007.png', 'in/021.png'] and r['pictures'] == 28 and not r['left']
+
+@pytest.mark.slow
+def test_the_drivers_memory_is_flat():
+    "20,000 shards in which nothing is computed, after 2,000: the driver needs no more than a tenth more memory."
+    pytest.importorskip('distributed')
+    f = script('scale').driver(20_000)
+    assert f['shards'] == 20_000 and f['megabytes_at_end'] <= 1.1*f['megabytes_at_a_tenth'], f
+
+@pytest.mark.slow
+def test_the_engines_share():
+    """Shards of five seconds, all asleep: handing them out and keeping the log takes at most a twentieth of the workers' time. Counted in
+    seconds of the processor, which a busy machine does not stretch."""
+    pytest.importorskip('distributed')
+    f = script('scale').engine(8)
+    assert f['engines_share_by_cpu'] <= .05, f
