@@ -11,6 +11,7 @@ is made from the files.
 import json, subprocess, sys, tempfile, time
 from pathlib import Path
 from frame import RESULTS, ROOT, parser
+from srgan_course.kit.models import read_index
 
 INDEX = ROOT/'srgan_course'/'models'/'index.json'
 WAYS, SCALES, SETS = ('nearest', 'bilinear', 'bicubic', 'lanczos'), (2, 4), ('set5', 'embedded')
@@ -23,8 +24,7 @@ def read(path): return json.loads(path.read_text(encoding='utf-8')) if path.exis
 
 def models():
     "The models that ship, and their scales."
-    index = read(INDEX) or {}
-    known = {k: v['scale'] for k, v in index.items()}
+    known = {k: v['scale'] for k, v in read_index(INDEX).items()}
     for p in INDEX.parent.glob('*-x[234].safetensors'):                  # the others make pictures from noise
         known.setdefault(p.stem, int(p.stem[-1]))
     return {k: s for k, s in sorted(known.items()) if (INDEX.parent/f'{k}.safetensors').exists()}

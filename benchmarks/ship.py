@@ -11,6 +11,7 @@ Set5 is looked for in SRGAN_DATA.
 import subprocess, sys
 from pathlib import Path
 from frame import RESULTS, ROOT, read_json, write_json
+from srgan_course.kit.models import read_index, write_index
 
 MODELS = ROOT/'srgan_course'/'models'
 SETS = 'set5', 'embedded'
@@ -196,24 +197,24 @@ def ship(run, name):
         from srgan_course.kit.runs import last_words
         res['balance'] = last_words(run)
     write_json(RESULTS/f'{name}-train.json', {**res, 'name': f'{name}-train'})
-    index = read_json(MODELS/'index.json') if (MODELS/'index.json').exists() else {}
+    index = read_index()
     for d in SETS:
         for m in ('nearest', 'bicubic', 'lanczos', name): evaluate(m, d, net.args['scale'])
     index[name] = dict(summary=SUMMARY[name], scale=net.args['scale'], network=type(net).__name__, args=net.args,
                        parameters=count_params(net), bytes=file.stat().st_size, licence='Apache-2.0', data=data,
         checksum=read_model(file)[1]['checksum'], steps=int(made['steps']), recipe_text=recipe_text(q),
                        **{d: {k: round(figures(f'{name}-{d}')['mean'][k], 4) for k in ('psnr', 'ssim')} for d in SETS})
-    write_json(MODELS/'index.json', index)
+    write_index(index)
     cards(name)
 
 def cards(*names):
-    index = read_json(MODELS/'index.json')
+    index = read_index()
     for name in names or index:
         index[name]['recipe_text'] = recipe_text(result(f'{name}-train')['recipe'])
         index[name]['credit'] = failures(name)
         r = result(f'{name}-train')
         card(name, index[name], 'SRGAN' if 'SRGAN' in r['figures'] else r['recipe']['name'])
-        write_json(MODELS/'index.json', index)
+        write_index(index)
         print(f"{name}: {', '.join(f'{d} {index[name][d]}' for d in SETS)}")
 
 if __name__ == '__main__':

@@ -52,7 +52,6 @@ TOY = SHORT.replace(name='pets-toy-short', size=48, nf=16, n_blocks=2, critic_nf
 ARMS = {'A': (None, 1), 'A, twice the steps': (None, 2), 'A + plain copies': ('plain', 2), 'A + bicubic copies': ('bicubic', 2),
         'A + pixels-only copies': ('pixels only', 2), 'B: A + SRGAN copies': ('SRGAN', 2)}   # arm -> copies added, steps (times A's)
 
-# %% ../nbs/15_augment.ipynb #e2c00003
 def arm_features(feats:dict, # kind of picture -> features of all training pictures, (n,nf) or (views,n,nf); 'original' is one
                  y,          # (n,) class numbers
                  i,          # numbers of the pictures to learn from
@@ -144,9 +143,7 @@ def power(d,      # from `paired_gap`: a difference with its interval
     return dict(half_width=half, seen=half*(1.96 + .84)/1.96, times=(half/claimed)**2)
 
 # %% ../nbs/15_augment.ipynb #39f1bd48
-def leaky_split(n,          # pictures, each with one copy
-                valid=.3, seed=0
-               )->tuple:    # numbers to learn from and to judge by; i + n is the copy of i
+def leaky_split(n, valid=.3, seed=0)->tuple: # to learn from and to judge by: numbers of n pictures; i + n is the copy of i
     "What not to do: originals and copies in one heap, then split."
     order = np.random.default_rng(seed).permutation(2*n)
     held = round(2*n*valid)

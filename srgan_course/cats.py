@@ -28,8 +28,7 @@ SIZES = (32, 64, 128)   # sides that can be made, pixels
 
 def doublings(size, start=4): "How often `start` is doubled to reach `size`."; return int(math.log2(one_of('size', size, SIZES)//start))
 
-def init_dcgan(net:nn.Module # changed in place
-              )->nn.Module:
+def init_dcgan(net:nn.Module)->nn.Module: # changed in place
     "The reference code's start: convolutions from N(0, 0.02), batch norms around 1."
     for m in net.modules():
         if getattr(m, 'weight', None) is None or m.weight.is_meta: continue
@@ -83,8 +82,7 @@ class DCGANGenerator(nn.Module):
         return self.last(self.body(self.start(z.reshape(-1, self.nz, 1, 1)))).tanh()
 
 # %% ../nbs/18_cats.ipynb #76a401d3
-def random_colour(x:Tensor # (B,C,H,W) in [-1,1]
-                 )->Tensor:
+def random_colour(x:Tensor)->Tensor: # (B,C,H,W) in [-1,1]
     "Brightness, saturation and contrast of each picture, drawn anew."
     r = torch.rand(3, len(x), 1, 1, 1, device=x.device)
     x = x + (r[0] - .5)
@@ -158,8 +156,7 @@ class DCGANCritic(nn.Module):
         with torch.autocast(f.device.type, enabled=False): return self.head(f.float()).flatten(1)
 
 # %% ../nbs/18_cats.ipynb #c8844853
-def to_unit(x:Tensor # pictures in [-1,1]
-           )->Tensor: # in [0,1]
+def to_unit(x:Tensor)->Tensor: # pictures in [-1,1] -> in [0,1]
     "From the generator's range to that of pictures."
     return (plain(x).float() + 1).div(2).clamp(0, 1)
 
@@ -231,9 +228,7 @@ CATS_RECIPES = {r.name: r for r in (
     CatsRecipe('full-128', size=128, **_FULL))}
 
 # %% ../nbs/18_cats.ipynb #0942e1c9
-def cats_learner(recipe:CatsRecipe, # a `CatsRecipe`
-                 dls,    # from `face_dls`
-                 cbs=(), **kwargs):
+def cats_learner(recipe:CatsRecipe, dls, cbs=(), **kwargs): # loaders from `face_dls`
     "The game of a recipe, as an `SRGANLearner`."
     from srgan_course.gan import SRGANLearner
     from srgan_course.watching import EMA
@@ -279,9 +274,7 @@ def make_faces(net:nn.Module, # a generator in evaluation mode
     return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(bs)])
 
 # %% ../nbs/18_cats.ipynb #68a0636f
-def face_grid(z:Tensor,        # noise (n,nz), the same at all times
-              folder,          # for the frames and the GIF
-              every:int=None): # steps from one to the next; default once an epoch
+def face_grid(z:Tensor, folder, every:int=None): # noise (n,nz), for frames and GIF, steps from one to the next (default an epoch's)
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
     from srgan_course.watching import SampleGrid
     class FaceGrid(SampleGrid):

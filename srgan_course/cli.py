@@ -10,7 +10,7 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, given, need_paths, among, warnings_as_lines
+from .kit.commands import command, copy_lessons, given, in_range, need_paths, among, warnings_as_lines
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -50,10 +50,6 @@ def upscale(
     return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard)
 
 # %% ../nbs/cli.ipynb #4a326c3e
-def _recipe_line(r):
-    return (f'{r.name:13} x{r.scale}, {r.generator} {r.nf} x {r.n_blocks}, {"PSNR only" if r.critic == "none" else r.critic}, patches of '
-            f'{r.size} px, batch {r.bs}{", begins with " + r.start if r.start else ""}')
-
 @command
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
@@ -75,12 +71,11 @@ def train(
     "Train a super-resolution network by a recipe"
     from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
-    from srgan_course.kit.recipe import build, get_recipe, named_recipes
+    from srgan_course.kit.recipe import build, get_recipe, recipe_lines
     from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
-    if recipes:
-        rs = named_recipes(SRGANRecipe)
-        return print(js.dumps({k: js.loads(r.to_json()) for k,r in rs.items()}) if json else '\n'.join(map(_recipe_line, rs.values())))
+    if recipes: return print(recipe_lines(SRGANRecipe, json))
     r, device, out = get_recipe(recipe, SRGANRecipe), None if device == 'auto' else device, Path(out)
+    in_range('minutes', minutes, 0, 10**7, above=True)
     if size is not None: r = resized(r, size)
     r = r.replace(**given(bs=bs, seed=seed))
     if check is not None:
@@ -109,6 +104,7 @@ def evaluate(
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.generators import find_model, load_model
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
+    in_range('scale', scale, 2, 64)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
         net = load_model(find_model(model, f'; {", ".join(CLASSIC)} need no model'))
@@ -131,6 +127,10 @@ def models(
     *files:Path, # Models by name, or files of your own (default: all that ship)
     export:Path=None, # Write the one model named as this .onnx file, instead
     precision:str='fp32', # Of that file: fp32, fp16 (half the bytes) or int8 (8-bit layers)
+    convert:Path=None, # Write this .pth of others as .safetensors, instead
+    push:str=None, # Put the one model named on the Hugging Face Hub, with its card, as OWNER/NAME, instead
+    pull:str=None, # Fetch OWNER/NAME from there, instead
+    out:Path=None, # For --convert the file to write (default: beside it), for --pull the folder (default: NAME)
     json:bool=False, # Print as JSON?
 ):
     "List the models that ship: scale, network, parameters, size of the file, figures (PSNR / SSIM on Y), licence"
@@ -138,6 +138,9 @@ def models(
     if export:
         from srgan_course.kit.engines import export_file
         return print(export_file(files, export, precision))
+    if convert or push or pull:
+        from srgan_course.kit.hub import exchange
+        return print(exchange(files, convert, push, pull, out))
     facts = model_facts(files)
     if json: return print(js.dumps(facts))
     print('\n'.join(model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with '
@@ -207,7 +210,8 @@ def recognise(
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
     need_paths(paths, 'file')
-    if size < 48 or size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
+    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths):
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
@@ -309,6 +313,7 @@ def fid(
 ):
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     from srgan_course.metrics import save_result
+    in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
     start, name = time.monotonic(), features.split('@')[0]
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     if save_stats:
@@ -371,17 +376,8 @@ def lessons(
     no_open:bool=False, # Only copy, do not open Jupyter?
 ):
     "Copy the lessons beside you and open Jupyter Lab on them"
-    import shutil, subprocess
-    from srgan_course.kit.models import MODELS
-    src = next((d for d in (MODELS.parent/'lessons', MODELS.parent.parent/'nbs') if any(d.glob('[0-9]*.ipynb'))), None)
-    if not src: raise FileNotFoundError('this installation holds no lessons; install it again with pip, or take nbs/ from a clone')
-    new = kept = 0
-    for p in sorted(p for p in src.rglob('*') if p.is_file() and p.suffix in ('.ipynb', '.bib', '.jpg', '.png', '.csv')):
-        if any(s.startswith('.') for s in p.relative_to(src).parts): continue
-        dst = to/p.relative_to(src)
-        if dst.exists(): kept += 1; continue
-        dst.parent.mkdir(parents=True, exist_ok=True); shutil.copy(p, dst); new += 1
-    print(f'{to}: {new} files copied' + (f', {kept} already there and left as they are' if kept else '') + '. Begin with 00_tour.ipynb.')
+    import subprocess
+    print(copy_lessons(to))
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 
 # %% ../nbs/cli.ipynb #5a460a72

@@ -26,9 +26,7 @@ def critic_body(nf:int=64        # channels of the first layer
     return nn.Sequential(*layers)
 
 # %% ../nbs/05_critics.ipynb #3bcb665f
-def judge(head:nn.Module, # linear layers at the end of a critic
-          f:Tensor        # features, of whatever precision
-         )->Tensor:       # logits (B,1), in the precision of the head's weights
+def judge(head:nn.Module, f:Tensor)->Tensor: # a critic's last layers, features -> logits (B,1), in the head's precision
     "Run the last layers without autocast."
     with torch.autocast(f.device.type, enabled=False): return head(f.to(head[-1].weight.dtype))
 

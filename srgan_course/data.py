@@ -45,10 +45,7 @@ def turn_order(n:int, seed:int, epoch:int, turn:int):
     "One shuffled turn through `n` pictures"
     return np.argsort(draws(n, seed, epoch, turn, 1), kind='stable')
 
-def patch_place(n:int, # pictures
-                seed:int, epoch:int, # whole numbers from 0
-                index:int # of the patch in the epoch
-               )->tuple: # picture's number, three numbers in [0,1) for row, column and view
+def patch_place(n:int, seed:int, epoch:int, index:int)->tuple: # picture's number, three numbers in [0,1) for row, column and view
     "Where patch `index` of an epoch comes from"
     return int(turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
 
@@ -206,9 +203,7 @@ def __getattr__(name):
     return _patch_dl()
 
 # %% ../nbs/02_data.ipynb #66410084
-def smaller_copies(items, # paths, open pictures or `Toy`s
-                   n,     # copies of each: at 4/5 of its size, at 16/25, ...
-                   least): # side, pixels, that a copy must have
+def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16/25, ...; side that a copy must have, pixels
     "Smaller copies of pictures, for training."
     made = [Smaller(o, .8**k) for k in range(1, n + 1) for o in items]
     return [o for o in made if min(name_and_size(o)[1]) >= least]

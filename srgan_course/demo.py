@@ -23,15 +23,12 @@ from .srgan import SRGANRecipe, train
 # %% ../nbs/demo.ipynb #018e822c
 PHASES = ('pretrain', 'gan')
 
-def training_gif(out,           # a run's folder
-                 path,          # GIF to write
-                 tile:int=128,  # width of the sheet's first picture, pixels
-                 zoom:int=2):   # how much larger it is shown
+def training_gif(out, path): # a run's folder, the GIF to write
     "The first picture of the sample sheets, as training went on, with phase and step."
     frames = []
     for phase in PHASES:
         for p in sorted((Path(out)/'samples'/phase).glob('sample-*.png')):
-            im = Image.open(p).convert('RGB').crop((0, 0, tile, tile)).resize((tile*zoom,)*2, Image.Resampling.NEAREST)
+            im = Image.open(p).convert('RGB').crop((0, 0, 128, 128)).resize((256, 256), Image.Resampling.NEAREST)
             frame = Image.new('RGB', (im.width, im.height + 18), 'white')
             frame.paste(im, (0, 18))
             ImageDraw.Draw(frame).text((4, 3), f"{'pretraining' if phase == 'pretrain' else 'adversarial'}, step {int(p.stem[7:])}",
@@ -40,9 +37,7 @@ def training_gif(out,           # a run's folder
     if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
     return save_gif(path, frames, 300, 2500)
 
-def all_curves(out,      # a run's folder
-               path=None # PNG to write; None: curves.png there
-              ):
+def all_curves(out): # a run's folder
     "The curves of both phases, one above the other, as one figure's file."
     out, ims = Path(out), []
     for phase in PHASES:
@@ -50,10 +45,9 @@ def all_curves(out,      # a run's folder
     sheet = Image.new('RGB', (max(im.width for im in ims), sum(im.height for im in ims)), 'white')
     for i,im in enumerate(ims): sheet.paste(im, (0, sum(o.height for o in ims[:i])))
     buf = io.BytesIO(); sheet.save(buf, format='png', optimize=True)
-    write_whole(path or out/'curves.png', buf.getvalue())
+    write_whole(out/'curves.png', buf.getvalue())
     return sheet
 
-# %% ../nbs/demo.ipynb #24c5340b
 @torch.no_grad()
 def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
                 pictures:dict, # name -> HR picture
@@ -68,9 +62,7 @@ def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic way
                                   m in models.items()}, 'HR': hr}
     return res
 
-def measure_all(enlarged:dict, # from `enlarge_all`
-                scale:int      # as many pixels are left out at each border
-               )->dict: # picture's name -> model's name -> psnr, ssim, gradient
+def measure_all(enlarged:dict, scale:int)->dict: # from `enlarge_all` -> picture's name -> model's name -> psnr, ssim, gradient
     "PSNR, SSIM and mean gradient of whole pictures; HR has a gradient only."
     res = {}
     for name, imgs in enlarged.items():
@@ -99,10 +91,7 @@ def demo_samples(scale=4,  # how much smaller they are made
     return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,
                         im in sample_photos('valid').items()])
 
-def demo_report(m:dict,    # from `measure_all`
-                words:dict, # from `last_words`; None for a critic whose word is no probability
-                out         # the demo's folder
-               )->str:
+def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words` (None: no probabilities); the demo's folder
     "What the demo's figures say, and what to do next."
     mean = lambda model, what: sum(p[model][what] for p in m.values())/len(m)
     sharp = lambda p, model: p[model]['gradient']/p['HR']['gradient']

@@ -9,7 +9,7 @@ __all__ = ['serve', 'scale']
 import sys
 from json import dumps
 from pathlib import Path
-from .kit.commands import command
+from .kit.commands import command, in_range
 from .kit.server import Limits
 
 # %% ../nbs/deploy.ipynb #dp000006
@@ -42,6 +42,7 @@ def serve(
     import os, uvicorn
     from srgan_course.kit.desk import Server, listen
     from srgan_course.serve import make_app
+    in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1)
     limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
     token = token or os.environ.get('SRGAN_TOKEN') or None
     app = make_app(limits, token, cors, models=models.split('+') if models else (), devices=device.split('+'), tile=tile,

@@ -8,6 +8,7 @@ __all__ = ['frechet_distance', 'fid', 'kid', 'precision_recall', 'inception_scor
 # %% ../nbs/12_fid.ipynb #6f39fe37
 import math, warnings
 import numpy as np, torch
+from .kit.commands import in_range
 from .kit.figures import Figure
 from .kit.recipe import import_fastai
 from .kit.sets import FeatureSet, Stats, features, finite_rows, gaussian, two_sets
@@ -77,6 +78,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Fréchet Inception distance of two sets of pictures."
+    in_range('draws', draws or None, 2, 10**6)       # one draw has no spread
     a, b, said = two_sets(a, b, kwargs.pop('net', features), bool(draws), **kwargs)
     few_pictures(said['n'], said['dims'])
     dist = lambda s, t: frechet_distance(s.mu, s.sigma, t.mu, t.sigma)

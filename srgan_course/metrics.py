@@ -21,8 +21,7 @@ from .kit.sources import sample_photos
 from .kit.weights import find_weights, pretrained_weights, read_weights
 
 # %% ../nbs/03_metrics.ipynb #90142539
-def mse_to_db(mse:Tensor # mean squared difference of values in [0,1]
-             )->Tensor:  # decibels; infinite for equal pictures
+def mse_to_db(mse:Tensor)->Tensor: # mean squared difference of values in [0,1] -> decibels; infinite for equal pictures
     "PSNR, from the mean squared difference."
     return -10*torch.log10(mse)
 
@@ -53,8 +52,7 @@ def gaussian_window(size:int=11,    # pixels across
     w = torch.exp(-d**2/(2*sigma**2))
     return w/w.sum()
 
-def local_mean(x:Tensor # (N,H,W)
-              )->Tensor: # (N,H-10,W-10)
+def local_mean(x:Tensor)->Tensor: # (N,H,W) -> (N,H-10,W-10)
     "Weighted mean around each pixel that has a whole 11 x 11 neighbourhood."
     w = gaussian_window()
     x = F.conv2d(x[:,None], w.view(1,1,-1,1))

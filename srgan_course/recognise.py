@@ -56,8 +56,7 @@ class RecogniseLoss(nn.Module):
         return sum(w[k]*v for k, v in p.items())
 
 # %% ../nbs/16_recognise.ipynb #f16a0013
-def load_enlarger(name # a model that ships, or a .safetensors file
-                 )->nn.Module:
+def load_enlarger(name)->nn.Module: # a model that ships, or a .safetensors file
     "A model by name, which must enlarge."
     net = load_model(find_model(name))
     if 'scale' not in net.args: raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; give a model such as light-x4')
@@ -84,8 +83,7 @@ def student(start='light-x4', # a model whose head and body it takes; None: from
     return net
 
 # %% ../nbs/16_recognise.ipynb #f16a0010
-def small_of(x, scale # uint8 (n,3,H,W)
-            )->Tensor: # uint8 (n,3,H/scale,W/scale)
+def small_of(x, scale)->Tensor: # uint8 (n,3,H,W) -> (n,3,H/scale,W/scale)
     "What a student is given: Pillow's antialiased bicubic, the whole picture at once."
     if x.shape[-1] % scale or x.shape[-2] % scale:
         raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')

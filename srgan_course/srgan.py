@@ -16,7 +16,7 @@ from .images import downscale, to_tensor
 from .metrics import evaluate_sr, psnr_y
 from .kit.recipe import HOMES, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
-from .kit.devices import pick_device
+from .kit.devices import check_precision, pick_device
 from .kit.glasses import Alike, Glasses
 from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
@@ -93,6 +93,7 @@ def check_recipe(r): # a recipe; `ValueError` says which setting, and what to gi
     for what, offered in dict(generator=HOMES['generator'], critic=[*HOMES['critic'], 'none'], adv_kind=HOMES['adversarial'],
                               pre_schedule=SCHEDULES, schedule=SCHEDULES, opt=OPTIMISERS).items():
         one_of(what, getattr(r, what), offered)
+    check_precision(r.precision)
     if r.adv_kind.startswith('ra-') and (r.real_label, r.fake_label, r.label_noise) != (1, 0, 0):
         raise ValueError('a relativistic loss has no labels; leave real_label, fake_label and label_noise as they are')
     if r.critic == 'none' and r.pre_epochs:

@@ -162,31 +162,18 @@ class EMA(Callback):
             torch._foreach_lerp_(avg, new, 1 - d)      # avg + (1-d)*(new - avg) = d*avg + (1-d)*new
             for a,b in pairs:
                 if not a.is_floating_point(): a.copy_(b)
-
-# %% ../nbs/08_watching.ipynb #577f7476
-@patch
-def before_validate(self:EMA):
-    if self.shadow is not None and self.trained is None: self.trained, self.learn.generator = self.learn.generator, self.shadow
-
-@patch
-def swap_back(self:EMA):
-    if self.trained is not None: self.learn.generator, self.trained = self.trained, None
-
-@patch
-def after_validate(self:EMA): self.swap_back()
-
-@patch
-def restart(self:EMA):
-    self.swap_back()
-    if self.shadow is not None: self.begin()
-
-@patch
-def to_save(self:EMA): return self.shadow.state_dict(), {'count': self.count}
-
-@patch
-def from_saved(self:EMA, tensors:dict, plain:dict):
-    if self.shadow is None: self.begin()
-    self.shadow.load_state_dict(tensors); self.count = plain['count']
+    def before_validate(self):
+        if self.shadow is not None and self.trained is None: self.trained, self.learn.generator = self.learn.generator, self.shadow
+    def swap_back(self):
+        if self.trained is not None: self.learn.generator, self.trained = self.trained, None
+    def after_validate(self): self.swap_back()
+    def restart(self):
+        self.swap_back()
+        if self.shadow is not None: self.begin()
+    def to_save(self): return self.shadow.state_dict(), {'count': self.count}
+    def from_saved(self, tensors:dict, plain:dict):
+        if self.shadow is None: self.begin()
+        self.shadow.load_state_dict(tensors); self.count = plain['count']
 
 # %% ../nbs/08_watching.ipynb #473ca9be
 class SampleGrid(Callback):

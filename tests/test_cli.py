@@ -8,7 +8,7 @@ from conftest import ROOT
 
 OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames tile device again manifest shard json',
                train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
-               evaluate='model data scale lpips result json', models='json',
+               evaluate='model data scale lpips result json', models='export precision convert push pull out json',
                classify='model train evaluate recipe body epochs seed out resume json',
                recognise='model teacher judge evaluate train recipe labels share size steps seed out json',
                fid='features dims kid is draws save-stats n skip cache result json',
@@ -161,7 +161,7 @@ def test_models(tmp_path):
     r = run('models', mine)
     assert r.returncode == 0 and 'mine' in r.stdout and 'set5 not measured' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
     (tmp_path/'bad.safetensors').write_bytes(b'\x80\x04K\x01.')
-    one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'damaged')
+    one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'a pickle')
     one_line(run('models', 'lite-x4'), 'lite-x4', 'light-x4')
 
 TINY = dict(size=32, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=16, n_blocks=1, critic_nf=8)

@@ -33,17 +33,19 @@ def parent():
     yield p
     p.close()
 
-@pytest.fixture(scope='module')
-def whole(parent, tmp_path_factory):
-    "The result of a run that is left alone, by its settings; each is run once."
+def left_alone(parent, new_folder):
+    "A function of settings: the result of a run that nobody stops; each is run once."
     known = {}
     def get(**job):
         key = json.dumps({**job, 'workers': 0}, sort_keys=True)     # workers must not matter
         if key not in known:
-            folder = tmp_path_factory.mktemp('whole')
+            folder = new_folder('whole')
             known[key] = parent.finish(folder/'out.json', folder=str(folder), **json.loads(key))
         return known[key]
     return get
+
+@pytest.fixture(scope='module')
+def whole(parent, tmp_path_factory): return left_alone(parent, tmp_path_factory.mktemp)
 
 def wait_for(file, line, seconds=40):
     end = time.monotonic() + seconds
@@ -53,16 +55,32 @@ def wait_for(file, line, seconds=40):
     logs = ''.join(p.read_text() for p in file.parent.glob('*.log'))
     raise AssertionError(f'{line!r} did not come; {file.read_text() if file.exists() else "no marks"}; {logs}')
 
-def kill_and_resume(parent, folder, place, delay=0., times=1, **job):
-    "Start, wait for `place`, kill `delay` seconds later, resume to the end; the result."
+def nothing_half_written(folder):
+    "Whatever has a checkpoint's name is whole, at every moment."
+    from srgan_course.kit.files import check_tensors
+    for p in folder.glob('*.safetensors'): check_tensors(p, 'checkpoint')
+
+def kill_and_resume(parent, folder, place, delay=0., times=1, clock=0., **job):
+    "Start, wait for `place`, kill `delay` seconds later, resume to the end; the result. `clock`: how far it jumps, there and back again."
     for i in range(times):
         marks = folder/f'marks{i}.txt'
-        pid = parent.start(out=str(folder/'killed.json'), folder=str(folder), marks=str(marks), place=place, wait=30., **job)
+        pid = parent.start(out=str(folder/'killed.json'), folder=str(folder), marks=str(marks), place=place, wait=30., jump=clock, **job)
         wait_for(marks, place)
         time.sleep(delay)
         os.kill(pid, signal.SIGKILL)
         assert parent.wait() == signal.SIGKILL
         assert not (folder/'killed.json').exists()
+        nothing_half_written(folder)
+    return parent.finish(folder/'out.json', folder=str(folder), seed=3, jump=-clock, **job)
+
+def fill_and_resume(parent, folder, place, size, **job):
+    "From `place` on no file may grow over `size` bytes: the run ends with one error. Then there is room again, and it goes on."
+    parent.start(out=str(folder/'full.json'), folder=str(folder), place=place, full=size, **job)
+    assert os.waitstatus_to_exitcode(parent.wait()) == 1
+    said = (folder/'full.json.log').read_text()
+    assert 'what was saved before is untouched' in said, said
+    nothing_half_written(folder)
+    assert not list(folder.glob('.*.tmp'))
     return parent.finish(folder/'out.json', folder=str(folder), seed=3, **job)
 
 # place, settings, where the resumed run begins: every phase, schedule or none, workers, both precisions; EMA, noisy labels, dropout and
@@ -114,17 +132,60 @@ def test_ctrl_c(parent, whole, tmp_path):
     assert (got['resumed'] == 3 and got['digest'] == whole(how='fit_one_cycle')['digest']
             and got['history'] == whole(how='fit_one_cycle')['history'])
 
-def seeded_kill(parent, whole, folder, seed):
-    "A kill at a moment drawn from `seed`: any step, validation batch or rename, with a delay inside it."
-    rng = random.Random(seed)
-    job = dict(how=rng.choice(['fit', 'fit_one_cycle']), workers=rng.choice([0, 0, 0, 2]), precision=rng.choice(['float32', 'bfloat16']))
-    place = rng.choice([f'step {rng.randint(1, 12)}', f'valid {rng.choice([6, 12])}', f'rename {rng.choice([4, 8, 12])}'])
-    want, got = whole(**job), kill_and_resume(parent, folder, place, delay=rng.random()*.01, **job)
-    assert {k: got[k] for k in ('digest', 'history', 'steps')} == {k: want[k] for k in ('digest', 'history', 'steps')}, (seed, place, job)
+# how many of the fifty: the game, pretraining, batches from workers, two processes, a disk that fills, a clock that jumps by ten years
+KINDS = dict(game=14, pretrain=12, workers=8, processes=6, disk=5, clock=5)
 
-@pytest.mark.parametrize('seed', range(5))
-def test_seeded(seed, parent, whole, tmp_path): seeded_kill(parent, whole, tmp_path, seed)
+def moment(kind, seed):
+    "Settings, and a place drawn from `seed`: any step, validation batch or rename, with a delay inside it."
+    rng = random.Random(f'{kind} {seed}')
+    job = dict(kind='pretrain' if kind == 'pretrain' else 'gan', how=rng.choice(['fit', 'fit_one_cycle']), workers=2*(kind == 'workers'),
+               precision=rng.choice(['float32', 'bfloat16']) if kind != 'processes' else 'float32')
+    place = rng.choice([f'step {rng.randint(1, 12)}', f'valid {rng.choice([6, 12])}', f'rename {rng.choice([4, 8, 12])}'])
+    if kind in ('processes', 'disk'): place = f'step {rng.randint(1, 11)}'
+    return job, place, rng
+
+class Pairs:
+    "Runs of two processes."
+    def __init__(self): self.parent, self.whole = None, {}
+    def __call__(self, folder, seed):
+        from test_distributed import Parent as Two
+        self.parent = self.parent or Two()
+        job, place, rng = moment('processes', seed)
+        job = {k: job[k] for k in ('kind', 'how')}
+        key = job['how']
+        if key not in self.whole: self.whole[key] = self.parent('train', folder/'whole', **job)
+        marks = folder/'killed'/'marks.txt'
+        pids = self.parent.start('train', folder/'killed', place=place, wait=30., marks=str(marks), **job)
+        wait_for(marks, place)
+        for p in rng.sample(pids, 2): time.sleep(rng.random()*.01); os.kill(p, signal.SIGKILL)
+        assert self.parent.wait() == [-signal.SIGKILL]*2
+        nothing_half_written(folder/'killed')
+        got = self.parent('train', folder/'killed', seed=3, **job)
+        return [[o[k] for k in ('digest', 'history', 'steps')] for o in got], [[o[k] for k in ('digest', 'history', 'steps')] for o in self.whole[key]]
+    def close(self):
+        if self.parent: self.parent.close()
+
+def seeded_kill(parent, whole, pairs, folder, kind, seed):
+    "Stopped at a moment drawn from `seed`; what the resumed run ends with, and what the run that was left alone ended with."
+    if kind == 'processes': return pairs(folder, seed)
+    job, place, rng = moment(kind, seed)
+    if kind == 'disk': got = fill_and_resume(parent, folder, place, rng.randint(3000, 9000), **job)
+    else: got = kill_and_resume(parent, folder, place, delay=rng.random()*.01, clock=3e8*(-1)**seed*(kind == 'clock'), **job)
+    ends = lambda d: [d[k] for k in ('digest', 'history', 'steps')]
+    return ends(got), ends(whole(**job))
+
+@pytest.fixture(scope='module')
+def pairs():
+    p = Pairs()
+    yield p
+    p.close()
+
+@pytest.mark.parametrize('kind', [k for k in KINDS if k != 'processes'])
+def test_seeded(kind, parent, whole, pairs, tmp_path):
+    got, want = seeded_kill(parent, whole, pairs, tmp_path, kind, 0); assert got == want
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', range(5, 50))
-def test_many_seeded(seed, parent, whole, tmp_path): seeded_kill(parent, whole, tmp_path, seed)
+@pytest.mark.parametrize('kind, seed', [(k, i) for k, n in KINDS.items() for i in range(n)])
+def test_fifty(kind, seed, parent, whole, pairs, tmp_path):
+    "benchmarks/kills.py counts them."
+    got, want = seeded_kill(parent, whole, pairs, tmp_path, kind, seed); assert got == want

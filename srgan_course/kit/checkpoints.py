@@ -16,7 +16,7 @@ from torch import Tensor
 from fastcore.all import L, patch
 from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import read_tensors, write_tensors
-from .recipe import in_range
+from .commands import in_range
 from .learner import TorchLearner, TrainingError
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler

@@ -6,10 +6,11 @@
 __all__ = ['MODELS', 'shipped_models', 'find_model', 'model_facts', 'model_line']
 
 # %% ../../nbs/kit/models.ipynb #c0e00003
-import json
+import hashlib, json
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from .files import check_tensors, read_json, write_json
 
 # %% ../../nbs/kit/models.ipynb #c0e00006
 MODELS = Path(find_spec('srgan_course').origin).parent/'models'
@@ -30,30 +31,37 @@ def find_model(name, # name of a model that ships, or a file
     raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
-def read_header(path)->dict: # a file that `save_model` wrote -> network, args, scale, parameters, bytes, checksum, licence
-    "What a model file says of itself, from its first kilobytes: neither torch nor the weights are read."
-    path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
-    with open(path, 'rb') as f:
-        n = int.from_bytes(f.read(8), 'little')
-        try: head = json.loads(f.read(n)) if 2 <= n <= 10**7 else None
-        except ValueError: head = None
-    meta = (head or {}).get('__metadata__', {})
-    if not {'network', 'args', 'checksum'} <= meta.keys():
-        raise ValueError(f'{path}: not a model of this package (save_model did not write it), or damaged')
+def read_header(path # a file that `save_model` wrote
+               )->dict: # network, args, scale, parameters, bytes, checksum, licence
+    "What a model file says of itself, checked to the last byte; torch is not needed."
+    raw, head, meta = check_tensors(path, 'model', ('network', 'args', 'scale', 'checksum'))
     state = 'running_mean', 'running_var', 'num_batches_tracked'                       # batch norm's memory: in the file, but not learnt
-    shapes = [v['shape'] for k,v in head.items() if k != '__metadata__' and not k.endswith(state)]
-    return dict(network=meta['network'], args=json.loads(meta['args']), scale=int(meta['scale']), parameters=sum(map(prod, shapes)),
-                bytes=path.stat().st_size, checksum=meta['checksum'], licence=meta.get('licence', 'not stated'))
+    learnt = sum(prod(v['shape']) for k,v in head.items() if not k.endswith(state))
+    return dict(network=meta['network'], args=json.loads(meta['args']), scale=int(meta['scale']), parameters=learnt, bytes=len(raw),
+                checksum=meta['checksum'], licence=meta.get('licence', 'not stated'))
+
+# %% ../../nbs/kit/models.ipynb #c0e00010
+def _seal(index): return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+def read_index(file:Path=MODELS/'index.json')->dict: # name -> figures, checksum and more
+    "What was measured of each model that ships."
+    if not file.exists(): return {}
+    index = read_json(file)
+    if not isinstance(index, dict) or index.pop('seal', None) != _seal(index):
+        raise ValueError(f'{file}: damaged, its seal does not fit; install the package again')
+    return index
+
+def write_index(index:dict, file:Path=MODELS/'index.json'):
+    "Write what `read_index` reads."
+    write_json(file, index | dict(seal=_seal(index)))
 
 # %% ../../nbs/kit/models.ipynb #c0e0000d
 def model_facts(files=() # models by name, or files; none: all that ship
                )->dict: # name -> facts
     "Each file's own header, and what `index.json` knows of it besides."
-    shipped, index, facts = shipped_models() | shipped_models(noise=True), MODELS/'index.json', {}
+    shipped, index, facts = shipped_models() | shipped_models(noise=True), read_index(), {}
     if unknown := [str(f) for f in files if str(f) not in shipped and not Path(f).is_file()]:
         raise ValueError(f'no model {", ".join(unknown)}; known are {", ".join(sorted(shipped))}, or give a .safetensors file')
-    index = json.loads(index.read_text(encoding='utf-8')) if index.exists() else {}
     for p in [Path(shipped.get(str(f), f)) for f in files or sorted(shipped)]:
         own, known = read_header(p), index.get(p.stem, {})
         if known.get('checksum', own['checksum']) != own['checksum']: known = {}

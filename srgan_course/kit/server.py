@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from .commands import in_range
 
 # %% ../../nbs/kit/server.ipynb #sv000006
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class Limits:
 
     def __post_init__(self):
         for k, v in self.__dict__.items():
-            if v < 0 or not v and k not in ('queue', 'cache_megabytes'):
-                raise ValueError(f'{k} is {v}; give a number above 0')
+            in_range(k, v, 0, 10**9, above=k not in ('queue', 'cache_megabytes'))
 
 # %% ../../nbs/kit/server.ipynb #sv000009
 class Problem(Exception):

@@ -219,7 +219,8 @@ def load(cls:Stats, path:Path|str)->Stats:
     try:
         with np.load(path, allow_pickle=False) as f: d = {k: f[k] for k in f.files}
     except FileNotFoundError: raise
-    except Exception as e: raise ValueError(f'{path} cannot be read as statistics: {str(e).splitlines()[0]}') from None
+    except Exception as e:
+        raise ValueError(f'{path} cannot be read as statistics: {" ".join(str(e).split())[:120] or type(e).__name__}') from None
     if missing := [k for k in ('mu', 'sigma') if k not in d]:
         raise ValueError(f'{path} has no {" and no ".join(missing)}; write statistics with Stats.save, or with pytorch-fid --save-stats')
     s, n = cls(json.loads(str(d['note'])) if 'note' in d else {}), int(d.get('n', -1))

@@ -1,0 +1,120 @@
+"`srgan-models --push` and `--pull` against a small server that answers as the Hugging Face Hub does; without huggingface_hub, one line."
+import base64, hashlib, json, os, pickle, re, subprocess, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import pytest, torch
+from srgan_course.generators import LightSR, MODELS, load_model, save_model
+from srgan_course.kit import hub
+
+class Hub(BaseHTTPRequestHandler):
+    "The calls of the Hub that create, upload, list and download."
+    def log_message(self, *args): pass
+    def answer(self, body=b'', code=200, **headers):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(code)
+        for k, v in {'Content-Length': len(body), **headers}.items(): self.send_header(k.replace('_', '-'), str(v))
+        self.end_headers()
+        if self.command != 'HEAD': self.wfile.write(body)
+    def do_POST(self):
+        s, raw, path = self.server, self.rfile.read(int(self.headers.get('Content-Length') or 0)), self.path.split('?')[0]
+        s.said.append(path)
+        if path == '/api/repos/create':
+            d = json.loads(raw); name = f"{d['organization']}/{d['name']}" if d.get('organization') else f"me/{d['name']}"
+            s.repos.setdefault(name, {}); return self.answer(dict(url=f'{s.url}/{name}', id=name, name=name))
+        if path == '/api/validate-yaml': return self.answer(dict(warnings=[], errors=[]))
+        if m := re.fullmatch('/api/models/(.+)/preupload/main', path):
+            mode = lambda p: 'lfs' if p.endswith(('.safetensors', '.jpg')) else 'regular'
+            return self.answer(dict(files=[dict(path=f['path'], uploadMode=mode(f['path']), shouldIgnore=False) for f in json.loads(raw)['files']]))
+        if path.endswith('.git/info/lfs/objects/batch'):
+            up = lambda o: dict(oid=o['oid'], size=o['size'], actions=dict(upload=dict(href=f"{s.url}/lfs/{o['oid']}", header={})))
+            return self.answer(dict(transfer='basic', objects=[up(o) for o in json.loads(raw)['objects']]))
+        if m := re.fullmatch('/api/models/(.+)/commit/main', path):
+            for line in map(json.loads, raw.splitlines()):
+                v = line['value']
+                if line['key'] == 'file': s.repos[m[1]][v['path']] = base64.b64decode(v['content'])
+                if line['key'] == 'lfsFile': s.repos[m[1]][v['path']] = s.large[v['oid']]
+            return self.answer(dict(success=True, commitOid='a'*40, commitUrl=f'{s.url}/{m[1]}/commit/{"a"*40}'))
+        self.answer(dict(error='no such call'), 404)
+    def do_PUT(self):
+        raw = self.rfile.read(int(self.headers['Content-Length']))
+        oid = self.path.rsplit('/', 1)[1]
+        ok = hashlib.sha256(raw).hexdigest() == oid
+        if ok: self.server.large[oid] = raw
+        self.answer(code=200 if ok else 400)
+    def do_GET(self):
+        s, path = self.server, self.path.split('?')[0]
+        if m := re.fullmatch('/api/models/([^/]+/[^/]+)(/revision/.+)?', path):
+            if m[1] not in s.repos: return self.answer(dict(error='Repository not found'), 404, X_Error_Code='RepoNotFound')
+            lfs = lambda b: dict(sha256=hashlib.sha256(b).hexdigest(), size=len(b), pointerSize=134)
+            files = [dict(rfilename=k, size=len(b), blobId='b'*40) | (dict(lfs=lfs(b)) if k.endswith(('.safetensors', '.jpg', '.bin')) else {})
+                     for k, b in s.repos[m[1]].items()]
+            return self.answer(dict(id=m[1], modelId=m[1], sha='a'*40, siblings=files, tags=[], private=False, downloads=0, likes=0))
+        if m := re.fullmatch('/([^/]+/[^/]+)/resolve/[^/]+/(.+)', path):
+            b = s.repos[m[1]][m[2]]; s.said.append(f'GET {m[2]}')
+            etag = hashlib.sha256(b).hexdigest()
+            if s.damage and m[2].endswith('.safetensors'): b = bytes([b[-1] ^ 1]).rjust(1) if len(b) < 2 else b[:-1] + bytes([b[-1] ^ 1])
+            return self.answer(b, ETag=f'"{etag}"', X_Repo_Commit='a'*40, X_Linked_Size=len(b), X_Linked_Etag=f'"{etag}"', Accept_Ranges='none')
+        self.answer(dict(error='not here'), 404)
+    do_HEAD = do_GET
+
+@pytest.fixture
+def there(monkeypatch, tmp_path):
+    "The stand-in, at the address that HF_ENDPOINT names."
+    monkeypatch.setenv('HF_HOME', str(tmp_path/'hf')); monkeypatch.setenv('HF_TOKEN', 'hf_stand_in'); monkeypatch.setenv('HF_HUB_DISABLE_XET', '1')
+    pytest.importorskip('huggingface_hub', reason="pip install 'srgan_course[hub]'")
+    def never(*args, **kwargs): raise AssertionError('a pickle was opened')
+    for where, name in ((pickle, 'load'), (pickle, 'loads'), (torch, 'load')): monkeypatch.setattr(where, name, never)
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Hub)
+    server.url = f'http://127.0.0.1:{server.server_address[1]}'
+    server.repos, server.large, server.said, server.damage = {}, {}, [], False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv('HF_ENDPOINT', server.url)
+    yield server
+    server.shutdown()
+
+def test_there_and_back(there, tmp_path, capsys):
+    "A model that ships goes out with its card and the card's picture, and comes back as the same bytes."
+    from srgan_course import cli
+    cli.models('light-x2', push='me/light')
+    assert sorted(there.repos['me/light']) == ['README.md', 'light-x2-failures.jpg', 'light-x2.safetensors']
+    card = there.repos['me/light']['README.md'].decode()
+    assert card.startswith('---\nlicense: apache-2.0\nlibrary_name: srgan_course\n') and '## Where it fails' in card
+    cli.models(pull='me/light', out=tmp_path/'got')
+    said = capsys.readouterr().out
+    assert 'light-x2.safetensors' in said and f'--model {tmp_path/"got"/"light-x2.safetensors"}' in said and 'left there: light-x2-failures.jpg' in said
+    assert (tmp_path/'got'/'light-x2.safetensors').read_bytes() == (MODELS/'light-x2.safetensors').read_bytes()
+    assert load_model(tmp_path/'got'/'light-x2.safetensors').args['scale'] == 2 and sorted(os.listdir(tmp_path/'got')) == ['README.md', 'light-x2.safetensors']
+    hub.pull_model('me/light', tmp_path/'got')                                # the same again is no harm
+    (tmp_path/'got'/'README.md').write_text('mine')
+    with pytest.raises(ValueError, match='holds another README.md; give another folder'): hub.pull_model('me/light', tmp_path/'got')
+
+def test_only_three_kinds_are_fetched(there, tmp_path):
+    model = save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()
+    there.repos['them/mixed'] = {'m.safetensors': model, 'pytorch_model.bin': b'\x80\x04K\x01.', 'run.py': b'1/0', 'config.json': b'{}',
+                                 'sub/x.safetensors': model, '../up.json': b'{}', '.gitattributes': b'*'}
+    said = hub.pull_model('them/mixed', tmp_path/'got')
+    assert sorted(os.listdir(tmp_path/'got')) == ['config.json', 'm.safetensors'] and not (tmp_path/'up.json').exists()
+    assert 'left there: pytorch_model.bin, run.py, sub/x.safetensors, ../up.json' in said
+    assert not any('pytorch_model.bin' in s for s in there.said)                                      # not even asked for
+    there.repos['them/pickles'] = {'pytorch_model.bin': b'\x80\x04K\x01.'}
+    with pytest.raises(ValueError, match='has no .safetensors file .pytorch_model.bin'): hub.pull_model('them/pickles', tmp_path/'none')
+
+def test_what_arrives_damaged_is_refused(there, tmp_path):
+    there.repos['them/m'] = {'m.safetensors': save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()}
+    there.damage = True
+    with pytest.raises((ValueError, OSError), match='them/m.*(damaged|onsistency)') as e: hub.pull_model('them/m', tmp_path/'got')
+    assert '\n' not in str(e.value) and not (tmp_path/'got').exists()
+
+def test_errors_are_one_line(there, tmp_path):
+    mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
+    for f, line in ((lambda: hub.pull_model('them/nothing'), 'them/nothing: the Hub says: '), (lambda: hub.pull_model('nothing'), 'give OWNER/NAME'),
+                    (lambda: hub.push_model(mine, 'me/mine'), 'mine.md: a model goes out with its card')):
+        with pytest.raises((ValueError, OSError), match=line) as e: f()
+        assert '\n' not in str(e.value)
+    assert not there.repos
+
+def test_without_the_client(tmp_path):
+    "The extra is named, in one line."
+    code = ("import sys; sys.modules['huggingface_hub'] = None; sys.argv = ['srgan-models', '--pull', 'me/x']\n"
+            "from fastcore.script import _run_cli\nfrom srgan_course import cli\n_run_cli(cli.models.__wrapped__, False)")
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
+    assert r.returncode == 2 and r.stderr.strip() == "srgan-models: --push and --pull need huggingface_hub: pip install 'srgan_course[hub]'", r.stderr

@@ -1,0 +1,98 @@
+"""Every numeric option of every command, with what no number should be: refused in one line before any work, or taken where it makes
+sense. In this process: a command that begins its work has taken the option."""
+import sys
+import pytest
+from fastcore.script import _run_cli, anno_parser
+from PIL import Image
+from srgan_course import cats, classifier, cli, deploy, fid, metrics, recognise, serve, srgan
+from srgan_course.kit import inspect, noise
+
+VALUES = ('nan', 'inf', '-5', '0', '1e99', 'x', '', '9'*30)
+COMMANDS = {c: getattr(cli, c) for c in 'demo upscale train evaluate models classify recognise fid cats lessons'.split()} | {'serve': deploy.serve}
+POS = dict(fid=['b'])
+
+# (command, what it is asked for besides) -> option -> the values above that make sense
+ASKED = {
+    ('train', ''): dict(minutes='', bs='', size='', seed='0'),
+    ('train', '--check embedded'): dict(minutes='', bs='', size='', seed='0'),
+    ('evaluate', '--model bicubic'): dict(scale=''),
+    ('classify', '--train pets-toy'): dict(epochs='', seed='0'),
+    ('recognise', '--train pets-toy'): dict(share='', size='', steps='', seed='0'),
+    ('recognise', '--evaluate pets-toy --teacher toy'): dict(share='', size='', seed='0'),
+    ('fid', 'pics pics --features random'): dict(dims='', draws='0', n=''),
+    ('fid', 'pics --save-stats s.npz --features random'): dict(dims='', draws='0', n=''),
+    ('cats', ''): dict(n='', seed=f'0 {"9"*30}', truncation=f'inf 1e99 {"9"*30}'),        # noise that is cut nowhere
+    ('cats', '--train toy'): dict(minutes=''),
+    ('serve', ''): dict(port='0', tile='', megabytes='', megapixels='', out_megapixels='', queue='0', uploads='', deadline='', body_seconds='',
+                        keep_minutes='', keep_jobs='', keep_megabytes='', cache_megabytes='0')}
+
+class Began(BaseException): "The command has begun its work."
+
+@pytest.fixture
+def lazy(monkeypatch, tmp_path):
+    "Work is not done; the folder holds two pictures."
+    def begin(*args, **kwargs): raise Began
+    for where, names in ((srgan, 'make_dls'), (inspect, 'check_pictures'), (metrics, 'evaluate_sr'), (classifier, 'train_classifier'),
+                         (recognise, 'train_recognise picture_ways'), (fid, 'fid'), (noise, 'make_pictures'), (cats, 'cats_learner'),
+                         (serve, 'make_app')):
+        for name in names.split(): monkeypatch.setattr(where, name, begin)
+    monkeypatch.setattr('srgan_course.kit.sets.Stats.of', begin)
+    monkeypatch.setattr(srgan, 'check_weights', lambda r: None)
+    monkeypatch.setattr(cats, 'face_dls', begin)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'pics').mkdir()
+    for i in range(2): Image.new('RGB', (16, 16), (i, 0, 0)).save(tmp_path/'pics'/f'{i}.png')
+
+def outcome(command, args, monkeypatch):
+    "'began', or the exit code."
+    monkeypatch.setattr(sys, 'argv', [f'srgan-{command}', *args])
+    try: return _run_cli(COMMANDS[command].__wrapped__, False, POS.get(command))
+    except Began: return 'began'
+    except SystemExit as e: return e.code
+
+@pytest.mark.parametrize('command, more, option', [(c, more, o) for (c, more), options in ASKED.items() for o in options])
+def test_no_number(command, more, option, lazy, monkeypatch, capsys, tmp_path):
+    good = ASKED[command, more][option].split()
+    for v in VALUES:
+        code, err = outcome(command, [*more.split(), f'--{option.replace("_", "-")}={v}'], monkeypatch), capsys.readouterr().err
+        if v in good: assert code == 'began', (v, code, err); continue
+        *usage, last = err.strip().splitlines()
+        assert code == 2 and 'Traceback' not in err and (not usage or usage[0].startswith('usage: ')), (v, code, err)
+        assert option.replace('_', '-') in last.replace('_', '-'), (v, last)                                  # it says which
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['pics']                                              # and nothing is kept
+
+def test_every_number_is_asked():
+    "The options whose type is a number, by command, are those above."
+    for c, f in COMMANDS.items():
+        want = {a.dest for a in anno_parser(f.__wrapped__, pos=POS.get(c))._actions if a.type in (int, float)}
+        have = {o for (name, _), options in ASKED.items() if name == c for o in options}
+        assert c == 'upscale' or want == have, (c, want ^ have)
+
+def settings_of(cls):
+    "Recipes of a class, with values from all of what its fields may hold."
+    from hypothesis import strategies as st
+    from srgan_course.kit.recipe import SCALES
+    number = st.floats(0, 1e9, exclude_min=True)
+    own = {'Recipe': {}, 'SRGANRecipe': dict(start=st.text(), pre_lr=number, gan_lr=number, tv=number, minutes=number, critic=st.sampled_from(
+               ('PoolCritic', 'SRGANCritic')), ema=st.floats(0, 1, exclude_max=True), nf=st.integers(1, 512), label_noise=number),
+           'ClassifierRecipe': dict(lr=number, degrees=number, classes=st.lists(st.text()).map(tuple), flip=st.booleans()),
+           'CatsRecipe': dict(size=st.just(64), scale=st.sampled_from((2, 4)), lr=number, zoom=st.floats(0, 1, exclude_max=True), toys=st.integers(1, 10**6)),
+           'RecogniseRecipe': dict(lr=number, share=st.floats(0, 1, exclude_min=True), labels=None)}
+    more = {k: v for k, v in own[cls.__name__].items() if v is not None}
+    scale = dict(scale=st.just(3), size=st.just(192)) if cls.__name__ == 'RecogniseRecipe' else dict(
+        scale=st.sampled_from(SCALES), size=st.integers(1, 10**6).map(lambda n: 12*n))
+    whole = st.integers(1, 2**31 - 1)
+    return st.builds(cls, **dict(name=st.text(), seed=st.integers(0, 2**31 - 1), bs=whole, epochs=whole, steps_per_epoch=whole,
+                                 augment=st.booleans(), degrade=st.text(), **scale) | more)
+
+@pytest.mark.parametrize('name', ['Recipe', 'SRGANRecipe', 'ClassifierRecipe', 'CatsRecipe', 'RecogniseRecipe'])
+def test_a_recipe_as_json_is_itself_again(name):
+    from hypothesis import given, settings
+    from srgan_course.kit.classifier_runs import ClassifierRecipe
+    from srgan_course.kit.recipe import Recipe
+    cls = dict(Recipe=Recipe, SRGANRecipe=srgan.SRGANRecipe, ClassifierRecipe=ClassifierRecipe, CatsRecipe=cats.CatsRecipe,
+               RecogniseRecipe=recognise.RecogniseRecipe)[name]
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None)
+    @given(settings_of(cls))
+    def check(r): assert cls.from_json(r.to_json()) == r
+    check()
