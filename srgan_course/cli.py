@@ -10,7 +10,7 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, copy_lessons, given, in_range, need_paths, among, stop_politely, warnings_as_lines
+from .kit.commands import command, copy_lessons, given, in_range, need_paths, among, warnings_as_lines
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -30,6 +30,13 @@ def upscale(
     *paths:Path, # Pictures, or folders of pictures
     model:str='light-x4', # A model that ships, by name, or a .safetensors file
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
+    scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
+    width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
+    height:int=None, # Pixels of the result
+    format:str=None, # Of the results: png (default), webp, jpg, tif, avif
+    keep_format:bool=False, # That of each picture instead?
+    quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
+    frames:bool=False, # Every frame or page of a file, and not only the first?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
@@ -38,17 +45,9 @@ def upscale(
     json:bool=False, # Print what was done as JSON?
 ):
     "Enlarge pictures with a super-resolution network"
-    if not (paths or manifest or shard): raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
-    need_paths(paths)
-    if len(paths) > 1 and out is not None and out.suffix:
-        raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; give a folder')
-    from srgan_course.kit import folders, shards
-    from srgan_course.upscale import Upscaler
-    load = lambda: Upscaler.load(model, device=device)
-    if manifest or shard: return shards.upscale_list(paths, manifest, shard, out, load, tile, again, json)
-    res = folders.enlarge_paths(paths, out, load(), tile, again, progress=not json)
-    if json: print(js.dumps(res))
-    return int(bool(res['bad']))
+    from srgan_course.upscale import Wanted, upscale_paths
+    want = Wanted(scale, width, height, format, keep_format, quality, frames)
+    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard)
 
 # %% ../nbs/cli.ipynb #4a326c3e
 @command
@@ -84,7 +83,6 @@ def train(
         job = build(r)
         cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
-    if is_cli(): stop_politely()
     with processes(device, any_number):          # one, or as many as torchrun has started
         res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
         if rank(): return
@@ -365,7 +363,6 @@ def _train_cats(source, recipe, out, resume, minutes, device):
     from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.kit.checkpoints import checkpoints
     if resume and not (out/'checkpoints').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
-    stop_politely()
     train_cats(recipe, source, out, resume=resume, minutes=minutes, device=device)
     r = CatsRecipe.load(out/'recipe.json')
     left = r.steps - int(checkpoints(out/'checkpoints')[-1].stem.split('-')[1])

@@ -6,14 +6,14 @@
 __all__ = ['Upscaler', 'upscale_file', 'upscale_folder']
 
 # %% ../nbs/10_upscale.ipynb #732870e3
-import copy, math
+import copy, json, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from .kit.commands import say as tell
 from .kit.devices import memory_for_a_tile, out_of_memory, room_for
 from .kit.engines import as_floats, as_given, pick_engine
-from .kit.folders import enlarge_file, enlarge_folder
+from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
 from .kit.models import find_model
 from .kit.pixels import from_array, to_array
 
@@ -219,7 +219,8 @@ def planes(self:Upscaler,
 def __call__(self:Upscaler,
              img,           # picture of any mode; or a float tensor or array (3,h,w) or (B,3,h,w)
              tile:int=None, # longest side of a tile, pixels of the small picture; None: whole where it fits, else the largest that does
-             progress=None  # function that is told the part done, 0 to 1
+             progress=None, # function that is told the part done, 0 to 1
+             size=None      # (width, height) of the result where it is less: made smaller once more, by Lanczos
             ):              # the picture, `scale` times larger, of the same kind and with its metadata
     "Upscale a picture."
     if not isinstance(img, Image.Image): return self.tensor(img, tile)
@@ -234,7 +235,10 @@ def __call__(self:Upscaler,
         done += (b - t)*(r - l)
         if progress: progress(done/(h*w))
     stale = {'transparency'} | ({'icc_profile'} if img.mode in ('CMYK', 'LAB') else set())               # true of other pixels than these
-    return from_array(out, {k: v for k,v in img.info.items() if k not in stale})
+    y = from_array(out, {k: v for k,v in img.info.items() if k not in stale})
+    if size in (None, y.size): return y
+    from srgan_course.images import resize
+    return resize(y, size, 'lanczos')
 
 # %% ../nbs/10_upscale.ipynb #df6f4dc3
 def _loaded(up): return up if isinstance(up, Upscaler) else Upscaler.load(up)
@@ -243,7 +247,7 @@ def upscale_file(src,           # picture to read
                  dst=None,      # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes
                  tile:int=None, # longest side of a tile, pixels of the small picture
-                 **kwargs       # `progress`, as in `enlarge_file` of kit.folders
+                 **kwargs       # `progress`, `want`, as in `enlarge_file` of kit.folders
                 )->dict:        # what was done, ready for JSON
     "Upscale one file."
     return enlarge_file(src, dst, _loaded(up), tile, **kwargs)
@@ -252,7 +256,19 @@ def upscale_folder(src,           # folder of pictures
                    dst=None,      # folder to write; FOLDER-x4 beside it
                    up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes
                    tile:int=None, # longest side of a tile, pixels of the small picture
-                   **kwargs       # `again`, `progress`, as in `enlarge_folder` of kit.folders
+                   **kwargs       # `again`, `progress`, `want`, as in `enlarge_folder` of kit.folders
                   )->dict:        # `done`, `kept`, `bad` (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     return enlarge_folder(src, dst, _loaded(up), tile, **kwargs)
+
+# %% ../nbs/10_upscale.ipynb #up19a001
+def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted(), manifest=None, shard=None)->int: # exit code
+    "What `srgan-upscale` does with its options."
+    load = lambda: Upscaler.load(model, device=device)
+    if manifest or shard:
+        if want != Wanted(): raise ValueError('--manifest makes PNGs of the model\'s own scale; leave out other sizes and formats')
+        from srgan_course.kit.shards import upscale_list
+        return upscale_list(paths, manifest, shard, out, load, tile, again, as_json)
+    res = enlarge_paths(paths, out, load(), tile, again, not as_json, want)
+    if as_json: print(json.dumps(res))
+    return int(bool(res['bad']))

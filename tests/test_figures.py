@@ -147,7 +147,7 @@ def test_wrong_figures_are_found():
     table = '| srgan-x4 beside others | feature distance | PSNR |\n|---|---|---|\n| bicubic | {} | {} |\n'
     assert check(table.format(own('bicubic', 'squeeze-caffe'), own('bicubic', 'psnr')), 'page') == []
     # other rows' figures of the same file
-    assert len(check(table.format(own('srgan-x4-start', 'squeeze-caffe'), own('srgan-x4', 'psnr')), 'page')) == 2
+    assert len(check(table.format(own('srgan-x4-earlier', 'squeeze-caffe'), own('srgan-x4', 'psnr')), 'page')) == 2
     assert check(f'Bicubic reaches {bi} dB on Set5.', 'page') == []
     assert len(check(f'Everything reaches {bi} dB on Set5.', 'page')) == 1                  # says not what
     assert len(check('Bicubic reaches 99.99 dB.', 'page')) == 1

@@ -4,8 +4,12 @@ from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from srgan_course import cli
+from srgan_course.images import from_array, open_image, resize, save_image, to_array
+from srgan_course.kit import engines
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_paths, summary
+from srgan_course.kit.frames import read_frames
+from srgan_course.kit.wanted import Wanted
 from srgan_course.upscale import Upscaler
 
 posix = pytest.mark.skipif(os.name == 'nt', reason='pipes, devices and streams of Unix')
@@ -92,7 +96,7 @@ def test_what_a_folder_passes_over_is_listed(tmp_path, up, capsys):
     "Each file of a folder is done, bad, or named with the reason; in text and in JSON."
     d = tmp_path/'in'
     for n in 'a.png', 'b.png', 'old/c.png': picture(d/n)
-    for n in 'notes.txt', 'scan.tga', 'film.mov', '.hidden', '.trash/x.png': (d/n).parent.mkdir(exist_ok=True); (d/n).write_bytes(b'x')
+    for n in 'notes.txt', 'scan.dng', 'film.mov', '.hidden', '.trash/x.png': (d/n).parent.mkdir(exist_ok=True); (d/n).write_bytes(b'x')
     enlarge_paths([d/'a.png'], None, up, progress=False)                       # a result beside its picture
     enlarge_paths([d/'old'], d/'old'/'large', up, progress=False)              # and some of an earlier run
     capsys.readouterr()
@@ -101,9 +105,9 @@ def test_what_a_folder_passes_over_is_listed(tmp_path, up, capsys):
     assert [Path(f['src']).relative_to(d).as_posix() for f in r['done']] == ['a.png', 'b.png', 'old/c.png']
     why = {Path(p['src']).relative_to(d).as_posix(): p['why'] for p in r['passed']}
     assert why == {'a-x4.png': 'a result of a.png', 'old/large/c-x4.png': 'a result of an earlier run',
-                   **dict.fromkeys(('notes.txt', 'scan.tga', 'film.mov'), 'no picture by its name')}
+                   **dict.fromkeys(('notes.txt', 'scan.dng', 'film.mov'), 'no picture by its name')}
     said = summary(r).splitlines()
-    assert 'passed over, no picture by its name: film.mov, notes.txt, scan.tga' in said and said[-1] == '3 done'
+    assert 'passed over, no picture by its name: film.mov, notes.txt, scan.dng' in said and said[-1] == '3 done'
     assert enlarge_paths([d/'old'/'large'], tmp_path/'x16', up, progress=False)['done'][0]['out_size'] == [96, 80]   # asked for by name: done
 
 def test_the_same_again_enlarges_no_result(tmp_path, up):
@@ -128,3 +132,113 @@ def test_pictures_of_one_name_keep_results_of_their_own(tmp_path, up):
     enlarge_paths([tmp_path/'y'], tmp_path/'o', up, progress=False)
     (tmp_path/'y'/'z.png').unlink(); old = picture(tmp_path/'y'/'z.bmp', (4, 3)); os.utime(old, (1, 1))          # older than the result
     assert len(enlarge_paths([tmp_path/'y'], tmp_path/'o', up, progress=False)['done']) == 1 and sizes(tmp_path/'o') == {'z-x4.png': (16, 12)}
+
+# ---- refused before anything is computed
+
+@pytest.fixture
+def calls(monkeypatch):
+    "Counts what the network is asked."
+    n, real = [], engines.OnnxEngine.__call__
+    monkeypatch.setattr(engines.OnnxEngine, '__call__', lambda self, x: (n.append(x.shape), real(self, x))[1])
+    return n
+
+BAD = {'unknown suffix': ('rgb', dict(out='a.xyz'), "'.xyz'"), 'missing folder': ('rgb', dict(out='no/a.png'), 'there is no folder'),
+       'alpha into JPEG': ('alpha', dict(out='a.jpg'), 'cannot hold transparent'), 'WebP side': ('long', dict(out='a.webp'), 'at most 16,383'),
+       'JPEG side': ('longer', dict(out='a.jpg'), 'at most 65,500'), 'icon': ('rgb', dict(out='a.ico'), 'icons of fixed sizes'),
+       'a file without suffix': ('rgb', dict(out='plain'), 'has no suffix'), 'a folder by that name': ('rgb', dict(out='dir.png/x/y.png'), 'no folder'),
+       'the picture itself': ('rgb', dict(out='rgb.png'), 'is the picture itself'), 'format': ('rgb', dict(format='mp4'), "'.mp4'"),
+       'format and name': ('rgb', dict(format='webp', out='a.png'), 'is no webp'), 'quality': ('rgb', dict(quality=0), 'quality 0'),
+       'scale': ('rgb', dict(scale=4.5), 'more than this model gives'), 'no scale': ('rgb', dict(scale=float('nan')), 'scale nan'),
+       'width': ('rgb', dict(width=25), 'w25 is more'), 'no enlargement': ('rgb', dict(height=5), 'h5 is no enlargement'),
+       'both': ('rgb', dict(height=9, scale=2.), 'give one of them'), 'a film into JPEG': ('film', dict(frames=True, out='a.jpg'), 'holds a single picture'),
+       'tile': ('rgb', dict(tile=0), 'tile 0')}
+
+@pytest.mark.parametrize('what', BAD)
+def test_what_is_wrong_with_the_result_is_said_before_it_is_made(tmp_path, calls, what, monkeypatch):
+    "The network is not asked once, and nothing is written."
+    monkeypatch.chdir(tmp_path)
+    src, options, said = BAD[what]
+    picture('rgb.png'); Image.new('RGBA', (3, 3), (9, 9, 9, 100)).save('alpha.png'); Image.new('RGB', (4100, 1)).save('long.png')
+    Image.new('RGB', (16400, 1)).save('longer.png'); Path('plain').touch(); Path('dir.png').mkdir()
+    Image.new('L', (4, 4)).save('film.gif', save_all=True, append_images=[Image.new('L', (4, 4), 99)])
+    before = sorted(tmp_path.rglob('*'))
+    file = next(tmp_path.glob(f'{src}.*'))
+    with pytest.raises((ValueError, OSError), match=said): cli.upscale(file.relative_to(tmp_path), **{k: Path(v) if k == 'out' else v for k, v in options.items()})
+    assert not calls and sorted(tmp_path.rglob('*')) == before
+
+@posix
+def test_a_folder_that_may_not_be_written_is_said_before(tmp_path):
+    "Results into folders without the right to write, in real processes that have no more rights than others: one line each, nothing computed."
+    drop = ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--inh-caps', '-dac_override,-dac_read_search'] if not os.geteuid() else []
+    if drop and (not shutil.which('setpriv') or subprocess.run([*drop, 'true'], capture_output=True).returncode): pytest.skip('root keeps its rights here')
+    src, shut = picture(tmp_path/'in'/'a.png'), tmp_path/'shut'; shut.mkdir(); shut.chmod(0o555); (tmp_path/'in').chmod(0o555)
+    code = ("import sys; from srgan_course.kit import engines; from srgan_course import cli; from pathlib import Path\n"
+            "def no(*a): print('computed')\n"
+            "engines.OnnxEngine.__call__ = no\nfor p, out in ((sys.argv[1], sys.argv[3]), (sys.argv[2], sys.argv[3]), (sys.argv[1], None), (sys.argv[1], sys.argv[3] + '/b.png')):\n"
+            "    try: print(cli.upscale(Path(p), out=out and Path(out)))\n    except OSError as e: print(e)")
+    r = subprocess.run([*drop, sys.executable, '-c', code, src, src.parent, shut], capture_output=True, text=True, env=ENV | dict(PYTHONPATH=os.getcwd()))
+    shut.chmod(0o755); (tmp_path/'in').chmod(0o755)
+    assert r.stdout.count('\n') == 4 == r.stdout.count('nothing may be written into') and 'computed' not in r.stdout, r
+    assert not list(shut.iterdir()) and [p.name for p in (tmp_path/'in').iterdir()] == ['a.png']
+
+def test_in_a_folder_only_what_cannot_be_saved_is_left_out(tmp_path, up, calls):
+    "Too long for WebP, transparent for JPEG: named, not computed; the others are done in the format that was asked for."
+    d = tmp_path/'in'; picture(d/'a.png'); Image.new('RGB', (4100, 1)).save(d/'long.png'); Image.new('RGBA', (3, 3), (9, 9, 9, 100)).save(d/'alpha.png')
+    for fmt, bad in ('webp', 'long.png'), ('jpg', 'alpha.png'):
+        calls.clear()
+        r = enlarge_paths([d], tmp_path/fmt, up, progress=False, want=Wanted(format=fmt))
+        assert [Path(b['src']).name for b in r['bad']] == [bad] and len(r['done']) == 2 and all(s[-2:] != (1, 4100) or fmt == 'jpg' for s in calls)
+        assert {p.suffix for p in (tmp_path/fmt).glob('*-x4*')} == {f'.{fmt}'}
+
+# ---- sizes, formats, frames
+
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'L', 'I;16', 'deep'])
+def test_another_size_is_the_networks_made_smaller_in_one_step(tmp_path, up, mode):
+    "To the pixel what Lanczos makes of the network's result, in the picture's mode and bits; said in the result; the same in tiles to a level."
+    a = np.random.default_rng(0).integers(0, 256, (15, 20, 4), dtype=np.uint8)
+    img = {'deep': from_array(a[..., :3].astype(np.uint16)*257), 'I;16': from_array(a[..., 0].astype(np.uint16)*257)}.get(mode) or Image.fromarray(a).convert(mode)
+    save_image(img, src := tmp_path/'a.png')
+    for kw, size, name in ((dict(width=50), (50, 38), 'a-w50.png'), (dict(height=18), (24, 18), 'a-h18.png'), (dict(scale=1.5), (30, 22), 'a-x1.5.png'),
+                           (dict(width=60, height=30), (40, 30), 'a-fit60x30.png'), (dict(scale=4.), (80, 60), 'a-x4.png')):
+        r = enlarge_paths([src], None, up, progress=False, want=Wanted(**kw))['done'][0]
+        got, want = open_image(r['dst'], icc='keep'), up(img)
+        want = want if size == want.size else resize(want, size, 'lanczos')
+        assert (got.size, got.mode, Path(r['dst']).name, r.get('resampled')) == (size, want.mode, name, None if size == (80, 60) else 'lanczos')
+        assert to_array(got).dtype == to_array(img).dtype and (to_array(got) == to_array(want)).all()
+
+def test_formats_of_a_folder(tmp_path, up):
+    "A format for all, that of each, and its quality; what was made in another way does not count as done, what was made so does."
+    d = tmp_path/'in'; picture(d/'a.png', (40, 30)); picture(d/'b.jpg', (40, 30)); picture(d/'c.bmp', (40, 30))
+    run = lambda **kw: enlarge_paths([d], tmp_path/'out', up, progress=False, want=Wanted(**kw))
+    names = lambda r: sorted(Path(f['dst']).name for f in r['done'])
+    assert names(run(format='webp')) == ['a-x4.webp', 'b-x4.webp', 'c-x4.webp']
+    big = {p.name: p.stat().st_size for p in (tmp_path/'out').glob('*.webp')}
+    assert len(run(format='webp', quality=50)['done']) == 3 and len(run(format='webp', quality=50)['kept']) == 3
+    assert all(p.stat().st_size < .8*big[p.name] for p in (tmp_path/'out').glob('*.webp'))
+    assert names(run(keep_format=True)) == ['a-x4.png', 'b-x4.jpg', 'c-x4.bmp']
+    assert [Image.open(tmp_path/'out'/n).format for n in ('a-x4.png', 'b-x4.jpg', 'c-x4.bmp')] == ['PNG', 'JPEG', 'BMP']
+
+def film(path, n=3, **kw):
+    frames = [Image.fromarray((np.mgrid[:6, :8, :3].transpose(1, 2, 3, 0)@[20, 11, 30] + 25*i).astype(np.uint8)) for i in range(n)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], **kw)
+    return path, frames
+
+@pytest.mark.parametrize('name', ['a.png', 'a.webp', 'a.gif', 'a.tif'])
+@pytest.mark.parametrize('where', ['alone', 'in a folder', 'at once'])
+def test_frames(tmp_path, name, where, up, monkeypatch, capsys):
+    "The first alone, and said; or all of them, each as the network makes it, with the times of the film."
+    (tmp_path/'in').mkdir(); times = {} if name.endswith('tif') else dict(duration=[50, 120, 300], loop=2)
+    src, _ = film(tmp_path/'in'/name, **times, **(dict(lossless=True) if name.endswith('webp') else {}))
+    if where != 'alone': src = src.parent
+    if where == 'at once': monkeypatch.setattr(up.engine, 'threads', 2); picture(tmp_path/'in'/'b.png', (4, 4))
+    r = enlarge_paths([src], tmp_path/'one', up)
+    assert [d['frames'] for d in r['done'] if 'frames' in d] == [[1, 3]] and '--frames enlarges' in capsys.readouterr().out
+    r = enlarge_paths([src], tmp_path/'all', up, want=Wanted(frames=True))
+    d = next(d for d in r['done'] if 'frames' in d)
+    assert d['frames'] == [3, 3] and '--frames enlarges' not in capsys.readouterr().out and Path(d['dst']).name == name.replace('.', '-x4.')
+    made, of = list(read_frames(d['dst'])), list(read_frames(tmp_path/'in'/name, icc='keep'))
+    assert [s for _, s in made] == [s for _, s in of] == ([None]*3 if 'tif' in name else [.05, .12, .3])
+    if 'tif' not in name: assert Image.open(d['dst']).info['loop'] == 2
+    for (got, _), (img, _) in zip(made, of):
+        off = np.abs(to_array(got).astype(int) - to_array(up(img)).astype(int))
+        assert got.size == (32, 24) and (off.mean() < 12 if name[-3:] in ('gif', 'ebp') else off.max() <= 1)       # 256 colours, WebP's quality

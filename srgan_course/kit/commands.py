@@ -48,11 +48,19 @@ def _steady_streams():
         setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), was and was.encoding, 'backslashreplace', line_buffering=True))
     return raw
 
+# %% ../../nbs/kit/commands.ipynb #c0d00009
+def stop_politely():
+    "Let SIGTERM end a command as Ctrl-C does, where signals can be set."
+    import signal, threading
+    if threading.current_thread() is not threading.main_thread(): return
+    def stop(*_): raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, stop)
+
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
 
 def command(f=None, pos=None): # a function with a comment for each parameter; optional parameters that need no --
-    "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C in 130; from Python it raises."
+    "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
     if f is None: return partial(command, pos=pos)
     name = f'srgan-{f.__name__}'
     @wraps(f)
@@ -60,6 +68,7 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
         # is it `f` that the shell has started, and not a command that calls it?
         if not is_cli(SimpleNamespace(__wrapped__=run)): return f(*args, **kwargs)
         out = _steady_streams()
+        stop_politely()
         try: res = f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
@@ -68,14 +77,6 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
         if not (lost := out and out.lost): return res
         say(f'{name}: the work is done, but what was to be printed could not be written ({lost.strerror})'); raise SystemExit(1)
     return call_parse(run, pos=pos)
-
-# %% ../../nbs/kit/commands.ipynb #c0d00009
-def stop_politely():
-    "Let SIGTERM end a command as Ctrl-C does, where signals can be set."
-    import signal, threading
-    if threading.current_thread() is not threading.main_thread(): return
-    def stop(*_): raise KeyboardInterrupt
-    signal.signal(signal.SIGTERM, stop)
 
 # %% ../../nbs/kit/commands.ipynb #c0d0000c
 def need_paths(paths:list, what:str='file or folder'):

@@ -6,67 +6,46 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import glob, json, math, os, re, sys, time
+import json, math, os, re, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import find_images, open_image, save_image
-from .commands import among, say
+from .commands import among, need_paths, say
+from .devices import available_memory
+from .frames import frame_count, read_frames, save_frames
+from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
 
 # %% ../../nbs/kit/folders.ipynb #05ebebef
-def result_name(src:Path,  # picture
-                scale:int, # of the model
-                end:str='' # before the scale
-               )->str:
-    "NAME-x4.png: PNG loses nothing and holds every mode."
-    return f'{src.stem}{end}-x{scale}.png'
-
-def _end(src): return f'_{src.suffix[1:]}'
-
-def _has_twin(src):
-    "Is there another picture of this name beside it, which would become the same result?"
-    others = {p.name for p in src.parent.glob(f'{glob.escape(src.stem)}.*')} - {src.name}
-    try: return any(p.name in others for p in find_images(src.parent, recursive=False)) if others else False
-    except ValueError: return False                                            # no pictures there
-
-def result_path(src:Path,  # picture
-                dst,       # file or folder to write, or None: beside the picture
-                scale:int  # of the model
-               )->Path:    # file to write
-    "Where the result of a picture goes; never over the picture itself."
-    name = result_name(src, scale, _end(src) if _has_twin(src) else '')
-    dst = Path(dst) if dst else src.with_name(name)
-    if dst.is_dir() or not (dst.suffix or os.path.lexists(dst)): dst = dst/name
-    if os.path.realpath(dst) == os.path.realpath(src): raise ValueError(f'{dst} is the picture itself; give another name for the result')
-    return dst
-
 LOG = '.upscaled.jsonl'   # in a folder of results: which file was made of what, with which model
 
-def out_files(files:list, # pictures to read
-              root:Path,  # folder they are in
-              dst:Path,   # folder to write
-              scale:int=4 # of the model
-             )->dict:     # picture -> file to write
-    "A name for each result; pictures that differ only in their suffix keep it in the name."
+def out_files(files:list,  # pictures to read
+              root:Path,   # folder they are in
+              dst:Path,    # folder to write
+              scale:int=4, # of the model
+              want:Wanted=Wanted()
+             )->dict:      # picture -> file to write
+    "A name for each result, and no name twice."
     names, taken, stem = {}, set(), lambda f: str(f.relative_to(root).with_suffix('')).lower()
     same = Counter(map(stem, files))
     for f in files:
-        end = _end(f) if same[stem(f)] > 1 else ''
-        name = lambda: f.relative_to(root).with_name(result_name(f, scale, end))
-        while str(name()).lower() in taken: end += _end(f)
+        end = end_of(f) if same[stem(f)] > 1 else ''
+        name = lambda: f.relative_to(root).with_name(result_name(f, scale, end, want))
+        while str(name()).lower() in taken: end += end_of(f)
         taken.add(str(name()).lower())
         names[f] = dst/name()
     return names
 
-def target_folder(src:Path,  # folder of pictures
-                  dst,       # folder to write, or None: beside it
-                  scale:int  # of the model
-                 )->Path:    # folder to write
+def target_folder(src:Path,   # folder of pictures
+                  dst,        # folder to write, or None: beside it
+                  scale:int,  # of the model
+                  want:Wanted=Wanted()
+                 )->Path:     # folder to write
     "FOLDER-x4 beside the folder, where nothing else is said."
     src = Path(os.path.realpath(src))
-    return Path(dst) if dst else src.with_name(f'{src.name}-x{scale}')
+    return Path(dst) if dst else src.with_name(f'{src.name}-{want.tag(scale)}')
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -74,31 +53,54 @@ def _write_result(src:Path,        # picture that was read
                   img:Image.Image, # the picture
                   out:Image.Image, # the result
                   up,              # what made it
-                  start:float      # time.perf_counter() when it was begun
+                  start:float,     # time.perf_counter() when it was begun
+                  want:Wanted=Wanted()
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
-    save_image(out, dst, like=img)
-    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
-                device=str(up.device), seconds=round(time.perf_counter() - start, 3))
+    save_image(out, dst, want.quality, like=img)
+    return _said_of(src, dst, img, out, up, start, [1, n] if (n := frame_count(src)) > 1 else None)
 
-def enlarge_file(src:Path,      # picture to read
-                 dst,           # file or folder to write, or None: NAME-x4.png beside the picture
-                 up,            # an `Upscaler`
-                 tile:int=None, # longest side of a tile, pixels of the small picture
-                 progress=None  # function that is told the part done, 0 to 1
-                )->dict:        # what was done, ready for JSON
+def _said_of(src, dst, img, out, up, start, frames):
+    "What was done; `frames`: how many of how many."
+    more = dict(frames=frames) if frames else {}
+    if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
+    return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
+                device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
+
+def _enlarge_film(src, dst, up, tile, progress, want, start):
+    "Every frame or page of a file, with its time."
+    n, frames, seconds = frame_count(src), [], []
+    for i, (img, s) in enumerate(read_frames(src, icc='keep')):
+        if not i: first, loop = img, img.info.get('loop', 1)
+        size = size_to_make(img, dst, up.scale, want)
+        if not i and (free := available_memory('cpu')) and (need := 4*n*size[0]*size[1]) > free:
+            raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
+        frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
+    save_frames(dst, frames, seconds, loop, want.quality)
+    return _said_of(src, dst, first, frames[0], up, start, [n, n])
+
+def enlarge_file(src:Path,       # picture to read
+                 dst,            # file or folder to write, or None: NAME-x4.png beside the picture
+                 up,             # an `Upscaler`
+                 tile:int=None,  # longest side of a tile, pixels of the small picture
+                 progress=None,  # function that is told the part done, 0 to 1
+                 want:Wanted=Wanted() # size, format, every frame
+                )->dict:         # what was done, ready for JSON
     "One file, read and written with all that it holds."
     t, src = time.perf_counter(), Path(src)
     img = open_image(src, icc='keep')
-    to, dst = dst, result_path(src, dst, up.scale)
+    to, dst = dst, result_path(src, dst, up.scale, want)
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
-    return _write_result(src, dst, img, up(img, tile, progress), up, t)
+    if want.frames and is_film(src): return _enlarge_film(src, dst, up, tile, progress, want, t)
+    size = size_to_make(img, dst, up.scale, want)
+    return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
-def made_with(up # the upscaler
+def made_with(up, # the upscaler
+              want:Wanted=Wanted()
              )->str:
-    "What a result depends on, besides its picture."
-    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip()
+    "What a result depends on, besides its picture and its name."
+    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + want.settings()
 
 def read_log(dst:Path # folder of results
             )->dict:  # name of a result -> (fingerprint of what made it, name of its picture or None)
@@ -134,7 +136,7 @@ _RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_
 
 def _results(files, src):
     "Those of the files that are results of earlier runs, and whose: by a log further down, or by the name of a picture beside them."
-    why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + _end(f))}
+    why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + end_of(f))}
     for log in src.glob(f'*/**/{LOG}'):
         why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
     for f in files:
@@ -168,22 +170,32 @@ def show_progress(i:float,    # pictures done; a fraction counts
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
 
-def _passed_over(passed, most=8):
-    "A line for each reason: which files, as far as one wants to read them."
+def _some(what, names, most=8):
+    "A line about some files, none where there are none: their names, as far as one wants to read them."
+    return [f'{what}: {", ".join(names[:most])}' + f' and {len(names) - most} more'*(len(names) > most)]*bool(names)
+
+def _passed_over(passed):
+    "A line for each reason."
     kinds = {}
     for p in passed: kinds.setdefault(p['why'].partition(' of ')[0], []).append(Path(p['src']).name)
-    return [f'passed over, {why}: {", ".join(names[:most])}' + f' and {len(names) - most} more'*(len(names) > most)
-            for why, names in kinds.items()]
+    return [l for why, names in kinds.items() for l in _some(f'passed over, {why}', names)]
 
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
-    return '\n'.join([*_passed_over(result['passed']), ', '.join(said),
+    first = [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [0])[0] == 1]
+    first = _some('only the first frame or page, --frames enlarges all of', first)
+    return '\n'.join([*_passed_over(result['passed']), *first, ', '.join(said),
                       *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
+def settled(res)->Future:
+    "A promise already kept."
+    f = Future(); f.set_result(res)
+    return f
+
 def failed(e:Exception)->Future:
     "A promise already broken, by `e`."
     f = Future(); f.set_exception(e)
@@ -192,7 +204,8 @@ def failed(e:Exception)->Future:
 def in_a_row(todo:dict,     # picture -> file to write
              up,   # the upscaler
              tile:int=None, # longest side of a tile, pixels of the small picture
-             told=None      # function of the pictures done (a fraction counts) and the picture at hand
+             told=None,     # function of the pictures done (a fraction counts) and the picture at hand
+             want:Wanted=Wanted()
             ):              # yields (picture, `Future` of what `_write_result` returns)
     "Each picture through the network, while the next one is read and the one before is written."
     files = list(todo)
@@ -203,9 +216,10 @@ def in_a_row(todo:dict,     # picture -> file to write
             t, now, coming = time.perf_counter(), coming, read(i + 1)
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
-                img = now.result()
-                out = up(img, tile, told and (lambda p: told(max(i - .5, 0) + .49*p, f)))
-                yield f, writer.submit(_write_result, f, todo[f], img, out, up, t)
+                img, part = now.result(), told and (lambda p: told(max(i - .5, 0) + .49*p, f))
+                if want.frames and is_film(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
+                yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
 
 SMALL = 2**16   # pixels: pictures up to this size are done side by side, each on one thread
@@ -220,12 +234,13 @@ def is_small(f:Path # picture file
 def at_once(todo:dict,     # small picture -> file to write
             up,   # the upscaler, on the CPU
             tile:int=None, # longest side of a tile, pixels of the small picture
-            n:int=2        # how many at once
+            n:int=2,       # how many at once
+            want:Wanted=Wanted()
            ):              # yields (picture, `Future` of what `_write_result` returns), in order
     "Whole pictures side by side, one thread each: nobody waits for the others after every layer, and one is packed while the next is made."
     def work(f, dst):
         dst.parent.mkdir(parents=True, exist_ok=True)
-        return enlarge_file(f, dst, up, tile)
+        return enlarge_file(f, dst, up, tile, want=want)
     begun = deque()
     with up.engine.one_thread(), ThreadPoolExecutor(n) as pool:
         for pair in todo.items():
@@ -246,26 +261,27 @@ def enlarge_folder(src,               # folder of pictures
                    up,                # an `Upscaler`
                    tile:int=None,     # longest side of a tile, pixels of the small picture
                    again:bool=False,  # do what is done already, too
-                   progress:bool=True # show a bar?
+                   progress:bool=True, # show a bar?
+                   want:Wanted=Wanted() # size, format, every frame
                   )->dict:            # `done`, `kept`, `bad`, `passed` over (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    files, passed = to_do(src, dst := target_folder(src, dst, up.scale))
+    files, passed = to_do(src, dst := target_folder(src, dst, up.scale, want))
     _open_folder(dst, src)
-    log, want = {} if again else read_log(dst), made_with(up)
-    todo = {f: o for f,o in out_files(files, src, dst, up.scale).items() if again
-            or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), want)}
+    log, mark = {} if again else read_log(dst), made_with(up, want)
+    todo = {f: o for f,o in out_files(files, src, dst, up.scale, want).items() if again
+            or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), mark)}
     done, bad, waiting = [], [], []
     def settle(f, job):
-        try: done.append(job.result()); write_log(dst, todo[f], f, want)
+        try: done.append(job.result()); write_log(dst, todo[f], f, mark)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         if progress: show_progress(len(done) + len(bad), len(todo), f.name, t)
     def both(todo):
         n = up.engine.threads if len(todo) > 1 else 1
         small = {f: o for f,o in todo.items() if n > 1 and is_small(f)}
-        if small: yield from at_once(small, up, tile, n)
+        if small: yield from at_once(small, up, tile, n, want)
         yield from in_a_row({f: o for f,o in todo.items() if f not in small}, up, tile,
-                            (lambda i, f: show_progress(len(small) + i, len(todo), f.name, t)) if progress else None)
+                            (lambda i, f: show_progress(len(small) + i, len(todo), f.name, t)) if progress else None, want)
     try:
         for made in both(todo):
             waiting.append(made)
@@ -278,38 +294,52 @@ def enlarge_folder(src,               # folder of pictures
                 seconds=round(time.perf_counter() - t, 3))
 
 # %% ../../nbs/kit/folders.ipynb #f01d0002
-def _one_place_each(paths, dst, scale):
+def _one_place_each(paths, dst, scale, want):
     "Refuse pictures whose results would have one name, before any is made."
     taken = {}
     for p in paths:
-        to = target_folder(p, dst, scale)
-        made = out_files(to_do(p, to)[0], p, to, scale) if p.is_dir() else {p: (dst or p.parent)/result_path(p, None, scale).name}
+        to = target_folder(p, dst, scale, want)
+        made = {p: (dst or p.parent)/result_path(p, None, scale, want).name} if p.is_file() else \
+            out_files(to_do(p, to)[0], p, to, scale, want)
         for f,o in made.items():
             first = taken.setdefault(os.path.realpath(o), f)
             if os.path.realpath(first) != os.path.realpath(f):
                 raise ValueError(f'{first} and {f} would both become {o}; give one of them alone, with another --out')
+
+def _result_line(d):
+    "What was done with one picture."
+    done, of = d.get('frames', (1, 1))
+    said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
+    if done == of > 1 and d['dst'].lower().endswith('.gif'): said += ['256 colours chosen for each']
+    first = f'; this is the first of {of} frames or pages, --frames enlarges them all'*(done < of)
+    return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
+            f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 
 def enlarge_paths(paths:list,        # pictures, and folders of pictures
                   dst,               # file or folder to write, or None: beside them
                   up,                # an `Upscaler`
                   tile:int=None,     # longest side of a tile, pixels of the small picture
                   again:bool=False,  # do what is done already in a folder, too
-                  progress:bool=True # say what is done?
+                  progress:bool=True, # say what is done?
+                  want:Wanted=Wanted() # size, format, every frame
                  )->dict:            # `done`, `kept`, `bad`, `passed` over (lists)
     "Upscale pictures and folders, one after the other."
+    want.tag(up.scale)                                                         # what no picture can become
     res = dict(done=[], kept=[], bad=[], passed=[])
+    if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
+    need_paths(paths)
+    if len(paths) > 1 and dst and Path(dst).suffix:
+        raise ValueError(f'--out {dst} is one file, but {len(paths)} pictures were given; give a folder')
     if len(paths) > 1:
-        _one_place_each(paths, dst, up.scale)
+        _one_place_each(paths, dst, up.scale, want)
         if dst: Path(dst).mkdir(parents=True, exist_ok=True)
     for p in paths:
         if p.is_dir():
-            r = enlarge_folder(p, dst, up, tile, again, progress)
+            r = enlarge_folder(p, dst, up, tile, again, progress, want)
             for k in res: res[k] += r[k]
             if progress: say(summary(r), out=True)
             continue
         with among(paths, 'srgan-upscale', res['bad'], src=p):
-            res['done'].append(d := enlarge_file(p, dst, up, tile))
-            if progress:
-                say('{src} ({size[0]} x {size[1]}) -> {dst} ({out_size[0]} x {out_size[1]}), {model}, {seconds:.1f} s'.format(**d),
-                    out=True)
+            res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
+            if progress: say(_result_line(d), out=True)
     return res
