@@ -57,7 +57,7 @@ def _write_result(src:Path,        # picture that was read
                   want:Wanted=Wanted()
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
-    save_image(out, dst, want.quality, like=img)
+    save_image(out, dst, like=img, quality=want.quality)
     return _said_of(src, dst, img, out, up, start, [1, n] if (n := frame_count(src)) > 1 else None)
 
 def _said_of(src, dst, img, out, up, start, frames):
