@@ -287,7 +287,7 @@ def test_engine_held_one_runs_four_wait_the_rest_is_sent_away():
         for i in range(5, 25):
             start = time.monotonic(); r = post(i)
             assert time.monotonic() - start < .5, 'at once'
-            problem(r, 503, 'busy', '4 places'); assert int(r.headers['retry-after']) >= 1
+            problem(r, 503, 'busy', 'its queue is full'); assert int(r.headers['retry-after']) >= 1
         assert httpx.post(f'{url}/v1/jobs', content=png()).status_code == 503
         assert httpx.get(f'{url}/healthz').status_code == httpx.get(f'{url}/readyz').status_code == 200
         gate.set()
