@@ -231,7 +231,8 @@ def longest_silence(pg, data):
 
 @browser_only
 def test_answers_while_it_computes_and_can_be_cancelled(ready):
-    "No silence of a quarter of a second (the best of three; on a quiet machine it is under 100 ms, and other work makes it longer); after Cancel the next picture is done as ever."
+    """No silence of a quarter of a second (the best of three; on a quiet machine it is under 100 ms, and other work makes it longer);
+    after Cancel the next picture is done as ever."""
     data = encoded(photo(300, 200))
     for _ in range(3):
         if (worst := longest_silence(ready, data)) < 250: break
