@@ -161,7 +161,7 @@ def recipe_text(q, share=1.):
         often = {0: '', 1: 'softened once and ', 2: 'softened twice and '}.get(q['soften'], f"softened {q['soften']} times and ")
         parts.append(f"{'the critic and the feature net see' if q['alike'] else 'the critic sees'} pictures {often}moved by up to "
                      f"{q['shift']} pixels")
-    if share < 1: parts.append(f"what ships lies {share:g} of the way from the network before the game to the one after it")
+    if share < 1: parts.append(f"what ships lies {share:g} of the way from the network before the game to the one after it (a share picked by eye on six of the held-out photographs of `hr`)")
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     if q['critic'] != 'none' and q['pre_epochs']:
         parts.append(f"before the game {q['pre_epochs']*q['steps_per_epoch']:,} steps of {q['pre_loss'].upper()} at {q['pre_lr']:g}")

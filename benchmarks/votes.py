@@ -11,7 +11,7 @@ A and B: models that ship, or .safetensors files. The crops are the most detaile
 Wants SRGAN_DATA (hr).
 usage: votes.py sheets|count A B
 """
-import math, time
+import math, time, zlib
 from pathlib import Path
 from frame import RUNS, ledger, parser
 
@@ -21,9 +21,9 @@ def stem(model): return Path(model).stem
 
 def folder(a, b): return RUNS/'votes'/f'{stem(a)}-{stem(b)}'
 
-def order(n): # whether A stands on the left
+def order(n, a, b): # whether A stands on the left; each pair of models has an order of its own
     import numpy as np
-    return np.random.default_rng(SEED).permutation([True, False]*(n//2))
+    return np.random.default_rng([SEED, zlib.crc32(f'{stem(a)} {stem(b)}'.encode())]).permutation([True, False]*(n//2))
 
 def best_crop(picture):
     "The square with the largest mean gradient, on a grid of half its side."
@@ -39,7 +39,7 @@ def sheets(a, b):
     from srgan_course.upscale import Upscaler
     ups, out, files = [Upscaler.load(m, device='cpu') for m in (a, b)], folder(a, b), sorted(hr_split()['valid'])
     out.mkdir(parents=True, exist_ok=True)
-    for i, (path, a_left) in enumerate(zip(files, order(len(files))), 1):
+    for i, (path, a_left) in enumerate(zip(files, order(len(files), a, b)), 1):
         hr = crop_to_multiple(open_image(path).convert('RGB'), 4)
         box, lr = best_crop(hr), downscale(hr, 4)
         pair = [up(lr).crop(box).resize((ZOOM*SIDE,)*2, Image.Resampling.NEAREST) for up in ups]
@@ -54,7 +54,7 @@ def count(a, b):
     for f in sorted(folder(a, b).glob('answers*.txt')):
         said = dict(line.split() for line in f.read_text().splitlines() if len(line.split()) == 2)
         if not said: continue
-        left = order(20)
+        left = order(20, a, b)
         if set(said) != {f'{i:02}' for i in range(1, len(left) + 1)} or not set(said.values()) <= {'left', 'right', 'neither'}:
             raise SystemExit(f'{f}: give one line for each of the {len(left)} sheets: 01 left, 02 neither, ...')
         for_b = sum(bool((said[f'{i:02}'] == 'right') == l and said[f'{i:02}'] != 'neither') for i, l in enumerate(left, 1))

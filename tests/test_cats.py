@@ -288,7 +288,7 @@ def test_shipped():
     assert 0 <= a.min() and a.max() <= 1 and a.std() > .1 and (a[0] - a[1]).abs().mean() > .02
     contrast = lambda t: C.sample_cats(32, 1, truncation=t).std((1, 2, 3)).mean()
     # short noise gives paler pictures, down to mist: nothing may call it better or more typical cats
-    assert contrast(.5) < .8*contrast(1.) < .64*contrast(None)
+    assert contrast(.1) < .5*contrast(1.) < .5*contrast(None) and .7 < contrast(.5)/contrast(1.) < .8
 
 @pytest.mark.skipif(not SHIPPED, reason='dcgan-cats is not in this tree')
 def test_the_command_needs_no_torch_and_draws_the_same_cats(tmp_path):

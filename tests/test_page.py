@@ -231,12 +231,11 @@ def longest_silence(pg, data):
 
 @browser_only
 def test_answers_while_it_computes_and_can_be_cancelled(ready):
-    """No silence of a quarter of a second (the best of three; on a quiet machine it is under 100 ms, and other work makes it longer);
-    after Cancel the next picture is done as ever."""
+    "No silence of 100 ms (the best of three, for a busy machine may be silent by itself); after Cancel the next picture is done as ever."
     data = encoded(photo(300, 200))
     for _ in range(3):
-        if (worst := longest_silence(ready, data)) < 250: break
-    assert worst < 250, f'{worst:.0f} ms'
+        if (worst := longest_silence(ready, data)) < 100: break
+    assert worst < 100, f'{worst:.0f} ms'
     ready.wait_for_function(r'/^\d of 6 tiles$/.test(document.querySelector("#tile").textContent)', timeout=5000)
     ready.keyboard.press('Escape')
     ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)

@@ -63,7 +63,7 @@ def test_a_name_says_which_weights():
     assert K.Teacher(net, 'toy', weights='random').label == K.Teacher(net, 'toy').label == 'toy'
 
 def test_without_a_classifier():
-    one_line(lambda: K.Teacher(make_net('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a teacher has its last layer')
+    one_line(lambda: K.Teacher(make_net('toynet', 2).features, 'features'), 'features gives (1, 64, 4, 4)', 'a classifier with its last layer')
     one_line(lambda: M.teacher(body('toynet-random')), 'toynet-random is a body without a head')
     one_line(lambda: M.teacher('vgg16-oxford@relu2_2'), 'is not known; give resnet50')
 

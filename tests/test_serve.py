@@ -278,16 +278,17 @@ def test_a_slow_body_is_given_up():
 
 def test_engine_held_one_runs_four_wait_the_rest_is_sent_away():
     gate = threading.Event(); toy = Toy(gate); app = toy_app(toy, Limits(queue=4)); shop = app.state.service.shop
-    with live(app) as url, ThreadPoolExecutor(5) as pool:
+    with live(app) as url, ThreadPoolExecutor(5) as pool, httpx.Client(timeout=30) as client:
         post = lambda i: httpx.post(f'{url}/v1/upscale', content=png(seed=i), timeout=30)
         held = []
         for i in range(5):
             held.append(pool.submit(post, i)); until(lambda: len(shop.running) + len(shop.waiting) == i + 1)
         assert (len(shop.running), len(shop.waiting)) == (1, 4)
-        for i in range(5, 25):
-            start = time.monotonic(); r = post(i)
-            assert time.monotonic() - start < 10, 'not held with the engine, which answers nobody before the gate opens'
-            problem(r, 503, 'busy', 'its queue is full'); assert int(r.headers['retry-after']) >= 1
+        pictures = [png(seed=i) for i in range(5, 25)]        # made before the clock runs, as is the client, which reads certificates
+        for p in pictures:
+            start = time.monotonic(); r = client.post(f'{url}/v1/upscale', content=p)
+            assert time.monotonic() - start < .5, 'at once'
+            problem(r, 503, 'busy', '4 places'); assert int(r.headers['retry-after']) >= 1
         assert httpx.post(f'{url}/v1/jobs', content=png()).status_code == 503
         assert httpx.get(f'{url}/healthz').status_code == httpx.get(f'{url}/readyz').status_code == 200
         gate.set()

@@ -56,7 +56,7 @@ def test_server_is_busy(chromium):
         job = url + httpx.post(f'{url}/v1/jobs', content=encoded(photo(9, 9))).headers['location']
         pg = settled(visit(chromium, url)); give(pg, encoded(photo(20, 12)))
         pg.wait_for_selector('#error:not([hidden])')
-        assert re.fullmatch(r'This server is busy, and its queue is full\. Ask again in \d+ seconds?\.', pg.inner_text('#error'))
+        assert re.fullmatch(r'This server is busy: all 0 places in its queue are taken\. Ask again in \d+ seconds?\.', pg.inner_text('#error'))
         assert not pg.is_visible('#result') and not pg.is_visible('#work')
         httpx.delete(job); gate.set(); until(lambda: not app.state.service.shop.running)
         assert result(pg, encoded(photo(20, 12)))[0].size == (80, 48)

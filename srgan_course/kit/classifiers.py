@@ -251,7 +251,7 @@ class Teacher(FrozenNet):
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-            raise ValueError(f'{name} gives {got} for a picture, and no score a class; a teacher has its last layer')
+            raise ValueError(f'{name} gives {got} for a picture, and no score a class; give a classifier with its last layer')
         self.n = z.shape[1]
         self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
         if len(self.classes) != self.n: raise ValueError(f'{len(self.classes)} class names; {name} tells {self.n} classes')

@@ -57,7 +57,9 @@ def busy(self:Desk)->Problem:
     "Why there is no place, and when to ask again."
     s = self.shop.patience()
     if self.shop.draining: return Problem(503, 'This server is shutting down; ask again in 10 seconds.', Retry_After=10)
-    return Problem(503, f'This server is busy, and its queue is full. Ask again in {s} second{"s"*(s > 1)}.', Retry_After=s)
+    n = self.limits.queue
+    taken = 'the one place in its queue is' if n == 1 else f'all {n} places in its queue are'
+    return Problem(503, f'This server is busy: {taken} taken. Ask again in {s} second{"s"*(s > 1)}.', Retry_After=s)
 
 @patch
 def why(self:Desk, job)->Problem:

@@ -150,7 +150,7 @@ def before_fit(self:Distributed):
         raise ValueError('AdaptiveGANSwitcher goes by the losses of one process; give a switcher that counts, such as Turns()')
     dist.all_gather_object(stands, learn.n_steps)
     if len(set(stands)) > 1: raise ValueError(f'the processes stand at steps {stands}; give a folder that all of them see')
-    self.whole = not give_part(learn.dls.train)
+    self.whole, learn.anywhere = not give_part(learn.dls.train), anywhere
     in_one_row([*learn.model.state_dict().values()], lambda row: dist.broadcast(row, 0))
     if rank() == 0: return
     if not learn.saved: torch.manual_seed(_seed(learn.n_steps))

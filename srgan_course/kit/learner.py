@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import nn, Tensor
 from fastcore.all import L, patch
-from .distributed import anywhere, told
+from .distributed import told
 from .devices import check_precision, pick_precision, picture_layout
 from .recipe import import_fastai
 import_fastai()
@@ -46,6 +46,7 @@ class TorchLearner(Learner):
     "A `Learner` on torch's optimisers, in the precision asked for."
     players, wrap, amp = ('model',), OptimWrapper, nullcontext()
     _stop, _last, _values, fitting, n_steps = None, False, None, True, 0
+    anywhere = bool                         # is a flag true in any process? `Distributed` asks the others, too
     def __init__(self, dls, model:nn.Module, loss_func=None, # as in fastai's `Learner`
                  lr:float=1e-4,           # of Adam, where `fit` is given none
                  precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
@@ -90,7 +91,7 @@ class TorchLearner(Learner):
 @patch
 def move(self:TorchLearner, player, loss:Tensor):
     "Move one player by its own loss; returns its gradient norm, and leaves no gradient behind."
-    if anywhere(not torch.isfinite(loss.detach()).all()): self._not_a_number(player, loss)
+    if self.anywhere(not torch.isfinite(loss.detach()).all()): self._not_a_number(player, loss)
     s = self.scalers.get(player)
     self.player, self.loss_grad = player, loss if s is None else s.scale(loss)
     self._with_events(self._backward, 'backward', CancelBackwardException)
