@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What sharing gradients costs, measured with two processes on one machine, and a model of the speed with more of them.
 
-usage: distributed.py [sizes] [two] [--quick] [--rounds N] [--steps N], started by torchrun --nproc-per-node 2
+usage: several.py [sizes] [two] [--quick] [--rounds N] [--steps N], started by torchrun --nproc-per-node 2
 writes results/distributed.json; `two` wants a quiet machine and is done only when named (what it gave before is kept)
 
 Sizes: the bytes of each player's gradients, for named recipes, and the seconds of an all-reduce between the processes, through gloo and this
