@@ -131,7 +131,7 @@ def test_nothing_of_a_step_stays_on_the_processor(name):
             loss, crit_loss = WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv)
         else:
             # a place drawn at random would have to be a number
-            r = r.replace(start='', shift=0, soften=1)
+            r = r.replace(start='', shift=0, soften=int(r.critic != 'none'))
             gen = make_generator(r)
             crit, (loss, crit_loss) = (make_critic(r), make_losses(r)) if r.critic != 'none' else (None, (ContentLoss(r.late_loss), None))
         for net in (gen, crit, loss):
