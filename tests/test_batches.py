@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from srgan_course.kit.folders import LOG
-from srgan_course.kit.shards import SHARDS, merge_logs
+from srgan_course.kit.folders import LOG, out_files
+from srgan_course.kit.shards import merge_logs
+from srgan_course.upscale import Upscaler, upscale_file
 
 posix = pytest.mark.skipif(os.name == 'nt', reason='signals and pipes of Unix')
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1'}
@@ -49,21 +50,13 @@ def whole_log(out, n):
     assert len({l['file'] for l in lines}) == n
     return lines
 
-def alone(up, src, out):
+def alone(up, files, out):
     "Each picture by a call of its own, into a folder laid out as that of a folder's run."
-    from srgan_course.kit.folders import out_files
-    names = out_files(src, src[0].parents[1], out)
-    for f, o in names.items(): o.parent.mkdir(parents=True, exist_ok=True); up_file(f, o, up)
+    for f, o in out_files(files, files[0].parents[1], out).items(): o.parent.mkdir(parents=True, exist_ok=True); upscale_file(f, o, up)
     return results(out)
 
-def up_file(f, o, up):
-    from srgan_course.upscale import upscale_file
-    return upscale_file(f, o, up)
-
 @pytest.fixture(scope='module')
-def up():
-    from srgan_course.upscale import Upscaler
-    return Upscaler.load('light-x4', device='cpu')
+def up(): return Upscaler.load('light-x4', device='cpu')
 
 def a_batch(folder, n, bad=0, sides=(4, 24)):
     "`n` files in ten folders, every so many of them bad; which these are."
@@ -100,3 +93,82 @@ def test_a_thousand_files_with_fifty_bad_ones(tmp_path, up):
     check_batch(tmp_path, up, 1000, 50)
 
 def test_forty_files_with_ten_bad_ones(tmp_path, up): check_batch(tmp_path, up, 40, 10)
+
+# ---- several processes at once
+
+def a_list(folder): (folder/'list.txt').write_text(''.join(p.relative_to(folder).as_posix() + '\n' for p in sorted((folder/'in').rglob('*.*'))))
+
+def at_one_folder(folder, up, k, n):
+    "`k` processes at one folder, results in one folder; then its list, in `k` parts at once and twice as a whole."
+    a_batch(folder/'in', n, sides=(16, 40)); a_list(folder)
+    want = alone(up, sorted((folder/'in').rglob('*.*')), folder/'alone')
+    for p in [start(folder/'in', '--out', folder/'out', '--json') for _ in range(k)]:
+        r = json.loads(ended(p)[0])
+        assert len(r['done']) + len(r['kept']) == n and r['bad'] == r['passed'] == []
+    assert results(folder/'out') == want
+    nothing_left(folder/'out'); whole_log(folder/'out', n)
+    parts = [start('--manifest', folder/'list.txt', '--shard', f'{i}/{k}', '--out', folder/'parts', '--json') for i in range(k)]
+    whole = [start('--manifest', folder/'list.txt', '--out', folder/'whole', '--json') for _ in range(k)]
+    counts = lambda ps: [[json.loads(ended(p)[0])[w] for p in ps] for w in ('done', 'kept', 'bad')]
+    done, kept, bad = counts(parts); assert sum(done) == n and not any(kept) and not any(bad)
+    done, kept, bad = counts(whole); assert sorted(done) == [0]*(k - 1) + [n] and sorted(kept) == [0] + [n]*(k - 1) and not any(bad)
+    for out in folder/'parts', folder/'whole':
+        assert sorted(results(out/'in').values()) == sorted(want.values())
+        nothing_left(out)
+        r = merge_logs(out); assert r['pictures'] == n and not r['bad'] and not r['left']
+
+def test_two_processes_at_one_folder(tmp_path, up): at_one_folder(tmp_path, up, 2, 10)
+
+@pytest.mark.slow
+def test_four_processes_at_one_folder(tmp_path, up): at_one_folder(tmp_path, up, 4, 80)
+
+# ---- told to stop
+
+def stopped(folder, how, sig, n, delay):
+    "A run that gets a signal when `n` results are there: it says how to go on, and leaves nothing by halves."
+    out = folder/how
+    args = (folder/'in', '--out', out) if how == 'folder' else ('--manifest', folder/'list.txt', '--out', out)
+    p = start(*args)
+    while p.poll() is None and len(results(out)) < n: time.sleep(.002)
+    time.sleep(delay)
+    p.send_signal(sig)
+    _, err = ended(p, 130)
+    assert 'goes on with the rest' in err.splitlines()[-1], err
+    nothing_left(out)
+    return args, results(out)
+
+def stop_and_go_on(folder, up, how, sig, times, n=30, seed=0):
+    "Stopped again and again, then left alone: each start does only what is left, and no picture is blamed."
+    a_batch(folder/'in', n, sides=(24, 64)); a_list(folder)
+    want, rng = alone(up, sorted((folder/'in').rglob('*.*')), folder/'alone'), random.Random(seed)
+    known = lambda got: all(b in want.values() for b in got.values())
+    kept = {}
+    for i in range(times):
+        args, got = stopped(folder, how, sig, len(kept) + rng.randint(1, n//times//2), rng.random()*.02)
+        assert known(got) and all(got[k] == b for k, b in kept.items()) and len(got) < n
+        kept = got
+    r = json.loads(ended(start(*args, '--json'))[0])
+    count = lambda v: v if isinstance(v, int) else len(v)
+    assert count(r['done']) + count(r['kept']) == n and count(r['kept']) >= len(kept) - 1 and not r['bad']
+    assert sorted(results(folder/how).values()) == sorted(want.values())
+    nothing_left(folder/how)
+
+@posix
+@pytest.mark.parametrize('how, sig', [('folder', 'SIGTERM'), ('list', 'SIGINT')])
+def test_a_stopped_run_goes_on(tmp_path, up, how, sig): stop_and_go_on(tmp_path, up, how, getattr(signal, sig), 1, 12)
+
+@posix
+@pytest.mark.slow
+@pytest.mark.parametrize('sig', ['SIGTERM', 'SIGINT'])
+@pytest.mark.parametrize('how', ['folder', 'list'])
+def test_stopped_six_times(tmp_path, up, how, sig): stop_and_go_on(tmp_path, up, how, getattr(signal, sig), 6, 120)
+
+def test_a_picture_in_hand_is_not_blamed(tmp_path):
+    "Stopped three times at one picture, or its disk full three times: it is tried a fourth time."
+    from srgan_course.kit.shards import Work, run_shard
+    (tmp_path/'a.png').write_text('a'); (tmp_path/'list.txt').write_text('a.png\n')
+    for why in (KeyboardInterrupt, SystemExit)*2:
+        def stop(x): raise why
+        with pytest.raises(why): run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', Work('toy', bytes.decode, stop, lambda x, y: y.encode()))
+    r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', Work('toy', bytes.decode, str.upper, lambda x, y: y.encode()))
+    assert (r['done'], r['bad'], (tmp_path/'out'/'a.png.png').read_text()) == (1, {}, 'A')
