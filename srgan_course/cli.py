@@ -166,7 +166,9 @@ def classify(
 ):
     "Train a classifier of pictures, judge it, or let it name what pictures show"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures to classify')
-    if train: need_places(folders=[out]); return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
+    if train:
+        need_places(folders=[out])
+        return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     need_paths(paths)
     from srgan_course import classifier as m

@@ -2,7 +2,6 @@
 import os, sys
 import pytest
 from fastcore.script import _run_cli
-from PIL import Image
 from srgan_course import cli, deploy, scale
 from srgan_course.kit import engines, hub
 from test_options import COMMANDS, POS, Began, lazy                                     # noqa: F401
