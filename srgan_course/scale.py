@@ -75,7 +75,8 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
     if scheduler: return Client(scheduler)
     dask.config.set({'distributed.scheduler.allowed-failures': DEATHS})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address='127.0.0.1:0', silence_logs=logging.CRITICAL) # any free port
+    some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address='127.0.0.1:0', # any free port
+                silence_logs=logging.CRITICAL)
     try: return Client(LocalCluster(**some))
     except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
 
