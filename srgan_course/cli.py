@@ -28,7 +28,7 @@ def demo(
 @command
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
-    model:str='light-x4', # A model that ships, by name, or a .safetensors file
+    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
     scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
     width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both

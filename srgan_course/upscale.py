@@ -39,11 +39,12 @@ def tile_boxes(h:int,   # height, pixels
 # %% ../nbs/10_upscale.ipynb #65ec9f61
 def grow(box:tuple,   # (top, bottom, left, right)
          overlap:int, # pixels to add on each side
-         h:int, w:int # size of the picture
+         h:int, w:int, # size of the picture
+         step:int=1   # begin at a multiple of this
         )->tuple:     # the larger box, inside the picture
     "What has to be read so that the box comes out right."
     t, b, l, r = box
-    return max(t - overlap, 0), min(b + overlap, h), max(l - overlap, 0), min(r + overlap, w)
+    return max(t - overlap, 0)//step*step, min(b + overlap, h), max(l - overlap, 0)//step*step, min(r + overlap, w)
 
 # %% ../nbs/10_upscale.ipynb #48ca8bf7
 class Upscaler:
@@ -75,7 +76,8 @@ class Upscaler:
         "What a tile reads beyond its own."
         if self._overlap is None:
             from srgan_course.generators import receptive_radius
-            self._overlap = receptive_radius(copy.deepcopy(self.engine.net).cpu())
+            net = copy.deepcopy(self.engine.net).cpu()
+            self._overlap = net.reach(self.say) if hasattr(net, 'reach') else receptive_radius(net)
         return self._overlap
 
 # %% ../nbs/10_upscale.ipynb #aa100004
@@ -149,7 +151,7 @@ def pieces(self:Upscaler,
     todo = tile_boxes(h, w, side)
     while todo:
         box, y = todo[0], None
-        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w)
+        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w, self.engine.args.get('step', 1))
         try: y = work(t, b, l, r)
         except (RuntimeError, MemoryError) as e:
             if not out_of_memory(e): raise
