@@ -82,30 +82,39 @@ def photo_list(folder, n):
     (folder/'list.txt').write_text(''.join(f'{i:04}.jpg\n' for i in range(n)))
     return folder/'list.txt'
 
+def keep_to_cores(client):
+    "Each worker's threads on a core of its own, as if it were a machine with one."
+    def keep_to(core):
+        for t in os.listdir('/proc/self/task'): os.sched_setaffinity(int(t), {core})    # threads that begin later inherit it
+    for core, worker in zip(sorted(os.sched_getaffinity(0)), client.scheduler_info()['workers']): client.run(keep_to, core, workers=[worker])
+
 def workers(quick, rounds):
-    "The same list by one worker and by two: seconds on the wall, and of the processor."
+    """The same list by one worker and by two, each with a core of its own; and by one that may use both: it writes a file while it computes
+    the next picture. Seconds on the wall, and of the processor."""
     from srgan_course.scale import ShardJob, do_shard, hand_out, load_work, open_client
     def timed(job, i):
         c = time.process_time(); r = do_shard(job, i)
         return r | dict(cpu=time.process_time() - c)
-    rows = {1: [], 2: []}
+    rows = dict(one=[], two=[], free=[])
     with tempfile.TemporaryDirectory() as tmp:
         n = 16 if quick else 96
         manifest = photo_list(Path(tmp)/'in', n)
         for r in range(1 if quick else rounds):
-            for w in (1, 2) if r % 2 else (2, 1):
+            for who in [*rows][::1 if r % 2 else -1]:
+                w = 2 if who == 'two' else 1
                 with open_client(w) as client:
-                    client.wait_for_workers(w)
-                    job = lambda name, n: ShardJob(str(manifest), n, f'{tmp}/{name}{w}-{r}', f'{tmp}/in', load_work, ('light-x4', 'cpu', None))
+                    client.wait_for_workers(w); assert len(client.nthreads()) == w
+                    if who != 'free': keep_to_cores(client)
+                    job = lambda name, n: ShardJob(str(manifest), n, f'{tmp}/{name}{who}-{r}', f'{tmp}/in', load_work, ('light-x4', 'cpu', None))
                     [*hand_out(client, job('warm', 8*w), range(2*w), timed)]            # the model is loaded
                     t = time.perf_counter(); said = [*hand_out(client, job('out', 12), range(12), timed)]
-                    rows[w].append((time.perf_counter() - t, sum(s['cpu'] for s in said)))
+                    rows[who].append((time.perf_counter() - t, sum(s['cpu'] for s in said)))
                     assert sum(s['done'] for s in said) == n
                     client.cluster.close()
-                print(f'{w} workers: {rows[w][-1][0]:.2f} s, of the processor {rows[w][-1][1]:.2f} s, load {busy()}', flush=True)
-    wall, cpu = ([statistics.median(r[k] for r in rows[w]) for w in (1, 2)] for k in (0, 1))
-    return dict(pictures=n, seconds_one=round(wall[0], 2), seconds_two=round(wall[1], 2), two_over_one=round(wall[0]/wall[1], 3),
-                cpu_seconds_one=round(cpu[0], 2), cpu_seconds_two=round(cpu[1], 2), two_over_one_by_cpu=round(2*cpu[0]/cpu[1], 3), load=busy())
+                print(f'{who}: {rows[who][-1][0]:.2f} s, of the processor {rows[who][-1][1]:.2f} s, load {busy()}', flush=True)
+    (one, two, free), (c1, c2, c3) = ([round(statistics.median(r[k] for r in x), 2) for x in rows.values()] for k in (0, 1))
+    return dict(pictures=n, seconds_one=one, seconds_two=two, seconds_one_on_both_cores=free, two_over_one=round(one/two, 3),
+                two_over_one_on_both_cores=round(free/two, 3), cpu_seconds_one=c1, cpu_seconds_two=c2, cpu_seconds_one_on_both_cores=c3, load=busy())
 
 def engine(n=8, each=5., pictures=50):
     "`n` shards of `each` seconds by two workers: what is not spent on pictures."
@@ -160,8 +169,8 @@ def main(what, quick, rounds):
         figures = (json.loads(file.read_text())['figures'] if file.exists() else {}) | figures
         ledger('scale_shards', 'Shards of a list, handed out by Dask to processes of one thread on one machine', figures,
                'crops of the embedded photographs (workers); nothing is computed in the others', 96, start,
-               protocol='workers: light-x4, 96 crops of 160 x 160 in 12 shards, medians; engine: shards of 5 s asleep; driver: shards in which nothing is '
-               'done; load: of the machine at the end of each part, whose two cores others used, too')
+               protocol='workers: light-x4, 96 crops of 160 x 160 in 12 shards, medians, each worker on a core of its own, or one on both; engine: '
+               'shards of 5 s asleep; driver: shards in which nothing is done; load: of the machine at the end of each part')
 
 if __name__ == '__main__':
     main(**vars(parser(__doc__, ('machine', 'workers', 'engine', 'driver'), quick=False, rounds=5).parse_args()))
