@@ -91,7 +91,7 @@ def test_refused_in_one_line(tmp_path):
         assert '\n' not in str(e.value) and all(w in str(e.value) for w in (str(p), *words)), e.value
     save_file({'a.weight': torch.zeros(2)}, p := tmp_path/'a.safetensors'); says(p, 'neither a model of this package nor one that spandrel', 'knows')
     d = KINDS['esrgan_x4'][1](); save_file({k: v[:, :-1].contiguous() if v.dim() == 4 else v for k, v in d.items()}, p); says(p, 'neither a model of this package')
-    save_file(esrgan(in_nc=3, scale=1), p); says(p, 'ESRGAN that turns 3 channels into 3 at scale 1')
+    save_file(esrgan(in_nc=3, scale=1), p); says(p, '(ESRGAN) that turns 3 channels into 3 at scale 1')
     whole = write(tmp_path, 'compact_x3')
     p.write_bytes(whole.read_bytes()[:-100]); says(p, 'neither a model of this package')
     p.write_bytes(whole.read_bytes()[:100]); says(p, 'damaged')

@@ -82,8 +82,8 @@ def _load_foreign(path):
                          f'({" ".join(str(e).split())[:120] or type(e).__name__})') from None
     n, of = (model.input_channels, model.output_channels), model.architecture.name
     if n not in ((3, 3), (1, 1)) or model.scale < 2 or model.purpose != 'SR':
-        raise ValueError(f'{path}: a {of} that turns {n[0]} channels into {n[1]} at scale {model.scale}, for {model.purpose}; wanted is one '
-                         f'that enlarges pictures in colour or grey')
+        raise ValueError(f'{path}: a network ({of}) that turns {n[0]} channels into {n[1]} at scale {model.scale}, for {model.purpose}; '
+                         f'wanted is one that enlarges pictures in colour or grey')
     with open(path, 'rb') as f: return Foreign(model, hashlib.file_digest(f, 'sha256').hexdigest())
 
 def load_network(path:Path)->nn.Module: # a model's file
