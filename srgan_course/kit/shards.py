@@ -65,6 +65,18 @@ def place_of(name:str # a line of a manifest
     if '..' in p.parts: raise ValueError(f'{name}: a path that leaves the folder of the list; put the list into a folder above')
     return p.as_posix() + ('' if is_tar(name) else '.png')
 
+def one_place_each(manifest, root, out): # a list, what its paths are relative to, the folder of results
+    "Refuse a list with a picture where results go, or with two pictures whose results would have one name, before any is made."
+    lines, to = (lambda: shard_lines(manifest, 0, 1)), os.path.join(os.path.realpath(out), '')
+    whole = {place_of(n): n for n in lines() if os.path.isabs(n)}
+    for n in lines():
+        if os.path.normpath(root/n).startswith(to):
+            raise ValueError(f'{n} of {manifest} lies in {out}, where results go and could be written over it; give another --out')
+        twin = whole.get(place_of(n), n) if whole and '..' not in PurePath(os.path.normpath(n)).parts else n
+        if os.path.realpath(root/twin) != os.path.realpath(root/n):
+            raise ValueError(f'{twin} and {n} of {manifest} would both become {place_of(n)}; give them in two lists, each with its own '
+                             f'--out')
+
 # %% ../../nbs/kit/shards.ipynb #sh000014
 SHARDS = '.shards'   # in the folder of results: the plan, and a log for each shard
 
@@ -324,6 +336,7 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     if not manifest.is_file(): raise FileNotFoundError(f'{manifest}: no such file; give a text file with one path a line')
     root = Path(root or manifest.parent).resolve()
     if not root.is_dir(): raise FileNotFoundError(f'{root}: no such folder; is its disk there?')
+    one_place_each(manifest, root, out)
     logs = keep_plan(out, dict(manifest=manifest.name, size=manifest.stat().st_size, shards=n, made_with=work.by))
     log = Log(logs/f'{i:06}.jsonl', True, again)
     try:
