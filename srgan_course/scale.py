@@ -78,7 +78,9 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
     if scheduler: return Client(scheduler)
     dask.config.set({'distributed.scheduler.allowed-failures': DEATHS})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return Client(LocalCluster(n_workers=workers or cores, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL))
+    some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL)
+    try: return Client(LocalCluster(**some))
+    except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
 
 # %% ../nbs/20_scale.ipynb #s2000013
 def scale_out(src:Path|str,       # folder of pictures, or a manifest

@@ -57,8 +57,8 @@ def test_a_pipe_and_a_device_stay_what_they_are(tmp_path):
 @posix
 def test_links_in_a_circle_are_one_line(tmp_path, up):
     picture(tmp_path/'a.png'); os.symlink('round.png', tmp_path/'round.png'); os.symlink('folder', tmp_path/'folder')
-    for out, said in ('round.png', 'symbolic links'), ('folder', 'suffix'):
-        with pytest.raises((OSError, ValueError), match=said): enlarge_paths([tmp_path/'a.png'], tmp_path/out, up)
+    for out in 'round.png', 'folder':
+        with pytest.raises(OSError, match='symbolic links'): enlarge_paths([tmp_path/'a.png'], tmp_path/out, up)
     with pytest.raises(ValueError, match='cannot take the results'): enlarge_paths([tmp_path], tmp_path/'folder', up)
     with pytest.raises(FileNotFoundError, match='no such file'): cli.upscale(tmp_path/'round.png')
 

@@ -178,13 +178,15 @@ def bfloat16_gain()->float:
     "How many times faster a small step runs in bfloat16 than in float32 on this processor: tried once, then remembered."
     import torch
     cpu = next((l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name')), platform.processor())
-    file = Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'srgan_course'/'bfloat16.json'
+    cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')      # where nobody has a home, the ~ stays
+    file = Path(cache)/'srgan_course'/'bfloat16.json'
     key = f"{cpu}, torch {torch.__version__}, {os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')}"
-    try: known = json.loads(file.read_text())
-    except (OSError, ValueError): known = {}
+    try: known = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError): known = {}
     if key not in known:
         known[key] = _trial()
-        try: file.parent.mkdir(parents=True, exist_ok=True); file.write_text(json.dumps(known))
+        try:
+            if file.is_absolute(): file.parent.mkdir(parents=True, exist_ok=True); file.write_text(json.dumps(known))
         except OSError: pass
     return known[key]
 

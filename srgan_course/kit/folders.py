@@ -15,6 +15,7 @@ from PIL import Image
 from .codec import find_images, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
+from .files import writable
 from .frames import frame_count, read_frames, save_frames
 from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
 
@@ -253,8 +254,7 @@ def _open_folder(dst, src):
     "Make the folder of results; what is wrong with it is said before anything is done."
     if os.path.realpath(dst) == os.path.realpath(src) or os.path.lexists(dst) and not dst.is_dir():
         raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    dst.mkdir(parents=True, exist_ok=True)
-    if not os.access(dst, os.W_OK | os.X_OK): raise PermissionError(f'{dst}: nothing may be written into this folder; give another --out')
+    writable(dst, folder=True).mkdir(parents=True, exist_ok=True)
 
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it

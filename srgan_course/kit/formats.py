@@ -10,6 +10,7 @@ import importlib, os, re
 from contextlib import contextmanager
 from pathlib import Path
 from PIL import Image
+from .files import writable
 
 # %% ../../nbs/kit/formats.ipynb #fa000007
 FORMATS = {k: tuple(v.split()) for k,v in dict(        # Pillow's name of a format, and its suffixes
@@ -161,10 +162,7 @@ def check_save(path:str|Path, # of the file that is to be written
                size:tuple # (width, height) of the picture that will be saved, pixels
               )->str: # Pillow's name of the format
     "Refuse, before anything is computed, what could not be saved in the end."
-    path = Path(path)
-    if path.is_dir(): raise IsADirectoryError(f'{path} is a folder; give the name of a file in it')
-    if not path.parent.is_dir(): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
-    fmt = save_format(path, size)
+    fmt = save_format(writable(path), size)
     if mode[-1] in 'Aa' and fmt != 'GIF' and not holds_alpha(fmt):
         raise NotRead(f'{path}: {fmt} cannot hold transparent pixels; save as .png or .webp, or put the picture on a ground first')
     return fmt

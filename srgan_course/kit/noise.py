@@ -12,9 +12,11 @@ from statistics import NormalDist
 import numpy as np
 from .codec import save_image
 from .engines import as_floats, as_given, pick_engine
+from .files import writable
+from .formats import check_save
 from .models import find_model
 from .pixels import finite
-from .show import save_gif, sheet
+from .show import save_gif, sheet, sheet_size
 
 # %% ../../nbs/kit/noise.ipynb #90150007
 def noise_rows(n:int, nz:int=100, seed:int=0)->np.ndarray: # (n,nz), float32
@@ -83,9 +85,11 @@ def draw_pictures(n:int=64,           # how many, or stations of a walk
     "A sheet of what a generator makes, or the way from picture to picture."
     if gif and Path(out).suffix != '.gif': raise ValueError(f'--gif writes a .gif, not {out}; give --out cats.gif')
     net, res = noise_engine(model), dict(file=str(out), cats=n, seed=seed, model=str(model))
-    z = truncate(noise_rows(n, net.args['nz'], seed), truncation)
-    if not (gif or interpolate): save_image(sheet(make_pictures(net, z)), out); return res
-    x = make_pictures(net, walk(z, 12 if gif else 8, closed=gif))
+    z, cols = truncate(noise_rows(n, net.args['nz'], seed), truncation), 8 if interpolate else None
+    if gif or interpolate: z = walk(z, 12 if gif else 8, closed=gif)
+    if gif: writable(out)
+    else: check_save(out, 'RGB', sheet_size(len(z), *[net.args['size']]*2, cols))
+    x = make_pictures(net, z)
     if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
-    else: save_image(sheet(x, 8), out)
-    return res | dict(frames=len(x))
+    else: save_image(sheet(x, cols), out)
+    return res | (dict(frames=len(x)) if gif or interpolate else {})

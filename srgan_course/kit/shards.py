@@ -7,14 +7,16 @@ __all__ = ['parse_shard', 'shard_lines', 'list_once', 'Work', 'upscale_work', 'r
            'shards_report']
 
 # %% ../../nbs/kit/shards.ipynb #sh000004
-import hashlib, io, json, os, platform, re, secrets, sys, tarfile, time
+import hashlib, io, json, os, platform, re, secrets, tarfile, time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import find_images, image_bytes, open_image
-from .files import read_json, write_json, write_whole
+from .commands import say
+from .files import read_json, writable, write_json, write_whole
 from .formats import SUFFIXES
 
 # %% ../../nbs/kit/shards.ipynb #sh000007
@@ -106,38 +108,56 @@ def read_events(path:Path # a log
         except ValueError: continue
         if isinstance(event, dict): yield event
 
+def hold(path:Path # a log
+        )->int:     # its descriptor; the log is free again when it is closed, or its process ends
+    "The log for this process alone; a second one waits. Where a file system has no locks, two may work at once."
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    with suppress(ImportError, OSError):
+        import fcntl
+        try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f'shard {path.stem} is in the hands of another process; waiting until that has ended')
+            fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
 class Log:
     "What happened in one shard, so far and from now on."
-    def __init__(self, path:Path, fresh=False): # `fresh`: forget what was done
-        if fresh: path.unlink(missing_ok=True)
+    def __init__(self, path:Path, mine=False, fresh=False): # `mine`: for this process alone; `fresh`: forget what was done
+        self.file = hold(path) if mine else None
+        if fresh: os.truncate(path, 0)
         self.done, self.begun, self.why, self.finished, self.seconds, t = {}, {}, {}, None, 0., 0.
         for e in read_events(path):
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
         self.seconds += t
-        self.path, self.file, self.t0 = path, None, time.perf_counter()
+        self.path, self.hand, self.t0 = path, set(), time.perf_counter()
+        self.torn = path.is_file() and not path.read_bytes().endswith(b'\n') and path.stat().st_size > 0
 
     def _note(self, e):
         self.finished = e if 'end' in e else None
         if (n := e.get('begin')) is not None:
             of, tries = self.begun.get(n, (None, 0))
             self.begun[n] = e['of'], 1 + (tries if of == e['of'] else 0)
+        if (n := e.get('back')) in self.begun: of, tries = self.begun[n]; self.begun[n] = of, tries - 1
         if (n := e.get('done', e.get('made'))) is not None: self.begun.pop(n, None)
         if 'done' in e: self.done[e['done']] = e
         if 'fail' in e: self.why[e['fail']] = e['error']
 
     def write(self, **event):
-        if not self.file:
-            torn = self.path.is_file() and not self.path.read_bytes().endswith(b'\n')
-            self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            if torn: os.write(self.file, b'\n')
+        if self.file is None: self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if self.torn: os.write(self.file, b'\n'); self.torn = False
+        if 'begin' in event: self.hand.add(event['begin'])
+        self.hand -= {event[k] for k in ('done', 'made', 'fail', 'back') if k in event}
         event['t'] = round(time.perf_counter() - self.t0, 3)
         self._note(event)
         os.write(self.file, json.dumps(event).encode() + b'\n')         # one call: lines of two processes do not mix
 
     def tries(self, name, of): known, n = self.begun.get(name, (None, 0)); return n if known == of else 0
+    def give_back(self):
+        "The pictures in hand are not to blame: the process is stopped, or its disk is full."
+        with suppress(OSError): [self.write(back=n) for n in sorted(self.hand)]
     def close(self):
-        if self.file: os.close(self.file); self.file = None
+        if self.file is not None: os.close(self.file); self.file = None
 
 # %% ../../nbs/kit/shards.ipynb #sh000020
 class Work(NamedTuple):
@@ -192,22 +212,24 @@ def flow(pieces, # of `Piece`s, in order
         deliver(p, body, res, work.facts(x, y))
     def settle(packing):
         if packing and (p := packing.result()): alone(p)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as packer:
-        coming, packing = reader.submit(read), None
-        while (now := coming.result())[0] is not None:
-            p, body, x = now
-            if body is None or p.plain:
-                settle(packing); packing = None
-                if p.plain: deliver(p, body, body, {})
-                else: alone(p)
-                coming = reader.submit(read); continue
-            coming = reader.submit(read)
-            try: y = work.make(x)
-            except Exception as e:
-                log.write(fail=p.name, error=line_of(e))
-                wait([coming]); settle(packing); packing = None; alone(p); continue
-            settle(packing); packing = packer.submit(pack, p, body, x, y)
-        settle(packing)
+    try:
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as packer:
+            coming, packing = reader.submit(read), None
+            while (now := coming.result())[0] is not None:
+                p, body, x = now
+                if body is None or p.plain:
+                    settle(packing); packing = None
+                    if p.plain: deliver(p, body, body, {})
+                    else: alone(p)
+                    coming = reader.submit(read); continue
+                coming = reader.submit(read)
+                try: y = work.make(x)
+                except Exception as e:
+                    log.write(fail=p.name, error=line_of(e))
+                    wait([coming]); settle(packing); packing = None; alone(p); continue
+                settle(packing); packing = packer.submit(pack, p, body, x, y)
+            settle(packing)
+    except BaseException: log.give_back(); raise
 
 # %% ../../nbs/kit/shards.ipynb #sh000025
 def stamp_of(src:Path):
@@ -302,19 +324,21 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     root = Path(root or manifest.parent).resolve()
     if not root.is_dir(): raise FileNotFoundError(f'{root}: no such folder; is its disk there?')
     logs = keep_plan(out, dict(manifest=manifest.name, size=manifest.stat().st_size, shards=n, made_with=work.by))
-    log = Log(logs/f'{i:06}.jsonl', again)
-    log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
-    s, t = Shard(log, root, out, work), time.perf_counter()
-    names = [*dict.fromkeys(shard_lines(manifest, i, n))]
-    todo = [name for name in names if not s.is_done(name)]
-    for name in todo: s.clear(name)
-    pieces = (Piece(name, stamp_of(root/name), (root/name).read_bytes) for name in todo if not is_tar(name))
-    flow(pieces, work, log, s.deliver, s.leave_out)
-    for name in filter(is_tar, todo): do_tar(s, name)
-    left = [name for name in todo if name not in log.done]
-    res = dict(shard=f'{i}/{n}', done=len(todo) - len(left), kept=len(names) - len(todo), seconds=round(time.perf_counter() - t, 3))
-    log.write(end=round(time.time()), counts=res); log.close()
-    return res | dict(bad=s.lost)
+    log = Log(logs/f'{i:06}.jsonl', True, again)
+    try:
+        log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
+        s, t = Shard(log, root, out, work), time.perf_counter()
+        names = [*dict.fromkeys(shard_lines(manifest, i, n))]
+        todo = [name for name in names if not s.is_done(name)]
+        for name in todo: s.clear(name)
+        pieces = (Piece(name, stamp_of(root/name), (root/name).read_bytes) for name in todo if not is_tar(name))
+        flow(pieces, work, log, s.deliver, s.leave_out)
+        for name in filter(is_tar, todo): do_tar(s, name)
+        left = [name for name in todo if name not in log.done]
+        res = dict(shard=f'{i}/{n}', done=len(todo) - len(left), kept=len(names) - len(todo), seconds=round(time.perf_counter() - t, 3))
+        log.write(end=round(time.time()), counts=res)
+        return res | dict(bad=s.lost)
+    finally: log.close()
 
 # %% ../../nbs/kit/shards.ipynb #sh000041
 def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as of `srgan-upscale`; `load` gives the `Upscaler`
@@ -323,10 +347,11 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     if paths: raise ValueError(f'{len(paths)} pictures and a list are given; give one of them')
     if not out: raise ValueError('the results of a list need a folder; give --out FOLDER')
     i, n = parse_shard(shard or '0/1')
-    res = run_shard(manifest, i, n, out, upscale_work(load(), tile), again=again)
+    try: res = run_shard(manifest, i, n, writable(out, folder=True), upscale_work(load(), tile), again=again)
+    except KeyboardInterrupt: raise KeyboardInterrupt('What is done is kept; the same again goes on with the rest') from None
     if as_json: return print(json.dumps(res))
     print(f"shard {res['shard']} of {manifest} -> {out}: {res['done']} done, {res['kept']} done before")
-    for name, why in res['bad'].items(): print(f'srgan-upscale: {name} is left out, {why}', file=sys.stderr)
+    for name, why in res['bad'].items(): say(f'srgan-upscale: {name} is left out, {why}')
 
 # %% ../../nbs/kit/shards.ipynb #sh000036
 def merge_logs(out:Path|str,  # folder of results

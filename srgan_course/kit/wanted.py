@@ -117,5 +117,4 @@ def size_to_make(img:Image.Image, # picture
     fmt = check_save(dst, img.mode if clear else img.mode.rstrip('Aa'), size)
     if want.frames and img.info.get('frames', 1) > 1 and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
-    if not os.access(dst.parent, os.W_OK | os.X_OK): raise PermissionError(f'{dst}: nothing may be written into {dst.parent}')
     return size
