@@ -16,7 +16,7 @@ def test_one_pixel_less_would_be_noticed():
     up = UP['exactly 4 pixels'](); up._overlap = up.overlap - 1
     with pytest.raises(AssertionError): check_tiles(up)
 
-few = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+few = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
 @pytest.mark.parametrize('name', UP)
 def test_any_tile_is_the_whole(name):
