@@ -29,7 +29,7 @@ def demo(
 @command
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
-    model:str='light-x4', # A model that ships, by name, or a .safetensors file
+    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
     scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
     width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
@@ -38,6 +38,7 @@ def upscale(
     keep_format:bool=False, # That of each picture instead?
     quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
+    no_note:bool=False, # Leave out of the files which model made them?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
@@ -48,7 +49,7 @@ def upscale(
     "Enlarge pictures with a super-resolution network"
     from srgan_course.upscale import Wanted, upscale_paths
     want = Wanted(scale, width, height, format, keep_format, quality, frames)
-    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard)
+    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
 @command

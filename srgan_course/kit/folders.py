@@ -101,7 +101,7 @@ def made_with(up, # the upscaler
               want:Wanted=Wanted()
              )->str:
     "What a result depends on, besides its picture and its name."
-    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + want.settings()
+    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + ' no note'*(not up.note) + want.settings()
 
 def read_log(dst:Path # folder of results
             )->dict:  # name of a result -> (fingerprint of what made it, name of its picture or None)
