@@ -14,7 +14,7 @@ setup(
     author=cfg['author'], author_email=cfg['author_email'], keywords=cfg['keywords'].split(),
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
-    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'onnx', 'hub', 'scale', 'formats')},
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'onnx', 'hub', 'scale', 'formats', 'community')},
     # the lessons travel inside the package (srgan-lessons copies them), and so do the models and the measured figures that the lessons show
     packages=[*find_packages(include=['srgan_course', 'srgan_course.*']), 'srgan_course.lessons', 'srgan_course.results'],
     package_dir={'srgan_course.lessons': 'nbs', 'srgan_course.results': 'results'},

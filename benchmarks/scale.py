@@ -42,10 +42,10 @@ def one_form(name, file, rounds):
     if kw.get('precision') == 'bfloat16' and not bfloat16_works(): return None
     up = Upscaler.load(file if kw.pop('file', None) else 'light-x4', device='cpu', **kw)
     up.tensor(np.zeros((1, 3, 32, 32), np.float32))
-    rows = {}
+    rows, inputs = {}, {what: np.random.default_rng(0).random((b, 3, side, side), np.float32) for what, (b, side, _) in SHAPES.items()}
+    peaks = {what: in_a_fork(lambda: up.tensor(inputs[what], tile)) for what, (_, _, tile) in SHAPES.items()}     # before anything large was held here
     for what, (b, side, tile) in SHAPES.items():
-        x = np.random.default_rng(0).random((b, 3, side, side), np.float32)
-        peak = in_a_fork(lambda: up.tensor(x, tile))
+        x = inputs[what]
         wall, cpu = [], []
         for _ in range(rounds):
             t, c = time.perf_counter(), time.process_time(); up.tensor(x, tile)
@@ -53,7 +53,7 @@ def one_form(name, file, rounds):
         out, mb = b*side*side*up.scale**2, lambda n: round(n/2**20)
         reads = min(side, tile + 2*up.overlap)**2 if tile else b*side**2                # pixels that the network gets at once
         rows[what] = dict(megapixels_per_second=round(out/1e6/statistics.median(wall), 3),
-                          megapixels_per_cpu_second=round(out/1e6/statistics.median(cpu), 3), megabytes=mb(peak), megabytes_of_result=mb(12*out),
+                          megapixels_per_cpu_second=round(out/1e6/statistics.median(cpu), 3), megabytes=mb(peaks[what]), megabytes_of_result=mb(12*out),
                           megabytes_by_the_model=mb(up.engine.bytes_per_pixel*reads))
     return rows
 
@@ -117,7 +117,8 @@ def workers(quick, rounds):
                 two_over_one_on_both_cores=round(free/two, 3), cpu_seconds_one=c1, cpu_seconds_two=c2, cpu_seconds_one_on_both_cores=c3, load=busy())
 
 def engine(n=8, each=5., pictures=50):
-    "`n` shards of `each` seconds by two workers: what is not spent on pictures."
+    """`n` shards of `each` seconds by two workers: the share of their time that is no picture's, on the wall (`engines_share`), and the
+    processor's seconds beside those of the pictures: files, the log, Dask's messages (`engines_share_by_cpu`)."""
     from srgan_course.kit.shards import Work
     from srgan_course.scale import ShardJob, hand_out, open_client
     def sleepy():

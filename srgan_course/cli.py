@@ -10,7 +10,7 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, copy_lessons, given, in_range, need_paths, among, warnings_as_lines
+from .kit.commands import command, copy_lessons, given, in_range, need_paths, need_places, among, warnings_as_lines
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -21,6 +21,7 @@ def demo(
 ):
     "Train the quick SRGAN recipe on embedded photographs, x4: minutes on two CPU cores, no network"
     from srgan_course.demo import demo as run
+    need_places(folders=[out])
     res = run(out, fresh=fresh, progress=not json)
     if json: print(js.dumps(res))
 
@@ -28,7 +29,7 @@ def demo(
 @command
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
-    model:str='light-x4', # A model that ships, by name, or a .safetensors file
+    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
     scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
     width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
@@ -37,6 +38,7 @@ def upscale(
     keep_format:bool=False, # That of each picture instead?
     quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
+    no_note:bool=False, # Leave out of the files which model made them?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
     again:bool=False, # Do finished pictures of a folder again?
@@ -47,7 +49,7 @@ def upscale(
     "Enlarge pictures with a super-resolution network"
     from srgan_course.upscale import Wanted, upscale_paths
     want = Wanted(scale, width, height, format, keep_format, quality, frames)
-    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard)
+    return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
 @command
@@ -83,6 +85,7 @@ def train(
         job = build(r)
         cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
+    need_places(folders=[out])
     with processes(device, any_number):          # one, or as many as torchrun has started
         res = run(r, data, out, resume=resume, minutes=minutes, valid=valid, device=device, progress=not json, board=tensorboard)
         if rank(): return
@@ -104,7 +107,7 @@ def evaluate(
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.generators import find_model, load_model
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
-    in_range('scale', scale, 2, 64)
+    in_range('scale', scale, 2, 64), need_places(result, make=True)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
         net = load_model(find_model(model, f'; {", ".join(CLASSIC)} need no model'))
@@ -135,6 +138,7 @@ def models(
 ):
     "List the models that ship: scale, network, parameters, size of the file, figures (PSNR / SSIM on Y), licence"
     from srgan_course.kit.models import MODELS, model_facts, model_line
+    need_places(export, out if convert else None, folders=[out if pull else None])
     if export:
         from srgan_course.kit.engines import export_file
         return print(export_file(files, export, precision))
@@ -163,7 +167,9 @@ def classify(
 ):
     "Train a classifier of pictures, judge it, or let it name what pictures show"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures to classify')
-    if train: return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
+    if train:
+        need_places(folders=[out])
+        return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     need_paths(paths)
     from srgan_course import classifier as m
@@ -217,6 +223,8 @@ def recognise(
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels: need_paths([labels], 'file')
+    if train: need_places(folders=[out or 'runs/recognise'])
+    else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
     from srgan_course import recognise as m
     from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
@@ -316,6 +324,7 @@ def fid(
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
     start, name = time.monotonic(), features.split('@')[0]
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
+    need_places(result, make=True), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
@@ -352,7 +361,7 @@ def cats(
 ):
     "Make cats from noise with a DCGAN, or train one"
     if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
-    if train: res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
+    if train: need_places(folders=[out or 'cats-run']); res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
     else:
         from srgan_course.kit.noise import draw_pictures
         res = draw_pictures(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
@@ -377,6 +386,7 @@ def lessons(
 ):
     "Copy the lessons beside you and open Jupyter Lab on them"
     import subprocess
+    need_places(folders=[to])
     print(copy_lessons(to))
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 

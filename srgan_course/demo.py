@@ -114,7 +114,7 @@ def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words
 def demo(out:Path|str='demo', # folder for pictures, curves, figures and the model
          fresh:bool=False,    # begin again, even where a demo is there
          progress:bool=True,  # say what is done while it is done
-         recipe='quick'       # another recipe with both phases
+         recipe='demo'        # another recipe with both phases
         )->dict:              # the figures of results.json
     "Train a super-resolution GAN on embedded photographs and show what it has learnt."
     out, say = Path(out), print if progress else (lambda *a: None)

@@ -9,7 +9,7 @@ __all__ = ['serve', 'scale']
 import sys
 from json import dumps
 from pathlib import Path
-from .kit.commands import command, in_range
+from .kit.commands import command, in_range, need_places
 from .kit.server import Limits
 
 # %% ../nbs/deploy.ipynb #dp000006
@@ -73,6 +73,7 @@ def scale(
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
     from srgan_course.kit.shards import merge_logs, shards_report
+    need_places(folders=[out])
     if not report:
         from srgan_course.scale import load_work, scale_out
         def say(k, n, r): print(f"{k}/{n}: shard {r['shard']}, {r['done']} done, {r['kept']} done before", file=sys.stderr)

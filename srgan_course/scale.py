@@ -6,11 +6,10 @@
 __all__ = ['DEATHS', 'ShardJob', 'load_work', 'do_shard', 'hand_out', 'open_client', 'scale_out']
 
 # %% ../nbs/20_scale.ipynb #s2000004
-import os
+import os, secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -32,12 +31,13 @@ def load_work(model:str, device:str, tile:int)->Work:
     from srgan_course.upscale import Upscaler
     return upscale_work(Upscaler.load(model, device=device), tile)
 
-@lru_cache(1)
-def _work_of(load, args): return load(*args)
+_LOADED = {}   # in each process: the last that was asked for
 
 def do_shard(job:ShardJob, i:int)->dict: # what `run_shard` says
     "One shard, in a worker."
-    return run_shard(job.manifest, i, job.n, job.out, _work_of(job.load, job.args), job.root)
+    key = job.load, job.args
+    if key not in _LOADED: _LOADED.clear(); _LOADED[key] = job.load(*job.args)
+    return run_shard(job.manifest, i, job.n, job.out, _LOADED[key], job.root)
 
 # %% ../nbs/20_scale.ipynb #s2000011
 DEATHS = 20   # of workers, at one shard, before the run ends
@@ -50,20 +50,17 @@ def hand_out(client,     # of Dask
     "Shards to workers, two for each at a time."
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
-    todo, died, number = iter(shards), Counter(), {}
-    def start(some): # a list
-        new = [client.submit(do, job, i, pure=False) for i in some]
-        number.update({f.key: i for f, i in zip(new, some)})
-        return new
-    running = as_completed(start([*islice(todo, 2*sum(client.nthreads().values()))]))
+    todo, died, name = iter(shards), Counter(), f'shards-{secrets.token_hex(4)}'
+    def start(some): return [client.submit(do, job, i, key=(name, i, died[i])) for i in some]
+    running = as_completed(start(islice(todo, 2*sum(client.nthreads().values()))))
     for f in running:
-        i = number.pop(f.key)
+        i = f.key[1]
         if e := f.exception():
             died[i] += 1
             if not isinstance(e, KilledWorker) or died[i] == DEATHS: raise e
             again = [i]
         else: yield f.result(); again = islice(todo, 1)
-        for new in start([*again]): running.add(new)
+        for new in start(again): running.add(new)
 
 # %% ../nbs/20_scale.ipynb #s2000012
 def open_client(workers:int=None,  # processes on this machine, where no scheduler is given; None: one for each core
@@ -78,7 +75,10 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
     if scheduler: return Client(scheduler)
     dask.config.set({'distributed.scheduler.allowed-failures': DEATHS})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return Client(LocalCluster(n_workers=workers or cores, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL))
+    some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address='127.0.0.1:0', # any free port
+                silence_logs=logging.CRITICAL)
+    try: return Client(LocalCluster(**some))
+    except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
 
 # %% ../nbs/20_scale.ipynb #s2000013
 def scale_out(src:Path|str,       # folder of pictures, or a manifest

@@ -39,11 +39,12 @@ def tile_boxes(h:int,   # height, pixels
 # %% ../nbs/10_upscale.ipynb #65ec9f61
 def grow(box:tuple,   # (top, bottom, left, right)
          overlap:int, # pixels to add on each side
-         h:int, w:int # size of the picture
+         h:int, w:int, # size of the picture
+         step:int=1   # begin at a multiple of this
         )->tuple:     # the larger box, inside the picture
     "What has to be read so that the box comes out right."
     t, b, l, r = box
-    return max(t - overlap, 0), min(b + overlap, h), max(l - overlap, 0), min(r + overlap, w)
+    return max(t - overlap, 0)//step*step, min(b + overlap, h), max(l - overlap, 0)//step*step, min(r + overlap, w)
 
 # %% ../nbs/10_upscale.ipynb #48ca8bf7
 class Upscaler:
@@ -57,7 +58,8 @@ class Upscaler:
         memory:int=None,         # bytes for one tile inside the network; 512 MiB, or half of what is free where that is less
         name:str=None,           # for messages
         say=None,                # function that is told what the user should know; prints to standard error
-        engine:str='auto'        # 'auto', 'torch', 'onnx'
+        engine:str='auto',       # 'auto', 'torch', 'onnx'
+        note:bool=True           # let a result's file say which model made it?
     ):
         self.engine = e = pick_engine(net, engine, device, precision)
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
@@ -66,13 +68,16 @@ class Upscaler:
             raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
                              f'{self.name}')
         self.scale = scale or e.args.get('scale') or e(np.zeros((1, 3, 16, 16), np.float32)).shape[-1]//16
+        said = f'srgan_course {self.name}, scale {self.scale}, {e.checksum}'.removesuffix(', ')
+        self.note = said.encode('utf-8', 'replace').decode() if note else None
 
     @property
     def overlap(self)->int: # pixels of the small picture
         "What a tile reads beyond its own."
         if self._overlap is None:
             from srgan_course.generators import receptive_radius
-            self._overlap = receptive_radius(copy.deepcopy(self.engine.net).cpu())
+            net = copy.deepcopy(self.engine.net).cpu()
+            self._overlap = net.reach(self.say) if hasattr(net, 'reach') else receptive_radius(net)
         return self._overlap
 
 # %% ../nbs/10_upscale.ipynb #aa100004
@@ -146,7 +151,7 @@ def pieces(self:Upscaler,
     todo = tile_boxes(h, w, side)
     while todo:
         box, y = todo[0], None
-        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w)
+        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w, self.engine.args.get('step', 1))
         try: y = work(t, b, l, r)
         except (RuntimeError, MemoryError) as e:
             if not out_of_memory(e): raise
@@ -221,7 +226,7 @@ def __call__(self:Upscaler,
              tile:int=None, # longest side of a tile, pixels of the small picture; None: whole where it fits, else the largest that does
              progress=None, # function that is told the part done, 0 to 1
              size=None      # (width, height) of the result where it is less: made smaller once more, by Lanczos
-            ):              # the picture, `scale` times larger, of the same kind and with its metadata
+            ):              # the picture, `scale` times larger, of the same kind, with its metadata and a note of what made it
     "Upscale a picture."
     if not isinstance(img, Image.Image): return self.tensor(img, tile)
     if not img.width*img.height: raise ValueError(f'a picture of {img.width} x {img.height} pixels: there is nothing in it')
@@ -234,8 +239,9 @@ def __call__(self:Upscaler,
         out[t*s:b*s, l*s:r*s] = np.rint(y*top).transpose(1, 2, 0)
         done += (b - t)*(r - l)
         if progress: progress(done/(h*w))
-    stale = {'transparency'} | ({'icc_profile'} if img.mode in ('CMYK', 'LAB') else set())               # true of other pixels than these
-    y = from_array(out, {k: v for k,v in img.info.items() if k not in stale})
+    stale = {'transparency', 'made_by'} | ({'icc_profile'} if img.mode in ('CMYK', 'LAB') else set())    # true of other pixels than these
+    info = {k: v for k,v in img.info.items() if k not in stale} | ({'made_by': self.note} if self.note else {})
+    y = from_array(out, info)
     if size in (None, y.size): return y
     from srgan_course.images import resize
     return resize(y, size, 'lanczos')
@@ -262,9 +268,9 @@ def upscale_folder(src,           # folder of pictures
     return enlarge_folder(src, dst, _loaded(up), tile, **kwargs)
 
 # %% ../nbs/10_upscale.ipynb #up19a001
-def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted(), manifest=None, shard=None)->int: # exit code
+def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted(), manifest=None, shard=None, note=True)->int: # exit code
     "What `srgan-upscale` does with its options."
-    load = lambda: Upscaler.load(model, device=device)
+    load = lambda: Upscaler.load(model, device=device, note=note)
     if manifest or shard:
         if want != Wanted(): raise ValueError('--manifest makes PNGs of the model\'s own scale; leave out other sizes and formats')
         from srgan_course.kit.shards import upscale_list

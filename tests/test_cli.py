@@ -6,7 +6,7 @@ from fastcore.script import anno_parser
 from PIL import Image
 from conftest import ROOT
 
-OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames tile device again manifest shard json',
+OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames no-note tile device again manifest shard json',
                train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
                evaluate='model data scale lpips result json', models='export precision convert push pull out json',
                classify='model train evaluate recipe body epochs seed out resume json',

@@ -133,3 +133,46 @@ def test_what_made_it(tmp_path, suffix):
         if suffix == '.png': assert got.info['text']['ProcessingSoftware'] == made and (not info.get('text') or got.info['text']['Software'] == 'GIMP')
         elif suffix not in ('.bmp', '.gif'): assert got.getexif()[11] == made
         if info.get('exif') and suffix not in ('.bmp', '.gif'): assert got.getexif()[0x010F] == 'Maker' and not said
+
+# ---- what a result's file says of the model that made it
+
+def told(p):
+    "The note in a file, in its text or its EXIF data, or None."
+    img = open_image(p)
+    return img.info['text'].get('ProcessingSoftware') if 'text' in img.info else img.getexif().get(11)
+
+def test_results_say_which_model_made_them(tmp_path, capsys):
+    "One note wherever a result comes from, none after --no-note; a folder whose results were to have none is done again."
+    from srgan_course.cli import upscale
+    from srgan_course.kit.models import model_facts
+    want = f"srgan_course light-x2, scale 2, {model_facts(['light-x2'])['light-x2']['checksum']}"
+    (folder := tmp_path/'in').mkdir()
+    for i in range(2): save_image(from_array(noise(6, 5 + i, 3), {'exif': exif()}), folder/f'{i}.jpg')
+    for format in 'png', 'jpg', 'webp', 'tif': upscale(folder, model='light-x2', out=tmp_path/format, format=format)
+    for p in tmp_path.glob('[pjwt]*/*-x2.*'): assert told(p) == want and (p.suffix == '.png' or open_image(p).getexif()[0x010F] == 'Maker'), p
+    (tmp_path/'list.txt').write_text('in/0.jpg\nin/1.jpg\n')
+    upscale(manifest=tmp_path/'list.txt', out=tmp_path/'shards', model='light-x2')
+    for i in range(2): assert (tmp_path/'shards'/'in'/f'{i}.jpg.png').read_bytes() == (tmp_path/'png'/f'{i}-x2.png').read_bytes()
+    upscale(tmp_path/'png'/'0-x2.png', out=tmp_path/'again.png', model='light-x4', width=30)
+    upscale(tmp_path/'jpg'/'0-x2.jpg', out=tmp_path/'other.png', model='light-x4')
+    for p in tmp_path/'again.png', tmp_path/'other.png':                  # the last model's word counts
+        assert told(p).startswith('srgan_course light-x4, scale 4, ') and b'light-x2' not in p.read_bytes()
+    capsys.readouterr(); upscale(folder, model='light-x2', out=tmp_path/'png', no_note=True)
+    assert '2 done' in capsys.readouterr().out and all(told(p) is None for p in tmp_path.glob('png/*-x2.png'))
+    with pytest.raises(ValueError, match='no note'): upscale(manifest=tmp_path/'list.txt', out=tmp_path/'shards', model='light-x2', no_note=True)
+
+@pytest.mark.parametrize('suffix', ['.png', '.webp', '.tif'])
+def test_films_say_it_too(tmp_path, suffix):
+    from srgan_course.cli import upscale
+    save_frames(tmp_path/f'film{suffix}', [from_array(noise(6, 5, 3)) for _ in range(2)], None if suffix == '.tif' else .1)
+    upscale(tmp_path/f'film{suffix}', out=(out := tmp_path/f'out{suffix}'), model='light-x2', frames=True)
+    assert told(out).startswith('srgan_course light-x2, scale 2, ')
+
+def test_note_of_a_strange_name(tmp_path):
+    "Letters that are no text, and a network without a file."
+    import torch
+    from srgan_course.upscale import Upscaler
+    up = Upscaler(torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Upsample(scale_factor=2)), name='m\udcff\u00fc')
+    out = save_image(up(from_array(noise(6, 5, 3), {'text': {'Title': 'kept'}})), tmp_path/'x.png')
+    assert open_image(out).info['text'] == {'ProcessingSoftware': 'srgan_course m?\u00fc, scale 2', 'Title': 'kept'}
+    assert told(save_image(up(from_array(noise(6, 5, 3))), tmp_path/'x.jpg')) == 'srgan_course m??, scale 2'

@@ -259,6 +259,7 @@ def export_onnx(net,               # a network of this package
     if missing := [n for n in ('onnx', 'onnxscript') if not find_spec(n)]:
         raise ModuleNotFoundError(f"export_onnx needs {' and '.join(missing)}: pip install 'srgan_course[onnx]'")
     import onnx
+    tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
     net = copy.deepcopy(net).float().eval().cpu()
     m = _trace(net, beside)
     if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
@@ -323,7 +324,7 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
         raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where '
                                   'torch is, export it with srgan-models FILE --export FILE.onnx')
     if file is None: return TorchEngine(net, device, precision)
-    from srgan_course.kit.weights import load_model
-    e = TorchEngine(load_model(file), device, precision)
+    from srgan_course.kit.community import load_network
+    e = TorchEngine(load_network(file), device, precision)
     e.name = file.stem
     return e

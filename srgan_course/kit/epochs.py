@@ -13,6 +13,7 @@ import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
 from .distributed import rank
 from .recipe import draws
+from .runs import save_figure
 from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
@@ -70,7 +71,7 @@ def plot_curves(history:list, # rows with phase, epoch, loss, valid_loss, valid_
     a.legend(frameon=False); a.set(title='loss', xlabel='epoch'); b.set(title='accuracy in validation', xlabel='epoch')
     first = sum(h['phase'] == 0 for h in history)
     if 0 < first < len(history): [ax.axvline(first + .5, color='grey', ls=':') for ax in (a, b)]
-    if path: fig.savefig(path, dpi=110)
+    if path: save_figure(fig, path, dpi=110)
     return fig
 
 # %% ../../nbs/kit/epochs.ipynb #e2d0000a

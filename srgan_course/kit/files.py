@@ -149,7 +149,8 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
     raw = path.read_bytes()
     if not raw: raise ValueError(f'{path}: damaged, the file is empty; {advice}')
     if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):     # a header's length can begin with the same byte, a header cannot
-        raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; give a .safetensors file')
+        do = f'srgan-models --convert {path} writes its weights as .safetensors' if kind == 'model' else 'give a .safetensors file'
+        raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; {do}')
     try:
         head, start = _header(raw)
         meta = head.pop('__metadata__', None) or {}

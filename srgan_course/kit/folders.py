@@ -16,6 +16,7 @@ from PIL import Image
 from .codec import find_images, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
+from .files import writable
 from .frames import frame_count, read_frames, save_frames
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
@@ -118,7 +119,7 @@ def made_with(up, # the upscaler
               want:Wanted=Wanted()
              )->str:
     "What a result depends on, besides its picture and its name."
-    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + want.settings()
+    return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + ' no note'*(not up.note) + want.settings()
 
 def read_log(dst:Path # folder of results
             )->dict:  # name of a result -> (fingerprint of what made it, name of its picture or None)
@@ -271,8 +272,7 @@ def _open_folder(dst, src):
     "Make the folder of results; what is wrong with it is said before anything is done."
     if os.path.realpath(dst) == os.path.realpath(src) or os.path.lexists(dst) and not dst.is_dir():
         raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    dst.mkdir(parents=True, exist_ok=True)
-    if not os.access(dst, os.W_OK | os.X_OK): raise PermissionError(f'{dst}: nothing may be written into this folder; give another --out')
+    writable(dst, folder=True).mkdir(parents=True, exist_ok=True)
 
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it

@@ -160,10 +160,13 @@ def notes_of(info, mode, size, fmt, software=None):
     "A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it."
     res = {k: info[k] for k in ('dpi', 'xmp', 'comment', 'text', 'chunks') if info.get(k)}
     if (icc := info.get('icc_profile')) and icc[16:20] == (b'RGB ' if mode[0] == 'R' else b'GRAY'): res['icc_profile'] = icc
-    text, holds = {}, _HOLDS.get(fmt, ())
+    text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
-    if fmt == 'PNG' and text: res['text'] = {**{_PNG_KEYS[k]: _as_text(v) for k,v in text.items()}, **res.get('text', {})}; text = {}
+    if fmt == 'PNG' and text:
+        new = {_PNG_KEYS[k]: _as_text(v) for k,v in text.items()}
+        res['text'] = {**new, **{k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}}
+        text = {'software': software} if software and b'srgan_course' in info.get('exif', b'') else {}      # an older one of ours
     if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'dpi' and k not in holds]
@@ -182,7 +185,8 @@ def _exif_for(exif, size, software=None, comment=None):
         sub.update({k: v for k,v in size.items() if k in sub})
         if software: ex[11] = software
         if comment: ex.setdefault(270, _as_text(comment))
-        return ex.tobytes()
+        b = ex.tobytes()
+        return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
 
 def png_notes(notes):

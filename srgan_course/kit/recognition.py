@@ -12,6 +12,7 @@ import numpy as np, torch
 from .files import write_json
 from .recipe import Recipe
 from .results import save_result
+from .runs import save_figure
 from .stats import over_pictures, over_runs, resamples, together
 from .weights import save_model
 
@@ -128,7 +129,7 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
             bars.barh(-i, v, color='C0' if c == res[ORIGINALS]['guesses'][0][0] else 'C7', alpha=.45)
             bars.text(.02, -i, f'{v:.2f} {c[:18]}', va='center', fontsize=6.5)
         bars.set(xlim=(0, 1), ylim=(.4 - n, .6))
-    if path: fig.savefig(path, dpi=130)
+    if path: save_figure(fig, path, dpi=130)
     return fig
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00012

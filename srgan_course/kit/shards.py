@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .codec import find_images, image_bytes, open_image
 from .commands import say
 from .files import read_json, writable, write_json, write_whole
+from .folders import made_with
 from .formats import SUFFIXES
 
 # %% ../../nbs/kit/shards.ipynb #sh000007
@@ -172,7 +173,7 @@ def upscale_work(up,           # an `Upscaler`
                  tile:int=None # longest side of a tile, pixels of the small picture
                 )->Work:
     "The three steps of `srgan-upscale`."
-    return Work(f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]} tile={tile}",
+    return Work(f'{made_with(up)} tile={tile}',
                 lambda body: open_image(body, icc='keep'), lambda img: up(img, tile),
                 lambda img, out: image_bytes(out, 'result.png', like=img), lambda img, out: dict(pixels=out.width*out.height))
 
