@@ -110,7 +110,7 @@ def enlarge_file(src:Path,       # picture to read
     img = open_image(src, icc='keep')
     to, dst = dst, result_path(src, dst, up.scale, want)
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
-    if want.frames and is_film(src): return _enlarge_film(src, dst, up, tile, progress, want, t)
+    if want.frames and frame_count(src) > 1: return _enlarge_film(src, dst, up, tile, progress, want, t)
     size = size_to_make(img, dst, up.scale, want)
     return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want)
 
