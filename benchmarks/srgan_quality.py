@@ -33,12 +33,12 @@ def seen(crops):
     path = RUNS/'features'/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
     return FeatureSet(kept(path, lambda: features(crops, NET).x), pooled_net(NET).note)
 
-def near(sr, hr, net):
+def near(sr, hr, net, scale=4):
     "PSNR, SSIM, the gradient relative to HR's and a distance of features (each a list over the pictures), and stripes."
     from srgan_course.images import luminance
     from srgan_course.kit.terms import stripes
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
-    ways = dict(psnr=lambda a, b: psnr_y(a, b, 4), ssim=lambda a, b: ssim_y(a, b, 4), gradient=lambda a, b: mean_gradient(a)/mean_gradient(b),
+    ways = dict(psnr=lambda a, b: psnr_y(a, b, scale), ssim=lambda a, b: ssim_y(a, b, scale), gradient=lambda a, b: mean_gradient(a)/mean_gradient(b),
                 **({net: lambda a, b: float(lpips(a, b, net=net))} if net else {}))
     return dict({k: [f(a, b) for a, b in zip(sr, hr)] for k, f in ways.items()},
                 stripes=round(stripes(*([255*luminance(p) for p in ps] for ps in (sr, hr))), 3))

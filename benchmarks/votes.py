@@ -41,7 +41,7 @@ def sheets(a, b):
     out.mkdir(parents=True, exist_ok=True)
     for i, (path, a_left) in enumerate(zip(files, order(len(files), a, b)), 1):
         hr = crop_to_multiple(open_image(path).convert('RGB'), 4)
-        box, lr = best_crop(hr), downscale(hr, 4)
+        box, lr = best_crop(hr), downscale(hr, ups[0].scale)
         pair = [up(lr).crop(box).resize((ZOOM*SIDE,)*2, Image.Resampling.NEAREST) for up in ups]
         sheet = Image.new('RGB', (2*ZOOM*SIDE + 16, ZOOM*SIDE), 'white')
         for k, im in enumerate(pair if a_left else pair[::-1]): sheet.paste(im, (k*(ZOOM*SIDE + 16), 0))
@@ -61,12 +61,13 @@ def count(a, b):
         none = sum(v == 'neither' for v in said.values())
         votes[f.stem] = dict(a=len(left) - for_b - none, b=for_b, neither=none)
     if not votes: raise SystemExit(f'{folder(a, b)}: no answers yet')
-    n = len(left)
+    from srgan_course.upscale import Upscaler
+    n, scale = len(left), Upscaler.load(a, device='cpu').scale
     p = sum(math.comb(n, k) for k in range(14, n + 1))/2**n
     print(votes)
     ledger(f'votes-{stem(a)}-{stem(b)}', f'Blind votes: sharper and still natural, {stem(a)} (a) or {stem(b)} (b)', votes,
            'hr: the 20 held-out photographs, the most detailed crop of each', n, start, seed=SEED,
-           protocol=f'x4, crops of {SIDE} px shown at {ZOOM} times their size, left and right at random; each row is one voter; a coin '
+           protocol=f'x{scale}, crops of {SIDE} px shown at {ZOOM} times their size, left and right at random; each row is one voter; a coin '
                     f'would give 14 or more of 20 with probability {p:.3f}')
 
 if __name__ == '__main__':

@@ -259,6 +259,7 @@ def export_onnx(net,               # a network of this package
     if missing := [n for n in ('onnx', 'onnxscript') if not find_spec(n)]:
         raise ModuleNotFoundError(f"export_onnx needs {' and '.join(missing)}: pip install 'srgan_course[onnx]'")
     import onnx
+    tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
     net = copy.deepcopy(net).float().eval().cpu()
     m = _trace(net, beside)
     if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
