@@ -21,7 +21,6 @@ def demo(
 ):
     "Train the quick SRGAN recipe on embedded photographs, x4: minutes on two CPU cores, no network"
     from srgan_course.demo import demo as run
-    need_places(folders=[out])
     res = run(out, fresh=fresh, progress=not json)
     if json: print(js.dumps(res))
 
@@ -167,9 +166,7 @@ def classify(
 ):
     "Train a classifier of pictures, judge it, or let it name what pictures show"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures to classify')
-    if train:
-        need_places(folders=[out])
-        return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
+    if train: return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     need_paths(paths)
     from srgan_course import classifier as m
@@ -185,6 +182,7 @@ def classify(
     return 1 if bad else 0
 
 def _train_classifier(source, recipe, changes, out, resume, json):
+    need_places(folders=[out])
     from srgan_course import classifier as m
     r = m.get_recipe(recipe, m.ClassifierRecipe).replace(**changes)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
@@ -386,7 +384,6 @@ def lessons(
 ):
     "Copy the lessons beside you and open Jupyter Lab on them"
     import subprocess
-    need_places(folders=[to])
     print(copy_lessons(to))
     if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
 

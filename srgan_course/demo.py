@@ -10,6 +10,7 @@ import io, time
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
+from .kit.files import writable
 from .kit.recipe import get_recipe
 from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
@@ -117,7 +118,7 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
          recipe='demo'        # another recipe with both phases
         )->dict:              # the figures of results.json
     "Train a super-resolution GAN on embedded photographs and show what it has learnt."
-    out, say = Path(out), print if progress else (lambda *a: None)
+    out, say = writable(out, folder=True), print if progress else (lambda *a: None)
     if fresh: clear_run(out)
     if all((out/name).exists() for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo '

@@ -26,8 +26,7 @@ def places(call):
 def test_no_place_for_the_result(call, lazy, monkeypatch, capsys, tmp_path):            # noqa: F811
     "One line that names it, before anything is computed; and a good place is taken."
     def begin(*args, **kwargs): raise Began
-    for where, name in ((engines.OnnxEngine, '__call__'), (scale, 'scale_out'), (hub, '_client'), (hub, 'convert_file'), (engines, 'export_file'),
-                        (cli, 'copy_lessons')): monkeypatch.setattr(where, name, begin)
+    for where, name in ((engines.OnnxEngine, '__call__'), (scale, 'scale_out'), (hub, '_client'), (hub, 'convert_file'), (engines, 'export_file')): monkeypatch.setattr(where, name, begin)
     real = os.access
     monkeypatch.setattr(os, 'access', lambda p, mode, **kw: real(p, mode, **kw) and not str(p).endswith('shut'))       # also for root
     (tmp_path/'taken').touch(); (tmp_path/'list.txt').write_text('pics/0.png\n')

@@ -131,6 +131,7 @@ def copy_lessons(to:Path # folder
     "Copy the lessons and what they need."
     import shutil
     from srgan_course.kit.models import MODELS
+    need_places(folders=[to])
     src = next((d for d in (MODELS.parent/'lessons', MODELS.parent.parent/'nbs') if any(d.glob('[0-9]*.ipynb'))), None)
     if not src: raise FileNotFoundError('this installation holds no lessons; install it again with pip, or take nbs/ from a clone')
     new = kept = 0
