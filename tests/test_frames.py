@@ -1,13 +1,17 @@
 "Films and pages, files of other kinds, and what can be saved: black boxes."
-import struct, sys, zlib
+import struct, sys, warnings, zlib
 from io import BytesIO
 import numpy as np
 import pytest, tifffile
 from PIL import Image
 from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import find_images
+from srgan_course.kit.files import write_whole
+from srgan_course.kit.folders import enlarge_file
 from srgan_course.kit.formats import check_save
 from srgan_course.kit.frames import frame_count, read_frames, save_frames
+from srgan_course.kit.notes import chunk_profile
+from srgan_course.kit.wanted import Wanted
 
 rng = np.random.default_rng(0)
 def chunk(kind, b): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
@@ -169,3 +173,91 @@ def test_without_its_package_the_error_names_it(tmp_path, monkeypatch, suffix, h
     with pytest.raises(ValueError, match=says) as e: open_image(p)
     assert str(e.value).startswith(str(p)) and 'damaged' not in str(e.value)
     with pytest.raises(ValueError, match=says): check_save(tmp_path/f'y{suffix}', 'RGB', (4, 4))
+
+
+# ---- what a fresh tester found
+
+def hand_png(grey, bits, clear):
+    "A grey PNG of `bits` bits whose grey `clear` is transparent; one row of 8 pixels."
+    row = sum(v << bits*(7 - i) for i,v in enumerate(grey)).to_bytes(bits, 'big')
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 8, 1, bits, 0, 0, 0, 0)) + chunk(b'tRNS', struct.pack('>H', clear))
+            + chunk(b'IDAT', zlib.compress(b'\0' + row)) + chunk(b'IEND', b''))
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+@pytest.mark.parametrize('opened', [lambda b: b, lambda b: Image.open(BytesIO(b))])
+def test_transparent_grey_of_few_bits(bits, opened):
+    grey, top = [i % 2**bits for i in range(8)], 2**bits - 1
+    a = to_array(open_image(opened(hand_png(grey, bits, 1))))
+    assert a[0, :, 0].tolist() == [v*255//top for v in grey] and a[0, :, 1].tolist() == [0 if v == 1 else 255 for v in grey]
+
+@pytest.mark.parametrize('extra, channels', [(0, 3), (2, 4)])
+def test_fourth_channel_that_is_no_alpha(extra, channels):
+    a = rng.integers(0, 65536, (6, 9, 4)).astype(np.uint16)
+    tifffile.imwrite(out := BytesIO(), a, photometric='rgb', extrasamples=[extra])
+    assert (to_array(open_image(out.getvalue())) == a[..., :channels]).all()
+
+def test_gif_frame_that_goes_away_leaves_nothing(tmp_path):
+    "The first frame has no transparency, the second is a small square: around it nothing is left of the first."
+    first, second = Image.new('P', (16, 12), 0), Image.new('P', (16, 12), 1)
+    for p in (first, second): p.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    second.paste(2, (4, 4, 8, 8)); second.info['transparency'] = 1
+    first.save(p := tmp_path/'x.gif', save_all=True, append_images=[second], disposal=2, duration=100, optimize=False)
+    (a, _), (b, _) = read_frames(p)
+    assert a.convert('RGBA').getpixel((0, 0)) == (255, 0, 0, 255) and b.getpixel((0, 0))[3] == 0 and b.getpixel((5, 5)) == (0, 0, 255, 255)
+
+@pytest.mark.parametrize('plays', [0, 1, 3])
+def test_a_film_is_played_as_often_in_another_format(plays, tmp_path):
+    film = [Image.new('RGB', (8, 8), c) for c in ('red', 'lime')]
+    for s in ('.gif', '.png', '.webp'):
+        film = [p for p,_ in read_frames(save_frames(tmp_path/f'x{s}', film, .1, plays))]
+        assert film[0].info['loop'] == plays
+    with Image.open(tmp_path/'x.gif') as img: assert img.info.get('loop') == {0: 0, 1: None, 3: 2}[plays]      # it says how often again
+    if plays:
+        with pytest.warns(UserWarning, match='AVIF has no place for how often'): save_frames(tmp_path/'x.avif', film, .1, plays)
+
+@pytest.mark.parametrize('mode, suffix', [(m, s) for m in ('L', 'LA') for s in ('.webp', '.avif')])
+def test_grey_profile_has_no_place_among_colours(mode, suffix, tmp_path):
+    img = Image.new(mode, (8, 8)); img.info['icc_profile'] = chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True)
+    with pytest.warns(UserWarning, match='has no place for colour profile'): save_image(img, tmp_path/f'x{suffix}')
+    with Image.open(tmp_path/f'x{suffix}') as got: assert 'icc_profile' not in got.info
+
+class Twice:
+    "Repeats pixels; counts how often it is asked."
+    name, scale, device, asked = 'toy', 2, 'cpu', 0
+    def __call__(self, img, tile=None, progress=None, size=None):
+        self.asked += 1
+        return img.resize(size, Image.Resampling.BILINEAR)
+
+@pytest.mark.parametrize('name, says', [('x.jpg', 'holds a single picture'), ('x.png', 'frames of 2 sizes are no film'), ('x.xbm', 'cannot')])
+def test_what_cannot_be_saved_is_refused_before_it_is_computed(name, says, tmp_path):
+    pages = [Image.new('RGB', (8, 8)), Image.new('RGB', (8, 12))]
+    pages[0].save(src := tmp_path/'p.mpo', save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match=says): enlarge_file(src, tmp_path/name, up := Twice(), want=Wanted(frames=name != 'x.xbm'))
+    assert not up.asked and not (tmp_path/name).exists()
+
+@pytest.mark.parametrize('half', [False, True])
+def test_gif_of_a_transparent_picture(half, tmp_path):
+    img = Image.new('RGBA', (8, 8), 'red'); img.paste((0, 0, 0, 127 if half else 0), (0, 0, 5, 8)); img.save(src := tmp_path/'x.png')
+    if half:
+        with pytest.raises(ValueError, match='half-transparent'): enlarge_file(src, tmp_path/'y.gif', up := Twice())
+        assert not up.asked
+    else:
+        enlarge_file(src, tmp_path/'y.gif', Twice())
+        with Image.open(tmp_path/'y.gif') as got: assert set(np.unique(got.convert('RGBA').getchannel('A'))) == {0, 255}
+
+def test_broken_second_page(tmp_path):
+    "The first page is enlarged, for nothing else was asked; all pages are refused before anything is computed."
+    tifffile.imwrite(src := tmp_path/'x.tif', np.zeros((2, 8, 8, 3), np.uint8), photometric='rgb')
+    b, at = bytearray(src.read_bytes()), int.from_bytes(src.read_bytes()[4:8], 'little')
+    n = int.from_bytes(b[at:at+2], 'little'); page = int.from_bytes(b[(end := at + 2 + 12*n):end + 4], 'little')
+    b[page:page+2] = b'\0\0'; b[page+2:page+6] = b'\0\0\0\0'
+    src.write_bytes(b)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        assert enlarge_file(src, tmp_path/'y.png', Twice())['out_size'] == [16, 16]
+
+def test_long_name_in_bytes(tmp_path):
+    assert write_whole(p := tmp_path/('文'*80 + '.png'), b'x').read_bytes() == b'x' and p.exists()
+    assert [*tmp_path.iterdir()] == [p]
+
+def test_grey_qoi(tmp_path): assert open_image(save_image(Image.new('L', (8, 8), 9), tmp_path/'x.qoi')).getpixel((0, 0)) == (9, 9, 9)

@@ -2,6 +2,8 @@
 at a gate; the rest with the model that ships, in a process of its own."""
 import contextlib, io, json, os, re, signal, socket, subprocess, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from urllib.parse import unquote
 from pathlib import Path
 import httpx, numpy as np, pytest, uvicorn
 from PIL import Image
@@ -9,6 +11,7 @@ from starlette.testclient import TestClient
 import page
 from conftest import ROOT
 from srgan_course.kit.codec import image_bytes
+from srgan_course.kit.desk import Desk, Made
 from srgan_course.kit.models import model_facts
 from srgan_course.kit.server import Limits
 from srgan_course.serve import endpoints, make_app
@@ -495,3 +498,15 @@ def test_container_files():
     assert re.search(r'^USER \d+$', docker, re.M) and 'HEALTHCHECK' in docker and docker.count('-slim') == 2 and '--no-deps' in docker
     grace = int(re.search(r'stop_grace_period: (\d+)s', compose)[1])
     assert grace > Limits.deadline and '127.0.0.1:8000:8000' in compose and 'read_only: true' in compose
+
+def test_form_token_and_model_whatever_their_letters(tmp_path):
+    "Types ignore case, a token may be any text (curl sends UTF-8), and a header holds no Cyrillic."
+    with client(token='tökén') as c:
+        boundary = b'--B\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n' + png() + b'\r\n--B--\r\n'
+        head = {'Content-Type': 'Multipart/Form-Data; boundary=B', 'Authorization': 'Bearer tökén'.encode()}
+        r = c.post('/v1/upscale', content=boundary, headers=head)
+        assert r.status_code == 200, r.text
+        assert c.post('/v1/upscale', content=png(), headers={'Authorization': 'Bearer token'}).status_code == 401
+    made = Made(b'x', 'image/png', 'модель.safetensors', 'c')
+    r = Desk.file(None, SimpleNamespace(method='POST', headers={}), made)
+    assert unquote(r.headers['x-model']) == 'модель.safetensors'

@@ -82,7 +82,7 @@ def _read_deep(b, img, top, orientation):
     if img.format == 'TIFF' and not _all_there(tags, len(b)): raise ValueError('strips or tiles are missing')
     part = slice(3, 4) if premultiplied else slice(0, 3)
     for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
-        try: a = read(b, img.tell())[..., :4]
+        try: a = read(b, img.tell())[..., :3 if img.format == 'TIFF' and img.mode == 'RGB' else 4]    # no alpha: X says nothing
         except Exception: continue                     # not this one: the next
         if a.dtype != np.uint16: continue
         if top != 65535: a = np.rint(a*(65535/top)).astype(np.uint16)
@@ -130,9 +130,15 @@ def identify(f, max_pixels):
     try:
         with no_bomb_limit(): img = Image.open(f, formats=readable())
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
+    scale_clear(img)
     check_pixels(img, max_pixels)
     if img.format == 'TIFF': camera_raw(img, head)
     return img
+
+def scale_clear(img):
+    "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
+    clear, times = img.info.get('transparency'), {'L;2': 85, 'L;4': 17}.get(img.tile[0][3] if img.format == 'PNG' and img.tile else None)
+    if times and isinstance(clear, int): img.info['transparency'] = clear*times
 
 def check_pixels(img, max_pixels):
     "Refuse a picture of more pixels than may be decoded."
@@ -188,7 +194,7 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
     if isinstance(path, DeepImage): return path
     # not decoded yet: its file still holds all the bits
-    if isinstance(path, ImageFile.ImageFile): return decode(path, path.fp if path.tile else None, icc)
+    if isinstance(path, ImageFile.ImageFile): scale_clear(path); return decode(path, path.fp if path.tile else None, icc)
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
         with Clamped(path) as f: return open_file(f, os.fspath(path), max_pixels, icc)
@@ -222,6 +228,7 @@ def _fit_format(img, fmt):
     "`img` in a mode that files of this format can hold."
     if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
     if img.mode[-1] == 'A': img = _fit_alpha(img, fmt)
+    if img.mode == 'L' and fmt in ('WEBP', 'AVIF', 'QOI'): return img.convert('RGB')          # they hold no grey, and no profile for it
     return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
 
 # %% ../../nbs/kit/codec.ipynb #7bf4b8ad

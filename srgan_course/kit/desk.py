@@ -10,6 +10,7 @@ import asyncio, hashlib, json, logging, os, socket
 from collections import namedtuple
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 import uvicorn
 from fastcore.basics import patch
 from starlette.requests import ClientDisconnect
@@ -109,7 +110,7 @@ def file(self:Desk, request, made)->Response:
     "A result as an answer."
     head = {'ETag': f'"{made.key}"', 'Cache-Control': 'private, no-cache'}
     if made.took: head['Server-Timing'] = ', '.join(f'{k};dur={1000*v:.1f}' for k, v in made.took.items())
-    if made.model: head |= {'X-Model': made.model, 'X-Model-Checksum': made.checksum}
+    if made.model: head |= {'X-Model': quote(made.model, safe=' +()@'), 'X-Model-Checksum': made.checksum}
     if request.method == 'GET' and request.headers.get('if-none-match') == head['ETag']: return Response(None, 304, head)
     return Response(made.body, 200, head, made.media)
 

@@ -31,7 +31,7 @@ def write_whole(path:Path|str, # of the file to write; an existing one is replac
     except OSError as e: _fail(e.errno, e.strerror, path)  # links in a circle, a folder that cannot be entered
     if kind and not stat.S_ISREG(kind): _write_into(path, kind, data); return Path(path)
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
-    tmp = path.with_name(f'.{path.name[:100]}.{secrets.token_hex(4)}.tmp')
+    tmp = path.with_name(f'.{os.fsdecode(os.fsencode(path.name)[:100])}.{secrets.token_hex(4)}.tmp')      # a name's length counts in bytes
     try:
         with open(tmp, 'xb') as f:
             f.write(data)

@@ -11,12 +11,14 @@ from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+import numpy as np
 from PIL import Image
 from .codec import find_images, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
 from .files import writable
 from .frames import frame_count, read_frames, save_frames
+from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
 
 # %% ../../nbs/kit/folders.ipynb #05ebebef
@@ -58,8 +60,21 @@ def _write_result(src:Path,        # picture that was read
                   want:Wanted=Wanted()
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
+    if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
     save_image(out, dst, like=img, quality=want.quality)
-    return _said_of(src, dst, img, out, up, start, [1, n] if (n := frame_count(src)) > 1 else None)
+    return _said_of(src, dst, img, out, up, start, [1, n] if (n := _count(src)) > 1 else None)
+
+def _hard_edges(img):
+    "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
+    a = to_array(img)
+    a = to_8bit(a) if a.dtype == np.uint16 else a.copy()
+    a[..., -1] = 255*(a[..., -1] > 127)
+    return from_array(a, img.info)
+
+def _count(src):
+    "How many frames or pages; 1 where only the first can be read."
+    try: return frame_count(src)
+    except ValueError: return 1
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
@@ -70,10 +85,13 @@ def _said_of(src, dst, img, out, up, start, frames):
 
 def _enlarge_film(src, dst, up, tile, progress, want, start):
     "Every frame or page of a file, with its time."
-    n, frames, seconds = frame_count(src), [], []
+    sizes = [size_to_make(img, dst, up.scale, want, True) for img,_ in read_frames(src, icc='keep')]     # before anything is computed
+    if len(set(sizes)) > 1 and dst.suffix.lower() not in ('.tif', '.tiff', '.mpo'):
+        raise ValueError(f'{src}: frames of {len(set(sizes))} sizes are no film; save as .tif')
+    n, frames, seconds = len(sizes), [], []
     for i, (img, s) in enumerate(read_frames(src, icc='keep')):
-        if not i: first, loop = img, img.info.get('loop', 1)
-        size = size_to_make(img, dst, up.scale, want)
+        if not i: first, loop = img, img.info.get('loop', 0)
+        size = sizes[i]
         if not i and (free := available_memory('cpu')) and (need := 4*n*size[0]*size[1]) > free:
             raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)

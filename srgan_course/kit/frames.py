@@ -31,6 +31,12 @@ def _places(img):
     img.seek(0)
     return places
 
+def _clear_ground(img):
+    "Where a GIF's frame goes away, nothing is left; Pillow leaves the background's colour if the first frame has no transparency."
+    if img.format != 'GIF' or img.disposal_method != 2 or not img.dispose or 'transparency' in img.info: return
+    if img.mode != 'RGBA': img.im = img.im.convert('RGBA'); img._mode = 'RGBA'
+    img.dispose = Image.core.fill('RGBA', img.dispose.size, (0, 0, 0, 0))
+
 def frame_count(path:str|Path, # of a picture file
                 max_pixels:int=2**28 # a larger picture is refused
                )->int: # 1 for a single picture
@@ -50,6 +56,9 @@ def read_frames(path:str|Path, # of a picture file
                 with no_bomb_limit(): img.seek(i)
                 check_pixels(img, max_pixels)
                 pic = decode(img, f, icc, 8 if film else 16)
+                if i == places[0]: opaque = img.format == 'GIF' and 'transparency' not in img.info
+                _clear_ground(img)
+                if opaque and pic.mode == 'RGBA' and pic.getchannel('A').getextrema()[0] == 255: pic = pic.convert('RGB')
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
@@ -67,7 +76,7 @@ def _alike(pictures, fmt, path):
     if len(sizes := {p.size for p in pictures}) > 1 and fmt in _FILMS:
         raise NotRead(f'{path}: frames of {len(sizes)} sizes are no film; save as .tif')
     modes = {p.mode for p in pictures}
-    alpha, colour = any(m[-1] == 'A' for m in modes), any(m[0] == 'R' for m in modes)
+    alpha, colour = any(m[-1] == 'A' for m in modes), fmt in ('WEBP', 'AVIF') or any(m[0] == 'R' for m in modes)
     mode = ('RGBA' if alpha else 'RGB') if colour or alpha else 'L'
     return [p if p.mode == mode else p.convert(mode) for p in pictures]
 
@@ -95,14 +104,16 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
     def notes(p): return notes_of(p.info, p.mode, p.size, fmt)[0]
-    say_lost(path, fmt, notes_of(pictures[0].info, pictures[0].mode, pictures[0].size, fmt)[1])
+    if fmt != 'TIFF': pictures = _alike(pictures, fmt, path)
+    lost = notes_of(pictures[0].info, pictures[0].mode, pictures[0].size, fmt)[1]
+    say_lost(path, fmt, lost + ['how often the film is played']*(fmt == 'AVIF' and loop > 0))
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), notes(p)) for p in map(known_mode, pictures)))
-    kept, pictures = notes(pictures[0]), _alike(pictures, fmt, path)
+    kept = notes(pictures[0])
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
     opts = dict(duration=[round(1000*(.1 if s is None else s)) for s in times], loop=loop) if fmt in _FILMS else {}
     if fmt in ('WEBP', 'AVIF', 'MPO'): opts['quality'] = quality
-    if fmt == 'GIF': opts['disposal'] = 2
+    if fmt == 'GIF': opts.update(disposal=2, loop=loop - 1 if loop > 1 else None if loop else 0)      # a GIF says how often again
     try: b = save_with(kept, lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{path}: cannot be saved as {fmt}: {line(e)}') from e

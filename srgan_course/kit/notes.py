@@ -121,6 +121,11 @@ def _exif_without(exif, tags):
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
 
+def _plays(img):
+    "How often a film is played, 0 without end; a GIF says how often again, or nothing for once, an AVIF file is not asked by Pillow."
+    n = img.info.get('loop')
+    return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
+
 def metadata(img, orientation, f=None):
     "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, comments, text; `f` is its file."
     info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
@@ -134,7 +139,7 @@ def metadata(img, orientation, f=None):
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
-    if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=info.get('loop'))
+    if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
     return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/notes.ipynb #fc00000e
@@ -165,6 +170,7 @@ def notes_of(info, mode, size, fmt, software=None):
     if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'dpi' and k not in holds]
+    if icc and mode[0] == 'R' and icc[16:20] == b'GRAY': lost.append('icc_profile')      # grey became colour, for want of grey
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
         lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535)) if _most(res.get(k, 0)) > most]
     return {k: v for k,v in res.items() if k not in lost}, lost

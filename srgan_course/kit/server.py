@@ -97,7 +97,7 @@ async def read_body(request,       # a `Request`
                     seconds:float  # for all of it to arrive
                    )->bytes:       # of a picture file
     "The picture that a request brings, raw or in a form."
-    form = request.headers.get('content-type', '').startswith('multipart/form-data')
+    form = request.headers.get('content-type', '').lower().startswith('multipart/form-data')
     try: body = await asyncio.wait_for(_file_of(request) if form else request.body(), seconds)
     except TimeoutError:
         said = f'The picture did not arrive within {seconds:g} seconds; send it again over a faster line.'
@@ -158,7 +158,7 @@ class Gate:
         head = Headers(scope=scope)
         if self.token and scope['path'].startswith(self.guarded):
             kind, _, given = head.get('authorization', '').partition(' ')
-            if kind.lower() != 'bearer' or not hmac.compare_digest(given.encode(), self.token.encode()):
+            if kind.lower() != 'bearer' or not hmac.compare_digest(given.encode('latin-1'), self.token.encode()):
                 return Problem(401, 'This server wants a token: Authorization: Bearer TOKEN.', WWW_Authenticate='Bearer')
         size = head.get('content-length', '')
         if size.isdigit() and int(size) > self.limits.megabytes*1e6:

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from PIL import Image
+from .codec import image_bytes
 from .formats import SUFFIXES, check_save, save_format
 from .frames import frame_count
 
@@ -110,11 +111,16 @@ def result_path(src:Path,  # picture
 def size_to_make(img:Image.Image, # picture
                  dst:Path,        # file to write
                  scale:int,       # of the model
-                 want:Wanted=Wanted()
+                 want:Wanted=Wanted(),
+                 film:bool=False  # is it one of several frames or pages that are all wanted?
                 )->tuple:         # of the result, pixels
     "How large the result is to be, if it can be saved at all."
     size, clear = want.size(img.size, scale), img.mode[-1] in 'Aa' and img.getchannel('A').getextrema()[0] < 255
-    fmt = check_save(dst, img.mode if clear else img.mode.rstrip('Aa'), size)
-    if want.frames and img.info.get('frames', 1) > 1 and dst.suffix.lower() not in _FILMS:
+    mode = img.mode if clear else img.mode.rstrip('Aa')
+    fmt = check_save(dst, mode, size)
+    if fmt == 'GIF' and clear and not film and any(img.getchannel('A').histogram()[1:255]):
+        raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
+    image_bytes(Image.new(mode, (8, 8)), dst)          # fails where Pillow has no writer for this format, or none for this mode
+    if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
