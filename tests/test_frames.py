@@ -255,6 +255,8 @@ def test_broken_second_page(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         assert enlarge_file(src, tmp_path/'y.png', Twice())['out_size'] == [16, 16]
+        with pytest.raises(ValueError, match='x.tif'): enlarge_file(src, tmp_path/'z.tif', up := Twice(), want=Wanted(frames=True))
+        assert not up.asked and not (tmp_path/'z.tif').exists()
 
 def test_long_name_in_bytes(tmp_path):
     assert write_whole(p := tmp_path/('文'*80 + '.png'), b'x').read_bytes() == b'x' and p.exists()

@@ -242,3 +242,13 @@ def test_frames(tmp_path, name, where, up, monkeypatch, capsys):
     for (got, _), (img, _) in zip(made, of):
         off = np.abs(to_array(got).astype(int) - to_array(up(img)).astype(int))
         assert got.size == (32, 24) and (off.mean() < 12 if name[-3:] in ('gif', 'ebp') else off.max() <= 1)       # 256 colours, WebP's quality
+
+def test_another_picture_of_that_name_is_done(tmp_path, up):
+    a, b, out = tmp_path/'a', tmp_path/'b', tmp_path/'out'
+    for d, c in ((a, 'red'), (b, 'blue')): d.mkdir(); Image.new('RGB', (8, 8), c).save(d/'i.png')
+    os.utime(b/'i.png', (1e9, 1e9))
+    n = lambda d: len(enlarge_paths([d], out, up, progress=False)['done'])
+    assert [n(a), n(a), n(b), n(b)] == [1, 0, 1, 0]
+    log = out/'.upscaled.jsonl'           # of an earlier version: no size, no hash
+    lines = [{k: v for k, v in json.loads(l).items() if k != 'of'} for l in log.read_text().splitlines()]
+    log.write_text(''.join(json.dumps(l) + '\n' for l in lines)); assert n(b) == 0

@@ -199,3 +199,16 @@ def test_the_engines_share():
     pytest.importorskip('distributed')
     f = script('scale').engine(8)
     assert f['engines_share'] <= .05, f
+
+@pytest.mark.parametrize('lines, says', [(['q', 'q.png'], 'where results go'), (['t.tar'], 'where results go'),
+                                         (['{}/q', '{0}/q.png'], 'where results go'), (['{}/q', '{1}/q'], 'both become')])
+def test_no_result_lands_on_a_picture_or_on_another_result(tmp_path, lines, says):
+    root, out = tmp_path/'in', tmp_path/'out'
+    root.mkdir(); twin = str(root).lstrip('/'); (root/twin).mkdir(parents=True)
+    for f in root/'q', root/'q.png', root/'t.tar', root/twin/'q': f.write_bytes(b'x')
+    lines = [l.format(root, twin) for l in lines] if 'become' in says else [l.format(root) if '{0' not in l else str(root/'q.png')
+        for l in lines]
+    (root/'list.txt').write_text('\n'.join(lines) + '\n')
+    with pytest.raises(ValueError, match=says): run_shard(root/'list.txt', 0, 1, out if 'become' in says else root, toy_work())
+    assert (root/'q').read_bytes() == (root/'q.png').read_bytes() == (root/'t.tar').read_bytes() == b'x'
+    assert not (root/SHARDS).exists() and not out.exists()

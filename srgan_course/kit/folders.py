@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import json, math, os, re, sys, time
+import hashlib, json, math, os, re, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
@@ -110,7 +110,7 @@ def enlarge_file(src:Path,       # picture to read
     img = open_image(src, icc='keep')
     to, dst = dst, result_path(src, dst, up.scale, want)
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
-    if want.frames and is_film(src): return _enlarge_film(src, dst, up, tile, progress, want, t)
+    if want.frames and frame_count(src) > 1: return _enlarge_film(src, dst, up, tile, progress, want, t)
     size = size_to_make(img, dst, up.scale, want)
     return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want)
 
@@ -121,19 +121,25 @@ def made_with(up, # the upscaler
     "What a result depends on, besides its picture and its name."
     return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + ' no note'*(not up.note) + want.settings()
 
+def _print_of(src):
+    "Size and hash of a file: what tells a picture from another one of its name; None where it is gone."
+    try:
+        with open(src, 'rb') as f: return [os.fstat(f.fileno()).st_size, hashlib.file_digest(f, 'sha256').hexdigest()]
+    except OSError: return None
+
 def read_log(dst:Path # folder of results
-            )->dict:  # name of a result -> (fingerprint of what made it, name of its picture or None)
+            )->dict:  # name of a result -> (fingerprint of what made it, name of its picture, size and hash of its picture; None: not said)
     "Which model made which file of what; the last word counts."
     log = {}
     for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d['model'], d.get('src')
+        try: d = json.loads(line); log[d['file']] = d['model'], d.get('src'), d.get('of')
         except (ValueError, KeyError, TypeError, AttributeError): pass
     return log
 
 def write_log(dst, # folder of results
               file:Path, src:Path, model:str): # a result, its picture, its fingerprint
     "Add a line; without it, a result counts as done by its date."
-    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name)) + '\n'
+    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src))) + '\n'
     try:
         with (dst/LOG).open('ab+') as out:
             if end := out.tell(): out.seek(end - 1)
@@ -146,9 +152,10 @@ def is_done(src:Path,    # picture
             made:tuple,  # what the log says of the result, or None
             want:str     # fingerprint of the upscaler
            )->bool:
-    "Is there a result, newer than its picture, that no other model made, and of no other picture?"
-    known = made is None or made[0] == want and made[1] in (None, src.name)
-    return known and dst.is_file() and dst.stat().st_mtime >= src.stat().st_mtime
+    "Is there a result that no other model made, and of no other picture? Where no log says of which, it must be newer than its picture."
+    if made is not None and not (made[0] == want and made[1] in (None, src.name)): return False
+    if made is not None and made[2]: return dst.is_file() and made[2] == _print_of(src)
+    return dst.is_file() and dst.stat().st_mtime >= src.stat().st_mtime
 
 # %% ../../nbs/kit/folders.ipynb #f01e0002
 _RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_name` makes

@@ -65,6 +65,19 @@ def place_of(name:str # a line of a manifest
     if '..' in p.parts: raise ValueError(f'{name}: a path that leaves the folder of the list; put the list into a folder above')
     return p.as_posix() + ('' if is_tar(name) else '.png')
 
+def one_place_each(lines:Callable, # gives paths of a list, anew at each call: those of a shard, or all
+                   manifest, root, out): # the list, what its paths are relative to, the folder of results
+    "Refuse a picture where results go, and two pictures whose results would have one name, before any is made."
+    to = os.path.join(os.path.realpath(out), '')
+    whole = {place_of(n): n for n in lines() if os.path.isabs(n)}
+    for n in lines():
+        if os.path.normpath(root/n).startswith(to):
+            raise ValueError(f'{n} of {manifest} lies in {out}, where results go and could be written over it; give another --out')
+        twin = whole.get(place_of(n), n) if whole and '..' not in PurePath(os.path.normpath(n)).parts else n
+        if twin != n and os.path.realpath(root/twin) != os.path.realpath(root/n):
+            raise ValueError(f'{twin} and {n} of {manifest} would both become {place_of(n)}; give them in two lists, each with its own '
+                             f'--out')
+
 # %% ../../nbs/kit/shards.ipynb #sh000014
 SHARDS = '.shards'   # in the folder of results: the plan, and a log for each shard
 
@@ -95,6 +108,7 @@ def list_once(src:Path,       # folder of pictures, or a manifest
         if manifest.read_bytes() != lines:
             raise ValueError(f'{src} holds other pictures than when {out} was begun; give another --out, or a list of the new ones')
     elif not src.is_file(): raise FileNotFoundError(f'{src}: no such folder or list')
+    else: one_place_each(lambda: shard_lines(manifest, 0, 1), manifest, root.resolve(), out)
     with open(manifest, 'rb') as f: n = sum(block.count(b'\n') for block in iter(lambda: f.read(2**20), b''))
     return manifest.resolve(), root.resolve(), shards or (read_json(plan)['shards'] if plan.is_file() else max(1, -(-n//64)))
 
@@ -324,12 +338,13 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     if not manifest.is_file(): raise FileNotFoundError(f'{manifest}: no such file; give a text file with one path a line')
     root = Path(root or manifest.parent).resolve()
     if not root.is_dir(): raise FileNotFoundError(f'{root}: no such folder; is its disk there?')
+    names = [*dict.fromkeys(shard_lines(manifest, i, n))]
+    one_place_each(lambda: names, manifest, root, out)
     logs = keep_plan(out, dict(manifest=manifest.name, size=manifest.stat().st_size, shards=n, made_with=work.by))
     log = Log(logs/f'{i:06}.jsonl', True, again)
     try:
         log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
         s, t = Shard(log, root, out, work), time.perf_counter()
-        names = [*dict.fromkeys(shard_lines(manifest, i, n))]
         todo = [name for name in names if not s.is_done(name)]
         for name in todo: s.clear(name)
         pieces = (Piece(name, stamp_of(root/name), (root/name).read_bytes) for name in todo if not is_tar(name))
