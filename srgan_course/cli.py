@@ -246,9 +246,8 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             dst, guesses = out or Path(f'{p.stem}-recognised.jpg'), {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, guesses=guesses))
-            if not json:
-                print(f'{p} -> {dst}, seen by {t.label}',
-                      *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
+            if not json: print(f'{p} -> {dst}, seen by {t.label}',
+                               *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return 1 if bad else 0
 
@@ -258,9 +257,8 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:
-        numbers = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
-        return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None,
-                                   figures={k: numbers(d) for k, d in tables.items()})))
+        plain = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
+        return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: plain(d) for k, d in tables.items()})))
     note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
     print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.round(4).to_string()}' for k, d in tables.items()))
 

@@ -39,12 +39,11 @@ def tile_boxes(h:int,   # height, pixels
 # %% ../nbs/10_upscale.ipynb #65ec9f61
 def grow(box:tuple,   # (top, bottom, left, right)
          overlap:int, # pixels to add on each side
-         h:int, w:int, # size of the picture
-         step:int=1   # begin at a multiple of this
+         h:int, w:int # size of the picture
         )->tuple:     # the larger box, inside the picture
     "What has to be read so that the box comes out right."
     t, b, l, r = box
-    return max(t - overlap, 0)//step*step, min(b + overlap, h), max(l - overlap, 0)//step*step, min(r + overlap, w)
+    return max(t - overlap, 0), min(b + overlap, h), max(l - overlap, 0), min(r + overlap, w)
 
 # %% ../nbs/10_upscale.ipynb #48ca8bf7
 class Upscaler:
@@ -147,11 +146,12 @@ def pieces(self:Upscaler,
            tile:int=None # longest side of a tile, or None
           ):             # yields (box of the tile, the tile enlarged)
     "Do a picture tile by tile; where memory runs out, the same place again in smaller tiles."
-    side, s = self.side(h, w, tile), self.scale
+    side, s, step = self.side(h, w, tile), self.scale, self.engine.args.get('step', 1)
     todo = tile_boxes(h, w, side)
     while todo:
         box, y = todo[0], None
-        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w, self.engine.args.get('step', 1))
+        t, b, l, r = box if box == (0, h, 0, w) else grow(box, self.overlap, h, w)
+        t, l = t - t%step, l - l%step                          # networks of others may count from there
         try: y = work(t, b, l, r)
         except (RuntimeError, MemoryError) as e:
             if not out_of_memory(e): raise

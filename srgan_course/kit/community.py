@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
-from .weights import load_model
 
 # %% ../../nbs/kit/community.ipynb #cm000007
 def is_foreign(path:Path # a model's file
@@ -66,8 +65,9 @@ def reach(self:Foreign,
     return most
 
 # %% ../../nbs/kit/community.ipynb #cm00000e
-def _load_foreign(path):
-    "The network of another package's file, by spandrel."
+def load_foreign(path:Path # a .safetensors file of others
+                )->Foreign:
+    "The network of a file, by spandrel."
     try: import spandrel
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"{path}: damaged, or not a model of this package; for those of others: pip install "
@@ -85,7 +85,3 @@ def _load_foreign(path):
         raise ValueError(f'{path}: a network ({of}) that turns {n[0]} channels into {n[1]} at scale {model.scale}, for {model.purpose}; '
                          f'wanted is one that enlarges pictures in colour or grey')
     with open(path, 'rb') as f: return Foreign(model, hashlib.file_digest(f, 'sha256').hexdigest())
-
-def load_network(path:Path)->nn.Module: # a model's file
-    "The network of a model's file: one of ours, or one that spandrel knows."
-    return _load_foreign(path) if is_foreign(path) else load_model(path)
