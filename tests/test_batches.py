@@ -144,7 +144,7 @@ def stop_and_go_on(folder, up, how, sig, times, n=30, seed=0):
     known = lambda got: all(b in want.values() for b in got.values())
     kept = {}
     for i in range(times):
-        args, got = stopped(folder, how, sig, len(kept) + rng.randint(1, n//times//2), rng.random()*.02)
+        args, got = stopped(folder, how, sig, len(kept) + rng.randint(1, max(1, n//times//4)), rng.random()*.02)
         assert known(got) and all(got[k] == b for k, b in kept.items()) and len(got) < n
         kept = got
     r = json.loads(ended(start(*args, '--json'))[0])
@@ -155,7 +155,7 @@ def stop_and_go_on(folder, up, how, sig, times, n=30, seed=0):
 
 @posix
 @pytest.mark.parametrize('how, sig', [('folder', 'SIGTERM'), ('list', 'SIGINT')])
-def test_a_stopped_run_goes_on(tmp_path, up, how, sig): stop_and_go_on(tmp_path, up, how, getattr(signal, sig), 1, 12)
+def test_a_stopped_run_goes_on(tmp_path, up, how, sig): stop_and_go_on(tmp_path, up, how, getattr(signal, sig), 1, 60)
 
 @posix
 @pytest.mark.slow

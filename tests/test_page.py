@@ -229,13 +229,24 @@ def longest_silence(pg, data):
     pg.wait_for_selector('#tile:not(:empty)')
     return pg.evaluate('clearInterval(window.timer), window.worst')
 
+SPIN = """() => { const code = URL.createObjectURL(new Blob(['const t = Date.now(); while (Date.now() - t < 1500); postMessage(0)']));
+    const one = () => new Promise(done => { new Worker(code).onmessage = done; });
+    return Promise.all(Array.from({length: navigator.hardwareConcurrency}, one)).then(() => 0); }"""
+
+def silence_of_an_empty_page(pg):
+    "The same of a page that does nothing, while as many workers as ours has keep the cores busy."
+    with pg.context.new_page() as empty:
+        empty.evaluate(WATCH); empty.evaluate(SPIN)
+        return empty.evaluate('clearInterval(window.timer), window.worst')
+
 @browser_only
 def test_answers_while_it_computes_and_can_be_cancelled(ready):
-    "No silence of 100 ms (the best of three, for a busy machine may be silent by itself); after Cancel the next picture is done as ever."
+    """No silence of 100 ms, or where other programs make an empty page silent, of twice as long as that one; the best of three. After Cancel
+    the next picture is done as ever."""
     data = encoded(photo(300, 200))
     for _ in range(3):
-        if (worst := longest_silence(ready, data)) < 100: break
-    assert worst < 100, f'{worst:.0f} ms'
+        if (worst := longest_silence(ready, data)) < (most := max(100, 2*silence_of_an_empty_page(ready))): break
+    assert worst < most, f'{worst:.0f} ms, of at most {most:.0f}'
     ready.wait_for_function(r'/^\d of 6 tiles$/.test(document.querySelector("#tile").textContent)', timeout=5000)
     ready.keyboard.press('Escape')
     ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)

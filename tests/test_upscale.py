@@ -437,7 +437,8 @@ def test_done_is_not_done_again(up, net, folder, threads):
     r = upscale_folder(folder, up=up, progress=False)
     assert (len(r['done']), len(r['kept'])) == (0, 5) and stamp == {p: p.stat().st_mtime_ns for p in out.rglob('*.png')}
     later = time.time() + 5
-    os.utime(folder/'1.png', (later, later))                        # the picture has changed
+    os.utime(folder/'0.png', (later, later))                        # copied anew: the same picture
+    save_image(noise(8, 9, seed=9), folder/'1.png'); os.utime(folder/'1.png', (1e9, 1e9))     # another one, of an older date
     (out/'2-x4.png').unlink()
     assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png', '2.png']
     assert len(upscale_folder(folder, up=Upscaler(net, name='other', device='cpu'), progress=False)['done']) == 5      # another model
