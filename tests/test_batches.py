@@ -12,7 +12,8 @@ posix = pytest.mark.skipif(os.name == 'nt', reason='signals and pipes of Unix')
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1'}
 
 def start(*args, **kw):
-    "srgan-upscale as a process of its own."
+    "srgan-upscale as a process of its own. (A shell's background jobs ignore SIGINT, and so would their children.)"
+    if os.name == 'posix': kw.setdefault('preexec_fn', lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen([sys.executable, '-m', 'srgan_course', 'upscale', *map(str, args)], env=ENV, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
 
