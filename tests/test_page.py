@@ -241,17 +241,19 @@ def silence_of_an_empty_page(pg):
 
 @browser_only
 def test_answers_while_it_computes_and_can_be_cancelled(ready):
-    """No silence of 100 ms, or where other programs make an empty page silent, of five times as long as that one; the best of three. After
-    Cancel the next picture is done as ever."""
+    """No silence of 100 ms (the best of three); after Cancel the next picture is done as ever. Where other programs silence an empty page,
+    too, for 25 ms or more, the silence is not judged, and the test says so."""
     data = encoded(photo(300, 200))
     for _ in range(3):
-        if (worst := longest_silence(ready, data)) < (most := max(100, 5*silence_of_an_empty_page(ready))): break
-    assert worst < most, f'{worst:.0f} ms, of at most {most:.0f}'
+        if (worst := longest_silence(ready, data)) < 100: break
+    busy = worst >= 100 and silence_of_an_empty_page(ready)
+    assert worst < 100 or busy >= 25, f'{worst:.0f} ms'
     ready.wait_for_function(r'/^\d of 6 tiles$/.test(document.querySelector("#tile").textContent)', timeout=5000)
     ready.keyboard.press('Escape')
     ready.wait_for_selector('#status:text-is("Cancelled.")', timeout=1000)
     assert not ready.is_visible('#work') and not ready.is_visible('#download')
     assert result(ready, encoded(photo(9, 9)))[0].size == (36, 36)
+    if busy: pytest.skip(f'silent for {worst:.0f} ms, and an empty page for {busy:.0f}: the machine is busy')
 
 @browser_only
 def test_a_new_photo_replaces_the_one_in_hand(ready):
