@@ -30,17 +30,16 @@ ARMS = {'rrdb': dict(SMALL, **PIXELS | dict(pre_lr=1e-3, steps_per_epoch=250, ep
 SHARES = (0., .2, .4, .6, .8, 1.)
 SEEDS, STEPS = (0, 1, 2), 60
 
-def layout():
-    "The split of BSDS500, laid out as DIV2K is."
-    from srgan_course.data import bsds_split
+def layout(div=RUNS/'div2k', split=None): # folder; function that gives 'train' and 'valid' -> files, else the split of BSDS500
+    "A split of photographs, laid out as DIV2K is."
     from srgan_course.images import crop_to_multiple, open_image, save_image
-    div = RUNS/'div2k'
-    for split, files in bsds_split().items():
-        if (div/f'{split}.done').exists(): continue
-        (div/f'DIV2K_{split}_HR').mkdir(parents=True, exist_ok=True)
+    from srgan_course.kit.sources import bsds_split
+    for part, files in (split or bsds_split)().items():
+        if (div/f'{part}.done').exists(): continue
+        (div/f'DIV2K_{part}_HR').mkdir(parents=True, exist_ok=True)
         for i, p in enumerate(sorted(files), 1):
-            save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
-        (div/f'{split}.done').touch()
+            save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{part}_HR'/f'{i + 800*(part == "valid"):04}.png')
+        (div/f'{part}.done').touch()
     return div
 
 def train(only):

@@ -12,6 +12,7 @@ usage: x2.py train|measure [--only NAME...]
 import os, statistics, time
 from io import BytesIO
 from pathlib import Path
+import esrgan
 from frame import ROOT, kept, kid_row, ledger, parser
 from srgan_quality import less, near, seen
 
@@ -33,16 +34,8 @@ SHOWN = {'kitten-on-lawn': (576, 0), 'hans-jurgen-mager-indri': (0, 360), 'roman
 
 def layout():
     "The split of `hr`, laid out as DIV2K is."
-    from srgan_course.images import crop_to_multiple, open_image, save_image
     from srgan_course.kit.sources import hr_split
-    div = RUNS/'div2k'
-    for split, files in hr_split().items():
-        if (div/f'{split}.done').exists(): continue
-        (div/f'DIV2K_{split}_HR').mkdir(parents=True, exist_ok=True)
-        for i, p in enumerate(sorted(files), 1):
-            save_image(crop_to_multiple(open_image(p).convert('RGB'), 4), div/f'DIV2K_{split}_HR'/f'{i + 800*(split == "valid"):04}.png')
-        (div/f'{split}.done').touch()
-    return div
+    return esrgan.layout(RUNS/'div2k', hr_split)
 
 def recipe(name):
     from srgan_course.kit.recipe import get_recipe
