@@ -302,12 +302,15 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     from srgan_course.kit.runs import Clock, keep_pictures
     from srgan_course.watching import LossHistory
     r, out = get_recipe(recipe, CatsRecipe), Path(out)
-    begun = told(lambda: checkpoints(out/'checkpoints'))           # of several processes, the first one looks and writes (lesson 20)
-    if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+    def look():
+        found = bool(checkpoints(out/'checkpoints'))
+        if found and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+        return found
+    begun = told(look)                                             # of several processes, the first one looks and writes (lesson 20)
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))
-    told(lambda: keep_pictures(out, bool(begun), **dls.pictures))
+    told(lambda: keep_pictures(out, begun, **dls.pictures))
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]

@@ -43,7 +43,7 @@ def told(f): # function without arguments, called in the first process alone
         try: box[0] = f()
         except Exception as e: box[1] = e
     dist.broadcast_object_list(box)
-    if box[1] is not None: raise box[1]
+    if box[1] is not None: box[1].said = rank() > 0; raise box[1]     # a command prints it once
     return box[0]
 
 def in_order(f): # function without arguments, which may download or write
