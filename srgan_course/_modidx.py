@@ -995,6 +995,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.folders._results': ('kit/folders.html#_results', 'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._said_of': ('kit/folders.html#_said_of', 'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._some': ('kit/folders.html#_some', 'srgan_course/kit/folders.py'),
+                                          'srgan_course.kit.folders._why_not': ('kit/folders.html#_why_not', 'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._write_result': ( 'kit/folders.html#_write_result',
                                                                                       'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders.at_once': ('kit/folders.html#at_once', 'srgan_course/kit/folders.py'),
