@@ -149,7 +149,7 @@ def card(name, i, made):
         'Set5, Set14, BSD100 and Urban100 were not trained on, and no checkpoint was chosen on them: the last one is the one that ships.']
     (MODELS/f'{name}.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
-LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss', luma='a squared error of which seven tenths are luminance\'s')
+LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss')
 
 def recipe_text(q, share=1.):
     "The recipe in words."
@@ -165,7 +165,7 @@ def recipe_text(q, share=1.):
     if q['start']: parts.append(f"begun from `{Path(q['start']).stem}`")
     if q['critic'] != 'none' and q['pre_epochs']:
         parts.append(f"before the game {q['pre_epochs']*q['steps_per_epoch']:,} steps of {q['pre_loss'].upper()} at {q['pre_lr']:g}")
-    parts.append(f"{q.get('opt', 'adam').title()} {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none'
+    parts.append(f"Adam {q['pre_lr']:g} with a twentieth of warm-up and a cosine" if q['critic'] == 'none'
                  else f"Adam {q['gan_lr']:g} and {q['crit_lr']:g} for the critic")
     if q.get('copies'):
         parts.append('each training picture also at ' + ' and '.join(f'{100*.8**k:.0f} %' for k in range(1, q['copies'] + 1))

@@ -12,14 +12,14 @@ from frame import RESULTS, ROOT, RUNS, parser, read_json, time_left
 
 # recipe -> pictures; light-x4 begins from light-x2, srresnet-x4-full and srgan-x4 from srresnet-x4
 TRAIN = {'light-x2': 'bsds500+t91+photos', 'light-x4': 'bsds500+t91+photos', 'srresnet-x4': 'bsds500+t91+photos',
-         'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets', 'light-x4-muon': 'bsds500+t91+photos+pets',
+         'light-x4-more': 'bsds500+t91+photos', 'light-x4-pets': 'bsds500+t91+photos+pets',
          'srresnet-x4-full': 'bsds500+t91+photos+hr', 'srgan-x4': 'bsds500+t91+photos+hr'}
 MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'upscale_tiles']),
            'engines': (12, ['benchmarks/engines.py'], ['engines']),
            'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
            'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']),
            'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders', 'fid_agreement']),
-           'classifier': (15, ['benchmarks/classifier.py'], ['classifier_pets', 'classifier_speed', 'classifier_vgg', 'classifier_copies']), 'augment': (30, ['benchmarks/augment.py'], ['augment_pets', 'augment_few']), 'esrgan': (30, ['benchmarks/esrgan.py', 'all'], ['esrgan_x2', 'esrgan_scaling', 'esrgan_phone']), 'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'optimisers': (15, ['benchmarks/optimisers.py'], ['optimisers']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
+           'classifier': (15, ['benchmarks/classifier.py'], ['classifier_pets', 'classifier_speed', 'classifier_vgg', 'classifier_copies']), 'augment': (30, ['benchmarks/augment.py'], ['augment_pets', 'augment_few']), 'esrgan': (30, ['benchmarks/esrgan.py', 'all'], ['esrgan_x2', 'esrgan_scaling', 'esrgan_phone']), 'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
 
 DOMAIN = {'cats': 60, 'faces': 60, 'pets': 60}                    # pairs of lesson 13, and minutes of their whole queue
 

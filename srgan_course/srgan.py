@@ -26,7 +26,6 @@ from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
 from .kit.runs import keep_pictures, tensorboard
-from .kit.muon import Muon
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
 
@@ -46,8 +45,7 @@ class SRGANRecipe(Recipe):
     full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
     start:str = ''                     # a model to begin with, by name or file; tensors that do not fit begin anew. '': random numbers
     pre_size:int = 0                   # side of pretraining's patches, HR pixels; 0: `size`
-    pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse', 'charbonnier' or 'luma'
-    opt:str = 'adam'                   # its optimiser: 'adam' or 'muon'
+    pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse' or 'charbonnier'
     pre_lr:float = 1.2e-3              # its learning rate
     pre_schedule:str = 'cosine'        # how that rate changes, see `kit.phases.SCHEDULES`
     late:float = 0.                    # share of pretraining's epochs, the last ones, whose patches are larger
@@ -69,7 +67,7 @@ class SRGANRecipe(Recipe):
     crit_lr:float = 1e-4               # the critic's
     schedule:str = 'flat'              # how both change
     beta1:float = .9                   # Adam's memory of gradients in the game
-    content_loss:str = 'l1'            # 'l1', 'mse', 'charbonnier' or 'luma'
+    content_loss:str = 'l1'            # 'l1', 'mse' or 'charbonnier'
     content:float = 1.                 # weight of the content loss in the game; a weight of 0 leaves a term out
     perceptual:float = 0.              # weight of the perceptual loss
     feature_net:str = ''               # whose features it compares, such as 'vgg19-torchvision@relu5_4'
@@ -86,12 +84,10 @@ class SRGANRecipe(Recipe):
     def __post_init__(self): super().__post_init__(); check_recipe(self)
 
 # %% ../nbs/09_srgan.ipynb #63eb3e4d
-OPTIMISERS = {'adam': None, 'muon': Muon}                          # name -> what `opt_func` takes
-
 def check_recipe(r): # a recipe; `ValueError` says which setting, and what to give
     "Refuse words that are not offered and settings that contradict each other."
     for what, offered in dict(generator=HOMES['generator'], critic=[*HOMES['critic'], 'none'], adv_kind=HOMES['adversarial'],
-                              pre_schedule=SCHEDULES, schedule=SCHEDULES, opt=OPTIMISERS).items():
+                              pre_schedule=SCHEDULES, schedule=SCHEDULES).items():
         one_of(what, getattr(r, what), offered)
     check_precision(r.precision)
     if r.adv_kind.startswith('ra-') and (r.real_label, r.fake_label, r.label_noise) != (1, 0, 0):
@@ -138,8 +134,6 @@ RECIPES = {r.name: r for r in (
                 late=.25, late_size=128, late_loss='mse', save_every=500),
     SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500,
                 epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
-    SRGANRecipe('light-x4-muon', critic='none', seed=44, nf=48, n_blocks=8, start='light-x4', copies=2, opt='muon', pre_lr=8e-4,
-                steps_per_epoch=1500, epochs=24, late=.3, late_size=128, late_loss='luma', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160,
                 save_every=250),
     SRGANRecipe('srresnet-x4-full', critic='none', nf=64, n_blocks=18, full=32, start='srresnet-x4', steps_per_epoch=300, epochs=10,
@@ -222,7 +216,7 @@ def build_game(r:SRGANRecipe)->Training:
         return cls(dls, net, *args, cbs=[*cbs, *([EMA(r.ema)] if r.ema else [])], metrics=psnr_metric(r.scale), **own, **kw)
     def alone(dls, net, cbs):
         net = make_generator(r) if net is None else net
-        return learner(Resumable, dls, net, ContentLoss(r.pre_loss), lr=r.pre_lr, opt_func=OPTIMISERS[r.opt], cbs=cbs)
+        return learner(Resumable, dls, net, ContentLoss(r.pre_loss), lr=r.pre_lr, cbs=cbs)
     def game(dls, net, cbs):
         net = make_generator(r) if net is None else net
         return learner(SRGANLearner, dls, net, make_critic(r), *make_losses(r), lr=r.gan_lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),

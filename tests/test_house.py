@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
 # No room is over ROOM any more. The two totals still are, and may only shrink
-TOTAL_LINES, TOTAL_EXPORTED = 10830, 379
+TOTAL_LINES, TOTAL_EXPORTED = 10752, 378
 # What came on top for people's wishes: (lines, names)
 ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by the kit': (52, 1),
           'a run keeps the list of its pictures, options out of range': (60, 2),
@@ -19,7 +19,7 @@ ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by t
           'lesson 20: checks of its exercises, srgan-upscale --manifest': (45, 3)}
 MORE_LINES, MORE_EXPORTED = map(sum, zip(*ON_TOP.values()))
 COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls
-LATER = {'serve', 'deploy', 'scale', 'kit/engines', 'kit/noise', 'kit/server', 'kit/desk', 'kit/jobs', 'kit/formats', 'kit/notes', 'kit/frames', 'kit/hub', 'kit/distributed', 'kit/shards', 'kit/wanted', 'kit/community'}   # built on top, counted by themselves: at most ROOM lines each
+LATER = {'serve', 'deploy', 'scale', 'kit/engines', 'kit/noise', 'kit/server', 'kit/desk', 'kit/jobs', 'kit/formats', 'kit/notes', 'kit/frames', 'kit/hub', 'kit/distributed', 'kit/lists', 'kit/shards', 'kit/wanted', 'kit/community'}   # built on top, counted by themselves: at most ROOM lines each
 def room(p): return p.relative_to(ROOT/'srgan_course').with_suffix('').as_posix()
 
 @lru_cache

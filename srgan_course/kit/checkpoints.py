@@ -18,6 +18,7 @@ from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import read_tensors, write_tensors
 from .commands import in_range
 from .learner import TorchLearner, TrainingError
+from .recipe import present_fields
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler
 from fastai.learner import Learner
@@ -324,7 +325,7 @@ def _check_run(self:Resumable, path, t, p):
     if p['recipe'] is not None and self.recipe is not None:
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
-            a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | a
+            a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
         if diff := differences(a, b): raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):

@@ -138,14 +138,14 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
               cbs                                              # callbacks that watch it
              )->torch.nn.Module: # the phase's generator, read back from its file
     "Run a phase, or the rest of it, and keep its generator."
-    file, said, folder = out/p.file, job.recipe.to_json(), out/'checkpoints'/p.name
-    if file.exists() and read_model(file)[1].get('recipe') == said: return load_model(file)
+    file, r, folder = out/p.file, job.recipe, out/'checkpoints'/p.name
+    if file.exists() and (kept := read_model(file)[1].get('recipe')) and type(r).from_json(kept) == r: return load_model(file)
     learn = p.learner(dls, generator, [SaveEvery(folder, steps=job.about['save_every'] or None), Clock(), *cbs])
     if checkpoints(folder): learn.resume(folder)
     p.fit(learn)
     ema = getattr(learn, 'ema', None)
     net = (ema.model if ema is not None else learn.generator).cpu().eval()
-    told(lambda: save_model(net, file, recipe=said, phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}'))
+    told(lambda: save_model(net, file, recipe=r.to_json(), phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}'))
     return load_model(file)
 
 # %% ../../nbs/kit/phases.ipynb #9bcc9cec

@@ -87,13 +87,22 @@ def from_json(cls:Recipe, text:str):
     try: d = json.loads(text)
     except json.JSONDecodeError as e: raise ValueError(f'this recipe is not JSON: {e}') from None
     if not isinstance(d, dict): raise ValueError(f'this recipe is a JSON {type(d).__name__}; a recipe is a JSON object')
-    return cls(**_own_fields(cls, d))
+    return cls(**_own_fields(cls, present_fields(d)))
 
 @patch(cls_method=True)
 def load(cls:Recipe, path:Path|str):
     "Read a recipe"
     try: return cls.from_json(Path(path).read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
+
+# %% ../../nbs/kit/recipe.ipynb #19db46f2
+_GONE = {'opt': 'adam'}   # fields that files of earlier versions have, and the one value that is left of each
+
+def present_fields(d:dict)->dict: # a recipe's fields, as a file has them
+    "Without those that no recipe has any more; one that asks for what is gone is refused."
+    for k,v in _GONE.items():
+        if d.get(k, v) != v: raise ValueError(f'{k} {d[k]!r} is gone: only {v!r} is left; give a recipe without {k}')
+    return {k: v for k,v in d.items() if k not in _GONE}
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4d
 # kind -> name -> module that has it, or module:its name there, or the thing itself;
