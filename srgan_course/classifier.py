@@ -120,12 +120,13 @@ def report_lines(r # from `report`
 # %% ../nbs/14_classifier.ipynb #b4fbd5b0
 def fit_head(clf, split, recipe, cache=None, device=None):
     "A linear head on cached features, put into `clf`; gives a row of history for each epoch."
+    from srgan_course.kit.distributed import told
     r, kw = recipe, dict(cache=cache, device=device)
     x, xv = load_pictures(split.train, r.size), load_pictures(split.valid, r.size)
     f = all_views(clf.body, x, r.views, seed=r.seed, flip=r.flip, degrees=r.degrees, jitter=r.jitter, **kw)
     per = math.ceil(len(x)/r.bs)
-    head = train_head(f, split.y_train, cached_features(clf.body, xv, **kw), split.y_valid, r.epochs*per, r.seed, r.bs, r.lr,
-                      len(split.classes), every=per)
+    fv = cached_features(clf.body, xv, **kw)
+    head = told(lambda: train_head(f, split.y_train, fv, split.y_valid, r.epochs*per, r.seed, r.bs, r.lr, len(split.classes), every=per))
     clf.head[-1].load_state_dict(head.linear.state_dict())
     return [dict(phase=0, epoch=i, **{k: row[k] for k in row if k != 'step'}) for i, row in enumerate(head.history, 1)]
 
@@ -145,7 +146,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    clf, rows = Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed).to(device), []
+    clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
     done = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
@@ -155,8 +156,9 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
         else: fit(0, r.epochs, r.lr)
         if r.unfreeze: clf.unfreeze(); fit(1, r.unfreeze, r.unfreeze_lr)
     res = SimpleNamespace(classifier=clf.to(device), history=rows, split=split, recipe=r)
-    res.report, res.seconds = report(clf.probs(split.valid), split.y_valid, split.classes), time.monotonic() - start
-    if out and not done: keep_run(res, source, out)
+    res.report = told(lambda: report(clf.probs(split.valid), split.y_valid, split.classes))
+    res.seconds = time.monotonic() - start
+    if out and not done: told(lambda: keep_run(res, source, out))
     return res
 
 # %% ../nbs/14_classifier.ipynb #f08f6aca

@@ -166,7 +166,7 @@ def classify(
 ):
     "Train a classifier of pictures, judge it, or let it name what pictures show"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures to classify')
-    if train: return _train_classifier(train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
+    if train: return one_run(_train_classifier, train, recipe, given(body=body, epochs=epochs, seed=seed), Path(out), resume, json)
     if not paths and not evaluate: raise ValueError('nothing to do; say srgan-classify photo.jpg, or --train FOLDER, or --evaluate FOLDER')
     need_paths(paths)
     from srgan_course import classifier as m
@@ -226,8 +226,9 @@ def recognise(
     from srgan_course import recognise as m
     from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
-    if (source := train or evaluate) and source != 'pets-toy': find_source(source)     # it is there
-    if train: return _train_recogniser(train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
+    if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
+    changes = given(teacher=teacher, share=share, steps=steps, seed=seed)
+    if train: return one_run(_train_recogniser, train, recipe, changes, labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)

@@ -19,7 +19,7 @@ from .kit.labels import fit_labels
 from .kit.originals import labelled, large_enough, load_originals
 from .kit.recipe import get_recipe
 from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, recognition_table
-from .kit.sources import central_square
+from .kit.sources import central_square, find_source
 from .kit.splits import three_parts
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
 from .generators import build_network, find_model, load_model
@@ -173,32 +173,35 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
-    from srgan_course.kit.distributed import told
+    from srgan_course.kit.distributed import in_order, rank, told
     from srgan_course.kit.runs import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
     if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
-    t, judges, device = teacher(r.teacher), [teacher(j) for j in r.judges], pick_device(device)
-    items, y = labelled(source, t, r.share, labels, r.seed, size=r.size)
-    found = len(items)
+    if str(source) != 'pets-toy': told(lambda: len(find_source(source)))           # it is there
+    t, *judges = told(lambda: [teacher(j) for j in (r.teacher, *r.judges)])        # of several processes, the first one looks and writes
+    items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))
+    found, device, progress = len(items), pick_device(device), None if rank() else progress
     if r.drop_small: items, y = large_enough(items, y, r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
     x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
-    if out: keep_pictures(out, bool(checkpoints(out/'checkpoints')), training=parts.train, held_out=[*parts.valid, *parts.test])
+    begun = lambda: bool(checkpoints(out/'checkpoints'))
+    if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
-    loss = RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net)
+    loss = in_order(lambda: RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net))
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
                          folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source)))
-    rec = evaluate_recognition({**{w: w for w in CLASSIC}, 'student': net}, xt, parts.y_test, t, judges, r.scale, r.precision)
+    ways = {**{w: w for w in CLASSIC}, 'student': net}
+    rec = told(lambda: evaluate_recognition(ways, xt, parts.y_test, t, judges, r.scale, r.precision))
     for m in (net, loss, t, *judges): m.cpu()
     tables = {j.name: recognition_table(rec, j.name) for j in (t, *judges)}
     res = dict(student=net, rows=rows, recognition=rec, tables=tables, parts=parts, teacher=t, judges=judges, recipe=r)
     if out:
-        keep_student(res, source, out, seconds=round(time.monotonic() - start, 1),
-                     pictures=dict(found=found, too_small=found - len(items), alike=len(parts.dropped)))
-        shutil.rmtree(out/'checkpoints')                              # a run that is done needs none
+        counts = dict(found=found, too_small=found - len(items), alike=len(parts.dropped))
+        told(lambda: keep_student(res, source, out, seconds=round(time.monotonic() - start, 1), pictures=counts))
+        told(lambda: shutil.rmtree(out/'checkpoints'))                # a run that is done needs none
     return res
 
 # %% ../nbs/16_recognise.ipynb #35210480

@@ -178,26 +178,34 @@ def whole(folder, game=True, resume=False):
     return dict(weights=digest('', res.generator.state_dict()), psnr=float(res.table.psnr.iloc[-1]),
                 files=sorted(p.relative_to(folder/'run').as_posix() for p in (folder/'run').rglob('*') if p.is_file()))
 
-def others(folder, kind):
-    "What the other commands train: the classifier (a head, then a body, too), the student, the cats. Each begins with what it is given in `folder`."
-    out = folder/'run'
+def others(folder, kind, die=0, resume=False):
+    "What the other commands train: the classifier (a head, then its body, too), the student, the cats. All processes die after step `die`."
+    from srgan_course.kit import checkpoints as kc, classifiers
+    out, done, after = folder/'run', [], kc.Order.after_batch
+    def after_batch(self):
+        after(self); done.append(1)
+        if len(done) == die: os.kill(os.getpid(), 9)
+    kc.Order.after_batch = after_batch
+    classifiers.toy_teacher = lambda seed: classifiers.Teacher(classifiers.make_net('toynet', 2, seed=seed), f'toy {seed}', ['cat', 'dog'])
     try:
         if kind == 'cats':
             from srgan_course.cats import CatsRecipe, train_cats
             r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=3, epochs=2, nf=4, crit_nf=4, toys=18, precision='float32')
-            net, rows = train_cats(r, 'toy', out, device='cpu'), (out/'history.csv').read_text().count('\n')
+            net, rows = train_cats(r, 'toy', out, resume=resume, device='cpu'), (out/'history.csv').read_text().count('\n')
         elif kind == 'student':
             from srgan_course.recognise import RECOGNISE_RECIPES, train_recognise
-            r = RECOGNISE_RECIPES['quick'].replace(steps=4, bs=4, nf=4, n_blocks=1, judges=(), precision='float32')
+            r = RECOGNISE_RECIPES['quick'].replace(steps=8, bs=4, nf=4, n_blocks=1, judges=(), teacher='toy', precision='float32')
             res = train_recognise(r, 'pets-toy', out, device='cpu')
             net, rows = res['student'], len(res['rows'])
         else:
             from srgan_course.classifier import train_classifier
-            from srgan_course.kit.classifier_runs import CLASSIFIER_RECIPES
-            r = CLASSIFIER_RECIPES['quick'].replace(epochs=1, unfreeze=1)
-            res = train_classifier(r, 'pets-toy', out, device='cpu')
+            from srgan_course.kit.classifier_runs import ClassifierRecipe
+            from srgan_course.kit.splits import split_pets
+            r = ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3, unfreeze=2, views=2)
+            res = train_classifier(r, out=out, split=split_pets(n=16, size=32), resume=resume, device='cpu')
             net, rows = res.classifier, len(res.history)
     except ValueError as e: return dict(error=str(e))
+    write_tensors(folder/f'weights-{rank()}.safetensors', net.state_dict(), {})
     return dict(weights=digest('', net.state_dict()), rows=rows,
                 files=sorted(p.relative_to(out).as_posix() for p in out.rglob('*') if p.is_file()))
 

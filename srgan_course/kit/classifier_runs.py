@@ -56,11 +56,13 @@ def classifier_dls(split, # a `Split`
                    recipe:ClassifierRecipe, # a `ClassifierRecipe`
                    device:str=None):
     "fastai `DataLoaders` of a split: the central squares, each training batch mirrored, rotated and recoloured anew."
+    from srgan_course.kit.distributed import own_rows, world
     fv = import_fastai()
     class Views(fv.Transform):
         split_idx, order = 0, 30                                    # of training batches only, after they have become floats
         def encodes(self, x:fv.TensorImage):
-            return fv.TensorImage(change(x.as_subclass(Tensor), torch.rand(len(x), 5), recipe.flip, recipe.degrees, recipe.jitter))
+            u = torch.rand(n := len(x)*world(), 5)[own_rows(n)]     # drawn for the whole batch, by each process that shares it
+            return fv.TensorImage(change(x.as_subclass(Tensor), u, recipe.flip, recipe.degrees, recipe.jitter))
     items, y, n = [*split.train, *split.valid], [*split.y_train, *split.y_valid], len(split.train)
     block = fv.DataBlock((fv.ImageBlock, fv.CategoryBlock(vocab=split.classes, sort=False)),
                          get_x=lambda i: fv.PILImage.create(np.asarray(central_square(get_picture(items[i]), recipe.size))),

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
-from .distributed import rank
+from .distributed import rank, world
 from .recipe import draws
 from .runs import save_figure
 from fastai.callback.core import Callback
@@ -30,9 +30,15 @@ class EpochRows(Callback):
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
         self.dls.train.rng, self.losses = random.Random(int(a)), []
-        torch.manual_seed(int(b) + rank())
+        torch.manual_seed(int(b))
+    def before_batch(self):              # of several processes, each draws its own dropout; the views are drawn alike in all
+        if not self.training or world() == 1: return
+        self.alike = torch.get_rng_state()
+        torch.manual_seed(int(draws(1, self.seed, self.phase, self.epoch, self.learn.iter, rank(), 8)[0]))
     def after_batch(self):
-        if self.training: self.losses.append(self.learn.loss.item())
+        if not self.training: return
+        self.losses.append(self.learn.loss.item())
+        if world() > 1: torch.set_rng_state(self.alike)
     def after_epoch(self):
         loss, (vl, va) = float(np.mean(self.losses)), self.recorder.log[2:4]
         self.rows.append(dict(phase=self.phase, epoch=self.epoch + 1, loss=loss, valid_loss=float(vl), valid_accuracy=float(va)))

@@ -58,18 +58,19 @@ def cached_features(body,        # a `Body`
                     **how        # of the views, as for `augment`
                    )->Tensor:    # float32 (n,nf)
     "The pooled features of every picture: worked out once, kept if `cache` is given."
+    from srgan_course.kit.distributed import shared, told
     path = None
     if cache:
         what = [digest(type(body).__name__, body.state_dict()), body.variant, *([] if view is None else [view, seed, how])]
         path = Path(cache)/f'{digest(json.dumps(what), dict(x=x))[:32]}.safetensors'
-        if path.is_file() and (kept := _read_features(path, len(x), body.nf)) is not None: return kept
-    device, out = device or next(body.parameters()).device, []
+        if (kept := told(lambda: _read_features(path, len(x), body.nf) if path.is_file() else None)) is not None: return kept
+    device = device or next(body.parameters()).device
     body = body.to(device).eval()
-    for i in range(0, len(x), bs):
+    def some(i):
         xb = x[i:i+bs].float()/255 if view is None else augment(x[i:i+bs], seed, view, i, **how)
-        with torch.inference_mode(): out.append(body.pooled(xb.to(device)).float().cpu())
-    out = torch.cat(out).clone()
-    if path: write_tensors(path, {'x': out}, {})
+        with torch.inference_mode(): return body.pooled(xb.to(device)).float().cpu()
+    out = torch.cat(shared(some, range(0, len(x), bs))).clone()    # of several processes, each does some of them (lesson 20)
+    if path: told(lambda: write_tensors(path, {'x': out}, {}))
     return out
 
 def all_views(body, x:Tensor, views:int=0, # how many fixed views; 0: the pictures as they are
