@@ -201,7 +201,7 @@ def others(folder, kind, die=0, resume=False):
             from srgan_course.classifier import train_classifier
             from srgan_course.kit.classifier_runs import ClassifierRecipe
             from srgan_course.kit.splits import split_pets
-            r = ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3, unfreeze=2, views=2)
+            r = ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='squeezenet1_1-random', lr=3e-3, unfreeze=2, views=2)
             res = train_classifier(r, out=out, split=split_pets(n=16, size=32), resume=resume, device='cpu')
             net, rows = res.classifier, len(res.history)
     except ValueError as e: return dict(error=str(e))
