@@ -15,7 +15,7 @@ from .kit.measured import as_pixels, check_range, named_pictures, pixel_pair, sh
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import one_of
 from .kit.report import classification_report
-from .kit.results import figure, load_result, results_folder, save_result
+from .kit.results import load_result, results_folder, save_result
 from .kit.sources import sample_photos
 from .kit.weights import find_weights, pretrained_weights, read_weights
 

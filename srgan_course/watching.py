@@ -15,8 +15,7 @@ from PIL import Image
 from fastcore.all import patch
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
-from .kit.runs import save_figure
-from .kit.show import save_gif, sheet
+from .kit.show import save_figure, save_gif, sheet
 import_fastai()
 from fastai.callback.core import Callback
 
@@ -182,12 +181,8 @@ class SampleGrid(Callback):
     def __init__(self,
                  xb:Tensor,           # inputs, (n,3,h,w) or noise
                  path:Path|str,       # folder for the frames and the GIF
-                 every:int=None,      # every so many steps; default once an epoch
-                 cols:int=None,       # pictures in a row; default all
-                 decode=None,         # from the generator's range to [0,1]; default none
-                 seconds:float=.25):  # a frame of the GIF
-        self.xb, self.folder, self.every, self.cols = xb.as_subclass(Tensor), Path(path), every, cols
-        self.decode, self.seconds = decode or (lambda x: x), seconds
+                 every:int=None):     # every so many steps; default once an epoch
+        self.xb, self.folder, self.every = xb.as_subclass(Tensor), Path(path), every
     @property
     def frames(self): return sorted(self.folder.glob('sample-*.png'))
     def draw(self):
@@ -197,7 +192,7 @@ class SampleGrid(Callback):
         was, dev = net.training, next(net.parameters()).device
         net.eval()
         try:
-            with torch.no_grad(): return sheet(self.decode(net(self.xb.to(dev)).float().cpu()), self.cols or len(self.xb))
+            with torch.no_grad(): return sheet(net(self.xb.to(dev)).float().cpu(), len(self.xb))
         finally: net.train(was)
     def keep(self):
         "Draw a frame; a drawing that fails is told of and does not end a run."
@@ -206,9 +201,9 @@ class SampleGrid(Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder/f'sample-{self.learn.n_steps:08d}.png', out.getvalue())
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
-    def gif(self, path:Path|str=None):
-        "All frames as one animated GIF; gives its path."
-        return save_gif(path or self.folder/'samples.gif', [Image.open(p) for p in self.frames], int(1000*self.seconds))
+    def gif(self):
+        "All frames as one animated GIF, four a second; gives its path."
+        return save_gif(self.folder/'samples.gif', [Image.open(p) for p in self.frames], 250)
 
 # %% ../nbs/08_watching.ipynb #9f6426be
 @patch
@@ -242,12 +237,11 @@ def save_curves(history:Path|str, # CSV of a `LossHistory`
 
 # %% ../nbs/08_watching.ipynb #561a19da
 class Curves(Callback):
-    "Draws the history anew at the end of an epoch, at most every `seconds`, and when the fit ends."
+    "Draws the history anew at the end of an epoch, at most once a minute, and when the fit ends."
     order, run_valid, writes = 105, False, True
-    def __init__(self, history:Path|str, path:Path|str, seconds:int=60):
-        self.history, self.path, self.seconds, self.last = Path(history), Path(path), seconds, time.monotonic()
+    def __init__(self, history:Path|str, path:Path|str): self.history, self.path, self.last = Path(history), Path(path), time.monotonic()
     def after_epoch(self):
-        if time.monotonic() - self.last > self.seconds: self.draw()
+        if time.monotonic() - self.last > 60: self.draw()
     def after_fit(self): self.draw()
     def draw(self):
         self.last = time.monotonic()

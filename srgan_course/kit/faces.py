@@ -72,11 +72,10 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
 
 # %% ../../nbs/kit/faces.ipynb #fa0e000f
 def nearest_faces(made:Tensor, # (n,C,H,W) in [0,1]
-                  real:Tensor, # (m,C,H,W) in [0,1] or bytes
-                  side:int=32  # compared at this size
+                  real:Tensor  # (m,C,H,W) in [0,1] or bytes
                  )->tuple:     # distances (n,): root mean square of the difference, and numbers (n,) of the nearest
-    "For each picture, the one of `real` that is most like it."
-    small = lambda x: F.adaptive_avg_pool2d(x.float()/(255 if x.dtype == torch.uint8 else 1), side).flatten(1)
+    "For each picture, the one of `real` that is most like it, at 32 x 32 pixels."
+    small = lambda x: F.adaptive_avg_pool2d(x.float()/(255 if x.dtype == torch.uint8 else 1), 32).flatten(1)
     y = torch.cat([small(real), small(real.flip(-1))])
     d, i = torch.cat([torch.cdist(small(c), y) for c in made.split(256)]).min(1)
     return d/y.shape[1]**.5, i % len(real)

@@ -6,9 +6,9 @@
 __all__ = []
 
 # %% ../../nbs/kit/labels.ipynb #e2a00002
-import json
 from pathlib import Path
 import numpy as np
+from .files import read_json
 
 # %% ../../nbs/kit/labels.ipynb #e2a00005
 def imagenet_classes()->list: # 1000 names, in the order of the scores
@@ -19,8 +19,7 @@ def imagenet_classes()->list: # 1000 names, in the order of the scores
 def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...}, {"n01440764": "tench", ...} or {"n01440764": 0, ...}
                )->dict: # folder -> (class number, name)
     "Which folder is which class."
-    try: d = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not JSON ({e})') from None
+    d = read_json(path)
     say = lambda why: ValueError(f'{path}: {why}; give {{"0": ["n01440764", "tench"], ...}} or {{"n01440764": "tench", ...}}')
     if not isinstance(d, dict) or not d: raise say('no labels')
     if all(k.isdigit() and isinstance(v, list) and len(v) == 2 for k, v in d.items()):
