@@ -10,10 +10,12 @@ import os, secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from .kit.shards import Work, list_once, merge_logs, run_shard, upscale_work
+from .kit.lists import list_once
+from .kit.shards import Work, merge_logs, run_shard, upscale_work
 
 # %% ../nbs/20_scale.ipynb #s2000009
 @dataclass(frozen=True)
@@ -47,20 +49,24 @@ def hand_out(client,     # of Dask
              shards,     # their numbers
              do=do_shard # function of the job and a number
             ):           # yields what `do` gave, in the order in which they end
-    "Shards to workers, two for each at a time."
+    "Shards to workers, some at a time."
+    from dask.utils import key_split
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
     todo, died, name = iter(shards), Counter(), f'shards-{secrets.token_hex(4)}'
-    def start(some): return [client.submit(do, job, i, key=(name, i, died[i])) for i in some]
-    running = as_completed(start(islice(todo, 2*sum(client.nthreads().values()))))
+    most = max(64, 4*sum(client.nthreads().values()))
+    def start(some):
+        key_split.cache_clear()   # Dask remembers the names of its last 100,000 tasks
+        return client.map(partial(do, job), some, key=[(name, i, died[i]) for i in some]) if some else []
+    running = as_completed(start([*islice(todo, most)]))
     for f in running:
         i = f.key[1]
         if e := f.exception():
             died[i] += 1
             if not isinstance(e, KilledWorker) or died[i] == DEATHS: raise e
-            again = [i]
-        else: yield f.result(); again = islice(todo, 1)
-        for new in start(again): running.add(new)
+            running.update(start([i]))
+        else: yield f.result()
+        if running.count() <= most//2: running.update(start([*islice(todo, most//2)]))
 
 # %% ../nbs/20_scale.ipynb #s2000012
 def open_client(workers:int=None,  # processes on this machine, where no scheduler is given; None: one for each core

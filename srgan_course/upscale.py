@@ -228,8 +228,14 @@ def __call__(self:Upscaler,
              size=None      # (width, height) of the result where it is less: made smaller once more, by Lanczos
             ):              # the picture, `scale` times larger, of the same kind, with its metadata and a note of what made it
     "Upscale a picture."
-    if not isinstance(img, Image.Image): return self.tensor(img, tile)
+    if not isinstance(img, Image.Image):
+        if size: raise ValueError(f'size {size} is for pictures; a tensor becomes {self.scale} times larger')
+        return self.tensor(img, tile)
     if not img.width*img.height: raise ValueError(f'a picture of {img.width} x {img.height} pixels: there is nothing in it')
+    most = img.width*self.scale, img.height*self.scale
+    if size and not all(1 <= v <= m for v,m in zip(size, most)):
+        raise ValueError(f'size {size[0]} x {size[1]} is not from 1 x 1 to {most[0]} x {most[1]}, which is what {self.name} makes of this '
+                         f'picture')
     a = np.atleast_3d(to_array(img))
     if a.shape[-1] in (2, 4): a = fill_colour(a)
     s, top, (h, w, c), done = self.scale, np.iinfo(a.dtype).max, a.shape, 0

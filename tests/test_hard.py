@@ -31,6 +31,13 @@ def upscale(*args, to='', **env):
 @pytest.fixture(scope='module')
 def up(): return Upscaler.load('light-x4', device='cpu')
 
+@pytest.fixture
+def calls(monkeypatch):
+    "Counts what the network is asked."
+    n, real = [], engines.OnnxEngine.__call__
+    monkeypatch.setattr(engines.OnnxEngine, '__call__', lambda self, x: (n.append(x.shape), real(self, x))[1])
+    return n
+
 # ---- what is no file
 
 def device(path, minor):
@@ -110,6 +117,37 @@ def test_what_a_folder_passes_over_is_listed(tmp_path, up, capsys):
     assert 'passed over, no picture by its name: film.mov, notes.txt, scan.dng' in said and said[-1] == '3 done'
     assert enlarge_paths([d/'old'/'large'], tmp_path/'x16', up, progress=False)['done'][0]['out_size'] == [96, 80]   # asked for by name: done
 
+@posix
+def test_links_and_pipes_in_a_folder_are_listed(tmp_path, up, capsys):
+    "What is no file: links to folders are not followed, links to nothing, in a circle, pipes; each with its reason, in text and in JSON."
+    d = tmp_path/'in'; picture(d/'a.png'); picture(d/'real'/'b.png'); picture(tmp_path/'else'/'z.png'); picture(tmp_path/'y.png')
+    for n, to in dict(linked='../else', circle='..', gone='nope', turn='turn.png').items(): (d/(n if to[0] == '.' else f'{n}.png')).symlink_to(to)
+    (d/'y.png').symlink_to('../y.png'); os.mkfifo(d/'p.png')
+    assert cli.upscale(d, json=True) == 0
+    r = json.loads(capsys.readouterr().out)
+    assert [Path(f['src']).relative_to(d).as_posix() for f in r['done']] == ['a.png', 'real/b.png', 'y.png']
+    assert {Path(p['src']).name: p['why'].split(';')[0] for p in r['passed']} == {'linked': 'a link to a folder', 'circle': 'a link to a folder',
+        'gone.png': 'a link to nothing', 'turn.png': 'a link to nothing', 'p.png': 'a pipe, a device or a socket'}
+    assert 'passed over, a link to a folder; give that folder itself: circle, linked' in summary(r).splitlines()
+
+def test_several_pictures_into_a_folder_with_a_point_in_its_name(tmp_path, up):
+    for n in 'x.png', 'y.jpg': picture(tmp_path/n)
+    with pytest.raises(ValueError, match='is one file, but 2'): enlarge_paths([tmp_path/'x.png', tmp_path/'y.jpg'], tmp_path/'large.v2', up)
+    (tmp_path/'large.v2').mkdir()
+    enlarge_paths([tmp_path/'x.png', tmp_path/'y.jpg'], tmp_path/'large.v2', up)
+    assert sizes(tmp_path/'large.v2') == {'x-x4.png': (24, 20), 'y-x4.png': (24, 20)}
+
+@posix
+def test_a_link_to_nothing_as_result(tmp_path, up, calls):
+    "Written through where its target has a folder; else refused before anything is computed, by the link's and the folder's name."
+    a, b = picture(tmp_path/'a.png'), picture(tmp_path/'b.png')
+    for n, to in dict(good='new.png', bad='no/new.png', folder='none').items(): (tmp_path/(n if n == 'folder' else f'{n}.png')).symlink_to(to)
+    for paths, out in ([a], 'bad.png'), ([a, b], 'folder'), ([a], 'folder/x.png'):
+        with pytest.raises(FileNotFoundError, match=f'the link .*{out[:3]}.* leads to no.*, and there is no folder .*no'): enlarge_paths(paths, tmp_path/out, up)
+    assert not calls and not (tmp_path/'none').exists()
+    enlarge_paths([a], tmp_path/'good.png', up)
+    assert (tmp_path/'good.png').is_symlink() and Image.open(tmp_path/'new.png').size == (24, 20)
+
 def test_the_same_again_enlarges_no_result(tmp_path, up):
     "Into the folder itself, whatever is inside it: after three runs there are as many results as pictures."
     for n in 'a.png', 'b.jpg', 'sub/a.png': picture(tmp_path/'in'/n)
@@ -135,13 +173,6 @@ def test_pictures_of_one_name_keep_results_of_their_own(tmp_path, up):
 
 # ---- refused before anything is computed
 
-@pytest.fixture
-def calls(monkeypatch):
-    "Counts what the network is asked."
-    n, real = [], engines.OnnxEngine.__call__
-    monkeypatch.setattr(engines.OnnxEngine, '__call__', lambda self, x: (n.append(x.shape), real(self, x))[1])
-    return n
-
 BAD = {'unknown suffix': ('rgb', dict(out='a.xyz'), "'.xyz'"), 'missing folder': ('rgb', dict(out='no/a.png'), 'there is no folder'),
        'alpha into JPEG': ('alpha', dict(out='a.jpg'), 'cannot hold transparent'), 'WebP side': ('long', dict(out='a.webp'), 'at most 16,383'),
        'JPEG side': ('longer', dict(out='a.jpg'), 'at most 65,500'), 'icon': ('rgb', dict(out='a.ico'), 'icons of fixed sizes'),
@@ -151,7 +182,9 @@ BAD = {'unknown suffix': ('rgb', dict(out='a.xyz'), "'.xyz'"), 'missing folder':
        'scale': ('rgb', dict(scale=4.5), 'more than this model gives'), 'no scale': ('rgb', dict(scale=float('nan')), 'scale nan'),
        'width': ('rgb', dict(width=25), 'w25 is more'), 'no enlargement': ('rgb', dict(height=5), 'h5 is no enlargement'),
        'both': ('rgb', dict(height=9, scale=2.), 'give one of them'), 'a film into JPEG': ('film', dict(frames=True, out='a.jpg'), 'holds a single picture'),
-       'tile': ('rgb', dict(tile=0), 'tile 0')}
+       'tile': ('rgb', dict(tile=0), 'tile 0'), 'the same size': ('rgb', dict(scale=1.0000001), 'x1.0000001 is no enlargement'),
+       'no model': ('rgb', dict(model=''), "no model ''; known are"), 'a folder as model': ('rgb', dict(model='dir.png'), 'no model'),
+       'no suffix to keep': ('bare', dict(keep_format=True), 'bare has no suffix')}
 
 @pytest.mark.parametrize('what', BAD)
 def test_what_is_wrong_with_the_result_is_said_before_it_is_made(tmp_path, calls, what, monkeypatch):
@@ -161,8 +194,9 @@ def test_what_is_wrong_with_the_result_is_said_before_it_is_made(tmp_path, calls
     picture('rgb.png'); Image.new('RGBA', (3, 3), (9, 9, 9, 100)).save('alpha.png'); Image.new('RGB', (4100, 1)).save('long.png')
     Image.new('RGB', (16400, 1)).save('longer.png'); Path('plain').touch(); Path('dir.png').mkdir()
     Image.new('L', (4, 4)).save('film.gif', save_all=True, append_images=[Image.new('L', (4, 4), 99)])
+    shutil.copy('rgb.png', 'bare')
     before = sorted(tmp_path.rglob('*'))
-    file = next(tmp_path.glob(f'{src}.*'))
+    file = next(tmp_path.glob(f'{src}*'))
     with pytest.raises((ValueError, OSError), match=said): cli.upscale(file.relative_to(tmp_path), **{k: Path(v) if k == 'out' else v for k, v in options.items()})
     assert not calls and sorted(tmp_path.rglob('*')) == before
 

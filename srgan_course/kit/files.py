@@ -61,6 +61,8 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     if stat.S_ISFIFO(kind or 0) or stat.S_ISCHR(kind or 0): return path                # takes bytes itself
     need = Path(os.path.realpath(path)) if folder else Path(os.path.realpath(path)).parent
     at = next(p for p in (need, *need.parents) if os.path.lexists(p))
+    if at != need and (link := next((p for p in (path, *path.parents) if os.path.islink(p) and not os.path.exists(p)), None)):
+        raise FileNotFoundError(f'{path}: the link {link} leads to {os.readlink(link)}, and there is no folder {need}; make it first')
     if at != need and not (folder or make): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
     if not at.is_dir(): raise NotADirectoryError(f'{path}: {at} is a file, and no folder can be in it')
     if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}')

@@ -170,6 +170,13 @@ def _results(files, src):
         if m and (p := by_name.get((f.parent, m[1]))): why.setdefault(f, f'a result of {p.name}')
     return why
 
+def _why_not(f):
+    "Why what lies in a folder is not done; None for a folder inside it, which is looked into."
+    if f.is_file(): return 'no picture by its name'
+    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
+    if f.is_dir(): return None if os.access(f, os.R_OK | os.X_OK) else 'a folder that may not be read'
+    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
+
 def to_do(src:Path, # folder of pictures
           dst:Path  # folder of results, which may lie in it
          )->tuple:  # (pictures, what is passed over: dicts of src and why)
@@ -180,8 +187,8 @@ def to_do(src:Path, # folder of pictures
     found = [f for f in find_images(src) if not inside(f)]
     why = _results(found, src)
     files = [f for f in found if f not in why]
-    others = sorted(f for f in {*src.rglob('*')} - {*files} if f.is_file() and shown(f) and not inside(f))
-    return files, [dict(src=str(f), why=why.get(f, 'no picture by its name')) for f in others]
+    others = sorted(f for f in {*src.rglob('*')} - {*files} if shown(f) and not inside(f))
+    return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or _why_not(f))]
 
 # %% ../../nbs/kit/folders.ipynb #1a2f45c5
 def show_progress(i:float,    # pictures done; a fraction counts
@@ -353,11 +360,11 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     res = dict(done=[], kept=[], bad=[], passed=[])
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
-    if len(paths) > 1 and dst and Path(dst).suffix:
+    if len(paths) > 1 and dst and Path(dst).suffix and not Path(dst).is_dir():
         raise ValueError(f'--out {dst} is one file, but {len(paths)} pictures were given; give a folder')
     if len(paths) > 1:
         _one_place_each(paths, dst, up.scale, want)
-        if dst: Path(dst).mkdir(parents=True, exist_ok=True)
+        if dst: writable(dst, folder=True).mkdir(parents=True, exist_ok=True)
     for p in paths:
         if p.is_dir():
             r = enlarge_folder(p, dst, up, tile, again, progress, want)

@@ -26,7 +26,7 @@ def find_model(name, # name of a model that ships, or a file
     "The file that a model's name stands for."
     known, p = shipped_models() | shipped_models(noise=True), Path(name)
     if str(name) in known: return known[str(name)]
-    if p.suffix == '.safetensors' or p.exists(): return p
+    if p.suffix == '.safetensors' or p.is_file(): return p
     have = ', '.join(known) or 'none in this installation'
     raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
 

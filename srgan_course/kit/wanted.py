@@ -45,7 +45,8 @@ class Wanted:
             raise ValueError(f'scale {self.scale:g} is more than this model gives, x{scale}; give another --model, or enlarge the result '
                              f'again')
         if self.width and self.height: return f'fit{self.width}x{self.height}'
-        return f'w{self.width}' if self.width else f'h{self.height}' if self.height else f'x{self.scale or scale:g}'
+        return f'w{self.width}' if self.width else f'h{self.height}' if self.height else \
+            'x' + repr(float(self.scale or scale)).removesuffix('.0')
 
     def size(self,
              size:tuple, # of the picture, pixels
@@ -55,16 +56,18 @@ class Wanted:
         most, asked = tuple(v*scale for v in size), self.tag(scale)
         if not (self.scale or self.width or self.height): return most
         part = self.scale/scale if self.scale else min(v/m for v,m in zip((self.width, self.height), most) if v)
-        if not 1/scale < part <= 1:
+        res = tuple(max(1, round(m*part)) for m in most)
+        if not 1/scale < part <= 1 or res == tuple(size):
             raise ValueError(f'{size[0]} x {size[1]} pixels become at most {most[0]} x {most[1]} with a model of x{scale}: {asked} is '
                              + ('more; enlarge the result again, or give less' if part > 1 else 'no enlargement'))
-        return tuple(max(1, round(m*part)) for m in most)
+        return res
 
     def suffix(self,
                src:Path # picture
               )->str:
         "Of the result: PNG, what was asked for, or that of the picture where it is kept; a film stays in a format for films."
         if self.format: return '.' + self.format.lstrip('.').lower()
+        if self.keep_format and not src.suffix: raise ValueError(f'{src} has no suffix that could be kept; give a format instead')
         if self.keep_format: return src.suffix
         if not (self.frames and is_film(src)): return '.png'
         return src.suffix if src.suffix.lower() in _FILMS else '.mpo'
