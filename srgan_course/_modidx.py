@@ -543,6 +543,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.need_places': ( 'kit/commands.html#need_places',
                                                                                       'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.one_run': ( 'kit/commands.html#one_run',
+                                                                                  'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.say': ('kit/commands.html#say', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.stop_politely': ( 'kit/commands.html#stop_politely',
                                                                                         'srgan_course/kit/commands.py'),
