@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
 # No room is over ROOM any more. The two totals still are, and may only shrink
-TOTAL_LINES, TOTAL_EXPORTED = 10752, 378
+TOTAL_LINES, TOTAL_EXPORTED = 10719, 315
 # What came on top for people's wishes: (lines, names)
 ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by the kit': (52, 1),
           'a run keeps the list of its pictures, options out of range': (60, 2),
