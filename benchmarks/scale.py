@@ -124,7 +124,7 @@ def engine(n=8, each=5., pictures=50):
     def sleepy():
         def make(x): t = time.perf_counter(); time.sleep(each/pictures); return time.perf_counter() - t
         return Work('sleepy', bytes.decode, make, lambda x, y: x.encode(), lambda x, y: dict(slept=y))
-    from srgan_course.kit.shards import read_events
+    from srgan_course.kit.lists import read_events
     with tempfile.TemporaryDirectory() as tmp, open_client(2) as client:
         tmp = Path(tmp)
         for i in range(n*pictures): (tmp/f'{i:05}.png').write_text(str(i))

@@ -18,6 +18,7 @@ from .kit.devices import pick_device
 from .kit.faces import face_dls
 from .kit.recipe import Recipe, get_recipe, look_up, one_of
 from .kit.show import sheet
+from .kit.sources import find_source
 from .kit.models import find_model
 from .kit.noise import noise_rows, slerp, truncate, walk
 from .kit.weights import load_model, save_model
@@ -297,24 +298,30 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
+    from srgan_course.kit.distributed import in_order, told
     from srgan_course.kit.runs import Clock, keep_pictures
     from srgan_course.watching import LossHistory
     r, out = get_recipe(recipe, CatsRecipe), Path(out)
-    begun = checkpoints(out/'checkpoints')
-    if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+    def look():
+        found = bool(checkpoints(out/'checkpoints'))
+        if found and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+        return found
+    begun = told(look)                                             # of several processes, the first one looks and writes (lesson 20)
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
+    if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))
-    keep_pictures(out, bool(begun), **dls.pictures)
+    told(lambda: keep_pictures(out, begun, **dls.pictures))
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]
     learn = cats_learner(r, dls, cbs)
     if begun: learn.resume(out/'checkpoints')      # refuses another recipe
     else: torch.manual_seed(r.seed)      # what the critic sees pictures through is drawn from torch's own state
-    r.save(out/'recipe.json')
+    told(lambda: r.save(out/'recipe.json'))
     with learn.no_bar(), learn.no_logging(): learn.fit(r.epochs, cbs=anneal(r))
     net = settle(learn.ema.model if r.ema else learn.generator.requires_grad_(False)).cpu()
-    save_model(net, out/'generator.safetensors', recipe=r.to_json(), steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.0f}')
+    about = dict(recipe=r.to_json(), steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.0f}')
+    told(lambda: save_model(net, out/'generator.safetensors', **about))
     return net
 
 # %% ../nbs/18_cats.ipynb #2d983471

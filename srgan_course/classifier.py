@@ -139,15 +139,16 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
                      progress=False
                     )->SimpleNamespace: # classifier, report, history, split, recipe, seconds
     "Model A, from pictures to a report."
+    from srgan_course.kit.distributed import told
     from srgan_course.kit.epochs import learn_epochs
     r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), Path(out) if out else None
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
-    split = split or split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes)
+    split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     clf, rows = Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
-    done = out and open_run(out, r, split, resume)
+    done = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
     if done: clf, rows = read_run(out)
     else:
         if r.head == 'linear': rows += fit_head(clf, split, r, out and out/'features', device)

@@ -10,7 +10,7 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, copy_lessons, given, in_range, need_paths, need_places, among, warnings_as_lines
+from .kit.commands import command, copy_lessons, given, in_range, need_paths, need_places, among, one_run, warnings_as_lines
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -357,11 +357,12 @@ def cats(
 ):
     "Make cats from noise with a DCGAN, or train one"
     if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
-    if train: need_places(folders=[out or 'cats-run']); res = _train_cats(train, recipe, out or Path('cats-run'), resume, minutes, device)
+    out = out or (Path('cats-run') if train else None)
+    if train: need_places(folders=[out]); res = one_run(_train_cats, train, recipe, out, resume, minutes, device, device=device)
     else:
         from srgan_course.kit.noise import draw_pictures
         res = draw_pictures(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
-    print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
+    if res: print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
 
 # %% ../nbs/cli.ipynb #8541cc78
 def _train_cats(source, recipe, out, resume, minutes, device):

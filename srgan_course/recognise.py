@@ -173,9 +173,10 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
+    from srgan_course.kit.distributed import told
     from srgan_course.kit.runs import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
-    if out and (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
+    if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     t, judges, device = teacher(r.teacher), [teacher(j) for j in r.judges], pick_device(device)
     items, y = labelled(source, t, r.share, labels, r.seed, size=r.size)

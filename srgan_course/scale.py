@@ -14,7 +14,8 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from .kit.shards import Work, list_once, merge_logs, run_shard, upscale_work
+from .kit.lists import list_once
+from .kit.shards import Work, merge_logs, run_shard, upscale_work
 
 # %% ../nbs/20_scale.ipynb #s2000009
 @dataclass(frozen=True)

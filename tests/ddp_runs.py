@@ -178,6 +178,29 @@ def whole(folder, game=True, resume=False):
     return dict(weights=digest('', res.generator.state_dict()), psnr=float(res.table.psnr.iloc[-1]),
                 files=sorted(p.relative_to(folder/'run').as_posix() for p in (folder/'run').rglob('*') if p.is_file()))
 
+def others(folder, kind):
+    "What the other commands train: the classifier (a head, then a body, too), the student, the cats. Each begins with what it is given in `folder`."
+    out = folder/'run'
+    try:
+        if kind == 'cats':
+            from srgan_course.cats import CatsRecipe, train_cats
+            r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=3, epochs=2, nf=4, crit_nf=4, toys=18, precision='float32')
+            net, rows = train_cats(r, 'toy', out, device='cpu'), (out/'history.csv').read_text().count('\n')
+        elif kind == 'student':
+            from srgan_course.recognise import RECOGNISE_RECIPES, train_recognise
+            r = RECOGNISE_RECIPES['quick'].replace(steps=4, bs=4, nf=4, n_blocks=1, judges=(), precision='float32')
+            res = train_recognise(r, 'pets-toy', out, device='cpu')
+            net, rows = res['student'], len(res['rows'])
+        else:
+            from srgan_course.classifier import train_classifier
+            from srgan_course.kit.classifier_runs import CLASSIFIER_RECIPES
+            r = CLASSIFIER_RECIPES['quick'].replace(epochs=1, unfreeze=1)
+            res = train_classifier(r, 'pets-toy', out, device='cpu')
+            net, rows = res.classifier, len(res.history)
+    except ValueError as e: return dict(error=str(e))
+    return dict(weights=digest('', net.state_dict()), rows=rows,
+                files=sorted(p.relative_to(out).as_posix() for p in out.rglob('*') if p.is_file()))
+
 def run_child(job, r, n, folder, args):
     sys.stdout.flush()
     folder = Path(folder)

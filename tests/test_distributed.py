@@ -116,6 +116,24 @@ def test_train_in_a_folder(run, tmp_path):
     assert all('go on with resume=True' in o['error'] for o in run('whole', tmp_path/'2'))
     assert run('whole', tmp_path/'2', resume=True) == two                 # done: nothing is trained again
 
+@pytest.mark.parametrize('kind', ['classifier', 'student', 'cats'])
+def test_several_processes_that_share_nothing(monkeypatch, tmp_path, kind):
+    "A script that torchrun starts without `processes()`: one line, and no folder."
+    from srgan_course.cats import train_cats
+    from srgan_course.classifier import train_classifier
+    from srgan_course.recognise import train_recognise
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    with pytest.raises(ValueError, match='torchrun has started 2 processes'):
+        dict(classifier=train_classifier, student=train_recognise, cats=train_cats)[kind]('quick', out=tmp_path/'run')
+    assert not (tmp_path/'run').exists()
+
+def test_cats(run, tmp_path):
+    "`train_cats`: the first process writes the files of one process, all end with the same weights, and a second start refuses the folder in all."
+    two, one = run('others', tmp_path/'2', kind='cats'), run('others', tmp_path/'1', 1, kind='cats')
+    assert two[0] == two[1] and 'generator.safetensors' in two[0]['files'] and two[0]['weights'] != one[0]['weights']
+    assert (two[0]['files'], two[0]['rows']) == (one[0]['files'], one[0]['rows'])
+    assert all('another folder' in o['error'] for o in run('others', tmp_path/'2', kind='cats'))
+
 @pytest.mark.cuda
 def test_on_gpus(tmp_path):
     "Real GPUs under torchrun with nccl: one where there is one, two where there are more."

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from conftest import script
 from scale_toy import toy_work
-from srgan_course.kit.shards import SHARDS, merge_logs, read_events, run_shard, shard_lines
+from srgan_course.kit.lists import SHARDS, read_events, shard_lines
+from srgan_course.kit.shards import merge_logs, run_shard
 
 HERE = Path(__file__).parent
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}

@@ -33,13 +33,17 @@ def rank()->int:
 # %% ../../nbs/kit/distributed.ipynb #dd00000c
 def told(f): # function without arguments, called in the first process alone
     "What `f()` gives in the first process, told to all; what it raises is raised in all."
-    if world() == 1: return f()
+    if world() == 1:
+        if (n := int(os.environ.get('WORLD_SIZE', 1))) > 1:
+            raise ValueError(f'torchrun has started {n} processes, and each would make the same run; share one with processes() of '
+                             f'srgan_course.kit.distributed, or start one process')
+        return f()
     box = [None, None]
     if rank() == 0:
         try: box[0] = f()
         except Exception as e: box[1] = e
     dist.broadcast_object_list(box)
-    if box[1] is not None: raise box[1]
+    if box[1] is not None: box[1].said = rank() > 0; raise box[1]     # a command prints it once
     return box[0]
 
 def in_order(f): # function without arguments, which may download or write
