@@ -73,6 +73,7 @@ def scale(
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
     from srgan_course.kit.shards import merge_logs, shards_report
+    in_range('shards', shards, 1), in_range('workers', workers, 1), in_range('tile', tile, 1), in_range('price', price, 0)
     need_places(folders=[out])
     if not report:
         from srgan_course.scale import load_work, scale_out

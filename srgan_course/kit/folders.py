@@ -18,6 +18,7 @@ from .commands import among, need_paths, say
 from .devices import available_memory
 from .files import writable
 from .frames import frame_count, read_frames, save_frames
+from .lists import results_below
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
 
@@ -175,6 +176,7 @@ def _results(files, src):
     why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + end_of(f))}
     for log in src.glob(f'*/**/{LOG}'):
         why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
+    why |= dict.fromkeys(results_below(src), 'a result of an earlier run')
     for f in files:
         m = _RESULT.fullmatch(f.stem)
         if m and (p := by_name.get((f.parent, m[1]))): why.setdefault(f, f'a result of {p.name}')
