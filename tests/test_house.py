@@ -17,6 +17,7 @@ ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by t
           'one run in several processes': (9, 2),
           'results of a list are no pictures of a folder, names that a terminal would obey': (9, 0),
           'a result has a place before it is made': (60, 3),
+          'links, pipes, pages that are damaged, whose result a result is, warnings as lines': (85, 0),
           'lesson 20: checks of its exercises, srgan-upscale --manifest': (45, 3)}
 MORE_LINES, MORE_EXPORTED = map(sum, zip(*ON_TOP.values()))
 COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls

@@ -6,7 +6,7 @@
 __all__ = ['one_run']
 
 # %% ../../nbs/kit/commands.ipynb #c0d00003
-import errno, io, os, sys
+import errno, io, os, sys, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
 from pathlib import Path
@@ -68,6 +68,14 @@ def stop_politely():
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
 
+def _warn_in_lines(name):
+    "Warnings are lines on standard error. Pillow's speak of damage inside a file, which is told in our words or costs nothing."
+    usual = warnings.showwarning
+    def show(message, category, filename, *more):
+        if category is not UserWarning: usual(message, category, filename, *more)
+        elif 'PIL' not in Path(filename).parts: say(f'{name}: {" ".join(str(message).split())}')
+    warnings.showwarning = show
+
 def command(f=None, pos=None): # a function with a comment for each parameter; optional parameters that need no --
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
     if f is None: return partial(command, pos=pos)
@@ -77,7 +85,7 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
         # is it `f` that the shell has started, and not a command that calls it?
         if not is_cli(SimpleNamespace(__wrapped__=run)): return f(*args, **kwargs)
         out = _steady_streams()
-        stop_politely()
+        stop_politely(); _warn_in_lines(name)
         try: res = f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
@@ -91,7 +99,8 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
 # %% ../../nbs/kit/commands.ipynb #c0d0000c
 def need_paths(paths:list, what:str='file or folder'):
     "Refuse paths that do not exist."
-    if missing := [str(p) for p in paths if not p.exists()]: raise FileNotFoundError(f'{", ".join(missing)}: no such {what}')
+    if missing := [str(p) for p in paths if not p.exists()]:
+        raise FileNotFoundError(f'{", ".join(missing)}: no such {what}' + '; standard input is /dev/stdin'*('-' in missing))
 
 def need_places(*files,     # to be written; None: not asked for
                 folders=(), # the same
@@ -118,7 +127,6 @@ def among(paths:list, name:str, # what a command was given, and its name
 @contextmanager
 def warnings_as_lines(name:str): # of the command
     "The library's warnings, one line each on the standard error."
-    import warnings
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
         yield
