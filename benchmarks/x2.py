@@ -10,7 +10,6 @@ Wants SRGAN_DATA (hr) and SRGAN_WEIGHTS (VGG19, Inception, SqueezeNet). Writes r
 usage: x2.py train|measure [--only NAME...]
 """
 import os, statistics, time
-from io import BytesIO
 from pathlib import Path
 import esrgan
 from frame import ROOT, kept, kid_row, ledger, parser
@@ -30,7 +29,8 @@ ARMS = {'srgan': dict(feature_net='vgg19-oxford@relu3_4', feature_scale=0., step
 WAYS = 'bilinear', 'bicubic', 'light-x2', 'rrdb', 'srgan', 'esrgan-strong', 'esrgan'
 PAIRS = ('esrgan', 'srgan'), ('esrgan', 'rrdb'), ('srgan', 'bicubic'), ('esrgan', 'bicubic'), ('srgan', 'light-x2'), ('esrgan', 'light-x2')
 CROPS, SIDE = 1000, 96
-SHOWN = {'kitten-on-lawn': (576, 0), 'hans-jurgen-mager-indri': (0, 360), 'roman-colosseum': (504, 0)}     # left, top; all CC0
+SHOWN = {'kitten-on-lawn': (630, 70), 'hans-jurgen-mager-indri': (36, 424), 'roman-colosseum': (540, 40)}     # left, top; all CC0
+CUT, ZOOM = 72, 3                                             # side of what is shown, and how many times larger; each pixel stays one
 
 def layout():
     "The split of `hr`, laid out as DIV2K is."
@@ -57,13 +57,20 @@ def held():
     from srgan_course.kit.sources import hr_split
     return {p.stem: crop_to_multiple(open_image(p).convert('RGB'), 4) for p in sorted(hr_split()['valid'])}
 
-def sheet(rows, titles):
-    import matplotlib.pyplot as plt
-    from srgan_course.kit.files import write_whole
-    from srgan_course.kit.show import show_grid
-    fig, out = show_grid(rows, titles=titles, size=2.), BytesIO()
-    fig.savefig(out, format='jpg', dpi=110, bbox_inches='tight', pad_inches=.05, pil_kwargs=dict(quality=85)); plt.close(fig)
-    write_whole(ROOT/'nbs'/'images'/'x2.jpg', out.getvalue())
+def cut_out(names, pictures):
+    "What is shown of them."
+    return [pictures[names.index(n)].crop((l, t, l + CUT, t + CUT)) for n, (l, t) in SHOWN.items()]
+
+def sheet(shown):
+    "Name -> pictures, as columns."
+    from PIL import Image
+    from ship import label, side_by_side
+    columns = [[label(im.resize((ZOOM*CUT,)*2, Image.Resampling.NEAREST), name if i == 0 else '', 22 if i == 0 else 4)
+                for i, im in enumerate(ims)] for name, ims in shown.items()]
+    rows = [side_by_side(r) for r in zip(*columns)]
+    out = Image.new('RGB', (rows[0].width, sum(r.height for r in rows)), 'white')
+    for i, r in enumerate(rows): out.paste(r, (0, sum(o.height for o in rows[:i])))
+    out.save(ROOT/'nbs'/'images'/'x2.jpg', quality=90, subsampling=0)
 
 def enlarged(way, lr):
     "Name -> the picture by one of the ways, kept as files."
@@ -93,15 +100,14 @@ def measure(only):
         each[way] = kept(RUNS/'measured'/f'{way}.json', lambda: near(sr, hr, 'squeeze-caffe', 2))
         kids[way] = kid(seen(cut), true, size=CROPS, groups=which)
         rows[way] = kid_row(kids[way]) | {k: v if k == 'stripes' else round(statistics.mean(v), 4) for k, v in each[way].items()}
-        shown[way] = [sr[names.index(n)].crop((l, t, l + 144, t + 144)) for n, (l, t) in SHOWN.items()]
+        shown[way] = cut_out(names, sr)
         print(way, rows[way], f'{time.perf_counter() - start:.0f} s', flush=True)
     if only: return
     gaps = {f'{a} - {b}': kid_row(differ(kids[a], kids[b])) | dict(less={k: less(each[a][k], v) for k, v in each[b].items()
                                                                          if k != 'stripes'})
             for a, b in PAIRS if a in rows and b in rows}
-    original = [hr[names.index(n)].crop((l, t, l + 144, t + 144)) for n, (l, t) in SHOWN.items()]
-    sheet([*zip(*(shown[w] for w in ('bilinear', 'bicubic', 'srgan', 'esrgan') if w in shown), original)],
-          ['bilinear', 'bicubic', *(t for w, t in (('srgan', 'SRGAN'), ('esrgan', 'ESRGAN')) if w in shown), 'original'])
+    sheet({name: shown[name.lower()] for name in ('bilinear', 'bicubic', 'rrdb', 'SRGAN', 'ESRGAN') if name.lower() in shown}
+          | dict(original=cut_out(names, hr)))
     ledger('x2_hr', 'x2: bilinear, bicubic, light-x2, the SRGAN recipe of the group, an RRDBNet by pixels alone, an ESRGAN from there',
            dict(models=rows, differences=gaps), 'hr, laid out as DIV2K: 160 to train on, the 20 held out by name are measured', len(hr),
            start, seed=42, recipe={n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if n in rows},
