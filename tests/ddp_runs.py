@@ -6,6 +6,7 @@ pids and, when they have ended, with their exit codes. What a process has to say
 FOLDER/log-RANK.txt.
 """
 import json, os, socket, sys
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE_BF16')     # safe in virtual machines that only claim AMX
@@ -193,9 +194,10 @@ def others(folder, kind, die=0, resume=False):
             r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=3, epochs=2, nf=4, crit_nf=4, toys=18, precision='float32')
             net, rows = train_cats(r, 'toy', out, resume=resume, device='cpu'), (out/'history.csv').read_text().count('\n')
         elif kind == 'student':
-            from srgan_course.recognise import RECOGNISE_RECIPES, train_recognise
-            r = RECOGNISE_RECIPES['quick'].replace(steps=8, bs=4, nf=4, n_blocks=1, judges=(), teacher='toy', precision='float32')
-            res = train_recognise(r, 'pets-toy', out, device='cpu')
+            from srgan_course import recognise as m
+            m.labelled = partial(m.labelled, n=24)
+            r = m.RECOGNISE_RECIPES['quick'].replace(steps=8, bs=4, nf=4, n_blocks=1, judges=(), teacher='toy', precision='float32')
+            res = m.train_recognise(r, 'pets-toy', out, device='cpu')
             net, rows = res['student'], len(res['rows'])
         else:
             from srgan_course.classifier import train_classifier
