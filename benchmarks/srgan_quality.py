@@ -10,8 +10,9 @@ Wants SRGAN_DATA (bsds500) and SRGAN_WEIGHTS (the Inception). Writes results/srg
 A model may also be a .safetensors file, called by its name in the table.
 usage: srgan_quality.py [--quick] [--models NAME...]
 """
-import statistics, time
+import math, statistics, time
 from pathlib import Path
+import numpy as np
 from frame import RUNS, kept, kid_row, ledger, parser
 
 NET, SIZE = 'inception@768', 96
@@ -33,10 +34,32 @@ def seen(crops):
     path = RUNS/'features'/f'{NET}-{hashlib.sha256(crops.numpy().tobytes()).hexdigest()[:24]}.npy'
     return FeatureSet(kept(path, lambda: features(crops, NET).x), pooled_net(NET).note)
 
+def blocks_of(y, side=64):
+    "The whole blocks of a picture: luminance (H,W) -> (n,side,side), float64."
+    h, w = (n//side for n in y.shape)
+    return np.asarray(y, np.float64)[:h*side, :w*side].reshape(h, side, w, side).swapaxes(1, 2).reshape(-1, side, side)
+
+def are_flat(b, most=6.):
+    "Whether luminance spreads by less than `most` levels, on average over 8 x 8 pixels: (n,64,64) -> (n,)."
+    return b.reshape(len(b), 8, 8, 8, 8).std((2, 4)).mean((1, 2)) < most
+
+def across_over_down(b):
+    "Energy of waves 3 to 3.5 pixels long in the rows of blocks (n,64,64) over that in the columns."
+    b, band = b - b.mean((1, 2), keepdims=True), slice(math.ceil(64/3.5), 64//3 + 1)
+    row, column = [(np.abs(np.fft.rfft(x*np.hanning(64)))**2)[..., band].sum() for x in (b, b.swapaxes(1, 2))]
+    return row/column
+
+def stripes(made, true):
+    """How much more of the shortest waves stands across than down in the flat places of pictures, over the same of their originals (both:
+    luminance, each (H,W) in 0..255). 1: no stripes beyond the originals' own; a photograph's rows and columns differ, too."""
+    made, true = (np.concatenate([blocks_of(y) for y in ys]) for ys in (made, true))
+    flat = are_flat(true)
+    if not flat.any(): raise ValueError('the originals have no flat blocks of 64 x 64 pixels; give more of them')
+    return float(across_over_down(made[flat])/across_over_down(true[flat]))
+
 def near(sr, hr, net, scale=4):
     "PSNR, SSIM, the gradient relative to HR's and a distance of features (each a list over the pictures), and stripes."
     from srgan_course.images import luminance
-    from srgan_course.kit.terms import stripes
     from srgan_course.metrics import lpips, mean_gradient, psnr_y, ssim_y
     ways = dict(psnr=lambda a, b: psnr_y(a, b, scale), ssim=lambda a, b: ssim_y(a, b, scale), gradient=lambda a, b: mean_gradient(a)/mean_gradient(b),
                 **({net: lambda a, b: float(lpips(a, b, net=net))} if net else {}))

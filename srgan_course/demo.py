@@ -16,8 +16,8 @@ from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
 from .kit.show import before_after, crop_box, save_gif
 from .kit.sources import sample_photos
-from .images import crop_to_multiple, downscale, interpolate, to_image, to_tensor, write_whole
-from .metrics import mean_gradient, psnr_y, ssim_y
+from .images import crop_to_multiple, downscale, to_tensor, write_whole
+from .metrics import enlarger, mean_gradient, psnr_y, ssim_y
 from .watching import save_curves, who_is_ahead
 from .srgan import SRGANRecipe, train
 
@@ -49,7 +49,6 @@ def all_curves(out): # a run's folder
     write_whole(out/'curves.png', buf.getvalue())
     return sheet
 
-@torch.no_grad()
 def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
                 pictures:dict, # name -> HR picture
                 scale:int      # how much smaller they are made
@@ -59,8 +58,7 @@ def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic way
     for name, hr in pictures.items():
         hr = crop_to_multiple(hr, scale)
         lr = downscale(hr, scale)
-        res[name] = {'LR': lr, **{k: interpolate(lr, scale, how=m) if isinstance(m, str) else to_image(m(to_tensor(lr)[None])[0]) for k,
-                                  m in models.items()}, 'HR': hr}
+        res[name] = {'LR': lr, **{k: enlarger(m, scale)(lr) for k,m in models.items()}, 'HR': hr}
     return res
 
 def measure_all(enlarged:dict, scale:int)->dict: # from `enlarge_all` -> picture's name -> model's name -> psnr, ssim, gradient

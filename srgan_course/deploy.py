@@ -53,7 +53,7 @@ def serve(
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
     Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
-                          loop='asyncio', root_path=root_path), app.state.service).run([sock])
+                          loop='asyncio', use_colors=False, root_path=root_path), app.state.service).run([sock])
 
 # %% ../nbs/deploy.ipynb #dp000011
 @command
@@ -73,6 +73,7 @@ def scale(
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
     from srgan_course.kit.shards import merge_logs, shards_report
+    in_range('shards', shards, 1), in_range('workers', workers, 1), in_range('tile', tile, 1), in_range('price', price, 0)
     need_places(folders=[out])
     if not report:
         from srgan_course.scale import load_work, scale_out

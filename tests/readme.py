@@ -4,7 +4,7 @@
 nbdev-readme does the same through Quarto; this works where Quarto is missing. Code cells become fenced blocks, outputs are not kept,
 hidden cells and front matter are left out, and paths of pictures are made relative to the repository. `--write` first takes the figures
 of the
-notebook's tables anew from results/, as `kit.results.figure` writes them: a row is about what its first cell names, a column about the
+notebook's tables anew from results/, as `figure` writes them: a row is about what its first cell names, a column about the
 pictures and the measure in its title.
 """
 import json, re, sys
@@ -23,6 +23,20 @@ def to_markdown(nb):
         elif c['cell_type'] == 'code': parts.append('```python\n' + re.sub(r'^#\s*\|.*\n', '', src, flags=re.M) + '\n```')
     body = '\n\n'.join(parts)
     return NOTE + re.sub(r'\]\((\d\d_\w+|cli|results)\.ipynb\)', r'](nbs/\1.ipynb)', body) + '\n'
+
+def figure(name, *keys, digits=2, folder=ROOT/'results'):
+    "One measured figure as a text writes it: results/NAME.json, and the way into its figures, such as 'mean', 'psnr'."
+    from srgan_course.kit.results import load_result
+    path = Path(folder)/f'{name}.json'
+    if not path.is_file(): raise FileNotFoundError(f'{name} is not measured: there is no {path.name} in {path.parent.name}/')
+    v = load_result(path)['figures']
+    for i, k in enumerate(keys):
+        if not isinstance(v, dict) or k not in v:
+            raise ValueError(f'{name}: no figure {" ".join(map(str, keys[:i+1]))!r}; there is {", ".join(v) if isinstance(v, dict) else v}')
+        v = v[k]
+    if isinstance(v, bool) or not isinstance(v, (int, float)):
+        raise ValueError(f'{name}: {" ".join(map(str, keys))!r} is not a number; go on to {", ".join(v) if isinstance(v, dict) else "one"}')
+    return f'{v:,.{digits}f}'
 
 def row_of(label):
     "The results and the keys that a row of a table is about: ('light-x4-{}', 'mean') for `light-x4, which ships`."
@@ -49,7 +63,6 @@ def refresh(text, figure):
 
 def refresh_index(path):
     "The notebook's tables anew; the file is written only where a figure has changed."
-    from srgan_course.metrics import figure
     nb, changed = json.loads(path.read_text(encoding='utf-8')), False
     for c in nb['cells']:
         src = ''.join(c['source'])

@@ -9,7 +9,8 @@ import csv, json, re
 import pytest
 from conftest import ROOT, script
 from quoted import quotable
-from srgan_course.kit.results import figure, load_result
+from readme import figure
+from srgan_course.kit.results import load_result
 from srgan_course.metrics import CLASSIC
 
 RESULTS = {p.stem: load_result(p) for p in sorted((ROOT/'results').glob('*.json'))}

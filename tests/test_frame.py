@@ -52,3 +52,14 @@ def test_labels_above_pictures_in_a_row():
     out = ship.label(im, 'a name that is far too long')
     assert out.size == (60, 26) and out.crop((0, 18, 60, 26)).tobytes() == im.tobytes()
     assert ship.side_by_side([im, im.resize((20, 8))]).size == (84, 8)
+
+def test_stripes_are_seen_in_flat_places_alone():
+    "srgan_quality.py: soft noise counts 1, also where it is made smaller; upright stripes of one level are seen, lying ones count below 1."
+    stripes, rng = script('srgan_quality').stripes, np.random.default_rng(0)
+    grey, wave = 128 + 2*rng.standard_normal((256, 256)), np.sin(2*np.pi*np.arange(256)/3.2)
+    assert stripes([grey], [grey]) == 1 and abs(stripes([grey/2], [grey]) - 1) < 1e-9
+    assert stripes([grey + wave], [grey]) > 2 and stripes([grey + wave[:, None]], [grey]) < .5
+    right = np.arange(256) >= 128
+    loud = grey + 20*right*rng.standard_normal((256, 256))                       # flat on the left alone
+    assert stripes([loud + 3*right*wave], [loud]) == 1
+    with pytest.raises(ValueError, match='no flat blocks'): stripes([20*grey], [20*grey])

@@ -6,6 +6,7 @@ from PIL import Image
 from srgan_course import cli
 from srgan_course.images import from_array, open_image, resize, save_image, to_array
 from srgan_course.kit import engines
+from srgan_course.kit.codec import read_pipe
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_paths, summary
 from srgan_course.kit.frames import read_frames
@@ -129,6 +130,65 @@ def test_links_and_pipes_in_a_folder_are_listed(tmp_path, up, capsys):
     assert {Path(p['src']).name: p['why'].split(';')[0] for p in r['passed']} == {'linked': 'a link to a folder', 'circle': 'a link to a folder',
         'gone.png': 'a link to nothing', 'turn.png': 'a link to nothing', 'p.png': 'a pipe, a device or a socket'}
     assert 'passed over, a link to a folder; give that folder itself: circle, linked' in summary(r).splitlines()
+
+@posix
+@pytest.mark.parametrize('frames', [False, True])
+def test_a_pipe_as_picture(tmp_path, up, frames):
+    "A FIFO or what `<(...)` gives is read once, into memory; the result is that of the file, and needs a name of its own."
+    (src, _), pipe = film(tmp_path/'a.gif', duration=[50, 120, 300]), tmp_path/'pipe.gif'
+    os.mkfifo(pipe)
+    want, (r, w) = Wanted(frames=frames), os.pipe()
+    same = enlarge_paths([src], tmp_path/'file.png', up, progress=False, want=want)['done'][0]
+    try:
+        for p, send in (pipe, lambda: pipe.write_bytes(src.read_bytes())), (Path(f'/dev/fd/{r}'), lambda: (os.write(w, src.read_bytes()), os.close(w))):
+            for out in None, tmp_path, tmp_path/'new':
+                with pytest.raises(ValueError, match='gives its result no name; give it alone, with --out FILE'): enlarge_paths([p], out, up, want=want)
+            t = threading.Thread(target=send); t.start()
+            d = enlarge_paths([p], tmp_path/'piped.png', up, progress=False, want=want)['done'][0]; t.join(20)
+            assert (d['frames'], d['out_size'], d['src']) == (same['frames'], same['out_size'], str(p))
+            assert (tmp_path/'piped.png').read_bytes() == (tmp_path/'file.png').read_bytes()
+    finally: os.close(r)
+
+@posix
+def test_a_pipe_has_an_end(tmp_path, monkeypatch):
+    "What never ends is refused at a limit; standard input goes by its name."
+    if not Path('/dev/zero').exists(): pytest.skip('no /dev/zero')
+    with pytest.raises(ValueError, match='/dev/zero: more than 4,194,304 bytes'): read_pipe('/dev/zero', 2**22)
+    with pytest.raises(FileNotFoundError, match='standard input is /dev/stdin'): cli.upscale(Path('-'))
+    a = picture(tmp_path/'a.png')
+    for stdin in subprocess.PIPE, a.open('rb'):
+        cmd = [sys.executable, '-m', 'srgan_course', 'upscale', '/dev/stdin', '--out', tmp_path/'b.png']
+        r = subprocess.run(cmd, env=ENV, capture_output=True, timeout=100, **(dict(input=a.read_bytes()) if stdin == subprocess.PIPE else dict(stdin=stdin)))
+        assert r.returncode == 0 and Image.open(tmp_path/'b.png').size == (24, 20), r
+        (tmp_path/'b.png').unlink()
+    stdin.close()
+
+def cut_tiff(path):
+    "Two pages; where the second should begin, the file has ended."
+    Image.new('RGB', (8, 6)).save(path, save_all=True, append_images=[Image.new('RGB', (8, 6), 'red')])
+    b = bytearray(path.read_bytes()); at = int.from_bytes(b[4:8], 'little'); at += 2 + 12*int.from_bytes(b[at:at+2], 'little')
+    b[at:at+4] = (len(b) + 1000).to_bytes(4, 'little'); path.write_bytes(b)
+    return path
+
+@pytest.mark.parametrize('many', [False, True])
+def test_what_follows_the_first_page_is_damaged(tmp_path, many):
+    "The first page is enlarged, and a line says what is lost; if all are wanted, nothing is written and the line says why. Alone and in a folder, no word of Pillow's."
+    d = tmp_path/'in'; d.mkdir(); src = cut_tiff(d/'x.tif')
+    if many: picture(d/'a.png')
+    run = lambda *more: upscale(d if many else src, '--out', tmp_path/'out', *more)
+    r = run(); said = (r.stdout + r.stderr).decode()
+    assert r.returncode == 0 and 'what follows the first frame or page is damaged' in said and 'Warning' not in said and 'warn(' not in said, said
+    assert json.loads(run('--json', '--again').stdout)['done'][-1]['lost'] == 'what follows the first frame or page is damaged'
+    shutil.rmtree(tmp_path/'out')
+    r = run('--frames'); said = (r.stdout + r.stderr).decode()
+    assert r.returncode == (1 if many else 2) and 'x.tif: damaged' in said and 'without --frames, the first frame or page is enlarged' in said, said
+    assert 'Warning' not in said and sorted(p.name for p in (tmp_path/'out').glob('[!.]*')) == ['a-x4.png']*many
+
+def test_warnings_are_lines(tmp_path):
+    "A note that the format cannot hold."
+    img = Image.new('RGB', (8, 8)); img.info['xmp'] = b'<x/>'*20_000; save_image(img, tmp_path/'a.png')
+    r = upscale(tmp_path/'a.png', '--format', 'jpg').stderr.decode()
+    assert r.startswith('srgan-upscale: ') and 'XMP; not in the file' in r and r.count('\n') == 1, r
 
 def test_several_pictures_into_a_folder_with_a_point_in_its_name(tmp_path, up):
     for n in 'x.png', 'y.jpg': picture(tmp_path/n)

@@ -1,5 +1,5 @@
 "Shards of a list as real processes: killed workers, a killed driver, pictures that kill; every result once, and the bytes of one process."
-import json, os, signal, subprocess, sys, time
+import io, json, os, signal, subprocess, sys, tarfile, time
 from pathlib import Path
 import pytest
 from PIL import Image
@@ -213,3 +213,85 @@ def test_no_result_lands_on_a_picture_or_on_another_result(tmp_path, lines, says
     with pytest.raises(ValueError, match=says): run_shard(root/'list.txt', 0, 1, out if 'become' in says else root, toy_work())
     assert (root/'q').read_bytes() == (root/'q.png').read_bytes() == (root/'t.tar').read_bytes() == b'x'
     assert not (root/SHARDS).exists() and not out.exists()
+
+def a_tar(path, *members): # (name, bytes, or type and target)
+    with tarfile.open(path, 'w') as t:
+        for name, body in members:
+            m = tarfile.TarInfo(name)
+            if isinstance(body, bytes): m.size = len(body); t.addfile(m, io.BytesIO(body))
+            else: m.type, m.linkname = body; t.addfile(m)
+
+def in_tar(path):
+    with tarfile.open(path) as t: return [(m.name, t.extractfile(m).read().decode()) for m in t]
+
+def test_two_of_one_name_and_links_in_a_tar(tmp_path):
+    "The last of two is taken, as after unpacking; a hard link is read; the rest is told, also at a later start and in the report."
+    a_tar(tmp_path/'t.tar', ('x.png', b'old'), ('y.png', (tarfile.LNKTYPE, 'x.png')), ('z.png', (tarfile.SYMTYPE, 'x.png')), ('x.png', b'new'),
+          ('X.png', b'other'), ('../o.png', b'outside'))
+    (tmp_path/'list.txt').write_text('t.tar\n')
+    want = {'t.tar/x.png': 'an older one of the same name; the last is taken', 't.tar/z.png': 'a symbolic link',
+            't.tar/../o.png': 'a name that leaves the folder'}
+    for _ in range(2):
+        r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work())
+        assert (r['done'] + r['kept'], r['bad'], r['passed']) == (1, {}, want)
+    want_in = [('y.png.png', 'old'), ('x.png.png', 'new'), ('X.png.png', 'other')]
+    assert [(n, 'old' if 'OLD' in b.upper() else 'new' if 'NEW' in b.upper() else 'other') for n, b in in_tar(tmp_path/'out'/'t.tar')] == want_in
+    assert merge_logs(tmp_path/'out')['passed'] == want
+
+def test_lines_that_are_no_picture(tmp_path):
+    "A pipe would be waited for, for ever; a folder named .tar ended the shard. Each costs only itself, with its reason."
+    (tmp_path/'a.png').write_text('a'); (tmp_path/'sub').mkdir(); (tmp_path/'d.tar').mkdir(); (tmp_path/'p.tar.gz').write_bytes(b'\x1f\x8b')
+    (tmp_path/'gz.tar').write_bytes(b'\x1f\x8b' + bytes(2000)); (tmp_path/'two.tar').touch()
+    a_tar(tmp_path/'two.tar', ('x.png', b'x')); (tmp_path/'two.tar').write_bytes((tmp_path/'two.tar').read_bytes()*2)
+    lines = ['a.png', 'sub', 'd.tar', 'p.tar.gz', 'gz.tar', 'two.tar', 'https://example.org/a.png']
+    if hasattr(os, 'mkfifo'):
+        for n in 'f.png', 'f.tar': os.mkfifo(tmp_path/n); lines.append(n)
+    (tmp_path/'list.txt').write_bytes(b'\xef\xbb\xbf' + '\r\n'.join(lines).encode())
+    r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work())
+    says = dict(zip(lines[1:], ['a folder; list', 'a folder; list', 'unpack it first', 'compressed (gzip); unpack', 'something else follows', 'an address',
+                                *['a pipe or a device']*2]))
+    assert r['done'] == 1 and set(r['bad']) == set(lines[1:]) and all(says[k] in v for k, v in r['bad'].items()), r['bad']
+
+def test_results_of_a_list_are_not_enlarged_again(photos, capsys):
+    from srgan_course import cli
+    from srgan_course.kit.lists import list_once
+    cli.upscale(manifest=photos/'list.txt', out=photos/'photos'/'large'); capsys.readouterr()
+    cli.upscale(photos/'photos', out=photos/'res', json=True)
+    r = json.loads(capsys.readouterr().out)
+    assert len(r['done']) == 6 and {p['why'] for p in r['passed']} == {'a result of an earlier run'} and len(r['passed']) == 6
+    manifest, _, _ = list_once(photos/'photos', photos/'other')
+    assert len(manifest.read_text().splitlines()) == 6
+
+@pytest.mark.parametrize('options, says', [
+    (dict(shards=-1), 'shards is -1; give a number from 1'), (dict(shards=0), 'shards is 0'), (dict(workers=0), 'workers is 0; give a number'),
+    (dict(price=float('nan')), 'price is nan; give a number from 0'), (dict(price=-1.), 'price is -1'), (dict(tile=0), 'tile is 0'),
+    (dict(out='photos'), 'no picture in .*where results go; give another --out'), (dict(src='empty'), 'no picture in'),
+    (dict(src='no.txt'), 'names no picture'), (dict(src='p.png'), 'is not a list'), (dict(src='none'), 'no such folder or list')])
+def test_bad_options_of_scale(photos, options, says, monkeypatch):
+    from srgan_course import deploy
+    monkeypatch.chdir(photos); Path('empty').mkdir(); Path('no.txt').write_text('\n\n'); Image.new('L', (9, 9)).save('p.png')
+    options = dict(src='photos', out='out') | options
+    src, out = Path(options.pop('src')), Path(options.pop('out'))
+    with pytest.raises((ValueError, OSError), match=says): deploy.scale(src, out=out, **options)
+
+@pytest.mark.parametrize('options, says', [
+    (dict(tile=0), 'tile is 0'), (dict(tile=-5), 'tile is -5'), (dict(model='dcgan-cats'), 'dcgan-cats'), (dict(model='none'), 'none'),
+    (dict(device='warp'), 'warp'), (dict(manifest='p.png'), 'is not a list: a picture'), (dict(manifest='photos'), 'is a folder'),
+    (dict(manifest='u16.txt'), 'text as UTF-16')])
+def test_bad_options_of_a_list(photos, options, says, monkeypatch):
+    "An option that is wrong is said once, and no picture is tried."
+    from srgan_course import cli
+    monkeypatch.chdir(photos); Image.new('L', (9, 9)).save('p.png'); Path('u16.txt').write_text('photos/0.png\n', encoding='utf-16')
+    options = dict(manifest='list.txt') | options
+    with pytest.raises((ValueError, OSError), match=says): cli.upscale(manifest=Path(options.pop('manifest')), out=Path('o'), **options)
+    assert not list(Path('.').rglob('*.jsonl'))
+
+def test_a_name_with_an_escape_is_not_obeyed(tmp_path):
+    "A file's name that clears the terminal, or turns its line around, is printed with its letters' numbers, by say and by print alike."
+    names = ['a\x1b[2J.png', 'b\u202egnp.exe']
+    (tmp_path/'list.txt').write_text('\n'.join(names) + '\n', encoding='utf-8')
+    for command, args in ('upscale', [tmp_path/names[0]]), ('upscale', ['--manifest', tmp_path/'list.txt', '--out', tmp_path/'o']), \
+            ('scale', [tmp_path/'x', '--out', tmp_path/'o', '--report']):
+        r = subprocess.run([sys.executable, '-m', 'srgan_course', command, *map(str, args)], capture_output=True, env=ENV)
+        assert b'\x1b' not in r.stdout + r.stderr and '\u202e'.encode() not in r.stdout + r.stderr
+        assert rb'a\x1b[2J.png' in r.stdout + r.stderr, r.stderr

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['load_pictures', 'make_net', 'body', 'Classifier', 'save_classifier', 'load_classifier', 'Teacher', 'teacher',
-           'toy_teacher', 'teacher_or_toy']
+           'toy_teacher']
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00002
 import json, os
@@ -310,6 +310,7 @@ def toy_teacher(seed:int=0, n:int=800, size:int=66, steps:int=120)->Teacher: # o
         opt.zero_grad(); loss.backward(); opt.step(); lrs.step()
     return Teacher(net, f'toy teacher {seed}', s.classes, 'made by the course on drawn pets', size=size)
 
+# %% ../../nbs/kit/classifiers.ipynb #e2b00021
 def teacher_or_toy(name=None # as for `teacher`; None: ResNet-50
                   )->tuple:  # `Teacher`, what is to be said of it
     "ResNet-50; where its weights cannot be had, the course's own teacher, and a line that says so."

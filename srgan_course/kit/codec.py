@@ -6,7 +6,7 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import io, logging, os, struct, threading, zlib
+import io, logging, os, stat, struct, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -120,6 +120,32 @@ class Clamped(io.BufferedReader):
     def __init__(self, path): super().__init__(io.FileIO(path)); self.size = os.fstat(self.fileno()).st_size
     def read(self, n=-1): return super().read(min(n, max(self.size - self.tell(), 0)) if n and n > 0 and self.size else n)
 
+class Piped(bytes): "All that came out of a pipe or a device, with its `name`."
+
+def read_pipe(path, most=2**30):
+    "What can be read only once, in memory."
+    out = BytesIO()
+    with open(path, 'rb') as f:
+        while b := f.read(2**20):
+            out.write(b)
+            if out.tell() > most: raise NotRead(f'{path}: more than {most:,} bytes came out of what is no file; save them as one first')
+    res = Piped(out.getvalue())
+    res.name = os.fspath(path)
+    return res
+
+def once(path)->Path|Piped:
+    "The path of a file, or what came out of it where it is a pipe or a device."
+    try: kind = os.stat(path).st_mode
+    except OSError: return path                        # said where it is opened
+    return path if stat.S_ISREG(kind) or stat.S_ISDIR(kind) else read_pipe(path)
+
+def open_binary(path)->BinaryIO:
+    "The file of a path, or of bytes, from its beginning."
+    path = path if isinstance(path, bytes) else once(path)
+    return BytesIO(path) if isinstance(path, bytes) else Clamped(path)
+
+def name_of(source): return os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, 'name', 'picture')
+
 def identify(f, max_pixels):
     "The picture in the binary file `f`, not yet decoded, if it is one that may be."
     head = f.read(512)
@@ -197,9 +223,9 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     if isinstance(path, ImageFile.ImageFile): scale_clear(path); return decode(path, path.fp if path.tile else None, icc)
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
-        with Clamped(path) as f: return open_file(f, os.fspath(path), max_pixels, icc)
+        with open_binary(path) as f: return open_file(f, name_of(path), max_pixels, icc)
     b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
-    return open_file(BytesIO(b), getattr(path, 'name', 'picture'), max_pixels, icc)
+    return open_file(BytesIO(b), name_of(path), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
                 recursive:bool=True # in the folders inside it, too

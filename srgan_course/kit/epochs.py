@@ -13,7 +13,7 @@ import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
 from .distributed import rank
 from .recipe import draws
-from .runs import save_figure
+from .show import save_figure
 from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders

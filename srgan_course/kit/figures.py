@@ -46,16 +46,15 @@ def differ(a:Figure, # two figures with intervals, against the same reference
 def average(values,          # (n,) one number a square
             groups,          # (n,) the picture that each comes from
             name:str='mean', # of the figure
-            draws:int=1000,  # of the bootstrap
-            seed:int=0       # of the draws
+            draws:int=1000   # of the bootstrap
            )->Figure:
     "A mean with its interval; whole pictures are drawn."
     g = np.unique(groups, return_inverse=True)[1]
     if len(values) != len(g): raise ValueError(f'{len(values)} values for {len(g)} groups')
     k, sums, counts = g.max() + 1, np.bincount(g, np.asarray(values, float)), np.bincount(g)
-    w = np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=draws)
+    w = np.random.default_rng(0).multinomial(k, np.full(k, 1/k), size=draws)
     d, value = w@sums/(w@counts), float(np.mean(values))
-    return Figure(value, name, around(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=seed)
+    return Figure(value, name, around(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=0)
 
 # %% ../../nbs/kit/figures.ipynb #f1600014
 def over_seeds(figs:list # one `Figure` a seed, of the same test pictures

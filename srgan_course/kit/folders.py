@@ -13,13 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images, open_image, save_image
+from .codec import find_images, once, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
 from .files import writable
 from .frames import frame_count, read_frames, save_frames
+from .lists import results_below
 from .pixels import from_array, to_8bit, to_array
-from .wanted import Wanted, end_of, is_film, result_name, result_path, size_to_make
+from .wanted import Wanted, end_of, result_name, result_path, size_to_make
 
 # %% ../../nbs/kit/folders.ipynb #05ebebef
 LOG = '.upscaled.jsonl'   # in a folder of results: which file was made of what, with which model
@@ -57,12 +58,15 @@ def _write_result(src:Path,        # picture that was read
                   out:Image.Image, # the result
                   up,              # what made it
                   start:float,     # time.perf_counter() when it was begun
-                  want:Wanted=Wanted()
+                  want:Wanted=Wanted(),
+                  body=None        # of the picture's file, where that can be read only once
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
     if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
     save_image(out, dst, like=img, quality=want.quality)
-    return _said_of(src, dst, img, out, up, start, [1, n] if (n := _count(src)) > 1 else None)
+    n, wrong = _pages(src if body is None else body)
+    more = dict(lost='what follows the first frame or page is damaged') if wrong else {}
+    return _said_of(src, dst, img, out, up, start, [1, n] if n > 1 else None) | more
 
 def _hard_edges(img):
     "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
@@ -71,10 +75,16 @@ def _hard_edges(img):
     a[..., -1] = 255*(a[..., -1] > 127)
     return from_array(a, img.info)
 
-def _count(src):
-    "How many frames or pages; 1 where only the first can be read."
-    try: return frame_count(src)
-    except ValueError: return 1
+def _pages(src):
+    "How many frames or pages there are, and what is wrong with those after the first, if anything."
+    try: return frame_count(src), None
+    except ValueError as e: return 1, e
+
+def _are_several(src):
+    "Are there several frames or pages? All of them are wanted."
+    n, wrong = _pages(src)
+    if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
+    return n > 1
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
@@ -83,13 +93,14 @@ def _said_of(src, dst, img, out, up, start, frames):
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
 
-def _enlarge_film(src, dst, up, tile, progress, want, start):
+def _enlarge_film(src, dst, up, tile, progress, want, start, body=None):
     "Every frame or page of a file, with its time."
-    sizes = [size_to_make(img, dst, up.scale, want, True) for img,_ in read_frames(src, icc='keep')]     # before anything is computed
+    body = src if body is None else body
+    sizes = [size_to_make(img, dst, up.scale, want, True) for img,_ in read_frames(body, icc='keep')]     # before anything is computed
     if len(set(sizes)) > 1 and dst.suffix.lower() not in ('.tif', '.tiff', '.mpo'):
         raise ValueError(f'{src}: frames of {len(set(sizes))} sizes are no film; save as .tif')
     n, frames, seconds = len(sizes), [], []
-    for i, (img, s) in enumerate(read_frames(src, icc='keep')):
+    for i, (img, s) in enumerate(read_frames(body, icc='keep')):
         if not i: first, loop = img, img.info.get('loop', 0)
         size = sizes[i]
         if not i and (free := available_memory('cpu')) and (need := 4*n*size[0]*size[1]) > free:
@@ -107,12 +118,12 @@ def enlarge_file(src:Path,       # picture to read
                 )->dict:         # what was done, ready for JSON
     "One file, read and written with all that it holds."
     t, src = time.perf_counter(), Path(src)
-    img = open_image(src, icc='keep')
     to, dst = dst, result_path(src, dst, up.scale, want)
+    img = open_image(body := once(src), icc='keep')
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
-    if want.frames and frame_count(src) > 1: return _enlarge_film(src, dst, up, tile, progress, want, t)
+    if want.frames and _are_several(body): return _enlarge_film(src, dst, up, tile, progress, want, t, body)
     size = size_to_make(img, dst, up.scale, want)
-    return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want)
+    return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want, body)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
 def made_with(up, # the upscaler
@@ -165,6 +176,7 @@ def _results(files, src):
     why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + end_of(f))}
     for log in src.glob(f'*/**/{LOG}'):
         why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
+    why |= dict.fromkeys(results_below(src), 'a result of an earlier run')
     for f in files:
         m = _RESULT.fullmatch(f.stem)
         if m and (p := by_name.get((f.parent, m[1]))): why.setdefault(f, f'a result of {p.name}')
@@ -220,7 +232,9 @@ def summary(result:dict # of `upscale_folder`
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
     first = [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [0])[0] == 1]
     first = _some('only the first frame or page, --frames enlarges all of', first)
-    return '\n'.join([*_passed_over(result['passed']), *first, ', '.join(said),
+    lost = [l for why in {d['lost']: 0 for d in result['done'] if 'lost' in d}
+            for l in _some(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
+    return '\n'.join([*_passed_over(result['passed']), *first, *lost, ', '.join(said),
                       *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
@@ -250,7 +264,7 @@ def in_a_row(todo:dict,     # picture -> file to write
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
                 img, part = now.result(), told and (lambda p: told(max(i - .5, 0) + .49*p, f))
-                if want.frames and is_film(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                if want.frames and _are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
@@ -331,7 +345,7 @@ def _one_place_each(paths, dst, scale, want):
     taken = {}
     for p in paths:
         to = target_folder(p, dst, scale, want)
-        made = {p: (dst or p.parent)/result_path(p, None, scale, want).name} if p.is_file() else \
+        made = {p: (dst or p.parent)/result_path(p, None, scale, want).name} if not p.is_dir() else \
             out_files(to_do(p, to)[0], p, to, scale, want)
         for f,o in made.items():
             first = taken.setdefault(os.path.realpath(o), f)
@@ -343,7 +357,7 @@ def _result_line(d):
     done, of = d.get('frames', (1, 1))
     said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
     if done == of > 1 and d['dst'].lower().endswith('.gif'): said += ['256 colours chosen for each']
-    first = f'; this is the first of {of} frames or pages, --frames enlarges them all'*(done < of)
+    first = f'; this is the first of {of} frames or pages, --frames enlarges them all'*(done < of) + '; '*('lost' in d) + d.get('lost', '')
     return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
             f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 

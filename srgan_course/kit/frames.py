@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import Clamped, check_pixels, decode, encode, identify, no_bomb_limit, tiff_bytes
+from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
 from .files import write_whole
 from .formats import NotRead, in_one_line, line, save_format
 from .notes import notes_of, png_notes, save_with, say_lost, with_chunks
@@ -37,22 +37,22 @@ def _clear_ground(img):
     if img.mode != 'RGBA': img.im = img.im.convert('RGBA'); img._mode = 'RGBA'
     img.dispose = Image.core.fill('RGBA', img.dispose.size, (0, 0, 0, 0))
 
-def frame_count(path:str|Path, # of a picture file
+def frame_count(path:str|Path|bytes, # of a picture file; or its bytes
                 max_pixels:int=2**28 # a larger picture is refused
                )->int: # 1 for a single picture
     "How many frames or pages a file has."
-    with Clamped(path) as f, in_one_line(str(path)), no_bomb_limit(): return len(_places(identify(f, max_pixels)))
+    with open_binary(path) as f, in_one_line(name_of(path)), no_bomb_limit(): return len(_places(identify(f, max_pixels)))
 
-def read_frames(path:str|Path, # of a picture file
+def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
                 max_pixels:int=2**28, # a larger picture is refused before it is decoded
                 icc:str='srgb' # as for `open_image`
                )->Iterator[tuple[Image.Image, float|None]]: # (picture, seconds that it is shown; None where it is a page)
     "Every frame or page, as `open_image` gives the first; frames of films have 8 bits."
-    with Clamped(path) as f:
-        with in_one_line(str(path)), no_bomb_limit(): img = identify(f, max_pixels); places = _places(img)
+    with open_binary(path) as f:
+        with in_one_line(name_of(path)), no_bomb_limit(): img = identify(f, max_pixels); places = _places(img)
         film = img.format in _FILMS and len(places) > 1
         for i in places:
-            with in_one_line(str(path), img.format):
+            with in_one_line(name_of(path), img.format):
                 with no_bomb_limit(): img.seek(i)
                 check_pixels(img, max_pixels)
                 pic = decode(img, f, icc, 8 if film else 16)

@@ -64,7 +64,7 @@ def pixel_pair(sr, hr, crop:int):
     return shave(sr, crop), shave(hr, crop)
 
 # %% ../../nbs/kit/measured.ipynb #mea00012
-def _read(p, name):
+def rgb_picture(p, name:str)->Image.Image: # path or PIL picture; what an error calls it
     "A picture as RGB; alpha that hides nothing is dropped."
     img = p if isinstance(p, Image.Image) else open_image(p)
     return _rgb8(img.convert('RGB') if img.mode in ('RGBA', 'LA') and img.getchannel('A').getextrema()[0] == 255 else img, name)
@@ -79,4 +79,4 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
         stems = [Path(p).stem if isinstance(p, (str, Path)) else f'picture {i}' for i, p in enumerate(pictures)]
         pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
-    return {n: partial(_read, p, n) for n, p in pictures.items()}
+    return {n: partial(rgb_picture, p, n) for n, p in pictures.items()}

@@ -8,12 +8,11 @@ __all__ = []
 # %% ../../nbs/kit/originals.ipynb #e3f00002
 from pathlib import Path
 import numpy as np, torch
-from PIL import Image
 from torch import Tensor
 from .classifiers import load_pictures
 from .labels import fit_labels, match_labels, name_labels, read_labels
 from .recipe import draws
-from .sources import find_images, find_source
+from .sources import find_images, find_source, name_and_size
 from .splits import check_classes, split_pets
 
 # %% ../../nbs/kit/originals.ipynb #e3f00005
@@ -77,11 +76,8 @@ class Originals:
 def _sides(items, size):
     "The smaller side of every picture, from the files' headers."
     def side(o):
-        if isinstance(o, Image.Image): return min(o.size)
-        if not isinstance(o, (str, Path)): return size             # drawn at the size that is asked for
-        try:
-            with Image.open(o) as im: return min(im.size)
-        except (OSError, SyntaxError): return size                 # what cannot be read is told by name when it is opened
+        try: return min(name_and_size(o)[1])
+        except (OSError, ValueError): return size                  # what cannot be read is told by name when it is opened
     return [side(o) for o in items]
 
 def large_enough(items:list, y, size:int)->tuple: # pictures, (n,) class numbers or None, side wanted -> those large enough

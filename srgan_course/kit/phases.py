@@ -81,10 +81,11 @@ def step_seconds(job:Training, dls)->dict: # phase -> seconds a step
         res[k] = told(lambda: watch.seconds)*p.slower
     return res
 
-def fit_minutes(job:Training, seconds:dict, minutes:float, share:float=.93 # of the time for steps; the rest goes to validation and samples
+def fit_minutes(job:Training, seconds:dict, minutes:float
                )->Recipe:
     "A recipe of the same proportions whose steps take about `minutes`."
-    want = share*60*minutes / sum(p.steps*seconds[k] for k,p in job.phases.items())
+    # 93 % of the time is for steps; the rest goes to validation and samples
+    want = .93*60*minutes / sum(p.steps*seconds[k] for k,p in job.phases.items())
     steps = [max(1, int(p.steps*want)) for p in job.phases.values()]
     spe = min(job.data.steps_per_epoch, *steps)
     return job.recipe.replace(steps_per_epoch=spe, minutes=float(minutes),

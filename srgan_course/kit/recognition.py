@@ -12,7 +12,7 @@ import numpy as np, torch
 from .files import write_json
 from .recipe import Recipe
 from .results import save_result
-from .runs import save_figure
+from .show import save_figure
 from .stats import over_pictures, over_runs, resamples, together
 from .weights import save_model
 

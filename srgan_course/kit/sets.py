@@ -14,9 +14,9 @@ import numpy as np, torch
 from torch import Tensor
 from PIL import Image
 from fastcore.basics import patch
-from .codec import open_image
 from .features import PooledNet, pooled_net
 from .files import write_whole
+from .measured import rgb_picture
 from .sources import find_source
 
 # %% ../../nbs/kit/sets.ipynb #5e700007
@@ -36,11 +36,8 @@ def read_picture(p,          # path, PIL picture, or tensor (3,H,W) or (B,3,H,W)
                 )->Tensor:   # (B,3,H,W), uint8 or float in [0,1]
     "One item of a set."
     if isinstance(p, Tensor): return _tensor(p, name)
-    img, name = (p, name) if isinstance(p, Image.Image) else (open_image(p), str(p))
-    if img.mode in ('RGBA', 'LA') and img.getchannel('A').getextrema()[0] == 255: img = img.convert('RGB')
-    if img.mode not in ('RGB', 'L', 'P', '1'):
-        raise ValueError(f'{name} has mode {img.mode}; features are for 8-bit pictures without alpha: convert it to RGB')
-    return torch.from_numpy(np.array(img.convert('RGB'))).permute(2, 0, 1)[None]
+    img = rgb_picture(p, name if isinstance(p, Image.Image) else str(p))
+    return torch.from_numpy(np.array(img)).permute(2, 0, 1)[None]
 
 def _load(numbered):
     "Item `i` as a tensor, or the error it gives."

@@ -44,18 +44,21 @@ def show_grid(rows:list, # list of rows, each a list of PIL images, tensors, arr
             if v is not None: ax.imshow(v)
             ax.set_title(titles[i][j] or '', fontsize=8.5, pad=2.5)
         if row_titles: fig.text(.12/W, (y + h/2)/H, row_titles[i], rotation=90, ha='center', va='center', fontsize=8.5)
-    if path is not None: write_whole(path, figure_bytes(fig, Path(path).suffix[1:] or 'png', 200))
-    fig._ipython_display_ = lambda: _show_jpeg(figure_bytes(fig, 'jpeg', 100))
+    if path is not None: save_figure(fig, path, dpi=200)
+    fig._ipython_display_ = lambda: _show_jpeg(figure_bytes(fig, 'jpeg', dpi=100))
     return fig
 
 # %% ../../nbs/kit/show.ipynb #db527b8i
-def figure_bytes(fig, format:str, dpi:int)->bytes:
+def figure_bytes(fig, format:str, **kwargs)->bytes: # `kwargs`: of `savefig`
     "A matplotlib figure as the bytes of a file."
     out, lossy = BytesIO(), format in ('jpg', 'jpeg', 'webp')
-    fig.savefig(out, format=format, dpi=dpi, facecolor='white', **({'pil_kwargs': {'quality': 80}} if lossy else {}))
+    fig.savefig(out, format=format, facecolor='white', **({'pil_kwargs': {'quality': 80}} if lossy else {}), **kwargs)
     return out.getvalue()
 
-# %% ../../nbs/kit/show.ipynb #db527b8x
+def save_figure(fig, path:Path|str, **kwargs)->Path: # `kwargs`: of `savefig`; the path's suffix says the format
+    "Write a figure whole or not at all."
+    return write_whole(path, figure_bytes(fig, Path(path).suffix[1:] or 'png', **kwargs))
+
 def _show_jpeg(b):
     "Show JPEG bytes in a notebook; where nothing can show pictures, nothing is printed in their place."
     import base64
@@ -76,12 +79,11 @@ def compare_still(a, # PIL image, tensor or array, shown on the left
 
 def compare_slider(a, # PIL image, tensor or array, shown on the left
                    b, # another one, shown on the right
-                   labels:tuple=('before', 'after'), # what they are
-                   width:int=480 # in pixels on the screen
+                   labels:tuple=('before', 'after') # what they are
                   ): # ipywidgets box; where widgets cannot run, it shows as a still picture
     "`compare_still`, with a line that follows a slider."
     import base64, ipywidgets as w
-    a, b, wide = Image.fromarray(to_view(a)), Image.fromarray(to_view(b)), dict(width=f'{width}px')
+    a, b, wide = Image.fromarray(to_view(a)), Image.fromarray(to_view(b)), dict(width='480px')
     def jpeg(at): out = BytesIO(); compare_still(a, b, at).save(out, 'JPEG', quality=90, subsampling=0); return out.getvalue()
     shown = w.Image(value=jpeg(.5), format='jpeg', layout=w.Layout(**wide))
     at = w.FloatSlider(value=.5, min=0, max=1, step=.01, readout=False, layout=w.Layout(**wide))
@@ -139,13 +141,12 @@ def crop_box(name:str, # of an embedded photo, or any other
 def before_after(enlarged:dict,   # photo's name -> {'LR': ..., model's name: ..., 'HR': ...}, whole pictures
                  notes:dict=None, # photo's name -> {model's name: what is written under it}
                  scale:int=4,     # of the enlargement
-                 side:int=128,    # pixels of the crops
                  size:float=2.2,  # inches of one on the sheet
                  path:Path|str=None): # where to save the figure
-    "Crops of LR, of each model's picture and of HR, with their names and notes; who took the photo stands below."
+    "Crops of 128 pixels of LR, of each model's picture and of HR, with their names and notes; who took the photo stands below."
     rows, titles = [], []
     for name, imgs in enlarged.items():
-        box = crop_box(name, imgs['HR'], min(side, *imgs['HR'].size)//scale*scale)
+        box = crop_box(name, imgs['HR'], min(128, *imgs['HR'].size)//scale*scale)
         box = tuple(v//scale*scale for v in box)
         rows.append([(im.crop(tuple(v//scale for v in box)).resize((box[2]-box[0],)*2, Image.Resampling.NEAREST) if k == 'LR'
                       else im.crop(box)) for k,im in imgs.items()])
@@ -153,7 +154,5 @@ def before_after(enlarged:dict,   # photo's name -> {'LR': ..., model's name: ..
     fig = show_grid(rows, titles=titles, row_titles=list(enlarged), size=size)
     if names := '; '.join(f'{n}: {PHOTOS[n][3]}' for n in enlarged if n in PHOTOS):
         fig.text(.5, 0, 'Photos: ' + names, ha='center', va='top', fontsize=6)
-    if path is not None:
-        out = BytesIO(); fig.savefig(out, format=Path(path).suffix[1:], dpi=130, bbox_inches='tight', pad_inches=.05)
-        write_whole(path, out.getvalue())
+    if path is not None: save_figure(fig, path, dpi=130, bbox_inches='tight', pad_inches=.05)
     return fig

@@ -79,7 +79,7 @@ class Wanted:
 # %% ../../nbs/kit/wanted.ipynb #wn00000x
 def is_film(src:Path)->bool: # picture
     "Does a file hold several frames or pages? What is wrong with it is said where it is opened."
-    try: return frame_count(src) > 1
+    try: return src.is_file() and frame_count(src) > 1
     except (ValueError, OSError): return False
 
 # %% ../../nbs/kit/wanted.ipynb #wn00000b
@@ -103,6 +103,8 @@ def result_path(src:Path,  # picture
                 want:Wanted=Wanted()
                )->Path:    # file to write
     "Where the result of a picture goes; never over the picture itself."
+    if (src.exists() and not src.is_file() or str(src).startswith(('/dev/', '/proc/'))) and not (dst and Path(dst).suffix):
+        raise ValueError(f'{src} is a pipe or a device and gives its result no name; give it alone, with --out FILE')
     name = result_name(src, scale, end_of(src) if _has_twin(src) else '', want)
     dst = Path(dst) if dst else src.with_name(name)
     if dst.is_dir() or not (dst.suffix or os.path.lexists(dst)): dst = dst/name
