@@ -53,7 +53,7 @@ def serve(
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
     Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
-                          loop='asyncio', root_path=root_path), app.state.service).run([sock])
+                          loop='asyncio', use_colors=False, root_path=root_path), app.state.service).run([sock])
 
 # %% ../nbs/deploy.ipynb #dp000011
 @command

@@ -15,7 +15,7 @@ ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by t
           'what a folder passes over, reports that cannot be printed, pipes and devices, numbers that are no picture': (129, 0),
           'sizes, formats and frames of results': (55, 0),
           'one run in several processes': (9, 2),
-          'results of a list are no pictures of a folder': (2, 0),
+          'results of a list are no pictures of a folder, names that a terminal would obey': (9, 0),
           'a result has a place before it is made': (60, 3),
           'links, pipes, pages that are damaged, whose result a result is, warnings as lines': (85, 0),
           'lesson 20: checks of its exercises, srgan-upscale --manifest': (45, 3)}

@@ -285,3 +285,13 @@ def test_bad_options_of_a_list(photos, options, says, monkeypatch):
     options = dict(manifest='list.txt') | options
     with pytest.raises((ValueError, OSError), match=says): cli.upscale(manifest=Path(options.pop('manifest')), out=Path('o'), **options)
     assert not list(Path('.').rglob('*.jsonl'))
+
+def test_a_name_with_an_escape_is_not_obeyed(tmp_path):
+    "A file's name that clears the terminal, or turns its line around, is printed with its letters' numbers, by say and by print alike."
+    names = ['a\x1b[2J.png', 'b\u202egnp.exe']
+    (tmp_path/'list.txt').write_text('\n'.join(names) + '\n', encoding='utf-8')
+    for command, args in ('upscale', [tmp_path/names[0]]), ('upscale', ['--manifest', tmp_path/'list.txt', '--out', tmp_path/'o']), \
+            ('scale', [tmp_path/'x', '--out', tmp_path/'o', '--report']):
+        r = subprocess.run([sys.executable, '-m', 'srgan_course', command, *map(str, args)], capture_output=True, env=ENV)
+        assert b'\x1b' not in r.stdout + r.stderr and '\u202e'.encode() not in r.stdout + r.stderr
+        assert rb'a\x1b[2J.png' in r.stdout + r.stderr, r.stderr

@@ -15,12 +15,20 @@ from fastcore.script import call_parse, is_cli
 from .files import writable
 
 # %% ../../nbs/kit/commands.ipynb #c0d00012
+# what a terminal obeys and does not show: control characters but for tab, line feed and carriage return, and what turns a line around
+_OBEYED = {c: f'\\x{c:02x}' if c < 256 else f'\\u{c:04x}'
+           for c in (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0x202a, 0x202f), *range(0x2066, 0x206a))}
+
+class _Plain(io.TextIOWrapper):
+    "Text for a terminal that obeys nothing in it."
+    def write(self, s): return super().write(s.translate(_OBEYED))
+
 def say(*what,        # to print, as `print` does
         out=False,    # on standard output? Else on standard error
         end='\n'):
     "Print, as far as it can be printed."
     if not (to := sys.stdout if out else sys.stderr): return                   # closed before Python began
-    try: print(*what, file=to, end=end, flush=True)
+    try: print(*(str(w).translate(_OBEYED) for w in what), file=to, end=end, flush=True)
     except UnicodeEncodeError: say(*(str(w).encode('ascii', 'backslashreplace').decode() for w in what), out=out, end=end)
     except (OSError, ValueError): pass                                         # full, or closed
 
@@ -46,7 +54,7 @@ def _steady_streams():
         raw = _Steady(fd if was else os.open(os.devnull, os.O_WRONLY))
         try: was and was.flush()
         except OSError: pass
-        setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), was and was.encoding, 'backslashreplace', line_buffering=True))
+        setattr(sys, name, _Plain(io.BufferedWriter(raw), was and was.encoding, 'backslashreplace', line_buffering=True))
     return raw
 
 # %% ../../nbs/kit/commands.ipynb #c0d00009
