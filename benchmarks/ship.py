@@ -215,7 +215,7 @@ def ship(run, name, share=1.):
                       **made)
     graphs(name)
     # goes on with the model of the same name
-    if q['start'] == name and (last := result(f'{name}-train'))['recipe']['name'] != q['name']:
+    if q['start'] == name and (last := result(f'{name}-train'))['recipe'] != q:
         leg = f'{name}-{LEGS[len(legs(name))]}-train'
         write_json(RESULTS/f'{leg}.json', {**last, 'name': leg})
     if (run/'history_gan.csv').exists():

@@ -67,7 +67,8 @@ def count(a, b):
     print(votes)
     ledger(f'votes-{stem(a)}-{stem(b)}', f'Blind votes: sharper and still natural, {stem(a)} (a) or {stem(b)} (b)', votes,
            'hr: the 20 held-out photographs, the most detailed crop of each', n, start, seed=SEED,
-           protocol=f'x{scale}, crops of {SIDE} px shown at {ZOOM} times their size, left and right at random; each row is one voter; a coin '
+           protocol=f'x{scale}, crops of {SIDE} px shown at {ZOOM} times their size, left and right at random; each row is one voter, a vision '
+                    f'model that was given the sheets alone; a coin '
                     f'would give 14 or more of 20 with probability {p:.3f}')
 
 if __name__ == '__main__':

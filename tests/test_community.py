@@ -3,6 +3,7 @@ import hashlib, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from srgan_course.kit.models import model_facts
 from srgan_course.kit.sources import sample_photos
 from srgan_course.upscale import Upscaler
 spandrel = pytest.importorskip('spandrel', reason="pip install 'srgan_course[community]'")
@@ -107,3 +108,8 @@ def test_own_models_import_neither(tmp_path):
            "print([m for m in ('torch', 'spandrel') if m in sys.modules])"
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert r.returncode == 0 and r.stdout.strip().endswith('[]'), r.stdout + r.stderr
+
+def test_who_wants_one_of_ours_says_so(tmp_path):
+    "srgan-models and srgan-serve list what a file says of itself; a file of others is not called damaged."
+    p = write(tmp_path, 'grey_x2')
+    with pytest.raises(ValueError, match='a network of others.* srgan-upscale takes'): model_facts([p])

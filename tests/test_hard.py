@@ -5,7 +5,7 @@ import numpy as np, pytest
 from PIL import Image
 from srgan_course import cli
 from srgan_course.images import from_array, open_image, resize, save_image, to_array
-from srgan_course.kit import engines
+from srgan_course.kit import engines, folders
 from srgan_course.kit.codec import read_pipe
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_paths, summary
@@ -342,7 +342,19 @@ def test_another_picture_of_that_name_is_done(tmp_path, up):
     for d, c in ((a, 'red'), (b, 'blue')): d.mkdir(); Image.new('RGB', (8, 8), c).save(d/'i.png')
     os.utime(b/'i.png', (1e9, 1e9))
     n = lambda d: len(enlarge_paths([d], out, up, progress=False)['done'])
-    assert [n(a), n(a), n(b), n(b)] == [1, 0, 1, 0]
+    assert [n(a), n(a)] == [1, 0]
+    for p in b, b/'i.png':
+        with pytest.raises(ValueError, match='i-x4.png is the result of .*a/i.png, and that of .*b/i.png would take its place'): enlarge_paths([p], out, up, progress=False)
+    assert open_image(out/'i-x4.png').getpixel((9, 9))[0] > 200                # still that of the red one
+    assert len(enlarge_paths([b], out, up, again=True, progress=False)['done']) == 1 and n(b) == 0
     log = out/'.upscaled.jsonl'           # of an earlier version: no size, no hash
     lines = [{k: v for k, v in json.loads(l).items() if k != 'of'} for l in log.read_text().splitlines()]
     log.write_text(''.join(json.dumps(l) + '\n' for l in lines)); assert n(b) == 0
+
+def test_a_kept_picture_is_hashed_only_where_its_date_is_new(tmp_path, up, monkeypatch):
+    src, asked, real = picture(tmp_path/'in'/'a.png'), [], folders._print_of
+    monkeypatch.setattr(folders, '_print_of', lambda p: (asked.append(p.name), real(p))[1])
+    def run(): asked.clear(); r = enlarge_paths([src.parent], tmp_path/'out', up, progress=False); return len(r['done']), bool(asked)
+    assert [run(), run()] == [(1, True), (0, False)]
+    os.utime(src, (1e9, 1e9)); assert [run(), run()] == [(0, True), (0, False)]
+    picture(src, seed=1); os.utime(src, (9e8, 9e8)); assert run() == (1, True)            # another picture, older

@@ -6,22 +6,11 @@
 __all__ = []
 
 # %% ../../nbs/kit/community.ipynb #cm000004
-import hashlib, json, warnings
+import hashlib, warnings
 from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
-
-# %% ../../nbs/kit/community.ipynb #cm000007
-def is_foreign(path:Path # a model's file
-              )->bool:
-    "Is it a safetensors file that this package did not write?"
-    if path.suffix != '.safetensors' or not path.is_file(): return False
-    with open(path, 'rb') as f:
-        n = int.from_bytes(f.read(8), 'little')
-        try: head = json.loads(f.read(n)) if n <= 10**8 else None
-        except (ValueError, RecursionError): return False
-    return isinstance(head, dict) and not {'network', 'checksum', 'sha256'} & (head.get('__metadata__') or {}).keys()
 
 # %% ../../nbs/kit/community.ipynb #cm00000a
 def _infinite_is_nan(net, x, y): return torch.where(y.isinf(), torch.nan, y) if isinstance(y, torch.Tensor) else y

@@ -324,7 +324,8 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
         raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where '
                                   'torch is, export it with srgan-models FILE --export FILE.onnx')
     if file is None: return TorchEngine(net, device, precision)
-    from srgan_course.kit.community import is_foreign, load_foreign
+    from srgan_course.kit.community import load_foreign
+    from srgan_course.kit.models import is_foreign
     from srgan_course.kit.weights import load_model
     e = TorchEngine((load_foreign if is_foreign(file) else load_model)(file), device, precision)
     e.name = file.stem

@@ -17,7 +17,7 @@ from .codec import find_images, once, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
 from .files import writable
-from .frames import frame_count, read_frames, save_frames
+from .frames import are_several, pages_of, read_frames, save_frames
 from .lists import results_below
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
@@ -64,7 +64,7 @@ def _write_result(src:Path,        # picture that was read
     "Save a result with the metadata of its picture."
     if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
     save_image(out, dst, like=img, quality=want.quality)
-    n, wrong = _pages(src if body is None else body)
+    n, wrong = pages_of(src if body is None else body)
     more = dict(lost='what follows the first frame or page is damaged') if wrong else {}
     return _said_of(src, dst, img, out, up, start, [1, n] if n > 1 else None) | more
 
@@ -74,17 +74,6 @@ def _hard_edges(img):
     a = to_8bit(a) if a.dtype == np.uint16 else a.copy()
     a[..., -1] = 255*(a[..., -1] > 127)
     return from_array(a, img.info)
-
-def _pages(src):
-    "How many frames or pages there are, and what is wrong with those after the first, if anything."
-    try: return frame_count(src), None
-    except ValueError as e: return 1, e
-
-def _are_several(src):
-    "Are there several frames or pages? All of them are wanted."
-    n, wrong = _pages(src)
-    if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
-    return n > 1
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
@@ -121,7 +110,7 @@ def enlarge_file(src:Path,       # picture to read
     to, dst = dst, result_path(src, dst, up.scale, want)
     img = open_image(body := once(src), icc='keep')
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
-    if want.frames and _are_several(body): return _enlarge_film(src, dst, up, tile, progress, want, t, body)
+    if want.frames and are_several(body): return _enlarge_film(src, dst, up, tile, progress, want, t, body)
     size = size_to_make(img, dst, up.scale, want)
     return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want, body)
 
@@ -139,18 +128,23 @@ def _print_of(src):
     except OSError: return None
 
 def read_log(dst:Path # folder of results
-            )->dict:  # name of a result -> (fingerprint of what made it, name of its picture, size and hash of its picture; None: not said)
+            )->dict:  # name of a result -> what is said of it: `model`, and of its picture `src`, `of` (size, hash), `place`, `time`
     "Which model made which file of what; the last word counts."
     log = {}
     for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d['model'], d.get('src'), d.get('of')
-        except (ValueError, KeyError, TypeError, AttributeError): pass
+        try: d = json.loads(line); log[d['file']] = d | dict(model=d['model'])
+        except (ValueError, KeyError, TypeError): pass
     return log
+
+def _stamp(src, dst):
+    "Where a picture is, from the folder of results, and when it was written: both the same, and it is as it was."
+    try: return dict(place=os.path.relpath(os.path.realpath(src), os.path.realpath(dst)), time=os.stat(src).st_mtime_ns)
+    except (OSError, ValueError): return {}                                    # gone, or on another drive
 
 def write_log(dst, # folder of results
               file:Path, src:Path, model:str): # a result, its picture, its fingerprint
     "Add a line; without it, a result counts as done by its date."
-    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src))) + '\n'
+    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src), **_stamp(src, dst))) + '\n'
     try:
         with (dst/LOG).open('ab+') as out:
             if end := out.tell(): out.seek(end - 1)
@@ -160,13 +154,22 @@ def write_log(dst, # folder of results
 
 def is_done(src:Path,    # picture
             dst:Path,    # its result
-            made:tuple,  # what the log says of the result, or None
-            want:str     # fingerprint of the upscaler
+            made:dict,   # what the log says of the result, or None
+            want:str,    # fingerprint of the upscaler
+           at:dict=None # where the picture is and its time, as the log has it
            )->bool:
     "Is there a result that no other model made, and of no other picture? Where no log says of which, it must be newer than its picture."
-    if made is not None and not (made[0] == want and made[1] in (None, src.name)): return False
-    if made is not None and made[2]: return dst.is_file() and made[2] == _print_of(src)
-    return dst.is_file() and dst.stat().st_mtime >= src.stat().st_mtime
+    if made and not (made['model'] == want and made.get('src') in (None, src.name)) or not dst.is_file(): return False
+    if not (made and made.get('of')): return dst.stat().st_mtime >= src.stat().st_mtime
+    same = at and at.items() <= made.items() and made['of'][:1] == [src.stat().st_size]
+    return bool(same) or made['of'] == _print_of(src)
+
+def keep_result(src, dst, file, made): # picture, folder of results, result, what its log says of it
+    "Refuse to put a result in the place of that of another picture, which is still there."
+    if not (made and made.get('place') and file.is_file()): return
+    was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
+    if os.path.isfile(was) and not os.path.samefile(was, src):
+        raise ValueError(f'{file} is the result of {was}, and that of {src} would take its place; give another --out, or --again')
 
 # %% ../../nbs/kit/folders.ipynb #f01e0002
 _RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_name` makes
@@ -264,7 +267,7 @@ def in_a_row(todo:dict,     # picture -> file to write
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
                 img, part = now.result(), told and (lambda p: told(max(i - .5, 0) + .49*p, f))
-                if want.frames and _are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                if want.frames and are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
@@ -315,8 +318,11 @@ def enlarge_folder(src,               # folder of pictures
     files, passed = to_do(src, dst := target_folder(src, dst, up.scale, want))
     _open_folder(dst, src)
     log, mark = {} if again else read_log(dst), made_with(up, want)
-    todo = {f: o for f,o in out_files(files, src, dst, up.scale, want).items() if again
-            or not is_done(f, o, log.get(o.relative_to(dst).as_posix()), mark)}
+    todo = {}
+    for f,o in out_files(files, src, dst, up.scale, want).items():
+        made, at = log.get(o.relative_to(dst).as_posix()), _stamp(f, dst)
+        if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
+        elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
     done, bad, waiting = [], [], []
     def settle(f, job):
         try: done.append(job.result()); write_log(dst, todo[f], f, mark)
@@ -386,6 +392,9 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             if progress: say(summary(r), out=True)
             continue
         with among(paths, 'srgan-upscale', res['bad'], src=p):
+            o = result_path(p, dst, up.scale, want)
+            if (log := read_log(o.parent)) and o != dst and not again: keep_result(p, o.parent, o, log.get(o.name))
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
+            if log: write_log(o.parent, o, p, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res

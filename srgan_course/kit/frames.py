@@ -61,6 +61,18 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
                 if opaque and pic.mode == 'RGBA' and pic.getchannel('A').getextrema()[0] == 255: pic = pic.convert('RGB')
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
+# %% ../../nbs/kit/frames.ipynb #fb00000x
+def pages_of(src):
+    "How many frames or pages there are, and what is wrong with those after the first, if anything."
+    try: return frame_count(src), None
+    except ValueError as e: return 1, e
+
+def are_several(src):
+    "Are there several frames or pages? All of them are wanted."
+    n, wrong = pages_of(src)
+    if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
+    return n > 1
+
 # %% ../../nbs/kit/frames.ipynb #fb00000a
 def _gif_frame(img):
     "A picture with a palette of its own; where it is more than half transparent, it is clear."

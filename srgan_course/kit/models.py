@@ -31,9 +31,21 @@ def find_model(name, # name of a model that ships, or a file
     raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
+def is_foreign(path:Path # a model's file
+              )->bool:
+    "Is it a safetensors file that this package did not write?"
+    if path.suffix != '.safetensors' or not path.is_file(): return False
+    with open(path, 'rb') as f:
+        n = int.from_bytes(f.read(8), 'little')
+        try: head = json.loads(f.read(n)) if n <= 10**8 else None
+        except (ValueError, RecursionError): return False
+    return isinstance(head, dict) and not {'network', 'checksum', 'sha256'} & (head.get('__metadata__') or {}).keys()
+
 def read_header(path # a file that `save_model` wrote
                )->dict: # network, args, scale, parameters, bytes, checksum, licence
     "What a model file says of itself, checked to the last byte; torch is not needed."
+    if is_foreign(Path(path)):
+        raise ValueError(f'{path}: a network of others, or none at all; srgan-upscale takes those that spandrel knows')
     raw, head, meta = check_tensors(path, 'model', ('network', 'args', 'scale', 'checksum'))
     state = 'running_mean', 'running_var', 'num_batches_tracked'                       # batch norm's memory: in the file, but not learnt
     learnt = sum(prod(v['shape']) for k,v in head.items() if not k.endswith(state))

@@ -8,6 +8,7 @@ __all__ = ['Wanted']
 # %% ../../nbs/kit/wanted.ipynb #wn000004
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import image_bytes
@@ -113,6 +114,12 @@ def result_path(src:Path,  # picture
     return dst
 
 # %% ../../nbs/kit/wanted.ipynb #wn00000e
+@lru_cache
+def _not_saved(suffix, mode):
+    "What is wrong where Pillow has no writer for a format, or none for this mode."
+    try: image_bytes(Image.new(mode, (8, 8)), f'x{suffix}')
+    except ValueError as e: return str(e).removeprefix(f'x{suffix}: ')
+
 def size_to_make(img:Image.Image, # picture
                  dst:Path,        # file to write
                  scale:int,       # of the model
@@ -125,7 +132,7 @@ def size_to_make(img:Image.Image, # picture
     fmt = check_save(dst, mode, size)
     if fmt == 'GIF' and clear and not film and any(img.getchannel('A').histogram()[1:255]):
         raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
-    image_bytes(Image.new(mode, (8, 8)), dst)          # fails where Pillow has no writer for this format, or none for this mode
+    if why := _not_saved(dst.suffix.lower(), mode): raise ValueError(f'{dst}: {why}')
     if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
