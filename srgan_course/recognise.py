@@ -176,7 +176,9 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     from srgan_course.kit.distributed import in_order, rank, told
     from srgan_course.kit.runs import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
-    if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
+    def look():
+        if (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
+    if out: told(look)
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     if str(source) != 'pets-toy': told(lambda: len(find_source(source)))           # it is there
     t, *judges = told(lambda: [teacher(j) for j in (r.teacher, *r.judges)])        # of several processes, the first one looks and writes

@@ -196,7 +196,7 @@ def others(folder, kind, die=0, resume=False):
         elif kind == 'student':
             from srgan_course import recognise as m
             m.labelled = partial(m.labelled, n=24)
-            r = m.RECOGNISE_RECIPES['quick'].replace(steps=8, bs=4, nf=4, n_blocks=1, judges=(), teacher='toy', precision='float32')
+            r = m.RECOGNISE_RECIPES['quick'].replace(steps=8, bs=4, nf=4, n_blocks=1, judges=(), teacher='toy', pixel=1., precision='float32')
             res = m.train_recognise(r, 'pets-toy', out, device='cpu')
             net, rows = res['student'], len(res['rows'])
         else:
