@@ -104,6 +104,15 @@ def text_of(path):
         parts += [join(o['data']['text/markdown']) for o in c.get('outputs', ()) if 'text/markdown' in o.get('data', {})]
     return '\n\n'.join(parts)
 
+def test_a_figure_as_a_text_writes_it(tmp_path):
+    "Its digits; and what is said where it is not measured, not there, or no number."
+    (tmp_path/'bicubic-x4.json').write_text(json.dumps(RESULTS['bicubic-x4-set5'] | dict(figures=dict(mean=dict(psnr=28., ssim=.75)))))
+    mean = lambda name, *keys, **kw: figure(name, *keys, folder=tmp_path, **kw)
+    assert (mean('bicubic-x4', 'mean', 'psnr'), mean('bicubic-x4', 'mean', 'ssim', digits=3)) == ('28.00', '0.750')
+    with pytest.raises(ValueError, match="no figure 'mean lpips'; there is psnr, ssim"): mean('bicubic-x4', 'mean', 'lpips')
+    with pytest.raises(ValueError, match='is not a number; go on to psnr, ssim'): mean('bicubic-x4', 'mean')
+    with pytest.raises(FileNotFoundError, match='best-x4 is not measured'): mean('best-x4', 'mean', 'psnr')
+
 def test_results_follow_the_schema():
     assert RESULTS, 'no file in results/'
     for k, r in RESULTS.items():
