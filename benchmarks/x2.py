@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Twice as large: the group's SRGAN recipe as it was, an RRDBNet by pixels alone, and an ESRGAN begun from that, beside the classic ways
+"""Twice as large: the group's SRGAN recipe with another VGG, an RRDBNet by pixels alone, and an ESRGAN begun from that, beside the classic ways
 and light-x2.
 
 The photographs of `hr` are laid out as DIV2K is published, in runs/x2/div2k: 160 to train on, 20 held out by name. Each run has its
