@@ -6,12 +6,12 @@ usage: ship.py RUN NAME [SHARE]  RUN is the folder that `srgan-train --out RUN` 
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
        ship.py --graphs        only write the ONNX graphs anew, from the models (they hold no weights and point into the .safetensors)
 
-Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
+Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json; --cards also results/NAME-outlook.json.
 Set5 is looked for in SRGAN_DATA.
 """
 import subprocess, sys
 from pathlib import Path
-from frame import RESULTS, ROOT, read_json, write_json
+from frame import RESULTS, ROOT, ledger, read_json, write_json
 from srgan_course.kit.models import read_index, write_index
 
 MODELS = ROOT/'srgan_course'/'models'
@@ -102,11 +102,17 @@ def outlook(name, wanted=.1):
     steps = [sum(each[:k + 1]) for k in range(len(each))]
     rates = [(b - a)/log2(t/s) for a, b, s, t in zip(db, db[1:], steps, steps[1:])]
     more = steps[-1]*(2**(wanted/rates[-1]) - 1)
+    f = dict(steps=steps, db=[round(v, 4) for v in db], db_a_doubling=[round(v, 4) for v in rates], db_wanted=wanted,
+             more_steps=round(more), seconds_a_step=round(parts[-1]['seconds']/each[-1], 4), hours=round(more*parts[-1]['seconds']/each[-1]/3600, 1))
+    path = RESULTS/f'{name}-outlook.json'
+    if not path.exists() or read_json(path)['figures'] != f:
+        ledger(path, f'{name}: what more training would bring, worked out from its {len(parts)} trainings', f, parts[-1]['data'], parts[-1]['n'],
+               protocol=parts[-1]['protocol'], seed=parts[-1]['seed'])
     said = lambda vs: ', '.join(vs[:-1]) + ' and ' + vs[-1]
     return [f"What more training would bring: after {said([f'{n:,}' for n in steps])} steps in all it had {said([f'{v:.3f}' for v in db])} dB on these "
             f"photographs, that is {said([f'{v:.3f}' for v in rates])} dB for each doubling of the steps (each part had a rate that began anew, and more "
             f"pictures or copies of them). At the last of these rates {wanted:g} dB more takes {round(more, -4):,.0f} more steps, "
-            f"{more*parts[-1]['seconds']/each[-1]/3600:.0f} hours at the last part's {parts[-1]['seconds']/each[-1]:.2f} s a step.", '']
+            f"{f['hours']:.0f} hours at the last part's {f['seconds_a_step']:.2f} s a step.", '']
 
 def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
