@@ -92,7 +92,7 @@ def read_query(query, # of a request
     return res
 
 # %% ../../nbs/kit/server.ipynb #sv000012
-_WHERE = 'options stand in the address, as ?name=value; /docs lists them.'
+_WHERE = 'Options stand in the address, as ?name=value; /docs lists them.'
 
 async def _file_of(request):
     async with request.form() as form:
@@ -100,7 +100,7 @@ async def _file_of(request):
         if not any(isinstance(v, UploadFile) for _, v in parts):
             raise Problem(400, 'The form holds no file; send the picture in a field named file (with curl, -F file=@photo.jpg).')
         if odd := [k for k, _ in parts if k != 'file']:
-            raise Problem(422, f'The form has a field {ascii(odd[0])[:60]}, and takes a picture in the field file alone; {_WHERE}')
+            raise Problem(422, f'The form has a field {ascii(odd[0])[:60]}; a form holds the picture alone, in the field file. {_WHERE}')
         if len(parts) > 1: raise Problem(422, f'The form has {len(parts)} fields named file; send one picture at a time.')
         return await parts[0][1].read()
 
@@ -125,7 +125,7 @@ async def read_nothing(request,      # a `Request`
     "Refuse a body where none is taken: what it asks for would be overlooked."
     async def first():
         async for part in request.stream():
-            if part: raise Problem(422, f'This address takes no body; {_WHERE}')
+            if part: raise Problem(422, f'This address takes no body. {_WHERE}')
     await _in_time(first(), seconds)
 
 # %% ../../nbs/kit/server.ipynb #sv000015
