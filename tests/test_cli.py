@@ -276,6 +276,20 @@ def test_classify(tmp_path, capsys):
                            ('give one of', (Path(pets),), dict(evaluate=pets)), ('no such file', (Path('none.jpg'),), {})):
         with pytest.raises((ValueError, OSError), match=line): cli.classify(*args, **kw)
 
+def test_what_is_drawn_needs_no_file(tmp_path, capsys, monkeypatch):
+    "`--train pets-toy`, the body `toynet-turns` and the teacher `toy`, by their names alone: in a hurry here, at full length in the lessons."
+    from functools import partial
+    from srgan_course import classifier, cli
+    from srgan_course.kit import classifiers
+    for room, name, hurry in ((classifier, 'split_pets', dict(n=16)), (classifiers, 'learn_turns', dict(steps=2, n=8)),
+                              (classifiers, 'toy_teacher', dict(steps=2, n=16))):
+        monkeypatch.setattr(room, name, partial(getattr(room, name), **hurry))
+    tiny = str(classifier.ClassifierRecipe('tiny', size=32, bs=8, body='toynet-turns').save(tmp_path/'tiny.json'))
+    cli.classify(train='pets-toy', recipe=tiny, epochs=1, out=tmp_path/'run')
+    assert capsys.readouterr().out.startswith('toynet-turns: 7 pictures: ')
+    photo(tmp_path/'pet.png', (96, 96)); cli.recognise(tmp_path/'pet.png', teacher='toy', size=66, out=tmp_path/'pet.jpg')
+    assert 'seen by toy teacher 0 (made by the course on drawn pets)' in capsys.readouterr().out and (tmp_path/'pet.jpg').is_file()
+
 def test_recognise_refuses(tmp_path):
     "Before a classifier is made ready."
     from srgan_course import cli
