@@ -266,12 +266,11 @@ def anneal(r:CatsRecipe)->list: # callbacks
 # %% ../nbs/18_cats.ipynb #7307225b
 @torch.no_grad()
 def make_faces(net:nn.Module, # a generator in evaluation mode
-               z:Tensor,      # noise (n,nz)
-               bs:int=64      # at a time
+               z:Tensor       # noise (n,nz)
               )->Tensor:      # (n,C,size,size) in [0,1]
     "What a generator makes of `z`."
     dev = next(net.parameters()).device
-    return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(bs)])
+    return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(64)])
 
 # %% ../nbs/18_cats.ipynb #68a0636f
 def face_grid(z:Tensor, folder, every:int=None): # noise (n,nz), for frames and GIF, steps from one to the next (default an epoch's)

@@ -365,7 +365,6 @@ def cats(
         res = draw_pictures(n, seed, out or Path('cats.gif' if gif else 'cats.png'), model, truncation, interpolate, gif)
     if res: print(js.dumps(res) if json else '; '.join(f'{k} {v}' for k,v in res.items()))
 
-# %% ../nbs/cli.ipynb #8541cc78
 def _train_cats(source, recipe, out, resume, minutes, device):
     from srgan_course.cats import CatsRecipe, train_cats
     from srgan_course.kit.checkpoints import checkpoints

@@ -8,7 +8,7 @@ from conftest import ROOT
 
 LINES, WIDTH, ROOM, EXPORTED = 8500, 140, 400, 280
 # No room is over ROOM any more, and no more names are exported than EXPORTED. The total of lines is still over LINES, and may only shrink
-TOTAL_LINES = 10707
+TOTAL_LINES = 10696
 # Lines that came on top for people's wishes
 ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by the kit': 52,
           'a run keeps the list of its pictures, options out of range': 60,

@@ -94,23 +94,22 @@ def compare_slider(a, # PIL image, tensor or array, shown on the left
     return box
 
 # %% ../../nbs/kit/show.ipynb #5d0f00a2
-def sheet_size(n:int, h:int, w:int,      # how many pictures of which size, pixels
-               cols:int=None, gap:int=2  # as for `sheet`
-              )->tuple:                  # (width, height), pixels
+_GAP = 2   # white pixels between the pictures of a sheet
+
+def sheet_size(n:int, h:int, w:int, cols:int=None)->tuple: # how many pictures of which size, pixels; as for `sheet` -> (width, height)
     "How large a sheet will be."
     cols = min(cols or math.ceil(math.sqrt(n)), n)
-    return cols*(w + gap) - gap, -(-n//cols)*(h + gap) - gap
+    return cols*(w + _GAP) - _GAP, -(-n//cols)*(h + _GAP) - _GAP
 
 def sheet(x,             # tensor or array (n,1|3,H,W), nominally in [0,1]
-          cols:int=None, # in a row; default as square as can be
-          gap:int=2      # white pixels between
+          cols:int=None  # in a row; default as square as can be
          )->Image.Image: # RGB
     "Pictures of one size in rows, as one."
     if hasattr(x, 'detach'): x = x.detach().float().cpu().numpy()
     x, (n, _, h, w) = np.rint(finite(x).clip(0, 1)*255).transpose(0, 2, 3, 1), x.shape
-    width, height = sheet_size(n, h, w, cols, gap)
-    res, cols = np.full((height, width, 3), 255, np.uint8), (width + gap)//(w + gap)
-    for i in range(n): a, b = i//cols*(h + gap), i % cols*(w + gap); res[a:a + h, b:b + w] = x[i]
+    width, height = sheet_size(n, h, w, cols)
+    res, cols = np.full((height, width, 3), 255, np.uint8), (width + _GAP)//(w + _GAP)
+    for i in range(n): a, b = i//cols*(h + _GAP), i % cols*(w + _GAP); res[a:a + h, b:b + w] = x[i]
     return Image.fromarray(res)
 
 # %% ../../nbs/kit/show.ipynb #53427276
