@@ -302,3 +302,8 @@ def test_half_transparent_film_into_a_gif(tmp_path):
     for frames in True, False:
         with pytest.raises(ValueError, match='GIF cannot hold half-transparent'): enlarge_file(src, tmp_path/'y.gif', up := Twice(), want=Wanted(frames=frames))
         assert not up.asked and not (tmp_path/'y.gif').exists()
+
+def test_still_beside_a_film_is_told(tmp_path):
+    (src := tmp_path/'x.png').write_bytes(film_of_16_bits((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    with pytest.warns(UserWarning, match='x.png: its still picture is none of the 2 frames, and not in the film'):
+        enlarge_file(src, tmp_path/'y.png', Twice(), want=Wanted(frames=True))

@@ -6,6 +6,7 @@
 __all__ = ['frame_count', 'read_frames', 'save_frames']
 
 # %% ../../nbs/kit/frames.ipynb #fb000004
+import warnings
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -90,6 +91,10 @@ def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
     if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
+    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit():
+        if n > 1 and getattr(identify(f, 2**28), 'default_image', False):
+            warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
+                          'without --frames, the still is enlarged', stacklevel=3)
     return n > 1
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
