@@ -16,7 +16,7 @@ from PIL import Image
 from .codec import find_images, once, open_image, save_image
 from .commands import among, need_paths, say
 from .devices import available_memory
-from .files import writable
+from .files import parse_json, writable
 from .frames import are_several, pages_of, read_frames, save_frames
 from .lists import results_below
 from .pixels import from_array, to_8bit, to_array
@@ -77,7 +77,7 @@ def _hard_edges(img):
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
-    more = dict(frames=frames) if frames else {}
+    more = {k: v for k,v in dict(frames=frames, lost=img.info.get('lost')).items() if v}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
@@ -132,7 +132,7 @@ def read_log(dst:Path # folder of results
     "Which model made which file of what; the last word counts."
     log = {}
     for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d | dict(model=d['model'])
+        try: d = parse_json(line); log[d['file']] = d | dict(model=d['model'])
         except (ValueError, KeyError, TypeError): pass
     return log
 
@@ -316,10 +316,10 @@ def enlarge_folder(src,               # folder of pictures
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
     files, passed = to_do(src, dst := target_folder(src, dst, up.scale, want))
+    names, todo = out_files(files, src, dst, up.scale, want), {}
     _open_folder(dst, src)
     log, mark = {} if again else read_log(dst), made_with(up, want)
-    todo = {}
-    for f,o in out_files(files, src, dst, up.scale, want).items():
+    for f,o in names.items():
         made, at = log.get(o.relative_to(dst).as_posix()), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date

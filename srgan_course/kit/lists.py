@@ -7,12 +7,12 @@ __all__ = ['SHARDS', 'parse_shard', 'check_list', 'shard_lines', 'is_tar', 'plac
            'keep_plan', 'read_events', 'results_below', 'list_once']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import json, os, re, stat
+import os, re, stat
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from .codec import find_images
 from .commands import in_range
-from .files import read_json, write_json, write_whole
+from .files import parse_json, read_json, write_json, write_whole
 from .tars import is_packed
 
 # %% ../../nbs/kit/lists.ipynb #sh000007
@@ -122,7 +122,7 @@ def read_events(path:Path # a log
                ):         # yields dicts
     "The whole lines of a log."
     for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try: event = json.loads(line)
+        try: event = parse_json(line)
         except ValueError: continue
         if isinstance(event, dict): yield event
 
