@@ -61,7 +61,7 @@ def load_foreign(path:Path # a .safetensors file of others
     "The network of a file, by spandrel."
     try: import spandrel
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{path}: damaged, or not a model of this package; for those of others: pip install "
+        raise ModuleNotFoundError(f"{path}: a network of others, or none at all; to read those of others: pip install "
                                   f"'srgan_course[community]'") from None
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):

@@ -28,7 +28,7 @@ def check_range(x:Tensor, name:str):
 
 def _rgb8(img, name):
     "A picture without alpha as RGB of 8 bits, rounded."
-    if img.mode == 'I;16': img = from_array(to_8bit(to_array(img)))
+    if img.mode == 'I;16' or getattr(img, 'deep', None) is not None: img = from_array(to_8bit(to_array(img)))
     if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
     raise ValueError(f'{name} has mode {img.mode}; figures are for pictures without alpha: put it on a ground, or convert it to RGB')
 
