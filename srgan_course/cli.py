@@ -10,7 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, copy_lessons, given, in_range, need_paths, need_places, among, one_run, warnings_as_lines
+from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
+                                       warnings_as_lines)
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -179,7 +180,7 @@ def classify(
     print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
         for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
-    return 1 if bad else 0
+    return code_for(bad, rows)
 
 def _train_classifier(source, recipe, changes, out, resume, json):
     need_places(folders=[out])
@@ -213,8 +214,7 @@ def recognise(
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
-    need_paths(paths, 'file')
-    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths(paths, 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths):
@@ -250,7 +250,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             if not json: print(f'{p} -> {dst}, seen by {t.label}',
                                *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
-    return 1 if bad else 0
+    return code_for(bad, rows)
 
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m

@@ -10,7 +10,7 @@ import copy, json, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
-from .kit.commands import in_range, say as tell
+from .kit.commands import code_for, in_range, say as tell
 from .kit.devices import memory_for_a_tile, out_of_memory, room_for
 from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
 from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
@@ -286,4 +286,4 @@ def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted()
         return upscale_list(paths, manifest, shard, out, load, tile, again, as_json)
     res = enlarge_paths(paths, out, load(), tile, again, not as_json, want)
     if as_json: print(json.dumps(res))
-    return int(bool(res['bad']))
+    return code_for(res['bad'], res['done'] + res['kept'])

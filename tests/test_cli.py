@@ -300,9 +300,24 @@ def test_classify(tmp_path, capsys):
     assert cli.classify(tmp_path/'pets'/'cat', tmp_path/'bad.png', out=out, json=True) == 1
     said = capsys.readouterr(); d = json.loads(said.out)
     assert [r['class'] in ('cat', 'dog') for r in d['pictures']] == [True]*8 and len(d['bad']) == 1 and 'bad.png' in said.err
+    (tmp_path/'worse.png').write_bytes(b'no'); assert cli.classify(tmp_path/'bad.png', tmp_path/'worse.png', out=out) == 2; capsys.readouterr()
     for line, args, kw in (('holds a run already', (), dict(train=pets, recipe=tiny, out=out)), ('nothing to do', (), {}),
                            ('give one of', (Path(pets),), dict(evaluate=pets)), ('no such file', (Path('none.jpg'),), {})):
         with pytest.raises((ValueError, OSError), match=line): cli.classify(*args, **kw)
+
+def test_what_is_drawn_needs_no_file(tmp_path, capsys, monkeypatch):
+    "`--train pets-toy`, the body `toynet-turns` and the teacher `toy`, by their names alone: in a hurry here, at full length in the lessons."
+    from functools import partial
+    from srgan_course import classifier, cli
+    from srgan_course.kit import classifiers
+    for room, name, hurry in ((classifier, 'split_pets', dict(n=16)), (classifiers, 'learn_turns', dict(steps=2, n=8)),
+                              (classifiers, 'toy_teacher', dict(steps=2, n=16))):
+        monkeypatch.setattr(room, name, partial(getattr(room, name), **hurry))
+    tiny = str(classifier.ClassifierRecipe('tiny', size=32, bs=8, body='toynet-turns').save(tmp_path/'tiny.json'))
+    cli.classify(train='pets-toy', recipe=tiny, epochs=1, out=tmp_path/'run')
+    assert capsys.readouterr().out.startswith('toynet-turns: 7 pictures: ')
+    photo(tmp_path/'pet.png', (96, 96)); cli.recognise(tmp_path/'pet.png', teacher='toy', size=66, out=tmp_path/'pet.jpg')
+    assert 'seen by toy teacher 0 (made by the course on drawn pets)' in capsys.readouterr().out and (tmp_path/'pet.jpg').is_file()
 
 def test_recognise_refuses(tmp_path):
     "Before a classifier is made ready."
