@@ -105,8 +105,7 @@ def check_recipe(r): # a recipe; `ValueError` says which setting, and what to gi
     if r.alike and not (r.perceptual and (r.shift or r.soften)):
         raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
     if r.late == 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale:
-        raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for '
-                         f'both')
+        raise ValueError(f'late {r.late}, late_size {r.late_size}: give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
     if r.late_loss and not r.late: raise ValueError(f'late_loss is {r.late_loss!r}, but late is 0; give late=.2, say, and a late_size')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
     if r.critic != 'none': in_range('critic_nf x size x size', r.critic_nf*r.size**2, 1, 2**24)

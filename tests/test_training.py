@@ -1,9 +1,8 @@
 """What a fresh tester found in the commands that train: other pictures under the names of a run's own, held-out pictures that are trained
 on, numbers that no recipe should hold, empty arguments. Each is refused or said in one line, before a folder is made."""
-import json, os, re, sys
+import json, re, sys
 from dataclasses import fields
-from pathlib import Path
-import numpy as np, pytest, torch
+import numpy as np, pytest
 from PIL import Image
 from conftest import ROOT
 from test_cli import one_line, run
@@ -12,10 +11,9 @@ from srgan_course import cli
 from srgan_course.cats import CatsRecipe, train_cats
 from srgan_course.classifier import ClassifierRecipe, train_classifier
 from srgan_course.data import sr_dls
-from srgan_course.kit.lists import keep_pictures, trained_on
+from srgan_course.kit.lists import keep_pictures
 from srgan_course.kit.recipe import Recipe, named_recipes
 from srgan_course.kit.recognition import RecogniseRecipe
-from srgan_course.recognise import train_recognise
 from srgan_course.srgan import SRGANRecipe, train
 
 ALONE = TINY.replace(critic='none', shift=0, soften=0, pre_epochs=0, perceptual=0., feature_net='')
@@ -193,7 +191,7 @@ def test_heic_and_jpeg_xl_are_trained_on(suffix, package, pip, tmp_path, monkeyp
 EMPTY = [('train', ['--out', '']), ('train', ['--data', '']), ('train', ['--valid', '']), ('train', ['--recipe=']), ('train', ['--check', '']),
          ('upscale', ['a.png', '--model', '']), ('upscale', ['--manifest', '']), ('evaluate', ['--data', '']), ('evaluate', ['--result=']),
          ('models', ['--export', '']), ('classify', ['--train', '']), ('classify', ['--model', '', 'a.png']), ('recognise', ['--evaluate', '']),
-         ('fid', ['', 'b']), ('fid', ['a', '']), ('fid', ['a', 'b', '--cache', '']), ('cats', ['--out', '']), ('cats', ['--train', '']),
+         ('fid', ['', 'b']), ('upscale', ['', 'b.png']), ('fid', ['a', '']), ('fid', ['a', 'b', '--cache', '']), ('cats', ['--out', '']), ('cats', ['--train', '']),
          ('demo', ['--out', '']), ('lessons', ['--to', '']), ('scale', ['x', '--out', '']), ('serve', ['--host', '']), ('serve', ['--token', ''])]
 
 @pytest.mark.parametrize('name, args', EMPTY, ids=lambda v: v if isinstance(v, str) else ' '.join(v))
@@ -201,7 +199,8 @@ def test_empty_arguments_are_one_line(name, args, tmp_path, monkeypatch, capsys)
     "As a path, '' is the folder we are in; as a token, none."
     from fastcore.script import _run_cli
     from srgan_course import deploy
-    monkeypatch.chdir(tmp_path); monkeypatch.setattr(sys, 'argv', [f'srgan-{name}', *args])
+    monkeypatch.chdir(tmp_path)
+    for k in 'argv', 'orig_argv': monkeypatch.setattr(sys, k, [f'srgan-{name}', *args])
     f = getattr(cli, name, None) or getattr(deploy, name)
     with pytest.raises(SystemExit) as e: _run_cli(f.__wrapped__, False, ['b'] if name == 'fid' else None)
     err = capsys.readouterr().err
@@ -210,5 +209,6 @@ def test_empty_arguments_are_one_line(name, args, tmp_path, monkeypatch, capsys)
 
 def test_empty_arguments_of_a_process(tmp_path):
     one_line(run('train', '--out', '', cwd=tmp_path), 'srgan-train: what stands after --out is empty; give something, or leave it out')
+    one_line(run('upscale', '', cwd=tmp_path), 'an argument is empty')
     one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
     assert not list(tmp_path.iterdir())

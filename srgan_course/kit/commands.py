@@ -96,7 +96,8 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
         out = _steady_streams()
         stop_politely(); _warn_in_lines(name)
         try:
-            refuse_empty(sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
+            first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
+            refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
             res = f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
