@@ -10,7 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import command, copy_lessons, given, in_range, need_paths, need_places, among, one_run, warnings_as_lines
+from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
+                                       warnings_as_lines)
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -35,7 +36,7 @@ def upscale(
     height:int=None, # Pixels of the result
     format:str=None, # Of the results: png (default), webp, jpg, tif, avif
     keep_format:bool=False, # That of each picture instead?
-    quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
+    quality:int=95, # Of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
     no_note:bool=False, # Leave out of the files which model made them?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
@@ -104,12 +105,12 @@ def evaluate(
     json:bool=False, # Print the figures as JSON?
 ):
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
-    from srgan_course.generators import find_model, load_model
+    from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     in_range('scale', scale, 2, 64), need_places(result, make=True)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
-        net = load_model(find_model(model, f'; {", ".join(CLASSIC)} need no model'))
+        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model')
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
     table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)
@@ -179,7 +180,7 @@ def classify(
     print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
         for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
-    return 1 if bad else 0
+    return code_for(bad, rows)
 
 def _train_classifier(source, recipe, changes, out, resume, json):
     need_places(folders=[out])
@@ -213,8 +214,7 @@ def recognise(
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
-    need_paths(paths, 'file')
-    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths(paths, 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     if len({p.stem for p in paths}) < len(paths):
@@ -250,7 +250,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             if not json: print(f'{p} -> {dst}, seen by {t.label}',
                                *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
-    return 1 if bad else 0
+    return code_for(bad, rows)
 
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
