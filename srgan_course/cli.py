@@ -36,7 +36,7 @@ def upscale(
     height:int=None, # Pixels of the result
     format:str=None, # Of the results: png (default), webp, jpg, tif, avif
     keep_format:bool=False, # That of each picture instead?
-    quality:int=95, # Of JPEG, WebP and AVIF, from 1 to 100
+    quality:int=95, # Of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
     no_note:bool=False, # Leave out of the files which model made them?
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
@@ -105,12 +105,12 @@ def evaluate(
     json:bool=False, # Print the figures as JSON?
 ):
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
-    from srgan_course.generators import find_model, load_model
+    from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     in_range('scale', scale, 2, 64), need_places(result, make=True)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
-        net = load_model(find_model(model, f'; {", ".join(CLASSIC)} need no model'))
+        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model')
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
     table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)

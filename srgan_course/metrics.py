@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import crop_to_multiple, downscale, interpolate, luminance
-from .kit.measured import as_pixels, check_range, named_pictures, pixel_pair, shave
+from .kit.measured import as_pixels, check_measurable, check_range, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import one_of
 from .kit.report import classification_report
@@ -133,8 +133,9 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd
     crop, enlarged, rows = scale if crop is None else crop, enlarger(model, scale, strict), {}
-    net = 'squeeze' if lpips is True else lpips
-    for name, read in named_pictures(pictures).items():
+    net, pictures = 'squeeze' if lpips is True else lpips, named_pictures(pictures)
+    check_measurable(pictures, scale, crop, 32 if net else 1)
+    for name, read in pictures.items():
         try:
             hr = crop_to_multiple(read(), scale)
             sr = enlarged(degrade(hr, scale))

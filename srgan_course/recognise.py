@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn, Tensor
 from .images import downscale
 from .kit.classifiers import teacher
+from .kit.community import load_enlarger
 from .kit.devices import pick_device, pick_precision, picture_layout
 from .kit.labels import fit_labels
 from .kit.originals import labelled, large_enough, load_originals
@@ -21,7 +22,7 @@ from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, Recognis
 from .kit.sources import central_square, find_source
 from .kit.splits import three_parts
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
-from .generators import build_network, find_model, load_model
+from .generators import build_network
 from .losses import PerceptualLoss
 
 # %% ../nbs/16_recognise.ipynb #b7052eea
@@ -53,13 +54,6 @@ class RecogniseLoss(nn.Module):
         if w['feature']: p['feature'] = self.features(sr, hr)
         self.parts = {k: v.item() for k, v in p.items()}
         return sum(w[k]*v for k, v in p.items())
-
-# %% ../nbs/16_recognise.ipynb #f16a0013
-def load_enlarger(name)->nn.Module: # a model that ships, or a .safetensors file
-    "A model by name, which must enlarge."
-    net = load_model(find_model(name))
-    if 'scale' not in net.args: raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; give a model such as light-x4')
-    return net
 
 # %% ../nbs/16_recognise.ipynb #bf7bf533
 def student(start='light-x4', # a model whose head and body it takes; None: from scratch

@@ -14,26 +14,13 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import NotRead, SUFFIXES, camera_raw, holds_alpha, in_one_line, line, prepare, readable
-from .formats import save_format, unread
+from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, holds_alpha, in_one_line
+from .formats import line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
+from .formats import unread, without_spare, writer_options
 from .notes import metadata, notes_of, png_notes, save_with, say_lost, settle_colours, with_chunks
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
-def _deep_top(f, img):
-    "The largest value of a colour in a picture that Pillow would cut from 16 bits to 8; else 0."
-    if img.format == 'PNG':
-        at = f.tell()
-        f.seek(24)
-        bits, kind = f.read(2)
-        f.seek(at)
-        return 65535 if bits == 16 and kind in (2, 4, 6) else 0
-    if img.format == 'TIFF':
-        bits = img.tag_v2.get(258, (1,))
-        return 65535 if len(bits) > 1 and bits[0] == 16 and img.tag_v2.get(262) == 2 else 0
-    args = img.tile[0][3] if img.format == 'PPM' and img.mode == 'RGB' and img.tile else ()
-    return args[-1] if isinstance(args, tuple) and args and args[-1] > 255 else 0
-
 def _still(b):
     "A PNG without its film: the default picture, which need not be the film's first frame."
     if b[:4] != b'\x89PNG' or b'acTL' not in b: return b
@@ -50,6 +37,10 @@ def _by_opencv(b, page=0):
     a = cv2.imdecodemulti(b, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1][0] if page else cv2.imdecode(b, cv2.IMREAD_UNCHANGED)
     return a[..., [2,1,0,3][:a.shape[2]]]              # OpenCV gives the colours as BGR
 
+def _by_heif(b, page=0):
+    import pillow_heif
+    return np.asarray(pillow_heif.open_heif(BytesIO(b), convert_hdr_to_8bit=False, hdr_to_16bit=False)[page])
+
 def _all_there(tags, size):
     "Whether all strips or tiles that a TIFF page needs are inside its file of `size` bytes; tifffile would leave black what is not."
     (w,h), planes = (tags[256], tags[257]), tags.get(277, 1) if tags.get(284) == 2 else 1
@@ -65,9 +56,10 @@ def _by_tifffile(b, page=0):
         a = t.pages[page].asarray()
         return np.moveaxis(a, 0, -1) if t.pages[page].planarconfig == 2 else a
 
-def _agree(a, view):
-    "Whether the upper bytes of `a` are those of `view`, give or take one level."
-    return bool(np.abs((a >> 8).astype(np.int16) - view).max() <= 1)
+def _agree(a, view, fmt=None):
+    "Whether the upper bytes of `a` are those of `view`, give or take one level; a film's codec has 4, a JPEG 2000 makes 0 of 256."
+    d = np.abs((a >> 8).astype(np.int16) - view)
+    return bool((np.minimum(d, 256 - d) if fmt == 'JPEG2000' else d).max() <= (4 if fmt in ('AVIF', 'HEIF') else 1))
 
 def _unmultiply(a):
     "Colours stored times alpha, without it."
@@ -77,29 +69,26 @@ def _unmultiply(a):
 # %% ../../nbs/kit/codec.ipynb #e7cb91ff
 def _read_deep(b, img, top, orientation):
     "The 16-bit pixels, upright, of a file's bytes; what another library reads has to agree with the 8 bits that Pillow decoded."
-    view, tags = upright(np.asarray(img), orientation if img.format == 'PNG' else 1), getattr(img, 'tag_v2', {})
+    view, tags = upright(np.asarray(img), orientation if img.format != 'TIFF' else 1), getattr(img, 'tag_v2', {})
+    must = img.format in ('PNG', 'TIFF', 'PPM', 'JPEG2000') and img.mode != 'CMYK'        # of the last, Pillow makes white black
+    readers = {'TIFF': (_by_tifffile, _by_opencv), 'HEIF': (_by_heif,), 'SGI': ()}.get(img.format, (_by_opencv,))
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
     if img.format == 'TIFF' and not _all_there(tags, len(b)): raise ValueError('strips or tiles are missing')
     part = slice(3, 4) if premultiplied else slice(0, 3)
-    for read in (_by_tifffile, _by_opencv) if img.format == 'TIFF' else (_by_opencv,):
+    for read in readers if img.mode != 'CMYK' else ():
         try: a = read(b, img.tell())[..., :3 if img.format == 'TIFF' and img.mode == 'RGB' else 4]    # no alpha: X says nothing
         except Exception: continue                     # not this one: the next
-        if a.dtype != np.uint16: continue
+        if a.dtype != np.uint16 or not must and a.shape != view.shape: continue
         if top != 65535: a = np.rint(a*(65535/top)).astype(np.uint16)
         # it turns a TIFF itself
         for a in (a, upright(a, orientation)) if img.format == 'TIFF' and read is _by_opencv else (upright(a, orientation),):
-            if read is _by_tifffile and planar or a.shape[:2] == view.shape[:2] and _agree(a[..., part], view[..., part]):
+            if read is _by_tifffile and planar or a.shape[:2] == view.shape[:2] and _agree(a[..., part], view[..., part], img.format):
                 return _unmultiply(a) if premultiplied else a[..., ::3] if img.format == 'PNG' and b[25] == 4 else a
-    raise NotRead('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
-
-def _unsigned(img):
-    "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits."
-    if img.mode == 'L' and img.tag_v2.get(339) == (2,) and (a := np.asarray(img).view(np.int8)).min() < 0:
-        raise NotRead(f'grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..255')
+    if must: raise NotRead('16-bit colours that neither OpenCV nor tifffile reads as Pillow does; save it as PNG or as uncompressed TIFF')
 
 def _tiff_grey(img):
-    "Mend what Pillow leaves to us in 16-bit grey TIFF files: fewer than 16 bits, and white stored as 0."
-    a, bits = np.array(img).astype(np.uint16), img.tag_v2.get(258, (16,))[0]
+    "Mend what Pillow leaves to us in grey TIFF files of more than 8 bits: fewer than 16, and white stored as 0."
+    a, bits = to_array(img), img.tag_v2.get(258, (16,))[0]
     if bits < 16: a = np.rint(a*(65535/(2**bits - 1))).astype(np.uint16)
     return from_array(65535 - a if img.tag_v2.get(262) == 0 else a, img.info)
 
@@ -161,11 +150,6 @@ def identify(f, max_pixels):
     if img.format == 'TIFF': camera_raw(img, head)
     return img
 
-def scale_clear(img):
-    "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
-    clear, times = img.info.get('transparency'), {'L;2': 85, 'L;4': 17}.get(img.tile[0][3] if img.format == 'PNG' and img.tile else None)
-    if times and isinstance(clear, int): img.info['transparency'] = clear*times
-
 def check_pixels(img, max_pixels):
     "Refuse a picture of more pixels than may be decoded."
     w,h = img.size
@@ -180,8 +164,9 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
-    top, orientation, info = _deep_top(f, img) if f and bits == 16 else 0, 1, {}
-    b = _all_of(f) if top else None                    # before Pillow's decoders have moved the file's position
+    top, orientation, info = deep_top(f, img) if f and bits == 16 else 0, 1, {}
+    b, spare, lost = first_bytes(f) if top else None, spare_channel(f, img), None             # before Pillow has moved the file's position
+    mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
@@ -191,20 +176,13 @@ def decode(img, f, icc, bits=16):
     except Exception: pass
     if deep is not None: img = from_array(deep)
     else:
-        if img.format == 'TIFF': _unsigned(img)
-        if img.format == 'TIFF' and img.mode[:4] == 'I;16': img = _tiff_grey(img)
-        elif orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
-        try: img = img if img.mode == 'CMYK' else known_mode(img)
+        if img.format == 'TIFF': refuse_negative(img)
+        if orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
+        try: img = img if img.mode == 'CMYK' else _tiff_grey(img) if img.format == 'TIFF' and img.mode[0] in 'IF' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e
-    return settle_colours(img, info, icc)
-
-def _all_of(f):
-    "All bytes of a file, which is left where it was."
-    at = f.tell()
-    f.seek(0)
-    b = f.read()
-    f.seek(at)
-    return b
+        img, lost = without_spare(img, spare)
+        if top: lost = f'colours of {top.bit_length()} bits were read as 8'
+    return settle_colours(img, info | dict(lost=lost), icc)
 
 def open_file(f, name, max_pixels, icc):
     "`identify` and `decode`; whatever goes wrong inside becomes one line that names the file."
@@ -337,17 +315,15 @@ def tiff_bytes(pages):
     return bytes(out)
 
 # %% ../../nbs/kit/codec.ipynb #c35d1de7
-def encode(img, fmt, quality, notes):
+def encode(img, fmt, quality, notes, suffix=''):
     "The bytes of a picture file, with notes as `notes_of` gives them."
-    opts, out = {}, BytesIO()
+    opts, out = writer_options(fmt, quality, suffix), BytesIO()
     if fmt == 'TIFF': return tiff_bytes([(np.atleast_3d(to_array(img)), notes)])
     if fmt == 'PNG':
         notes, chunks = png_notes(notes)
         if getattr(img, 'deep', None) is not None: return with_chunks(_png(img.deep, notes), chunks)
         if img.mode in ('L', 'RGB', 'RGBA'): return with_chunks(_png(np.asarray(img), notes), chunks)
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
-    if fmt in ('JPEG', 'WEBP', 'AVIF', 'HEIF', 'JXL'): opts['quality'] = quality
-    if fmt == 'JPEG': opts['subsampling'] = 0
     bare = img.copy()
     bare.info = {}
     bare.save(out, fmt, **notes, **opts)
@@ -356,18 +332,19 @@ def encode(img, fmt, quality, notes):
 # %% ../../nbs/kit/codec.ipynb #c35d1de6
 def image_bytes(img:Image.Image, # a PIL image
                 name:Path|str, # of the file: its suffix says the format
-                quality:int=95, # of JPEG, WebP and AVIF, from 1 to 100
+                quality:int=95, # of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
                 like:Image.Image|None=None, # a PIL image whose metadata the file gets where `img` has none
                 software:str|None=None # what made the picture, with which model, say; a note in the file
                )->bytes: # of the file
     "A picture as a file with its metadata; 16 bits stay 16 in PNG and TIFF."
-    fmt = save_format(name, img.size)
+    fmt, suffix = save_format(name, img.size), Path(name).suffix.lower()
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}
     try:
-        img = _fit_format(known_mode(img), fmt)
+        img = as_suffix_says(_fit_format(known_mode(img), fmt), suffix)
         notes, lost = notes_of(info, img.mode, img.size, fmt, software)
-        b = save_with(notes, lambda n: encode(img, fmt, quality, n), lambda n: encode(Image.new('RGB', (1, 1)), fmt, quality, n), name, fmt)
+        dot = Image.new('RGB', (1, 1))
+        b = save_with(notes, lambda n: encode(img, fmt, quality, n, suffix), lambda n: encode(dot, fmt, quality, n), name, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {line(e)}') from e
     say_lost(name, fmt, lost)
@@ -375,7 +352,7 @@ def image_bytes(img:Image.Image, # a PIL image
 
 def save_image(img:Image.Image, # a PIL image
                path:Path|str, # its suffix says the format
-               quality:int=95, # of JPEG, WebP and AVIF, from 1 to 100
+               quality:int=95, # of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
                like:Image.Image|None=None, # a PIL image whose metadata the file gets where `img` has none
                software:str|None=None # what made the picture, with which model, say; a note in the file
               )->Path: # the path

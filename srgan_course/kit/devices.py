@@ -58,7 +58,7 @@ def bytes_per_pixel(net, side:int=24)->float: # maps (B,3,h,w) to (B,3,s*h,s*w);
     most, size = [0], lambda t: t.numel()*t.element_size() if isinstance(t, torch.Tensor) else 0
     def look(m, x, y): most.append(sum(map(size, x)) + size(y))
     hooks = [m.register_forward_hook(look) for m in net.modules() if not list(m.children())]
-    p = next(net.parameters())
+    p = next(net.parameters(), torch.zeros(()))
     try:
         with torch.inference_mode(): y = net(torch.zeros(1, 3, side, side, device=p.device, dtype=p.dtype))
     finally:
@@ -181,7 +181,7 @@ def bfloat16_gain()->float:
     file = Path(cache)/'srgan_course'/'bfloat16.json'
     key = f"{cpu}, torch {torch.__version__}, {os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')}"
     try: known = dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError): known = {}
+    except (OSError, ValueError, TypeError, RecursionError): known = {}
     if key not in known:
         known[key] = _trial()
         try:

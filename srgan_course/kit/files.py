@@ -86,6 +86,13 @@ def one_name(path:Path|str)->str:
     real = os.path.realpath(path)
     return real.lower() if ignores_case(os.path.dirname(real)) else real
 
+# %% ../../nbs/kit/files.ipynb #f11e0021
+def parse_json(text:str|bytes, where='this'): # JSON; where it is from, for the message
+    "What a text says; what is no JSON, or nested deeper than Python follows, is refused in one line."
+    try: return json.loads(text)
+    except RecursionError: raise ValueError(f'{where} is not JSON that is read here (nested too deep)') from None
+    except ValueError as e: raise ValueError(f'{where} is not JSON ({e})') from None
+
 # %% ../../nbs/kit/files.ipynb #998f613d
 def write_json(path:Path|str, # of the file to write; an existing one is replaced
                obj # dicts, lists, text, finite numbers, True, False, None
@@ -97,8 +104,7 @@ def write_json(path:Path|str, # of the file to write; an existing one is replace
 
 def read_json(path:Path|str): # what the file holds
     "Read JSON; what is not JSON is refused by name."
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not JSON ({e})') from None
+    return parse_json(Path(path).read_bytes(), path)
 
 # %% ../../nbs/kit/files.ipynb #90c1a702
 def _hash(head, parts, form='{} {} {}'): # parts: (name, type, shape, bytes)

@@ -74,7 +74,7 @@ def _hard_edges(img):
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
-    more = dict(frames=frames) if frames else {}
+    more = {k: v for k,v in dict(frames=frames, lost=img.info.get('lost')).items() if v}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
@@ -271,10 +271,10 @@ def enlarge_folder(src,               # folder of pictures
     t, src = time.perf_counter(), Path(src)
     _check_folder(dst := target_folder(src, dst, up.scale, want), src)
     files, passed = to_do(src, dst)
+    names, todo = out_files(files, src, dst, up.scale, want), {}
     dst.mkdir(parents=True, exist_ok=True)
     log, mark = {} if again else read_log(dst), made_with(up, want)
-    todo = {}
-    for f,o in out_files(files, src, dst, up.scale, want).items():
+    for f,o in names.items():
         made, at = log.get(o.relative_to(dst).as_posix()), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date

@@ -7,13 +7,13 @@ __all__ = ['SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment', 'shard
            'check_line', 'keep_plan', 'read_events', 'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import json, os, re, stat
+import os, re, stat
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePath
 from .codec import find_images, why_not
 from .commands import in_range, say
-from .files import ignores_case, one_name, read_json, write_json, write_whole
+from .files import ignores_case, one_name, parse_json, read_json, write_json, write_whole
 from .tars import is_packed
 from .wanted import end_of
 
@@ -119,7 +119,7 @@ def read_events(path:Path # a log
                ):         # yields dicts
     "The whole lines of a log."
     for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try: event = json.loads(line)
+        try: event = parse_json(line)
         except ValueError: continue
         if isinstance(event, dict): yield event
 
@@ -135,7 +135,7 @@ def read_log(dst:Path # folder of results
     "Which model made which file of what; the last word counts."
     log = {}
     for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d | dict(model=d['model'])
+        try: d = parse_json(line); log[d['file']] = d | dict(model=d['model'])
         except (ValueError, KeyError, TypeError): pass
     return log
 

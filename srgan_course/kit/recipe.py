@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from .commands import in_range, one_of
-from .files import write_json
+from .files import parse_json, write_json
 
 # %% ../../nbs/kit/recipe.ipynb #19db46f0
 SCALES = (2, 3, 4)   # the factors offered
@@ -78,8 +78,7 @@ def save(self:Recipe, path:Path|str)->Path:
 @patch(cls_method=True)
 def from_json(cls:Recipe, text:str):
     "The recipe that `to_json` wrote"
-    try: d = json.loads(text)
-    except json.JSONDecodeError as e: raise ValueError(f'this recipe is not JSON: {e}') from None
+    d = parse_json(text, 'this recipe')
     if not isinstance(d, dict): raise ValueError(f'this recipe is a JSON {type(d).__name__}; a recipe is a JSON object')
     return cls(**_own_fields(cls, present_fields(d)))
 

@@ -10,7 +10,7 @@ import contextlib, inspect, json, os, re, socket, sys
 from pathlib import Path
 import torch
 from torch import nn, Tensor
-from .files import read_tensors, write_tensors
+from .files import parse_json, read_tensors, write_tensors
 from .recipe import HOMES, look_up
 
 # %% ../../nbs/kit/weights.ipynb #9c000006
@@ -56,7 +56,7 @@ def load_model(path        # a file that `save_model` wrote
     "Rebuild the network of a model file."
     tensors, meta = read_model(path)
     try:
-        args = json.loads(meta['args'])
+        args = parse_json(meta['args'], 'what it says of its args')
         with torch.device('meta'): want = build_network(meta['network'], args)
         _check_shapes(want, tensors, meta['network'])
     except KeyError as e: raise ValueError(f'{path}: does not say its {e}') from None
