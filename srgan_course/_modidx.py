@@ -1288,6 +1288,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'srgan_course.kit.notes._moves_little': ( 'kit/notes.html#_moves_little',
                                                                                   'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes._plays': ('kit/notes.html#_plays', 'srgan_course/kit/notes.py'),
+                                        'srgan_course.kit.notes._unfit': ('kit/notes.html#_unfit', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.as_it_was': ('kit/notes.html#as_it_was', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.chunk_profile': ( 'kit/notes.html#chunk_profile',
                                                                                   'srgan_course/kit/notes.py'),
