@@ -17,7 +17,8 @@ from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, holds_alpha, in_one_line
 from .formats import line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import unread, without_spare, writer_options
-from .notes import as_it_was, metadata, notes_of, png_notes, save_with, say_lost, settle_colours, with_chunks
+from .notes import as_it_was, jpeg_notes, metadata, notes_of, photoshop, png_notes, save_with, say_lost
+from .notes import settle_colours, with_chunks
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
@@ -300,6 +301,7 @@ def _tiff_page(a, notes):
     if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
     if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
     if 'xmp' in notes: ifd[700] = notes['xmp']
+    if 'iptc' in notes: ifd[33723], ifd[34377] = notes['iptc'], photoshop(notes['iptc'])
     return ifd, strip
 
 def tiff_bytes(pages):
@@ -326,7 +328,7 @@ def encode(img, fmt, quality, notes, suffix=''):
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
     bare = img.copy()
     bare.info = {}
-    bare.save(out, fmt, **notes, **opts)
+    bare.save(out, fmt, **(jpeg_notes(notes) if fmt == 'JPEG' else notes), **opts)
     return with_chunks(out.getvalue(), chunks) if fmt == 'PNG' else out.getvalue()
 
 # %% ../../nbs/kit/codec.ipynb #c35d1de6

@@ -99,6 +99,7 @@ def settle_colours(img, info, icc):
         if is_16bit(img): info['icc_note'] = 'profile and colours kept (16 bits are not turned into sRGB)'
         elif icc == 'keep' and img.mode != 'CMYK': info['icc_note'] = 'profile and colours kept, as asked'
         else: img, info['icc_profile'], info['icc_note'] = to_srgb(img, info['icc_profile'])
+        if img.mode == 'CMYK': info['lost'] = info.get('lost') or info['icc_note']      # its profile did not fit: gone, asked or not
         if img is not held: info['chunks'] = {k: v for k,v in chunks.items() if k == b'pHYs'} or None      # true of the old colours
     elif chunks.get(b'cICP', b'\1\x0d')[:2] != b'\1\x0d':
         info['icc_note'] = 'colours kept as cICP says (primaries {}, transfer {}), not turned into sRGB'.format(*chunks[b'cICP'])
@@ -129,19 +130,27 @@ def _exif_without(exif, tags):
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
 
+def _iptc(img):
+    "The caption, keywords and author that press photographs carry: IPTC's bytes, by themselves or among Photoshop's."
+    found = dict(img.info.get('photoshop', {})) | {k: v for k,_,v in getattr(img, 'resources', None) or ()}
+    b = getattr(img, 'tag_v2', {}).get(33723, found.get(1028))
+    if isinstance(b, tuple) and img.format == 'TIFF': b = struct.pack(f'{"<" if img.tag_v2.prefix == b"II" else ">"}{len(b)}I', *b)
+    return b if isinstance(b, bytes) and b[:1] == b'\x1c' else None
+
 def _plays(img):
     "How often a film is played, 0 without end; a GIF says how often again, or nothing for once, an AVIF file is not asked by Pillow."
     n = img.info.get('loop')
     return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
 
 def metadata(img, orientation, f=None):
-    "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, comments, text; `f` is its file."
+    "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, IPTC, comments, text; `f` is its file."
     info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
     if info.get('XML:com.adobe.xmp'): res['xmp'] = info['XML:com.adobe.xmp'].encode()
     dpi = [float(d) for d in info.get('dpi', ())]
     if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi): res['dpi'] = tuple(dpi)
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
+    res['iptc'] = _iptc(img)
     if f and img.format == 'PNG': res['chunks'] = png_chunks(f)
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
@@ -151,14 +160,23 @@ def metadata(img, orientation, f=None):
     return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/notes.ipynb #fc00000e
-_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', comment='comment', text='text', dpi='resolution',
+_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', comment='comment', text='text', dpi='resolution',
               chunks='colour code (cICP) or shape of pixels')
-_HOLDS = {**dict.fromkeys(('JPEG', 'MPO'), ('exif', 'icc_profile', 'xmp', 'comment')),
+_HOLDS = {'JPEG': ('exif', 'icc_profile', 'xmp', 'iptc', 'comment'), 'MPO': ('exif', 'icc_profile', 'xmp', 'comment'),
           'PNG': ('exif', 'icc_profile', 'xmp', 'text', 'chunks'),
-          **dict.fromkeys(('WEBP', 'TIFF', 'AVIF', 'HEIF', 'JXL'), ('exif', 'icc_profile', 'xmp')), 'GIF': ('comment',),
+          **dict.fromkeys(('WEBP', 'AVIF', 'HEIF', 'JXL'), ('exif', 'icc_profile', 'xmp')),
+          'TIFF': ('exif', 'icc_profile', 'xmp', 'iptc'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
 _PNG_KEYS = dict(software='ProcessingSoftware', comment='Comment')
+
+def _unfit(icc, mode):
+    "Why a colour profile is none for pictures of this mode; None where it is one."
+    fits, of = ('RGB ', 'RGB') if mode[0] == 'R' else ('GRAY', 'grey'), icc[16:20].decode('latin-1')
+    if of == fits[0]: return None
+    try: ImageCms.getOpenProfile(BytesIO(icc))
+    except (ImageCms.PyCMSError, OSError, ValueError): return 'its colour profile is damaged'
+    return f'its colour profile is for {"grey" if of == "GRAY" else of.strip()}, not for {fits[1]}'
 
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
 
@@ -166,8 +184,9 @@ def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v,
 
 def notes_of(info, mode, size, fmt, software=None):
     "A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it."
-    res = {k: info[k] for k in ('dpi', 'xmp', 'comment', 'text', 'chunks') if info.get(k)}
-    if (icc := info.get('icc_profile')) and icc[16:20] == (b'RGB ' if mode[0] == 'R' else b'GRAY'): res['icc_profile'] = icc
+    res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'comment', 'text', 'chunks') if info.get(k)}
+    unfit = (icc := info.get('icc_profile')) and _unfit(icc, mode)
+    if icc and not unfit: res['icc_profile'] = icc
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -178,9 +197,9 @@ def notes_of(info, mode, size, fmt, software=None):
     if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'dpi' and k not in holds]
-    if icc and mode[0] == 'R' and icc[16:20] == b'GRAY': lost.append('icc_profile')      # grey became colour, for want of grey
+    if unfit: lost.append(unfit)
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
-        lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535)) if _most(res.get(k, 0)) > most]
+        lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
     return {k: v for k,v in res.items() if k not in lost}, lost
 
 def _exif_for(exif, size, software=None, comment=None):
@@ -198,6 +217,16 @@ def _exif_for(exif, size, software=None, comment=None):
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
 
+def photoshop(iptc):
+    "IPTC's bytes as the one resource of a Photoshop block, which is where readers look for them."
+    return b'8BIM\x04\x04\0\0' + struct.pack('>I', len(iptc)) + iptc + bytes(len(iptc) % 2)
+
+def jpeg_notes(notes):
+    "The same for Pillow's JPEG writer."
+    if not (iptc := notes.get('iptc')): return notes
+    block = b'Photoshop 3.0\0' + photoshop(iptc)
+    return {k: v for k,v in notes.items() if k != 'iptc'} | {'extra': b'\xff\xed' + struct.pack('>H', len(block) + 2) + block}
+
 def png_notes(notes):
     "The same for Pillow's PNG writer, and the chunks that `with_chunks` adds."
     notes, png = dict(notes), PngImagePlugin.PngInfo()
@@ -207,8 +236,10 @@ def png_notes(notes):
     return {**notes, 'pnginfo': png}, {k: v for k,v in chunks.items() if k != b'pHYs' or 'dpi' not in notes}
 
 def say_lost(name, fmt, lost, why='has no place for'):
-    "Warn of notes that are not in a file, in one line."
-    if lost: warnings.warn(f'{name}: {fmt} {why} {", ".join(_NAMES.get(k, k) for k in lost)}; not in the file', stacklevel=4)
+    "Warn of notes that are not in a file, in one line; one that begins with `its` says itself why."
+    own, rest = [k for k in lost if k.startswith('its ')], [_NAMES.get(k, k) for k in lost if not k.startswith('its ')]
+    said = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own
+    if said: warnings.warn(f'{name}: {", and ".join(said)}; not in the file', stacklevel=4)
 
 def save_with(notes, save, small, name, fmt):
     "What `save(notes)` gives; notes with which not even `small`, one pixel, can be saved are left out and named."
