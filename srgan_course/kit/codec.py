@@ -18,7 +18,7 @@ from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, fi
 from .formats import line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import unread, without_spare, writer_options
 from .notes import as_it_was, jpeg_notes, metadata, notes_of, photoshop, png_notes, save_with, say_lost
-from .notes import settle_colours, with_chunks
+from .notes import settle_colours, with_chunks, with_shape
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
@@ -298,7 +298,7 @@ def _tiff_page(a, notes):
                 284: 1}.items():
         ifd[k] = v
     if c in (2, 4): ifd[338] = 2                       # the last channel is alpha, not multiplied into the colours
-    if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
+    if 'dpi' in notes or 'shape' in notes: ifd[282], ifd[283], ifd[296] = *notes.get('dpi', notes.get('shape')), 1 + ('dpi' in notes)
     if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
     if 'xmp' in notes: ifd[700] = notes['xmp']
     if 'iptc' in notes: ifd[33723], ifd[34377] = notes['iptc'], photoshop(notes['iptc'])
@@ -328,8 +328,10 @@ def encode(img, fmt, quality, notes, suffix=''):
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
     bare = img.copy()
     bare.info = {}
-    bare.save(out, fmt, **(jpeg_notes(notes) if fmt == 'JPEG' else notes), **opts)
-    return with_chunks(out.getvalue(), chunks) if fmt == 'PNG' else out.getvalue()
+    if fmt == 'JPEG': notes, shape = jpeg_notes(notes)
+    bare.save(out, fmt, **notes, **opts)
+    b = out.getvalue()
+    return with_chunks(b, chunks) if fmt == 'PNG' else with_shape(b, shape) if fmt == 'JPEG' else b
 
 # %% ../../nbs/kit/codec.ipynb #c35d1de6
 def image_bytes(img:Image.Image, # a PIL image
