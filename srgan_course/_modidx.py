@@ -560,6 +560,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.refuse_empty': ( 'kit/commands.html#refuse_empty',
                                                                                        'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.refuse_idle': ( 'kit/commands.html#refuse_idle',
+                                                                                      'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.say': ('kit/commands.html#say', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.stop_politely': ( 'kit/commands.html#stop_politely',
                                                                                         'srgan_course/kit/commands.py'),
