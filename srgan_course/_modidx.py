@@ -1305,6 +1305,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'srgan_course.kit.notes.say_lost': ('kit/notes.html#say_lost', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.settle_colours': ( 'kit/notes.html#settle_colours',
                                                                                    'srgan_course/kit/notes.py'),
+                                        'srgan_course.kit.notes.tiff_notes': ('kit/notes.html#tiff_notes', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.to_srgb': ('kit/notes.html#to_srgb', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.with_chunks': ('kit/notes.html#with_chunks', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes.with_shape': ('kit/notes.html#with_shape', 'srgan_course/kit/notes.py')},

@@ -254,6 +254,13 @@ def with_shape(b, shape):
     "The bytes of a JPEG whose head says the shape of its pixels: how many go across and down in one length."
     return b[:13] + struct.pack('>BHH', 0, *shape) + b[18:] if shape and b[6:11] == b'JFIF\0' else b
 
+def tiff_notes(notes):
+    "The same as a TIFF's tags, less EXIF's."
+    res = {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
+    if 'iptc' in notes: res[34377] = photoshop(notes['iptc'])
+    if size := notes.get('dpi', notes.get('shape')): res |= {282: size[0], 283: size[1], 296: 1 + ('dpi' in notes)}
+    return res
+
 def png_notes(notes):
     "The same for Pillow's PNG writer, and the chunks that `with_chunks` adds."
     notes, png = dict(notes), PngImagePlugin.PngInfo()
