@@ -52,7 +52,7 @@ def upscale(
     return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
-@command
+@command(only={'resume': 'any_number', 'not check': 'data resume tensorboard'})
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
     data:str='embedded', # A folder, a known name (embedded, bsds500, ...), a part (bsds500/train), or several (bsds500+t91+FOLDER)
@@ -125,7 +125,7 @@ def evaluate(
           else f'{name} on {data}. {protocol}\n{table.round(4).to_string()}')
 
 # %% ../nbs/cli.ipynb #86c0d002
-@command
+@command(only={'export': 'precision', 'not export': 'convert push pull out', 'not export convert push pull': 'json'})
 def models(
     *files:Path, # Models by name, or files of your own (default: all that ship)
     export:Path=None, # Write the one model named as this .onnx file, instead
@@ -151,7 +151,7 @@ def models(
           f'srgan-evaluate --model NAME. Their cards: {MODELS}')
 
 # %% ../nbs/cli.ipynb #5548c7db
-@command
+@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model'})
 def classify(
     *paths:Path, # Pictures, or folders of pictures
     model:Path=None, # A classifier's .safetensors file (default: the one in --out)
@@ -193,7 +193,8 @@ def _train_classifier(source, recipe, changes, out, resume, json):
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524
-@command
+@command(only={'train': 'recipe steps', 'evaluate': 'judge', 'train evaluate': 'labels share seed',
+               'not train': 'model size', 'not evaluate': 'out'})
 def recognise(
     *paths:Path, # Pictures
     model:str=None, # A student's .safetensors file, or a model that ships, to be compared, too
@@ -340,7 +341,7 @@ def fid(
     print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
 
 # %% ../nbs/cli.ipynb #14e5cc15
-@command
+@command(only={'train': 'recipe minutes resume device', 'not train': 'n seed model truncation interpolate gif'})
 def cats(
     n:int=64, # How many cats
     seed:int=0, # Same seed, same cats
@@ -357,7 +358,6 @@ def cats(
     json:bool=False, # Print what was done as JSON?
 ):
     "Make cats from noise with a DCGAN, or train one"
-    if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
     out = out or (Path('cats-run') if train else None)
     if train: need_places(folders=[out]); res = one_run(_train_cats, train, recipe, out, resume, minutes, device, device=device)
     else:

@@ -335,7 +335,7 @@ def test_recognise_refuses(tmp_path):
                            ('multiple of 3 from 48 on; give --size 198', (), dict(evaluate='x', size=200)),
                            ('no such file', (Path('none.jpg'),), {}), ('neither a folder', (), dict(evaluate='nowhere')),
                            ('none.json: no such file', (), dict(evaluate='pets-toy', labels=Path('none.json'))),
-                           ('two of the pictures have one name', same, {}), ('share is 2', same[:1], dict(share=2.)),
+                           ('two of the pictures have one name', same, {}), ('share is 2', (), dict(evaluate='pets-toy', share=2.)),
                            ('is one file, but 2 pictures', same, dict(out=Path('a.jpg')))):
         with pytest.raises((ValueError, OSError), match=line): cli.recognise(*args, **kw)
 
@@ -417,7 +417,7 @@ def test_cats(tmp_path):
     cli.cats(n=4, out=sheet, model=net); assert Image.open(sheet).size == (66, 66)
     cli.cats(n=3, out=sheet, model=net, interpolate=True, json=True); assert Image.open(sheet).size == (8*34 - 2, 3*34 - 2)
     cli.cats(n=2, out=film, model=net, gif=True, truncation=1.); assert Image.open(film).n_frames == 24
-    for line, kw in {'n is 0': dict(n=0), '--gif writes a .gif': dict(gif=True), 'seed is -1': dict(n=2, seed=-1), 'are for training': dict(resume=True),
+    for line, kw in {'n is 0': dict(n=0), '--gif writes a .gif': dict(gif=True), 'seed is -1': dict(n=2, seed=-1), '--resume counts only with --train': dict(resume=True),
                      'no-such-folder': dict(train='no-such-folder'), "recipe 'dogs'": dict(train='toy', recipe='dogs')}.items():
-        with pytest.raises((ValueError, OSError), match=line): cli.cats(**(dict(out=tmp_path/'run' if 'train' in kw else sheet, model=net) | kw))
+        with pytest.raises((ValueError, OSError), match=line): cli.cats(**((dict(out=tmp_path/'run') if 'train' in kw else dict(out=sheet, model=net)) | kw))
     assert not (tmp_path/'run').exists()

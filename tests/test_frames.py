@@ -218,7 +218,7 @@ def test_a_film_is_played_as_often_in_another_format(plays, tmp_path):
 @pytest.mark.parametrize('mode, suffix', [(m, s) for m in ('L', 'LA') for s in ('.webp', '.avif')])
 def test_grey_profile_has_no_place_among_colours(mode, suffix, tmp_path):
     img = Image.new(mode, (8, 8)); img.info['icc_profile'] = chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True)
-    with pytest.warns(UserWarning, match='has no place for colour profile'): save_image(img, tmp_path/f'x{suffix}')
+    with pytest.warns(UserWarning, match=f'x{suffix}: its colour profile is for grey, not for RGB; not in the file'): save_image(img, tmp_path/f'x{suffix}')
     with Image.open(tmp_path/f'x{suffix}') as got: assert 'icc_profile' not in got.info
 
 class Twice:

@@ -72,6 +72,21 @@ def test_a_caption_goes_from_file_to_file(tmp_path):
     Image.fromarray(noise(9, 8)).save(tmp_path/'old.tif', tiffinfo={33723: IPTC})
     assert open_image(tmp_path/'old.tif').info['iptc'] == IPTC
 
+LAB, GREY = (ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes(), notes.chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True))
+
+@pytest.mark.parametrize('shape, icc, why', [((9, 8), SRGB, 'is for RGB, not for grey'), ((9, 8, 3), LAB, 'is for Lab, not for RGB'), ((9, 8, 3), GREY, 'is for grey, not for RGB'),
+                                             ((9, 8), b'no profile'*20, 'is damaged'), ((9, 8, 4), b'\0'*200, 'is damaged')])
+@pytest.mark.parametrize('suffix', ['.png', '.tif', '.webp'])
+def test_a_profile_of_another_picture_is_left_out_for_its_own_reason(tmp_path, shape, icc, why, suffix):
+    a = noise(*shape)
+    p, said = saved(from_array(a, {'icc_profile': icc}), tmp_path/f'x{suffix}')
+    if suffix == '.webp' and icc == SRGB: why = None                                    # it holds no grey, and the profile fits its RGB
+    assert said == ([] if why is None else [f'{p}: its colour profile {why}; not in the file']) and ('icc_profile' in open_image(p, icc='keep').info) == (why is None)
+
+def test_a_cmyk_picture_says_that_its_profile_did_not_fit(tmp_path):
+    Image.fromarray(noise(9, 8, 4), 'CMYK').save(p := tmp_path/'x.jpg', icc_profile=SRGB)
+    assert open_image(p, icc='keep').info['lost'] == 'a profile that does not fit CMYK was dropped'
+
 def png_with(chunks, a):
     info = PngImagePlugin.PngInfo()
     for k,v in chunks.items(): info.add(k, v)

@@ -99,6 +99,7 @@ def settle_colours(img, info, icc):
         if is_16bit(img): info['icc_note'] = 'profile and colours kept (16 bits are not turned into sRGB)'
         elif icc == 'keep' and img.mode != 'CMYK': info['icc_note'] = 'profile and colours kept, as asked'
         else: img, info['icc_profile'], info['icc_note'] = to_srgb(img, info['icc_profile'])
+        if img.mode == 'CMYK': info['lost'] = info.get('lost') or info['icc_note']      # its profile did not fit: gone, asked or not
         if img is not held: info['chunks'] = {k: v for k,v in chunks.items() if k == b'pHYs'} or None      # true of the old colours
     elif chunks.get(b'cICP', b'\1\x0d')[:2] != b'\1\x0d':
         info['icc_note'] = 'colours kept as cICP says (primaries {}, transfer {}), not turned into sRGB'.format(*chunks[b'cICP'])
@@ -169,6 +170,14 @@ _HOLDS = {'JPEG': ('exif', 'icc_profile', 'xmp', 'iptc', 'comment'), 'MPO': ('ex
 
 _PNG_KEYS = dict(software='ProcessingSoftware', comment='Comment')
 
+def _unfit(icc, mode):
+    "Why a colour profile is none for pictures of this mode; None where it is one."
+    fits, of = ('RGB ', 'RGB') if mode[0] == 'R' else ('GRAY', 'grey'), icc[16:20].decode('latin-1')
+    if of == fits[0]: return None
+    try: ImageCms.getOpenProfile(BytesIO(icc))
+    except (ImageCms.PyCMSError, OSError, ValueError): return 'its colour profile is damaged'
+    return f'its colour profile is for {"grey" if of == "GRAY" else of.strip()}, not for {fits[1]}'
+
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
 
 def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v, tuple) else v
@@ -176,7 +185,8 @@ def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v,
 def notes_of(info, mode, size, fmt, software=None):
     "A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it."
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'comment', 'text', 'chunks') if info.get(k)}
-    if (icc := info.get('icc_profile')) and icc[16:20] == (b'RGB ' if mode[0] == 'R' else b'GRAY'): res['icc_profile'] = icc
+    unfit = (icc := info.get('icc_profile')) and _unfit(icc, mode)
+    if icc and not unfit: res['icc_profile'] = icc
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -187,7 +197,7 @@ def notes_of(info, mode, size, fmt, software=None):
     if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'dpi' and k not in holds]
-    if icc and mode[0] == 'R' and icc[16:20] == b'GRAY': lost.append('icc_profile')      # grey became colour, for want of grey
+    if unfit: lost.append(unfit)
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
         lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
     return {k: v for k,v in res.items() if k not in lost}, lost
@@ -226,8 +236,10 @@ def png_notes(notes):
     return {**notes, 'pnginfo': png}, {k: v for k,v in chunks.items() if k != b'pHYs' or 'dpi' not in notes}
 
 def say_lost(name, fmt, lost, why='has no place for'):
-    "Warn of notes that are not in a file, in one line."
-    if lost: warnings.warn(f'{name}: {fmt} {why} {", ".join(_NAMES.get(k, k) for k in lost)}; not in the file', stacklevel=4)
+    "Warn of notes that are not in a file, in one line; one that begins with `its` says itself why."
+    own, rest = [k for k in lost if k.startswith('its ')], [_NAMES.get(k, k) for k in lost if not k.startswith('its ')]
+    said = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own
+    if said: warnings.warn(f'{name}: {", and ".join(said)}; not in the file', stacklevel=4)
 
 def save_with(notes, save, small, name, fmt):
     "What `save(notes)` gives; notes with which not even `small`, one pixel, can be saved are left out and named."
