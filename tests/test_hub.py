@@ -1,5 +1,5 @@
 "`srgan-models --push` and `--pull` against a small server that answers as the Hugging Face Hub does; without huggingface_hub, one line."
-import base64, hashlib, json, os, pickle, re, subprocess, sys, threading
+import base64, hashlib, json, os, pickle, re, subprocess, sys, threading, warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest, torch
 from srgan_course.generators import LightSR, MODELS, load_model, save_model
@@ -144,3 +144,11 @@ def test_options_without_their_command(tmp_path):
     for kw, line in ((dict(out=tmp_path/'x'), '--out .* goes with --convert or --pull'), (dict(pull=''), '--pull has no name; give OWNER/NAME'),
                      (dict(push=''), '--push has no name')):
         with pytest.raises(ValueError, match=line): cli.models(**kw)
+
+def test_of_two_tables_of_weights_it_is_said_which_is_taken(tmp_path):
+    "The averaged ones; a single table is taken without a word."
+    from srgan_course.kit.weights import read_weights
+    ones = {'a': torch.ones(2)}
+    torch.save(dict(params={'a': torch.zeros(2)}, params_ema=ones), two := tmp_path/'two.pth'); torch.save(dict(params=ones), one := tmp_path/'one.pth')
+    with pytest.warns(UserWarning, match=r'two.pth holds 2 tables of weights .params_ema, params.: params_ema is taken'): d = read_weights(two)
+    with warnings.catch_warnings(): warnings.simplefilter('error'); assert torch.equal(read_weights(one)['a'], d['a'])

@@ -6,7 +6,7 @@
 __all__ = ['NETWORKS', 'save_model', 'read_model', 'build_network', 'load_model', 'find_weights', 'pretrained_weights']
 
 # %% ../../nbs/kit/weights.ipynb #9c000003
-import contextlib, inspect, json, os, re, socket, sys
+import contextlib, inspect, json, os, re, socket, sys, warnings
 from pathlib import Path
 import torch
 from torch import nn, Tensor
@@ -86,8 +86,9 @@ def read_weights(path # .pth, .pt or .safetensors
         else: d = torch.load(path, map_location='cpu', weights_only=True)
     except OSError: raise
     except Exception as e: raise ValueError(f'{path} cannot be read as weights alone ({type(e).__name__})') from None
-    for k in 'params_ema', 'ema_state_dict', 'params', 'state_dict':
-        if isinstance(d, dict) and isinstance(d.get(k), dict): d = d[k]; break
+    tables = [k for k in ('params_ema', 'ema_state_dict', 'params', 'state_dict') if isinstance(d, dict) and isinstance(d.get(k), dict)]
+    if tables[1:]: warnings.warn(f'{path} holds {len(tables)} tables of weights ({", ".join(tables)}): {tables[0]} is taken', stacklevel=2)
+    if tables: d = d[tables[0]]
     if not isinstance(d, dict) or not d or not all(isinstance(k, str) and isinstance(v, Tensor) for k,v in d.items()):
         raise ValueError(f'{path}: holds no table of weights')
     return _own_float(d)
