@@ -6,12 +6,12 @@ usage: ship.py RUN NAME [SHARE]  RUN is the folder that `srgan-train --out RUN` 
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
        ship.py --graphs        only write the ONNX graphs anew, from the models (they hold no weights and point into the .safetensors)
 
-Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json.
+Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json; --cards also results/NAME-outlook.json.
 Set5 is looked for in SRGAN_DATA.
 """
 import subprocess, sys
 from pathlib import Path
-from frame import RESULTS, ROOT, read_json, write_json
+from frame import RESULTS, ROOT, ledger, read_json, write_json
 from srgan_course.kit.models import read_index, write_index
 
 MODELS = ROOT/'srgan_course'/'models'
@@ -92,6 +92,28 @@ def earlier(name):
             f"{r['recipe']['epochs']*r['recipe']['steps_per_epoch']:,} steps, {r['seconds']/60:.0f} minutes, `{r['command']}`, commit "
             f"{r['commit'][:10]} |" for k, r in enumerate(legs(name))]
 
+def outlook(name, wanted=.1):
+    "What more training would bring, from the earlier ones: dB a doubling of the steps, and what `wanted` dB would take at the last rate."
+    from math import log2
+    parts = [*legs(name), result(f'{name}-train')]
+    if len(parts) < 3: return []
+    db = [next(v['psnr'] for k, v in p['figures'].items() if k not in ('nearest', 'bicubic')) for p in parts]
+    each = [p['recipe']['epochs']*p['recipe']['steps_per_epoch'] for p in parts]
+    steps = [sum(each[:k + 1]) for k in range(len(each))]
+    rates = [(b - a)/log2(t/s) for a, b, s, t in zip(db, db[1:], steps, steps[1:])]
+    more = steps[-1]*(2**(wanted/rates[-1]) - 1)
+    f = dict(steps=steps, db=[round(v, 4) for v in db], db_a_doubling=[round(v, 4) for v in rates], db_wanted=wanted,
+             more_steps=round(more), seconds_a_step=round(parts[-1]['seconds']/each[-1], 4), hours=round(more*parts[-1]['seconds']/each[-1]/3600, 1))
+    path = RESULTS/f'{name}-outlook.json'
+    if not path.exists() or read_json(path)['figures'] != f:
+        ledger(path, f'{name}: what more training would bring, worked out from its {len(parts)} trainings', f, parts[-1]['data'], parts[-1]['n'],
+               protocol=parts[-1]['protocol'], seed=parts[-1]['seed'])
+    said = lambda vs: ', '.join(vs[:-1]) + ' and ' + vs[-1]
+    return [f"What more training would bring: after {said([f'{n:,}' for n in steps])} steps in all it had {said([f'{v:.3f}' for v in db])} dB on these "
+            f"photographs, that is {said([f'{v:.3f}' for v in rates])} dB for each doubling of the steps (each part had a rate that began anew, and more "
+            f"pictures or copies of them). At the last of these rates {wanted:g} dB more takes {round(more, -4):,.0f} more steps, "
+            f"{f['hours']:.0f} hours at the last part's {f['seconds_a_step']:.2f} s a step.", '']
+
 def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
     path = RESULTS/f'{name}-kid.json'
@@ -132,7 +154,7 @@ def card(name, i, made):
         f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / "
         f"{held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
-        f"--data set5` gives them again.", '', *nearness(name),
+        f"--data set5` gives them again.", '', *outlook(name), *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
            f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}."
            + (f" It stands a real patch above a generated one in {100*r['accuracy']:.0f} % of pairs (last 250 steps; 50 % is a coin)."
@@ -153,7 +175,7 @@ LATE = dict(mse='MSE', l1='L1', charbonnier='Charbonnier\'s loss')
 
 def recipe_text(q, share=1.):
     "The recipe in words."
-    parts = [f"`{q['name']}`: " + ('L1' if q['critic'] == 'none'
+    parts = [f"`{q['name']}`: " + (LATE[q['pre_loss']] if q['critic'] == 'none'
                                    else f"a game against `{q['critic']}`; generator's loss {q['content']:g} x {q['content_loss'].upper()} "
                                         f"+ {q['perceptual']:g} x {q['feature_net']} ({q['feature_loss'].upper()}) + {q['adv']:g} x "
                                         f"{q['adv_kind']}" + (f" + {q['grid']:g} x `GridLoss`" if q['grid'] else ''))]

@@ -83,11 +83,9 @@ def clear_run(out): # a run's folder
         (out/name).unlink(missing_ok=True)
     for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
 
-def demo_samples(scale=4,  # how much smaller they are made
-                 side=128  # HR pixels of a crop
-                )->torch.Tensor: # (3,3,side/scale,side/scale)
-    "The crops of the held-out photos that the demo shows, made small."
-    return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, side)))) for n,
+def demo_samples(scale=4)->torch.Tensor: # how much smaller they are made -> (3,3,128/scale,128/scale)
+    "The crops of 128 pixels of the held-out photos that the demo shows, made small."
+    return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, 128)))) for n,
                         im in sample_photos('valid').items()])
 
 def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words` (None: no probabilities); the demo's folder

@@ -9,7 +9,7 @@ __all__ = ['serve', 'scale']
 import sys
 from json import dumps
 from pathlib import Path
-from .kit.commands import command, in_range, need_places
+from .kit.commands import code_for, command, in_range, need_places
 from .kit.server import Limits
 
 # %% ../nbs/deploy.ipynb #dp000006
@@ -63,7 +63,7 @@ def scale(
     model:str='light-x4', # A model that ships, by name, or a .safetensors file
     tile:int=None, # Longest side of a tile, in pixels of the input (default: whole where it fits in memory)
     device:str='auto', # auto, cpu, cuda or mps
-    shards:int=None, # How many parts (default: one for each 64 lines)
+    shards:int=None, # How many parts (default: one for each 64 lines, and at least one for each worker)
     workers:int=None, # Processes on this machine (default: one for each core)
     scheduler:str=None, # Address of a Dask scheduler, instead, such as tcp://10.0.0.5:8786
     report:bool=False, # Only say what was done?
@@ -72,13 +72,13 @@ def scale(
 ):
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
-    from srgan_course.kit.shards import merge_logs, shards_report
+    from srgan_course.kit.shards import counts_of, merge_logs, shards_report
     in_range('shards', shards, 1), in_range('workers', workers, 1), in_range('tile', tile, 1), in_range('price', price, 0)
     need_places(folders=[out])
     if not report:
         from srgan_course.scale import load_work, scale_out
-        def say(k, n, r): print(f"{k}/{n}: shard {r['shard']}, {r['done']} done, {r['kept']} done before", file=sys.stderr)
+        def say(k, n, r): print(f"{k}/{n}: shard {r['shard']}, {counts_of(r)}", file=sys.stderr)
         scale_out(src, out, load_work, (model, device, tile), shards, workers, scheduler, None if json else say)
     r = merge_logs(out, price)
     print(dumps(r) if json else shards_report(r))
-    return int(bool(r['bad'] or r['left']))
+    return 1 if r['left'] else code_for(r['bad'], r['pictures'])

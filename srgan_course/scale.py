@@ -14,7 +14,7 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from .kit.lists import list_once
+from .kit.lists import count_shards, list_once
 from .kit.shards import Work, merge_logs, run_shard, upscale_work
 
 # %% ../nbs/20_scale.ipynb #s2000009
@@ -90,15 +90,16 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
 def scale_out(src:Path|str,       # folder of pictures, or a manifest
               out:Path|str,       # folder of results
               load:Callable=load_work, args:tuple=('light-x4', 'auto', None), # load(*args) gives the `Work`
-              shards:int=None,    # how many; None: as many as the run was begun with, else one for each 64 lines
+              shards:int=None,    # how many; None: see `count_shards` of kit.lists
               workers:int=None, scheduler:str=None, # see `open_client`
               told:Callable=None  # function of the shards done, of how many, and what the last one said
              )->dict:             # see `merge_logs`
     "Everything in a folder or a list, by many workers."
-    manifest, root, n = list_once(Path(src), Path(out), shards)
-    job = ShardJob(str(manifest), n, str(Path(out).resolve()), str(root), load, args)
+    manifest, root, _ = list_once(Path(src), Path(out), shards)
     with open_client(workers, scheduler) as client:
         client.wait_for_workers(1)
+        n = count_shards(manifest, Path(out), shards, max(workers or 1, sum(client.nthreads().values())))
+        job = ShardJob(str(manifest), n, str(Path(out).resolve()), str(root), load, args)
         for k, r in enumerate(hand_out(client, job, range(n)), 1):
             if told: told(k, n, r)
         if not scheduler: client.cluster.close()

@@ -20,18 +20,20 @@ from starlette.routing import Route
 from .kit.codec import image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
 from .kit.models import model_facts, shipped_models
-from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, docs_page, openapi, read_query
+from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, docs_page, openapi, read_nothing, read_query
 
 # %% ../nbs/19_serve.ipynb #s1900006
 def enlarge_bytes(up,                           # an `Upscaler`
                   body:bytes,                   # a picture file
                   format:str='png', quality:int=95, # of the result
                   tile:int=None,                # longest side of a tile, pixels of the small picture
-                  told:Callable=None            # function of the part done, 0 to 1
+                  told:Callable=None,           # function of the part done, 0 to 1
+                  note:bool=True                # let the file say which model made it?
                  )->Made:
     "A picture file, enlarged."
     t0 = time.perf_counter(); img = open_image(body, icc='keep')
     t1 = time.perf_counter(); out = up(img, tile, told)
+    if not note: out.info.pop('made_by', None)
     t2 = time.perf_counter(); file = image_bytes(out, f'picture.{format}', quality, like=img)
     return Made(file, PICTURES[format], took=dict(decode=t1 - t0, enlarge=t2 - t1, encode=time.perf_counter() - t2))
 
@@ -67,15 +69,15 @@ class Service(Desk):
 
 # %% ../nbs/19_serve.ipynb #s190000e
 @patch
-async def enlarging(self:Service, request, model, format, quality):
+async def enlarging(self:Service, request, model, format, quality, note):
     "The key of an enlargement, and the work that makes it."
     facts = self.models[model]
     body = await self.picture(request, facts['scale'])
-    key = key_of(body, facts['checksum'], format, quality)
+    key = key_of(body, facts['checksum'], format, quality, note)
     def work(device, told):
         up = self.upscaler(model, device)
         def counted(part): self.counters.add('tiles_total'); told(part)
-        try: made = enlarge_bytes(up, body, format, quality, self.tile, counted)
+        try: made = enlarge_bytes(up, body, format, quality, self.tile, counted, note)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         self.counters.add('pictures_total', model=model)
         return made._replace(model=model, checksum=facts['checksum'], key=key)
@@ -133,7 +135,8 @@ def endpoints(s:Service)->list: # of `Endpoint`s
     "Everything that a server offers."
     one_of = lambda *names: dict(type='string', enum=[*names], default=names[0])
     whole = lambda lo, hi, default: dict(type='integer', minimum=lo, maximum=hi, default=default)
-    how = dict(model=one_of(*s.models), format=one_of(*PICTURES), quality=whole(1, 100, 95))
+    note = dict(type='boolean', default=True, description='Let the file say which model made it')
+    how = dict(model=one_of(*s.models), format=one_of(*PICTURES), quality=whole(1, 100, 95), note=note)
     return [Endpoint(*row) for row in (
         ('POST', '/v1/upscale', s.upscale, 'A picture, enlarged', how, 'picture', 'image/*'),
         ('POST', '/v1/jobs', s.new_job, 'The same for later: answers with an address', how, 'picture', 'application/json', 202),
@@ -158,7 +161,10 @@ def make_app(limits:Limits=Limits(),
     s = Service(limits, **kwargs)
     table = endpoints(s)
     def answer(e):
-        async def run(request): return await e.handler(request, **read_query(request.query_params, e.options), **request.path_params)
+        async def run(request):
+            options = read_query(request.query_params, e.options)
+            if not e.takes: await read_nothing(request, limits.body_seconds)
+            return await e.handler(request, **options, **request.path_params)
         return Route(e.path, run, methods=[e.method], max_body_size=int(limits.megabytes*1e6))
     async def description(request): return JSONResponse(openapi(table, bool(token)))
     async def docs(request): return Response(docs_page(table, str(request.base_url)), media_type='text/html')

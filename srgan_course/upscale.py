@@ -10,9 +10,9 @@ import copy, json, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
-from .kit.commands import say as tell
+from .kit.commands import code_for, in_range, say as tell
 from .kit.devices import memory_for_a_tile, out_of_memory, room_for
-from .kit.engines import as_floats, as_given, pick_engine
+from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
 from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
 from .kit.models import find_model
 from .kit.pixels import from_array, to_array
@@ -50,7 +50,7 @@ class Upscaler:
     "Enlarges pictures of any mode and size with a network."
     def __init__(self,
         net,                     # maps (B,3,h,w) in [0,1] to (B,3,s*h,s*w); copied. Or the file of one
-        scale:int=None,          # how many times larger; asked of `net`
+        scale:int=None,          # how many times larger, where `net` does not say it
         overlap:int=None,        # pixels of the small picture that a tile reads beyond its own; measured by `receptive_radius`
         device='auto',           # 'auto', 'cpu', 'cuda', 'mps'
         precision:str='float32', # or 'bfloat16': not exact, and faster only where the processor is made for it
@@ -60,13 +60,14 @@ class Upscaler:
         engine:str='auto',       # 'auto', 'torch', 'onnx'
         note:bool=True           # let a result's file say which model made it?
     ):
+        in_range('memory', memory, 1, 2**60), whole_number('overlap', overlap, 0)
         self.engine = e = pick_engine(net, engine, device, precision)
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
         self.name, self.say = name or e.name, say or tell
         if 'nz' in e.args:
             raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
                              f'{self.name}')
-        self.scale = scale or e.args.get('scale') or e(np.zeros((1, 3, 16, 16), np.float32)).shape[-1]//16
+        self.scale = scale_of(e, self.name, scale)
         said = f'srgan_course {self.name}, scale {self.scale}, {e.checksum}'.removesuffix(', ')
         self.note = said.encode('utf-8', 'replace').decode() if note else None
 
@@ -94,7 +95,8 @@ def forward(self:Upscaler,
             x  # float array or tensor (B,3,h,w) in [0,1]
            ):  # (B,3,s*h,s*w), float32 on the CPU, an array or a tensor as `x` is
     "What the network makes of `x`; what is no picture is refused."
-    y = self.engine(as_floats(x))
+    y, (b, _, h, w), s = self.engine(as_floats(x)), x.shape, self.scale
+    if y.shape != (b, 3, s*h, s*w): raise ValueError(f'{self.name} makes {y.shape} of {tuple(x.shape)}, which is not {s} times larger')
     if not np.isfinite(y).all():
         raise ValueError(f'{self.name} makes NaN or infinite values, which are no picture; give another model, or precision="float32"')
     return as_given(y, x)
@@ -165,7 +167,8 @@ def tensor(self:Upscaler,
            tile:int=None # longest side of a tile, or None
           ):             # (...,3,s*h,s*w), float32 on the CPU, not clamped, an array or a tensor as `x` is
     "Upscale floats in tiles."
-    s, (h, w), xb = self.scale, x.shape[-2:], as_floats(x).reshape(-1, *x.shape[-3:])
+    s, xb = self.scale, batch_of(x)
+    h, w = xb.shape[2:]
     out, n = np.empty((len(xb), 3, s*h, s*w), np.float32), self.at_a_time(h, w, tile) if len(xb) > 1 else 1
     for i in range(0, len(xb), n):
         for (t,b,l,r), y in self.pieces(lambda t,b,l,r: self.forward(xb[i:i+n, :, t:b, l:r]), h, w, tile):
@@ -283,4 +286,4 @@ def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted()
         return upscale_list(paths, manifest, shard, out, load, tile, again, as_json)
     res = enlarge_paths(paths, out, load(), tile, again, not as_json, want)
     if as_json: print(json.dumps(res))
-    return int(bool(res['bad']))
+    return code_for(res['bad'], res['done'] + res['kept'])

@@ -136,6 +136,34 @@ def test_evaluate_refuses(tmp_path, monkeypatch):
             HTTPS_PROXY='http://127.0.0.1:9')
     one_line(r, 'squeezenet1_1', 'squeeze-caffe')
 
+def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
+    from srgan_course.generators import MODELS
+    for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(run('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
+    one_line(run('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
+
+def test_json_that_is_nested_too_deep_is_one_line(tmp_path):
+    "In a model's file, a classifier's, a checkpoint, a recipe, labels, a log: wherever somebody else's text is read."
+    import torch
+    from srgan_course import cli
+    from srgan_course.generators import LightSR, save_model
+    from srgan_course.kit.checkpoints import read_checkpoint
+    from srgan_course.kit.classifiers import load_classifier
+    from srgan_course.kit.files import read_tensors, write_tensors
+    from srgan_course.kit.folders import read_log
+    from srgan_course.kit.labels import read_labels
+    from srgan_course.kit.lists import read_events
+    deep, p = '['*10**5, save_model(LightSR(2, 4, 1), tmp_path/'a.safetensors')
+    write_tensors(p, read_tensors(p)[0], {**{k: v for k, v in read_tensors(p)[1].items() if k != 'checksum'}, 'args': deep})
+    Image.new('RGB', (4, 4)).save(tmp_path/'a.png'); (tmp_path/'d.json').write_text(deep); (tmp_path/'.upscaled.jsonl').write_text(deep + '\n')
+    checkpoint = write_tensors(tmp_path/'c.safetensors', {'a': torch.ones(1)}, dict(checkpoint=deep))
+    clf = write_tensors(tmp_path/'k.safetensors', {'a': torch.ones(1)}, dict(classifier='1', arch='toynet', variant='', body='toynet', weights='', classes=deep, head='linear', size='9'))
+    for f in (lambda: cli.evaluate(str(p)), lambda: cli.upscale(tmp_path/'a.png', model=str(p)), lambda: cli.models(p), lambda: cli.train(str(tmp_path/'d.json')),
+              lambda: read_labels(tmp_path/'d.json'), lambda: read_checkpoint(checkpoint), lambda: load_classifier(clf)):
+        with pytest.raises(ValueError, match='nested too deep') as e: f()
+        assert '\n' not in str(e.value) and len(str(e.value)) < 300
+    assert read_log(tmp_path) == {} and not [*read_events(tmp_path/'.upscaled.jsonl')]
+    one_line(run('models', p), 'nested too deep')
+
 def test_models(tmp_path):
     """What ships is listed with size, figures and licence, without torch; a file of one's own can be asked about; what is no model is
     refused."""
@@ -272,9 +300,24 @@ def test_classify(tmp_path, capsys):
     assert cli.classify(tmp_path/'pets'/'cat', tmp_path/'bad.png', out=out, json=True) == 1
     said = capsys.readouterr(); d = json.loads(said.out)
     assert [r['class'] in ('cat', 'dog') for r in d['pictures']] == [True]*8 and len(d['bad']) == 1 and 'bad.png' in said.err
+    (tmp_path/'worse.png').write_bytes(b'no'); assert cli.classify(tmp_path/'bad.png', tmp_path/'worse.png', out=out) == 2; capsys.readouterr()
     for line, args, kw in (('holds a run already', (), dict(train=pets, recipe=tiny, out=out)), ('nothing to do', (), {}),
                            ('give one of', (Path(pets),), dict(evaluate=pets)), ('no such file', (Path('none.jpg'),), {})):
         with pytest.raises((ValueError, OSError), match=line): cli.classify(*args, **kw)
+
+def test_what_is_drawn_needs_no_file(tmp_path, capsys, monkeypatch):
+    "`--train pets-toy`, the body `toynet-turns` and the teacher `toy`, by their names alone: in a hurry here, at full length in the lessons."
+    from functools import partial
+    from srgan_course import classifier, cli
+    from srgan_course.kit import classifiers
+    for room, name, hurry in ((classifier, 'split_pets', dict(n=16)), (classifiers, 'learn_turns', dict(steps=2, n=8)),
+                              (classifiers, 'toy_teacher', dict(steps=2, n=16))):
+        monkeypatch.setattr(room, name, partial(getattr(room, name), **hurry))
+    tiny = str(classifier.ClassifierRecipe('tiny', size=32, bs=8, body='toynet-turns').save(tmp_path/'tiny.json'))
+    cli.classify(train='pets-toy', recipe=tiny, epochs=1, out=tmp_path/'run')
+    assert capsys.readouterr().out.startswith('toynet-turns: 7 pictures: ')
+    photo(tmp_path/'pet.png', (96, 96)); cli.recognise(tmp_path/'pet.png', teacher='toy', size=66, out=tmp_path/'pet.jpg')
+    assert 'seen by toy teacher 0 (made by the course on drawn pets)' in capsys.readouterr().out and (tmp_path/'pet.jpg').is_file()
 
 def test_recognise_refuses(tmp_path):
     "Before a classifier is made ready."

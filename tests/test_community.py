@@ -113,3 +113,20 @@ def test_who_wants_one_of_ours_says_so(tmp_path):
     "srgan-models and srgan-serve list what a file says of itself; a file of others is not called damaged."
     p = write(tmp_path, 'grey_x2')
     with pytest.raises(ValueError, match='a network of others.* srgan-upscale takes'): model_facts([p])
+
+def test_a_model_of_others_is_measured(tmp_path, capsys, monkeypatch):
+    "srgan-evaluate takes what srgan-upscale takes; without spandrel, it says what the file is."
+    import json
+    from srgan_course import cli
+    from srgan_course.images import downscale
+    from srgan_course.metrics import psnr_y
+    p = write(tmp_path, 'compact_x3'); (tmp_path/'in').mkdir()
+    hr = PHOTO.crop((0, 0, 72, 60)); hr.save(tmp_path/'in'/'a.png')
+    cli.evaluate(str(p), str(tmp_path/'in'), json=True, result=tmp_path/'r.json')
+    d = json.loads(capsys.readouterr().out)
+    sr = Image.fromarray(spandrel_s(p, downscale(hr, 3)).clip(0, 255).astype(np.uint8))
+    assert d['scale'] == 3 and abs(d['figures']['a']['psnr'] - psnr_y(sr, hr, 3)) < .05
+    assert json.loads((tmp_path/'r.json').read_text())['checksum'] == hashlib.sha256(p.read_bytes()).hexdigest()
+    monkeypatch.setitem(sys.modules, 'spandrel', None)
+    with pytest.raises(ModuleNotFoundError, match=r"a network of others, or none at all; to read those of others: pip install 'srgan_course\[community\]'"):
+        cli.evaluate(str(p), str(tmp_path/'in'))

@@ -27,7 +27,7 @@ WORDS = {'50': '"50 % larger" is not a measurement'}
 
 def subject(name):
     "What a result is about: light-x4-set5 -> light-x4, bicubic-x4-set5 -> bicubic-x4, demo -> demo."
-    return re.sub(r'-(set5|embedded|train|kid|fid|lpips|speed)$', '', name)
+    return re.sub(r'-(set5|embedded|train|outlook|kid|fid|lpips|speed)$', '', name)
 
 def about(text, scale=4):
     "The subjects of results, and the methods of the published table, that a text names."

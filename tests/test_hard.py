@@ -244,6 +244,10 @@ BAD = {'unknown suffix': ('rgb', dict(out='a.xyz'), "'.xyz'"), 'missing folder':
        'both': ('rgb', dict(height=9, scale=2.), 'give one of them'), 'a film into JPEG': ('film', dict(frames=True, out='a.jpg'), 'holds a single picture'),
        'tile': ('rgb', dict(tile=0), 'tile 0'), 'the same size': ('rgb', dict(scale=1.0000001), 'x1.0000001 is no enlargement'),
        'no model': ('rgb', dict(model=''), "no model ''; known are"), 'a folder as model': ('rgb', dict(model='dir.png'), 'no model'),
+       'a quality of PNG': ('rgb', dict(quality=80), 'quality 80 is asked for, and PNG has none; leave it out'),
+       'a quality of a TIFF': ('rgb', dict(quality=80, format='tif'), 'quality 80 is asked for, and TIFF has none'),
+       'a quality of a JP2': ('rgb', dict(quality=80, out='a.jp2'), 'a.jp2: quality 80 is asked for, and JPEG2000 has none'),
+       'colour in a PGM': ('rgb', dict(out='q.pgm'), 'q.pgm: .*grey alone; save as .ppm'), 'a PBM': ('rgb', dict(out='q.pbm'), 'black and white alone'),
        'no suffix to keep': ('bare', dict(keep_format=True), 'bare has no suffix')}
 
 @pytest.mark.parametrize('what', BAD)
@@ -299,6 +303,25 @@ def test_another_size_is_the_networks_made_smaller_in_one_step(tmp_path, up, mod
         want = want if size == want.size else resize(want, size, 'lanczos')
         assert (got.size, got.mode, Path(r['dst']).name, r.get('resampled')) == (size, want.mode, name, None if size == (80, 60) else 'lanczos')
         assert to_array(got).dtype == to_array(img).dtype and (to_array(got) == to_array(want)).all()
+
+def test_a_quality_that_changes_nothing_stops_a_folder_before_it_begins(tmp_path, up, calls):
+    "And is taken where each picture keeps its format."
+    for n in ('a.png', 'b.jpg'): picture(tmp_path/'in'/n, (4, 3))
+    with pytest.raises(ValueError, match='quality 80 is asked for, and PNG has none'):
+        enlarge_paths([tmp_path/'in'], tmp_path/'out', up, progress=False, want=Wanted(quality=80))
+    assert not calls and not (tmp_path/'out').exists()
+    enlarge_paths([tmp_path/'in'], tmp_path/'out', up, progress=False, want=Wanted(quality=80, keep_format=True))
+    assert len(list((tmp_path/'out').glob('[ab]-x4.*'))) == 2
+
+def test_what_was_read_with_fewer_bits_is_said(tmp_path, up, capsys):
+    "In the line of a picture, in the summary of a folder and in the JSON."
+    (tmp_path/'in').mkdir()
+    Image.new('RGB', (4, 3)).save(tmp_path/'in'/'a.sgi')
+    b = (tmp_path/'in'/'a.sgi').read_bytes(); (tmp_path/'in'/'a.sgi').write_bytes(b[:3] + b'\2' + b[4:512] + bytes(72))
+    for src in (tmp_path/'in'/'a.sgi', tmp_path/'in'):
+        res = enlarge_paths([src], tmp_path/'out', up, again=True, want=Wanted())
+        assert [d['lost'] for d in res['done']] == ['colours of 16 bits were read as 8']
+        assert 'colours of 16 bits were read as 8' in capsys.readouterr().out
 
 def test_formats_of_a_folder(tmp_path, up):
     "A format for all, that of each, and its quality; what was made in another way does not count as done, what was made so does."

@@ -9,6 +9,8 @@ from srgan_course.kit import pixels, show
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
                                  open_image,
                                  save_image, show_grid, to_array, to_image, to_tensor, write_whole)
+from srgan_course.kit.codec import image_bytes
+from srgan_course.kit.formats import check_quality
 from srgan_course.kit.pixels import to_8bit, to_view
 
 rng = np.random.default_rng(0)
@@ -130,6 +132,97 @@ def test_grey16_with_a_clear_value():
     chunk = struct.pack('>I', 2) + b'tRNS' + struct.pack('>H', 6000)
     got = open_image(png(a, extra=chunk + struct.pack('>I', zlib.crc32(chunk[4:]))))
     assert got.mode == 'LA' and np.array_equal(got.deep, np.stack([a, np.where(a == 6000, 0, 65535)], -1))
+
+def sgi(a):
+    "An SGI file of 16 bits a channel."
+    a = np.atleast_3d(a); h, w, c = a.shape
+    head = struct.pack('>hBBHHHHII', 474, 0, 2, 3 if c > 1 else 2, w, h, c, 0, 65535).ljust(512, b'\0')
+    return head + a[::-1].transpose(2, 0, 1).astype('>u2').tobytes()
+
+@pytest.mark.parametrize('c', [3, 4])
+def test_16_bits_of_jpeg_2000(c):
+    "Pillow gives 8, and turns the white into black."
+    import cv2
+    a = deep(48, 64, c); a[:9] = 65535; a[9:12] = 65407
+    b = cv2.imencode('.jp2', a[..., [2, 1, 0, 3][:c]], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1].tobytes()
+    got = open_image(b)
+    assert np.array_equal(got.deep, a) and 'lost' not in got.info
+
+@pytest.mark.parametrize('bits', [10, 12])
+def test_more_than_8_bits_of_avif_and_heic(bits):
+    "To the last bit where the file has it; white is white, also where colour has half the resolution."
+    import cv2
+    a = deep(16, 24, 3); a[:4] = 65535
+    if cv2.haveImageWriter('x.avif'):
+        for quality, off in (100, 40), (90, 12000):
+            how = [cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, quality]
+            got = open_image(cv2.imencode('.avif', a[..., ::-1] >> 16 - bits, how)[1].tobytes()).deep
+            assert got.max() == 65535 and np.abs(got.astype(int) - a).mean() < off
+    heif = pytest.importorskip('pillow_heif')
+    was, heif.options.SAVE_HDR_TO_12_BIT = heif.options.SAVE_HDR_TO_12_BIT, bits == 12
+    try:
+        for chroma, off in (444, 60), (420, 12000):
+            for n, c in (3, 'RGB;16'), (4, 'RGBA;16'):
+                x = a if n == 3 else np.dstack([a, a[..., 0]])
+                heif.from_bytes(c, (24, 16), x.tobytes()).save(out := BytesIO(), quality=-1, chroma=chroma)
+                got = open_image(out.getvalue())
+                assert 'lost' not in got.info and np.abs(got.deep.astype(int) - x).mean() < off and got.deep[:4].min() >= 65280
+    finally: heif.options.SAVE_HDR_TO_12_BIT = was
+
+def test_what_is_read_with_8_bits_is_said(tmp_path):
+    "SGI and CMYK: no library gives all their bits."
+    import tifffile
+    a = deep(6, 9, 3)
+    for x in (a, a[..., 0], np.dstack([a, a[..., 0]])):
+        got = open_image(sgi(x))
+        assert got.info['lost'] == 'colours of 16 bits were read as 8' and np.abs(to_array(got).astype(int) - (x >> 8)).max() <= 1
+    tifffile.imwrite(out := BytesIO(), deep(6, 9, 4), photometric='separated')
+    assert open_image(out.getvalue()).info['lost'] == 'colours of 16 bits were read as 8'
+    assert 'lost' not in open_image(save_image(got, tmp_path/'x.png')).info
+
+@pytest.mark.parametrize('white', ['minisblack', 'miniswhite'])
+@pytest.mark.parametrize('byteorder', '<>')
+@pytest.mark.parametrize('compression', [None, 'zlib'])
+def test_grey_tiff_of_every_kind(white, byteorder, compression):
+    "Whole numbers with and without a sign and floats, in both orders of bytes, black or white first: what is read is right."
+    import tifffile
+    ramp, read = np.arange(96).reshape(8, 12), set()
+    for dtype in ('u1', 'i1', 'u2', 'i2', 'u4', 'i4', 'f2', 'f4', 'f8'):
+        top = {'f': 1, 'u1': 255, 'i1': 255}.get(dtype if dtype[1] == '1' else dtype[0], 65535)
+        tifffile.imwrite(out := BytesIO(), (ramp/95 if top == 1 else ramp).astype(dtype), photometric=white, byteorder=byteorder, compression=compression)
+        try: got = to_array(open_image(out.getvalue()))
+        except ValueError as e: assert 'which Pillow does not read' in str(e); continue
+        want = np.rint(ramp/95*65535) if top == 1 else ramp
+        assert np.abs(got - (want if white == 'minisblack' else (65535 if top == 1 else top) - want)).max() <= 1, dtype
+        read.add(dtype)
+    assert {'u1', 'f4'} <= read
+
+def tga(px, bits, kind=2, palette=b''):
+    "A TGA whose head gives `bits` to transparency, of stored pixels (h,w,channels)."
+    head = struct.pack('<BBBHHBHHHHBB', 0, bool(palette), kind, 0, len(palette)//4, 32*bool(palette), 0, 0, *px.shape[1::-1], 8*px.shape[2], bits)
+    return head + palette + px.tobytes()
+
+def bmp(px, masks=None):
+    "A BMP of 32 bits a pixel."
+    head = struct.pack('<IiiHHIIiiII', 124, *px.shape[1::-1], 1, 32, 3 if masks else 0, px.nbytes, 0, 0, 0, 0) + struct.pack('<4I', *masks or (0,)*4)
+    return b'BM' + struct.pack('<IHHI', 138 + px.nbytes, 0, 0, 138) + head.ljust(124, b'\0') + px.tobytes()
+
+def ico(px):
+    dib = struct.pack('<IiiHHIIiiII', 40, px.shape[1], 2*px.shape[0], 1, 32, 0, 0, 0, 0, 0, 0) + px.tobytes() + bytes(4*px.shape[0])
+    return struct.pack('<HHH', 0, 1, 1) + struct.pack('<BBBBHHII', *px.shape[1::-1], 0, 0, 1, 32, len(dib), 22) + dib
+
+def test_a_channel_that_is_no_transparency_hides_nothing():
+    "0 bits of it in a TGA's head, or 0 everywhere in a BMP or an icon."
+    px, masks = np.zeros((4, 4, 4), np.uint8) + np.uint8([10, 20, 200, 0]), (0xff0000, 0xff00, 0xff, 0xff << 24)
+    some = px.copy(); some[0, 0, 3] = 77
+    grey = np.zeros((4, 4, 2), np.uint8) + np.uint8([9, 0])
+    for b, mode, first in ((tga(px, 0), 'RGB', (200, 20, 10)), (tga(px, 8), 'RGBA', (200, 20, 10, 0)), (tga(some, 8), 'RGBA', None), (tga(some, 0), 'RGB', None),
+                           (tga(grey, 0, 3), 'L', 9), (tga(px[..., 3:], 0, 1, bytes([10, 20, 200, 0])*2), 'RGB', (200, 20, 10)),
+                           (bmp(px), 'RGB', None), (bmp(px, masks), 'RGB', (200, 20, 10)), (bmp(some, masks), 'RGBA', None),
+                           (ico(px), 'RGB', (200, 20, 10)), (ico(some), 'RGBA', None)):
+        got = open_image(b)
+        assert got.mode == mode and (first is None or got.getpixel((3, 3)) == first)
+        assert ('lost' in got.info) == (b == tga(some, 0))                 # it may have meant something
 
 @pytest.mark.parametrize('c', [2, 3, 4])
 @pytest.mark.parametrize('suffix', ['.png', '.tif'])
@@ -442,6 +535,7 @@ def test_every_mode_into_every_format(tmp_path, suffix):
 def test_transparency_is_not_lost_silently(tmp_path, suffix):
     "Half a picture's alpha is refused in one line, also in 16 bits and beside grey; where all is opaque there is nothing to lose."
     for a in (noise(9, 8, 4), noise(9, 8, 2), deep(9, 8, 4)):
+        if suffix == '.pgm': a = a[..., -2:].copy()                # which holds no colour
         with pytest.raises(ValueError, match='cannot hold (half-)?transparent pixels; save as .png or .webp') as e:
             save_image(from_array(a), tmp_path/f'x{suffix}')
         assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
@@ -464,6 +558,35 @@ def test_gif_holds_clear_and_opaque(tmp_path):
     assert (got[..., 3] == a[..., 3]).all()
     a[4, 4, 3] = 254
     with pytest.raises(ValueError, match='GIF cannot hold half-transparent pixels'): save_image(from_array(a), tmp_path/'x.gif')
+
+BEGINS = {'.jpg': b'\xff\xd8\xff', '.jpe': b'\xff\xd8\xff', '.jfif': b'\xff\xd8\xff', '.mpo': b'\xff\xd8\xff', '.ppm': b'P6', '.pnm': b'P[56]', '.pgm': b'P5',
+          '.jp2': b'\0\0\0\x0cjP', '.j2k': b'\xff\x4f\xff\x51', '.j2c': b'\xff\x4f\xff\x51', '.jpc': b'\xff\x4f\xff\x51', '.png': b'\x89PNG',
+          '.apng': b'\x89PNG', '.webp': b'RIFF....WEBP', '.avif': b'....ftypavif', '.heic': b'....ftyphei', '.jxl': b'\xff\x0a|\0\0\0\x0cJXL',
+          '.tif': b'II', '.bmp': b'BM', '.gif': b'GIF', '.tga': b'\0\0[\2\3]', '.sgi': b'\x01\xda', '.qoi': b'qoif', '.dds': b'DDS '}
+
+@pytest.mark.parametrize('suffix', BEGINS)
+def test_what_is_inside_is_what_the_suffix_says(suffix):
+    "Every format takes every quality, or none; where it has one, it does something."
+    import re
+    if suffix in ('.heic', '.jxl'): pytest.importorskip('pillow_' + ('heif' if suffix == '.heic' else 'jxl'))
+    for mode in ('RGB', 'L', 'RGBA', 'LA'):
+        img, made = Image.fromarray(noise(16, 16, 4)).convert(mode), set()
+        try: image_bytes(img, f'x{suffix}')
+        except ValueError as e:
+            assert mode[-1] == 'A' and 'transparent' in str(e) or (suffix, mode) == ('.pgm', 'RGB') and 'grey alone' in str(e), e
+            continue
+        for quality in range(1, 101): made.add(b := image_bytes(img, f'x{suffix}', quality))
+        assert re.match(BEGINS[suffix], b, re.S), b[:16]
+        try: check_quality(f'x{suffix}', 80)
+        except ValueError: assert len(made) == 1
+        else: assert len(made) >= 40
+        if suffix == '.jxl': assert same(open_image(b).convert(mode), np.asarray(img))     # quality 100: nothing is lost
+
+@pytest.mark.parametrize('suffix', ['.pbm', '.pfm'])
+def test_no_picture_of_another_kind_under_a_suffix(tmp_path, suffix):
+    for mode in ('RGB', 'L'):
+        with pytest.raises(ValueError, match=f'{suffix} holds .*; save as .ppm, or .pgm for grey'): save_image(Image.new(mode, (2, 2)), tmp_path/f'x{suffix}')
+    assert not any(tmp_path.iterdir())
 
 @pytest.mark.parametrize('suffix', ['.ico', '.icns'])
 def test_icons_are_refused(tmp_path, suffix):

@@ -158,6 +158,30 @@ def test_folders_and_lists(tmp_path, cat):
     half = small.convert('RGBA'); half.putalpha(100)
     one_line(lambda: M.evaluate_sr('bicubic', {'half': half}, 4), 'half has mode RGBA')
 
+@pytest.mark.parametrize('what', ['clear', 'small', 'no picture', 'bomb', 'truncated head'])
+def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path, what):
+    "The last of many would cost all that was measured before."
+    calls, seen = [], lambda img: calls.append(1) or img.resize((img.width*4, img.height*4))
+    for n in 'ab': Image.new('RGB', (32, 24)).save(tmp_path/f'{n}.png')
+    last, png = tmp_path/'c.png', (tmp_path/'a.png').read_bytes()
+    if what == 'clear': Image.new('RGBA', (32, 24)).save(last)
+    if what == 'small': Image.new('RGB', (40, 18)).save(last)
+    if what == 'no picture': last.write_bytes(b'no picture')
+    if what == 'bomb': last.write_bytes(png[:16] + (10**5).to_bytes(4, 'big')*2 + png[24:])
+    if what == 'truncated head': last.write_bytes(png[:20])
+    one_line(lambda: M.evaluate_sr(seen, tmp_path, 4), 'c: ')
+    assert not calls
+    last.unlink(); assert len(M.evaluate_sr(seen, tmp_path, 4)) == 3 and len(calls) == 2
+
+def test_16_bits_are_rounded_to_8(tmp_path):
+    "In grey as in colour, and as whatever else is measured."
+    import cv2
+    a = np.random.default_rng(0).integers(0, 65536, (24, 32, 3)).astype(np.uint16)
+    for n, x in ('colour', a), ('grey', a[..., 0]):
+        cv2.imwrite(str(tmp_path/f'{n}.png'), x); cv2.imwrite(str(tmp_path/f'{n}8.png'), np.rint(x/257).astype(np.uint8))
+    df = M.evaluate_sr('bicubic', tmp_path, 4)
+    for n in 'colour', 'grey': assert abs(df.psnr[n] - df.psnr[f'{n}8']) < 1e-9
+
 def test_nothing_to_measure(tmp_path):
     one_line(lambda: M.evaluate_sr('bicubic', tmp_path, 4), 'no picture')
     one_line(lambda: M.evaluate_sr('bicubic', {}, 4), 'no picture')

@@ -272,6 +272,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4',
             'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
     assert cli.recognise(tmp_path/'pet.png', tmp_path/'bad.png', teacher='toy') == 1
+    (tmp_path/'worse.png').write_bytes(b'no'); assert cli.recognise(tmp_path/'bad.png', tmp_path/'worse.png', teacher='toy') == 2
     assert 'bad.png' in capsys.readouterr().err
     root = folders(tmp_path/'in', cat=2, dog=2)
     cli.recognise(evaluate=str(root), teacher='toy', judge='toy-1', size=48, json=True)

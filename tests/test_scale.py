@@ -1,6 +1,7 @@
 "Shards of a list as real processes: killed workers, a killed driver, pictures that kill; every result once, and the bytes of one process."
-import io, json, os, signal, subprocess, sys, tarfile, time
+import contextlib, io, json, os, shutil, signal, subprocess, sys, tarfile, time
 from pathlib import Path
+from types import SimpleNamespace
 import pytest
 from PIL import Image
 from conftest import script
@@ -295,3 +296,120 @@ def test_a_name_with_an_escape_is_not_obeyed(tmp_path):
         r = subprocess.run([sys.executable, '-m', 'srgan_course', command, *map(str, args)], capture_output=True, env=ENV)
         assert b'\x1b' not in r.stdout + r.stderr and '\u202e'.encode() not in r.stdout + r.stderr
         assert rb'a\x1b[2J.png' in r.stdout + r.stderr, r.stderr
+
+# ---- nothing could be done, nothing to do
+
+NOTHING = { # what is listed -> what is said of it
+    'missing': ('x.png\ny.png\n', 'No such file'), 'broken': ('bad/a.png\nbad/b.png\n', 'not a picture'), 'an empty tar': ('none.tar\n', 'no file in it'),
+    'a tar of labels': ('label.tar\n', 'no picture in it'), 'a tar of broken pictures': ('bad.tar\n', 'none of its 2 pictures'),
+    'a file of no bytes': ('zero.tar\n', 'the file is empty')}
+
+@pytest.fixture
+def bad_ones(tmp_path):
+    (tmp_path/'bad').mkdir()
+    for n in 'ab': (tmp_path/'bad'/f'{n}.png').write_bytes(b'no picture')
+    (tmp_path/'zero.tar').touch(); a_tar(tmp_path/'none.tar'); a_tar(tmp_path/'label.tar', ('a.txt', b'cat'))
+    a_tar(tmp_path/'bad.tar', ('a.png', b'no'), ('b.png', b'no'), ('a.txt', b'cat'))
+    Image.new('RGB', (8, 6), 'red').save(tmp_path/'good.png')
+    return tmp_path
+
+@pytest.mark.parametrize('what', NOTHING)
+def test_nothing_could_be_done(bad_ones, what, capsys):
+    "It ends with 2, as one bad picture alone does; again and again, in text, in JSON and in the report. With one that is done, or was done before, it is 0."
+    from srgan_course import cli, deploy
+    lines, says = NOTHING[what]; (bad_ones/'list.txt').write_text(lines)
+    for json_too in False, True, False:
+        assert cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'out', json=json_too) == 2
+        said = capsys.readouterr()
+        if json_too: assert json.loads(said.out)['done'] == 0 and says in said.out; continue
+        assert '0 done, 0 done before, ' in said.out and ' left out' in said.out and says in said.err
+    assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'out', report=True) == 2 and says in capsys.readouterr().out and not results(bad_ones/'out')
+    (bad_ones/'list.txt').write_text(lines + 'good.png\n')
+    assert [cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more') for _ in range(2)] == [None]*2                  # done, and done before
+    assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'more', report=True) == 1                                         # the report knows of all
+
+def test_nothing_of_a_folder_or_of_several_could_be_done(bad_ones, capsys):
+    from srgan_course import cli
+    a, b = (bad_ones/'bad'/f'{n}.png' for n in 'ab')
+    assert cli.upscale(bad_ones/'bad') == cli.upscale(a, b) == cli.upscale(bad_ones/'bad', a, json=True) == 2
+    assert cli.upscale(a, bad_ones/'good.png') == 1
+    shutil.copy(bad_ones/'good.png', bad_ones/'bad'); assert [cli.upscale(bad_ones/'bad') for _ in range(2)] == [1, 1]
+
+@pytest.mark.parametrize('src, says', [('empty', 'it is empty'), ('empty.txt', 'names no picture (the file is empty)'),
+    ('notes.txt', 'names no picture (blank lines and comments alone)'), ('t.tar', 'is a tar file; give a list that names it'),
+    ('links', 'it holds a link to nothing: gone.png, me.png; a link to a folder, give that folder itself: out')])
+def test_nothing_to_do_is_one_line_and_2(tmp_path, src, says):
+    "From the command line, by srgan-scale and by srgan-upscale; no folder is made."
+    if src == 'links' and os.name == 'nt': pytest.skip('links')
+    (tmp_path/'empty').mkdir(); (tmp_path/'empty.txt').touch(); (tmp_path/'notes.txt').write_text('# of June\n\n  # more\n'); a_tar(tmp_path/'t.tar')
+    if src == 'links':
+        (tmp_path/'links').mkdir()
+        for n, to in dict(gone='nope', me='me.png').items(): (tmp_path/'links'/f'{n}.png').symlink_to(to)
+        (tmp_path/'links'/'out').symlink_to('../empty')
+    a = ['--manifest'] if src.endswith('.txt') or src == 't.tar' else []
+    for args in ['scale', src, '--out', 'o'], ['upscale', *a, src, '--out', 'o']:
+        r = subprocess.run([sys.executable, '-m', 'srgan_course', *args], capture_output=True, text=True, env=ENV, cwd=tmp_path)
+        assert (r.returncode, r.stdout, r.stderr.count('\n')) == (2, '', 1) and says in r.stderr, r.stderr
+    assert not (tmp_path/'o').exists()
+
+def test_a_comment_is_said_to_be_one(bad_ones):
+    (bad_ones/'list.txt').write_text('# good ones\ngood.png\n#1.png\n'); shutil.copy(bad_ones/'good.png', bad_ones/'#1.png')
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
+    assert r['done'] == 2 and r['bad'] == {'# good ones': 'ValueError: a comment, and no file of that name; a list holds paths alone'}
+
+def test_what_was_done_once_and_is_broken_now_is_not_done(tmp_path):
+    "The result has gone, the picture is another one that cannot be done: it counted as done, and the command ended with 0."
+    manifest = a_list(tmp_path/'in', 2); run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+    for i in range(2): (tmp_path/'out'/'in'/f'00{i}.png.png').unlink(); (tmp_path/'in'/f'00{i}.png').write_bytes(b'\xff')
+    for _ in range(2):
+        r = run_shard(manifest, 0, 1, tmp_path/'out', toy_work())
+        assert (r['done'], r['kept'], len(r['bad'])) == (0, 0, 2)
+    assert merge_logs(tmp_path/'out')['pictures'] == 0
+
+# ---- what a folder is, and how many parts
+
+def test_results_of_srgan_upscale_are_not_enlarged_by_srgan_scale(photos, capsys):
+    "Beside their pictures or in a folder below; also at a second start, when there are more of them."
+    from srgan_course import cli
+    from srgan_course.kit.lists import list_once
+    d = photos/'photos'; cli.upscale(d/'0.png'); cli.upscale(d/'sub', out=d/'large'); capsys.readouterr()
+    for i in range(2):
+        manifest, _, _ = list_once(d, photos/'out')
+        assert manifest.read_text().split() == ['0.png', '2.png', '4.png', 'sub/1.png', 'sub/3.png', 'sub/5.png']
+        said = capsys.readouterr().err
+        assert 'srgan-scale: passed over, a result of 0.png: ' in said and 'passed over, a result of an earlier run: ' in said
+        cli.upscale(d/'2.png', out=d); capsys.readouterr()
+
+def test_no_worker_is_idle(photos, monkeypatch):
+    "Six pictures are a shard for each of two workers, also where others lend them; a second start with more of them goes on with the same two."
+    from srgan_course import scale
+    workers = 2
+    @contextlib.contextmanager
+    def client(*_):
+        yield SimpleNamespace(wait_for_workers=lambda n: None, nthreads=lambda: {i: 1 for i in range(workers)}, cluster=SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(scale, 'open_client', client); monkeypatch.setattr(scale, 'hand_out', lambda c, job, todo: (scale.do_shard(job, i) for i in todo))
+    work = (toy_work()._replace(read=len, make=str),)
+    for out, kw in ('out', {}), ('lent', dict(scheduler='tcp://10.0.0.5:8786')):
+        workers = 2; said = []
+        scale.scale_out(photos/'photos', photos/out, lambda w: w, work, told=lambda k, n, r: said.append((n, r['done'])), **kw)
+        assert [n for n, _ in said] == [2, 2] and all(d for _, d in said) and sum(d for _, d in said) == 6
+        workers = 5; said.clear()
+        r = scale.scale_out(photos/'photos', photos/out, lambda w: w, work, workers=5, told=lambda k, n, r: said.append((n, r['kept'])), **kw)
+        assert [n for n, _ in said] == [2, 2] and r['shards'] == 2 and r['pictures'] == 6
+
+@pytest.mark.parametrize('blind', [False, True])
+def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
+    "Two files, two results; where the disk of the results takes both names for one, they are refused before anything is made, in a list and as pictures."
+    from srgan_course.kit import files, folders, lists
+    if files.ignores_case(tmp_path): pytest.skip('a disk that ignores case')
+    (tmp_path/'in').mkdir(); (tmp_path/'in'/'A.png').write_text('one'); (tmp_path/'in'/'a.png').write_text('two')
+    (tmp_path/'list.txt').write_text('in/A.png\nin/a.png\n')
+    if blind:
+        real = files.ignores_case
+        for m in files, lists: monkeypatch.setattr(m, 'ignores_case', lambda d: 'out' in str(d) or real(d))
+        for call in (lambda: run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work()), lambda: lists.list_once(tmp_path/'list.txt', tmp_path/'out'),
+                     lambda: folders.enlarge_paths([tmp_path/'in'/n for n in ('A.png', 'a.png')], tmp_path/'out', SimpleNamespace(scale=4))):
+            with pytest.raises(ValueError, match='(?i)a.png and .*a.png .*would both become'): call()
+        assert not (tmp_path/'out').exists()
+    else:
+        run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work()); assert results(tmp_path/'out') == {'in/A.png.png': b'ONE', 'in/a.png.png': b'TWO'}

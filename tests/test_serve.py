@@ -175,7 +175,68 @@ def test_page_is_the_same_files():
         assert c.get('/conv.wasm').headers['content-type'] == 'application/wasm'
         for bad in ('/../settings.ini', '/%2e%2e/settings.ini', '/..%2fsettings.ini', '/nothing.js', '/models/x'): problem(c.get(bad), 404)
 
+def test_note_false_is_no_note(tmp_path):
+    "Byte for byte what `srgan-upscale --no-note` writes, as another result with an ETag of its own; the picture's own notes stay."
+    from srgan_course.upscale import upscale_file, Upscaler
+    exif = Image.Exif(); exif[0x10F] = 'a maker of cameras'
+    (tmp_path/'a.jpg').write_bytes(b := png(31, 20, kind='jpg', exif=exif.tobytes()))
+    want = Path(upscale_file(tmp_path/'a.jpg', tmp_path/'a.png', Upscaler.load('light-x4', note=False))['dst']).read_bytes()
+    with TestClient(make_app()) as c:
+        ask = lambda q: c.post(f'/v1/upscale{q}', content=b)
+        plain, bare, noted, job = ask(''), ask('?note=false'), ask('?note=true'), c.post('/v1/jobs?note=false', content=b).headers['location']
+        until(lambda: c.get(job).json()['state'] == 'done')
+        assert bare.content == c.get(f'{job}/result').content == want != plain.content == noted.content
+        assert bare.headers['etag'] != plain.headers['etag'] and b'light-x4' not in bare.content and b'maker of cameras' in bare.content
+        offered = {o['name']: o for o in c.get('/openapi.json').json()['paths']['/v1/upscale']['post']['parameters']}
+        assert offered['note']['schema'] == dict(type='boolean', default=True, description='Let the file say which model made it')
+        assert 'true, false (true); Let the file say which model made it' in c.get('/docs').text
+
 # ---- what it refuses
+
+def parts(*named): # (name, contents, a file?)
+    head = lambda name, file: f'Content-Disposition: form-data; name="{name}"' + '; filename="a.png"'*file
+    body = b''.join(b'--B\r\n' + head(n, file).encode() + b'\r\n\r\n' + b + b'\r\n' for n, b, file in named) + b'--B--\r\n'
+    return dict(content=body, headers={'Content-Type': 'multipart/form-data; boundary=B'})
+
+OVERLOOKED = { # what would be overlooked, and the answer a wrong one with status 200
+    'an option in the form': (lambda: parts(('file', png(), True), ('model', b'light-x2', False)), "a field 'model'"),
+    'before the file': (lambda: parts(('quality', b'1', False), ('file', png(), True)), "a field 'quality'"),
+    'a second file': (lambda: parts(('file', png(), True), ('file', png(seed=1), True)), '2 fields named file'),
+    'a file and a text of that name': (lambda: parts(('file', png(), True), ('file', b'b.png', False)), '2 fields named file'),
+    'a mask beside it': (lambda: parts(('file', png(), True), ('mask', png(), True)), "a field 'mask'"),
+    'another name': (lambda: parts(('image', png(), True)), "a field 'image'"), 'no name': (lambda: parts(('', png(), True)), "a field ''"),
+    'a name of odd letters': (lambda: parts(('file', png(), True), ('m\u043edel\x1b', b'x', False)), r"a field 'm\u043edel\x1b'")}
+
+@pytest.mark.parametrize('what', OVERLOOKED)
+def test_nothing_in_a_form_is_overlooked(what):
+    request, says = OVERLOOKED[what]
+    with client(toy := Toy()) as c:
+        for path in '/v1/upscale', '/v1/jobs': problem(c.post(path, **request()), 422, says, 'address' if 'a field' in says else 'one picture')
+        assert not toy.calls and c.post('/v1/upscale', **parts(('file', png(), True))).status_code == 200
+
+def test_the_address_is_read_to_its_end():
+    "Each endpoint of the table: unknown, empty, repeated, of odd letters, in the wrong case."
+    with client(toy := Toy()) as c:
+        for e in endpoints(c.app.state.service):
+            path, body = e.path.replace('{id}', 'nobody'), dict(content=png()) if e.takes else {}
+            for q, says in {'nothing=1': "no option 'nothing'", '=1': "no option ''", 'Model=light-x2': "no option 'Model'", '%00': r"no option '\x00'",
+                            'm%D0%BEdel=a': r"no option 'm\u043edel'", 'x'*3000: 'no option'}.items():
+                d = problem(c.request(e.method, f'{path}?{q}', **body), 422, says); assert len(d['detail']) < 200
+            for k, v in e.options.items():
+                good = v['default'] if v['type'] != 'boolean' else 'true'
+                problem(c.request(e.method, f'{path}?{k}={good}&{k}={good}', **body), 422, f'{k} is given 2 times')
+                for bad in '', '=', '=%00', '=1;quality=2', '=True': problem(c.request(e.method, f'{path}?{k}{bad}', **body), 422, f'{k} is not')
+        assert not toy.calls
+
+def test_a_body_where_none_is_taken():
+    "Options of cats as a form, as curl -d sends them, as JSON, and in chunks: refused, and not seed 0."
+    with client() as c:
+        chunks = lambda: (b for b in (b'', b'n=4'))
+        for kw in dict(data=dict(n=4, seed=7)), dict(json=dict(n=4)), dict(files=dict(n=(None, '4'))), dict(content=chunks()), dict(content=b'0'):
+            problem(c.post('/v1/cats', **kw), 422, 'takes no body', 'the address')
+        for e in endpoints(c.app.state.service):
+            if not e.takes: problem(c.request(e.method, e.path.replace('{id}', 'nobody'), content=b'x'), 422, 'takes no body')
+        assert c.post('/v1/cats?n=4', content=b'').status_code == 200
 
 def half(b): return b[:len(b)//2]
 
@@ -277,6 +338,8 @@ def test_a_slow_body_is_given_up():
         start = time.monotonic()
         got = talk(url, b'POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n', *[b'x']*8, wait=.1)
         assert got.startswith(b'HTTP/1.1 408') and b'within 0.4 seconds' in got and time.monotonic() - start < 4, got
+        got = talk(url, b'GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n')            # announced where none is taken, and never sent
+        assert got.startswith(b'HTTP/1.1 408') and b'within 0.4 seconds' in got, got
         assert httpx.post(f'{url}/v1/upscale', content=png()).status_code == 200
 
 def test_engine_held_one_runs_four_wait_the_rest_is_sent_away():

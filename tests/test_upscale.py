@@ -381,6 +381,40 @@ def test_bad_arguments(net):
     with pytest.raises(ValueError, match="precision 'float64' is not in"): Upscaler(net, precision='float64')
     with pytest.raises(ValueError, match="device 'gpu' is not there; give cpu"): Upscaler(net, device='gpu')
 
+NO_PICTURE = {'bytes': (np.zeros((3, 5, 4), np.uint8), 'of uint8 and shape .3, 5, 4.: whole numbers do not say what is white'),
+              'bytes of a tensor': (torch.zeros(1, 3, 5, 4, dtype=torch.uint8), 'of uint8 and shape .1, 3, 5, 4.: whole numbers'),
+              '0 to 255': (np.full((3, 5, 4), 255.), 'runs from 255 to 255; pictures are in .0,1.'), 'grey': (torch.rand(1, 5, 4), 'is no picture; give a PIL'),
+              'alpha': (torch.rand(4, 5, 4), 'is no picture'), 'channels last': (np.zeros((5, 4, 3)), 'shape .5, 4, 3. is no picture'),
+              'a plane': (np.zeros((5, 4)), 'is no picture'), 'nothing': (np.zeros((3, 0, 4)), 'is no picture'), 'a path': ('a.png', 'str is no picture'),
+              'NaN': (torch.full((3, 5, 4), torch.nan), 'holds NaN'), 'None': (None, 'NoneType is no picture')}
+
+@pytest.mark.parametrize('what', NO_PICTURE)
+def test_what_is_no_picture_is_refused(up, what):
+    x, said = NO_PICTURE[what]
+    with pytest.raises(ValueError, match=said) as e: up(x)
+    assert '\n' not in str(e.value)
+
+def test_a_scale_that_the_network_does_not_have_is_refused(net, tmp_path):
+    "It would crop every tile, and nobody would see why."
+    for scale in 2, 3, 0, -1, 1.5, '4':
+        with pytest.raises(ValueError, match='enlarges 4 times, and scale'): Upscaler(net, device='cpu', scale=scale)
+        with pytest.raises(ValueError, match='light-x4 enlarges 4 times, and scale'): Upscaler.load('light-x4', device='cpu', scale=scale)
+    assert Upscaler.load('light-x4', device='cpu', scale=4).scale == 4
+    double = nn.Upsample(scale_factor=2)                                # says nothing of its scale, and has no parameters
+    img = noise(9, 7)
+    for u in Upscaler(double, device='cpu'), Upscaler(double, device='cpu', scale=2): assert u(img).size == (14, 18) == u(img, 4).size
+    with pytest.raises(ValueError, match='Upsample makes .1, 3, 18, 14. of .1, 3, 9, 7., which is not 3 times larger'): Upscaler(double, device='cpu', scale=3)(img)
+    for odd in nn.Upsample(size=(50, 50)), nn.Sequential(nn.Conv2d(3, 1, 1), double):
+        with pytest.raises(ValueError, match='of .1,3,16,16.; wanted is .1,3,16.s,16.s.'): Upscaler(odd, device='cpu')
+        with pytest.raises(ValueError, match='is not 2 times larger'): Upscaler(odd, device='cpu', scale=2)(img)
+    with pytest.raises(ValueError, match='Linear takes no pictures of shape'): Upscaler(nn.Linear(3, 3), device='cpu')
+    for none in None, 3, lambda x: x:
+        with pytest.raises(ValueError, match='is no network; give an nn.Module'): Upscaler(none, device='cpu')
+
+@pytest.mark.parametrize('option', [dict(overlap=-1), dict(overlap=1.5), dict(overlap='a'), dict(overlap=float('nan')), dict(memory=0), dict(memory=-5)])
+def test_options_that_are_no_sizes_are_refused(net, option):
+    with pytest.raises(ValueError, match=f'{next(iter(option))} .*number from'): Upscaler(net, device='cpu', **option)
+
 @pytest.mark.cuda
 def test_cuda(net):
     u, x = Upscaler(net, device='cuda'), torch.rand(1, 3, 90, 130)

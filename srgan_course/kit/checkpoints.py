@@ -14,7 +14,7 @@ import numpy as np, torch
 from torch import Tensor
 from fastcore.all import L, patch
 from .distributed import Distributed, own_state, rank, stopping, told, world
-from .files import read_tensors, write_tensors
+from .files import parse_json, read_tensors, write_tensors
 from .commands import in_range
 from .learner import TorchLearner, TrainingError
 from .recipe import present_fields
@@ -34,7 +34,7 @@ def write_checkpoint(path:Path|str, # ends in .safetensors
 def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of its own; plain values
     "Read what `write_checkpoint` wrote; nothing is unpickled, and a damaged file is refused by name."
     tensors, meta = read_tensors(path, 'checkpoint', ['checkpoint'], 'use the one before it')
-    return tensors, json.loads(meta['checkpoint'])
+    return tensors, parse_json(meta['checkpoint'], path)
 
 def checkpoints(folder:Path|str): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .devices import pick_precision, picture_layout
-from .files import read_tensors, write_tensors
+from .files import parse_json, read_tensors, write_tensors
 from .labels import imagenet_classes
 from .pets import TOY_VALID, toys
 from .sources import central_square, find_images
@@ -217,7 +217,7 @@ def load_classifier(path:Path|str # a file that `save_classifier` wrote
         if m['arch'] == 'vgg16-oxford@relu2_2': net = whole = make_net('vgg16').features[:9]
         else: whole = make_net(m['arch'], 4 if m['arch'] == 'toynet' else 1000, m['variant']); net = cut_head(whole)
         body = Body(net, m['body'], m['weights'], m['arch'], m['variant'], whole)
-        clf = Classifier(body, json.loads(m['classes']), m['head'], int(m['size']))
+        clf = Classifier(body, parse_json(m['classes'], 'the list of classes'), m['head'], int(m['size']))
         clf.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in t.items()})
     except KeyError as e: raise ValueError(f'{path}: does not say its {e}') from None
     except (RuntimeError, ValueError, TypeError) as e: raise ValueError(f'{path}: {" ".join(str(e).split())[:200]}') from None

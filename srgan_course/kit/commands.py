@@ -133,6 +133,11 @@ def warnings_as_lines(name:str): # of the command
     for w in said:
         if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')
 
+# %% ../../nbs/kit/commands.ipynb #c0d00019
+def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
+    "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."
+    return 0 if not bad else 1 if good else 2
+
 # %% ../../nbs/kit/commands.ipynb #24eb7ccb
 def in_range(what:str, v, # its name for the message; a number, or None: not given
              least, most=2**31 - 1, # the smallest and the largest that will do

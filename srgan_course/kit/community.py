@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
+from .models import find_model, is_foreign
+from .weights import load_model
 
 # %% ../../nbs/kit/community.ipynb #cm00000a
 def _infinite_is_nan(net, x, y): return torch.where(y.isinf(), torch.nan, y) if isinstance(y, torch.Tensor) else y
@@ -59,7 +61,7 @@ def load_foreign(path:Path # a .safetensors file of others
     "The network of a file, by spandrel."
     try: import spandrel
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{path}: damaged, or not a model of this package; for those of others: pip install "
+        raise ModuleNotFoundError(f"{path}: a network of others, or none at all; to read those of others: pip install "
                                   f"'srgan_course[community]'") from None
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -74,3 +76,14 @@ def load_foreign(path:Path # a .safetensors file of others
         raise ValueError(f'{path}: a network ({of}) that turns {n[0]} channels into {n[1]} at scale {model.scale}, for {model.purpose}; '
                          f'wanted is one that enlarges pictures in colour or grey')
     with open(path, 'rb') as f: return Foreign(model, hashlib.file_digest(f, 'sha256').hexdigest())
+
+# %% ../../nbs/kit/community.ipynb #cm000011
+def load_enlarger(name, # of a model that ships, or a .safetensors file, of ours or of others
+                  also='' # what else can be named, for the message
+                 )->nn.Module: # its `args['scale']` says how many times it enlarges
+    "A model by name, which must enlarge."
+    p = find_model(name, also)
+    if p.suffix == '.onnx': raise ValueError(f'{p}: an ONNX file is for srgan-upscale; give the .safetensors file that it was made from')
+    net = load_foreign(p) if is_foreign(p) else load_model(p)
+    if 'scale' not in net.args: raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; give a model such as light-x4')
+    return net

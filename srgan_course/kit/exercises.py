@@ -18,7 +18,6 @@ from PIL import Image
 # %% ../../nbs/kit/exercises.ipynb #a9f7e979
 class NotYet(Exception): "An answer that is not there yet."
 
-# %% ../../nbs/kit/exercises.ipynb #a9f7e97a
 def ask(f, *args, **kwargs):
     "What the learner's function `f` returns for these arguments."
     got = f(*args, **kwargs)

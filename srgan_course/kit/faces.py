@@ -52,7 +52,6 @@ class FaceLoader:
         xs = [self.pics[order[i//n][i % n], :, a:a + r.size, b:b + r.size] for i, (a, b) in zip(at[self.part], cut[self.part])]
         return z[self.part], np.stack([x[..., ::-1] if f and r.augment else x for x, f in zip(xs, flip[self.part])])
 
-# %% ../../nbs/kit/faces.ipynb #fa0e000a
 def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a list of pictures, or bytes (n,channels,H,W)
              recipe,     # a `CatsRecipe`
              device:str=None # where batches go

@@ -8,6 +8,7 @@ __all__ = ['write_whole', 'write_json', 'read_json']
 # %% ../../nbs/kit/files.ipynb #986d927b
 import errno, hashlib, json, os, secrets, stat
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 # %% ../../nbs/kit/files.ipynb #255543d7
@@ -68,6 +69,30 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}')
     return path
 
+# %% ../../nbs/kit/files.ipynb #f11e0007
+def ignores_case(folder:Path|str # it need not be there yet
+                )->bool:
+    "Does the disk of a folder take A and a for one name?"
+    at = Path(os.path.realpath(folder))
+    while not at.is_dir(): at = at.parent
+    try:
+        with os.scandir(at) as inside: # a folder of millions is not read to its end
+            p = next((Path(p) for p in chain(inside, [at]) if p.name.isascii() and p.name.swapcase() != p.name), None)
+        return bool(p) and os.path.samefile(p, p.with_name(p.name.swapcase()))
+    except OSError: return False                           # there is no such file
+
+def one_name(path:Path|str)->str:
+    "A file by the one name that its disk knows it by: links followed, in small letters where the disk ignores case."
+    real = os.path.realpath(path)
+    return real.lower() if ignores_case(os.path.dirname(real)) else real
+
+# %% ../../nbs/kit/files.ipynb #f11e0021
+def parse_json(text:str|bytes, where='this'): # JSON; where it is from, for the message
+    "What a text says; what is no JSON, or nested deeper than Python follows, is refused in one line."
+    try: return json.loads(text)
+    except RecursionError: raise ValueError(f'{where} is not JSON that is read here (nested too deep)') from None
+    except ValueError as e: raise ValueError(f'{where} is not JSON ({e})') from None
+
 # %% ../../nbs/kit/files.ipynb #998f613d
 def write_json(path:Path|str, # of the file to write; an existing one is replaced
                obj # dicts, lists, text, finite numbers, True, False, None
@@ -79,8 +104,7 @@ def write_json(path:Path|str, # of the file to write; an existing one is replace
 
 def read_json(path:Path|str): # what the file holds
     "Read JSON; what is not JSON is refused by name."
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not JSON ({e})') from None
+    return parse_json(Path(path).read_bytes(), path)
 
 # %% ../../nbs/kit/files.ipynb #90c1a702
 def _hash(head, parts, form='{} {} {}'): # parts: (name, type, shape, bytes)

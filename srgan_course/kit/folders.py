@@ -6,25 +6,22 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import hashlib, json, math, os, re, sys, time
+import hashlib, json, math, os, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images, once, open_image, save_image
-from .commands import among, need_paths, say
+from .codec import once, open_image, save_image
+from .commands import among, code_for, need_paths, say
 from .devices import available_memory
-from .files import writable
+from .files import one_name, writable
 from .frames import are_several, pages_of, read_frames, save_frames
-from .lists import results_below
+from .lists import LOG, read_log, to_do
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
 
 # %% ../../nbs/kit/folders.ipynb #05ebebef
-LOG = '.upscaled.jsonl'   # in a folder of results: which file was made of what, with which model
-
 def out_files(files:list,  # pictures to read
               root:Path,   # folder they are in
               dst:Path,    # folder to write
@@ -77,7 +74,7 @@ def _hard_edges(img):
 
 def _said_of(src, dst, img, out, up, start, frames):
     "What was done; `frames`: how many of how many."
-    more = dict(frames=frames) if frames else {}
+    more = {k: v for k,v in dict(frames=frames, lost=img.info.get('lost')).items() if v}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
@@ -127,15 +124,6 @@ def _print_of(src):
         with open(src, 'rb') as f: return [os.fstat(f.fileno()).st_size, hashlib.file_digest(f, 'sha256').hexdigest()]
     except OSError: return None
 
-def read_log(dst:Path # folder of results
-            )->dict:  # name of a result -> what is said of it: `model`, and of its picture `src`, `of` (size, hash), `place`, `time`
-    "Which model made which file of what; the last word counts."
-    log = {}
-    for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = json.loads(line); log[d['file']] = d | dict(model=d['model'])
-        except (ValueError, KeyError, TypeError): pass
-    return log
-
 def _stamp(src, dst):
     "Where a picture is, from the folder of results, and when it was written: both the same, and it is as it was."
     try: return dict(place=os.path.relpath(os.path.realpath(src), os.path.realpath(dst)), time=os.stat(src).st_mtime_ns)
@@ -170,40 +158,6 @@ def keep_result(src, dst, file, made): # picture, folder of results, result, wha
     was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
     if os.path.isfile(was) and not os.path.samefile(was, src):
         raise ValueError(f'{file} is the result of {was}, and that of {src} would take its place; give another --out, or --again')
-
-# %% ../../nbs/kit/folders.ipynb #f01e0002
-_RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_name` makes
-
-def _results(files, src):
-    "Those of the files that are results of earlier runs, and whose: by a log further down, or by the name of a picture beside them."
-    why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + end_of(f))}
-    for log in src.glob(f'*/**/{LOG}'):
-        why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
-    why |= dict.fromkeys(results_below(src), 'a result of an earlier run')
-    for f in files:
-        m = _RESULT.fullmatch(f.stem)
-        if m and (p := by_name.get((f.parent, m[1]))): why.setdefault(f, f'a result of {p.name}')
-    return why
-
-def _why_not(f):
-    "Why what lies in a folder is not done; None for a folder inside it, which is looked into."
-    if f.is_file(): return 'no picture by its name'
-    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
-    if f.is_dir(): return None if os.access(f, os.R_OK | os.X_OK) else 'a folder that may not be read'
-    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
-
-def to_do(src:Path, # folder of pictures
-          dst:Path  # folder of results, which may lie in it
-         )->tuple:  # (pictures, what is passed over: dicts of src and why)
-    "The pictures of a folder that are no results, and all that is left out."
-    real = lru_cache(lambda folder: Path(os.path.realpath(folder)))
-    inside = lambda f: real(dst) == real(f.parent) or real(dst) in real(f.parent).parents
-    shown = lambda f: not any(part.startswith('.') for part in f.relative_to(src).parts)
-    found = [f for f in find_images(src) if not inside(f)]
-    why = _results(found, src)
-    files = [f for f in found if f not in why]
-    others = sorted(f for f in {*src.rglob('*')} - {*files} if shown(f) and not inside(f))
-    return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or _why_not(f))]
 
 # %% ../../nbs/kit/folders.ipynb #1a2f45c5
 def show_progress(i:float,    # pictures done; a fraction counts
@@ -299,11 +253,11 @@ def at_once(todo:dict,     # small picture -> file to write
         yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
-def _open_folder(dst, src):
-    "Make the folder of results; what is wrong with it is said before anything is done."
-    if os.path.realpath(dst) == os.path.realpath(src) or os.path.lexists(dst) and not dst.is_dir():
+def _check_folder(dst, src):
+    "Refuse a folder of results that is none, or that is the folder of the pictures."
+    if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
         raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    writable(dst, folder=True).mkdir(parents=True, exist_ok=True)
+    writable(dst, folder=True)
 
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it
@@ -315,11 +269,12 @@ def enlarge_folder(src,               # folder of pictures
                   )->dict:            # `done`, `kept`, `bad`, `passed` over (lists), `exit_code`, `seconds`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    files, passed = to_do(src, dst := target_folder(src, dst, up.scale, want))
-    _open_folder(dst, src)
+    _check_folder(dst := target_folder(src, dst, up.scale, want), src)
+    files, passed = to_do(src, dst)
+    names, todo = out_files(files, src, dst, up.scale, want), {}
+    dst.mkdir(parents=True, exist_ok=True)
     log, mark = {} if again else read_log(dst), made_with(up, want)
-    todo = {}
-    for f,o in out_files(files, src, dst, up.scale, want).items():
+    for f,o in names.items():
         made, at = log.get(o.relative_to(dst).as_posix()), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
@@ -342,7 +297,8 @@ def enlarge_folder(src,               # folder of pictures
     except KeyboardInterrupt:
         while waiting: settle(*waiting.pop(0))
         raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
-    return dict(done=done, kept=[str(f) for f in files if f not in todo], bad=bad, passed=passed, exit_code=int(bool(bad)),
+    kept = [str(f) for f in files if f not in todo]
+    return dict(done=done, kept=kept, bad=bad, passed=passed, exit_code=code_for(bad, done + kept),
                 seconds=round(time.perf_counter() - t, 3))
 
 # %% ../../nbs/kit/folders.ipynb #f01d0002
@@ -354,8 +310,8 @@ def _one_place_each(paths, dst, scale, want):
         made = {p: (dst or p.parent)/result_path(p, None, scale, want).name} if not p.is_dir() else \
             out_files(to_do(p, to)[0], p, to, scale, want)
         for f,o in made.items():
-            first = taken.setdefault(os.path.realpath(o), f)
-            if os.path.realpath(first) != os.path.realpath(f):
+            first = taken.setdefault(one_name(o), f)
+            if one_name(first) != one_name(f):
                 raise ValueError(f'{first} and {f} would both become {o}; give one of them alone, with another --out')
 
 def _result_line(d):

@@ -9,6 +9,7 @@ __all__ = ['check_save']
 import importlib, os, re
 from contextlib import contextmanager
 from pathlib import Path
+import numpy as np
 from PIL import Image
 from .files import writable
 
@@ -110,7 +111,7 @@ def unread(f, # file that Pillow does not identify
     try: odd = _ODD.get(fmt, lambda f: None)(f)
     except NotRead as e: return e
     except Exception: odd = None
-    return NotRead(f'a {fmt} with {odd}, which Pillow does not read; save it as PNG, or as TIFF of 8 or 16 bits') if odd \
+    return NotRead(f'a {fmt} with {odd}, which Pillow does not read; save it as PNG first') if odd \
         else ValueError(f'damaged or truncated {fmt} picture')
 
 def line(e): return ' '.join(str(e).split()) or type(e).__name__
@@ -131,9 +132,73 @@ def in_one_line(name:str, # of the file
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'
         raise ValueError(f'{name}: {what}') from e
 
+# %% ../../nbs/kit/formats.ipynb #fa00000q
+def scale_clear(img):
+    "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
+    clear, times = img.info.get('transparency'), {'L;2': 85, 'L;4': 17}.get(img.tile[0][3] if img.format == 'PNG' and img.tile else None)
+    if times and isinstance(clear, int): img.info['transparency'] = clear*times
+
+def _turned_once(tile):
+    "libtiff gives numbers in the machine's own order; Pillow takes signed ones and floats of a big-endian file to be in that of the file."
+    known = {'F;32BF': 'F;32NF', 'I;16BS': 'I;16NS', 'I;32BS': 'I;32NS'}
+    if tile[0] != 'libtiff' or tile[3][0] not in known: return tile
+    args = known[tile[3][0]], *tile[3][1:]
+    return tile._replace(args=args) if hasattr(tile, '_replace') else (*tile[:3], args)
+
+def mend_order(img):
+    "Call before the pixels of a TIFF are decoded."
+    if img.format == 'TIFF': img.tile = [_turned_once(t) for t in img.tile]
+
+def refuse_negative(img):
+    "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits."
+    if img.mode == 'L' and img.tag_v2.get(339) == (2,) and (a := np.asarray(img).view(np.int8)).min() < 0:
+        raise NotRead(f'grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..255')
+
+def first_bytes(f, n=-1):
+    "The first bytes of a file, or all of them; it is left where it was."
+    at = f.tell()
+    f.seek(0)
+    b = f.read(n)
+    f.seek(at)
+    return b
+
+def _bits_within(b, name, at, bits, else_=8):
+    "What a byte says that stands `at` bytes after a name; `bits` reads it."
+    i = b.find(name)
+    return bits(b[i + at]) if 0 <= i < len(b) - at else else_
+
+def deep_top(f, img):
+    "The largest value of a colour in a picture that Pillow would cut to 8 bits; else 0."
+    fmt, tags, bits = img.format, getattr(img, 'tag_v2', {}), 8
+    head = first_bytes(f, 2**20 if fmt in ('JPEG2000', 'AVIF') else 26)
+    if fmt == 'PPM' and img.mode == 'RGB':
+        args = img.tile[0][3] if img.tile else ()
+        return args[-1] if isinstance(args, tuple) and args and args[-1] > 255 else 0
+    if fmt == 'PNG': bits = head[24] if head[25] in (2, 4, 6) else 8
+    elif fmt == 'TIFF': bits = many[0] if len(many := tags.get(258, (1,))) > 1 and tags.get(262) in (2, 5) else 8
+    elif fmt == 'SGI': bits = 8*head[3]
+    elif fmt == 'HEIF': bits = img.info.get('bit_depth', 8) if img.mode != 'I;16' else 8
+    elif fmt == 'JPEG2000' and img.mode != 'I;16': bits = _bits_within(head, b'\xff\x4f\xff\x51', 42, lambda v: (v & 127) + 1)
+    elif fmt == 'AVIF': bits = _bits_within(head, b'av1C', 6, lambda v: 12 if v & 32 else 10 if v & 64 else 8)
+    return 2**bits - 1 if 8 < bits <= 16 else 0
+
+def spare_channel(f, img):
+    "2 where the last channel of a picture is not transparency, as its file says; 1 where it is none if it is 0 everywhere; else 0."
+    if img.format != 'TGA': return int(img.format in ('BMP', 'DIB', 'ICO'))
+    head = first_bytes(f, 18) if f else b''
+    return 0 if len(head) < 18 or head[17] & 15 else 1 if head[1] else 2          # with a palette, the palette has the bits
+
+def without_spare(img, spare):
+    "(the picture without a channel that is no transparency, what to say of that)"
+    lo, hi = img.getchannel('A').getextrema() if spare and img.mode[-1] == 'A' else (0, 0)
+    if not spare or img.mode[-1] != 'A' or spare == 1 and hi: return img, None
+    return img.convert(img.mode[:-1]), 'a channel that its file does not call transparency was left out' if lo < hi else None
+
 # %% ../../nbs/kit/formats.ipynb #fa00000f
 _HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')   # as Pillow writes and reads them
 _LONGEST = dict(JPEG=65_500, MPO=65_500, WEBP=16_383, GIF=65_535, AVIF=65_536, TGA=65_535, PCX=65_535, SGI=65_535)   # sides, pixels
+
+_QUALITY = ('JPEG', 'MPO', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'PDF')         # what leaves something out, more or less of it
 
 def holds_alpha(fmt:str)->bool: "Do files of this format hold half-transparent pixels?"; return fmt in _HOLD_ALPHA
 
@@ -150,11 +215,35 @@ def save_format(name:str|Path, # of a file to write
     if fmt not in Image.SAVE:
         raise NotRead(f'{name}: no format that Pillow writes has the suffix {suffix!r}; give .png, .jpg, .webp or .tif')
     if not size[0]*size[1]: raise NotRead(f'{name}: a picture of zero size ({size[0]} x {size[1]}) cannot be saved')
+    if suffix in ('.pbm', '.pfm'):
+        raise NotRead(f'{name}: {suffix} holds {"black and white alone" if suffix == ".pbm" else "floats"}; save as .ppm, or .pgm for grey')
     if fmt in ('ICO', 'ICNS'): raise NotRead(f'{name}: {fmt} holds icons of fixed sizes; save as .png')
     if max(size) > _LONGEST.get(fmt, 2**31 - 1):
         raise NotRead(f'{name}: {size[0]} x {size[1]} pixels cannot be saved as {fmt}, whose sides are at most {_LONGEST[fmt]:,}; save as '
                       f'.png or .tif')
     return fmt
+
+# %% ../../nbs/kit/formats.ipynb #fa00001q
+def check_quality(name:str|Path, # of a file to write
+                  quality:int    # that is asked for
+                 ):
+    "Refuse a quality where it would change nothing."
+    suffix = Path(name).suffix.lower() or str(name).lower()
+    fmt = Image.registered_extensions().get(suffix, suffix)
+    if fmt not in _QUALITY:
+        raise NotRead(f'{name}: quality {quality} is asked for, and {fmt} has none; leave it out, or save as .jpg, .webp or .avif')
+
+def writer_options(fmt:str, quality:int, suffix:str='')->dict:
+    "What Pillow's writer of a format is told of quality, 1 to 100, and of the kind of file that a suffix means."
+    if fmt == 'JXL' and quality == 100: return dict(lossless=True)
+    opts = dict(quality=quality) if fmt in _QUALITY else {}
+    if fmt in ('JPEG', 'MPO', 'PDF'): opts['subsampling'] = 0
+    return opts | dict(no_jp2=True) if suffix in ('.j2k', '.j2c', '.jpc') else opts
+
+def as_suffix_says(img, suffix:str): # picture, of a mode that its format holds
+    "A PGM holds grey and a PPM colour, which one writer of Pillow makes both, whatever the suffix."
+    if suffix in ('.pgm', '.bw') and img.mode != 'L': raise NotRead(f'{suffix} holds grey alone; save as .ppm or .png')
+    return img.convert('RGB') if suffix == '.ppm' and img.mode == 'L' else img
 
 # %% ../../nbs/kit/formats.ipynb #fa00001f
 def check_save(path:str|Path, # of the file that is to be written

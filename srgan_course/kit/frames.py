@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, line, save_format
+from .formats import NotRead, in_one_line, line, save_format, writer_options
 from .notes import notes_of, png_notes, save_with, say_lost, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
@@ -124,7 +124,7 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
     opts = dict(duration=[round(1000*(.1 if s is None else s)) for s in times], loop=loop) if fmt in _FILMS else {}
-    if fmt in ('WEBP', 'AVIF', 'MPO'): opts['quality'] = quality
+    opts |= writer_options(fmt, quality)
     if fmt == 'GIF': opts.update(disposal=2, loop=loop - 1 if loop > 1 else None if loop else 0)      # a GIF says how often again
     try: b = save_with(kept, lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
     except MemoryError: raise

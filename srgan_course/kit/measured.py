@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from PIL import Image
-from .codec import open_image
+from .codec import identify, name_of, open_binary, open_image
+from .formats import in_one_line
+from .pixels import from_array, to_8bit, to_array
 from .sources import find_source, sample_photos
 
 # %% ../../nbs/kit/measured.ipynb #mea00006
@@ -25,9 +27,10 @@ def check_range(x:Tensor, name:str):
                      'divide 0..255 by 255, turn -1..1 into (x+1)/2, clamp what a network overshoots')
 
 def _rgb8(img, name):
-    "An 8-bit picture without alpha as RGB."
+    "A picture without alpha as RGB of 8 bits, rounded."
+    if img.mode == 'I;16' or getattr(img, 'deep', None) is not None: img = from_array(to_8bit(to_array(img)))
     if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
-    raise ValueError(f'{name} has mode {img.mode}; figures are for 8-bit pictures without alpha: convert it to RGB')
+    raise ValueError(f'{name} has mode {img.mode}; figures are for pictures without alpha: put it on a ground, or convert it to RGB')
 
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
               name:str='picture' # what an error calls it
@@ -80,3 +83,16 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
         pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
     return {n: partial(rgb_picture, p, n) for n, p in pictures.items()}
+
+def check_measurable(pictures:dict, # as `named_pictures` gives them
+                     scale:int, crop:int, least:int): # times smaller; pixels off each border; shortest side that is measured before
+    "Refuse, before anything is measured, what could not be: by the heads of the files, and by the pixels where these may be clear."
+    least = max(least, 11 + 2*crop)                              # SSIM looks at 11 x 11 pixels
+    for name, read in pictures.items():
+        try:
+            if not isinstance(img := read.args[0], Image.Image):
+                with open_binary(img) as f, in_one_line(name_of(img)): img = identify(f, 2**28)
+            if img.mode[-1] in 'Aa' or 'transparency' in img.info: img = read()
+            if min(v//scale*scale for v in img.size) >= least: continue
+            raise ValueError(f'{img.width} x {img.height} pixels are too few; give at least {least} x {least}, in multiples of {scale}')
+        except ValueError as e: raise ValueError(f'{name}: {e}') from None

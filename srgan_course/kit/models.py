@@ -10,7 +10,7 @@ import hashlib, json
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from .files import check_tensors, read_json, write_json
+from .files import check_tensors, parse_json, read_json, write_json
 
 # %% ../../nbs/kit/models.ipynb #c0e00006
 MODELS = Path(find_spec('srgan_course').origin).parent/'models'
@@ -39,7 +39,8 @@ def is_foreign(path:Path # a model's file
         n = int.from_bytes(f.read(8), 'little')
         try: head = json.loads(f.read(n)) if n <= 10**8 else None
         except (ValueError, RecursionError): return False
-    return isinstance(head, dict) and not {'network', 'checksum', 'sha256'} & (head.get('__metadata__') or {}).keys()
+    meta = head.get('__metadata__') or {} if isinstance(head, dict) else None
+    return isinstance(meta, dict) and not {'network', 'checksum', 'sha256'} & meta.keys()
 
 def read_header(path # a file that `save_model` wrote
                )->dict: # network, args, scale, parameters, bytes, checksum, licence
@@ -49,7 +50,8 @@ def read_header(path # a file that `save_model` wrote
     raw, head, meta = check_tensors(path, 'model', ('network', 'args', 'scale', 'checksum'))
     state = 'running_mean', 'running_var', 'num_batches_tracked'                       # batch norm's memory: in the file, but not learnt
     learnt = sum(prod(v['shape']) for k,v in head.items() if not k.endswith(state))
-    return dict(network=meta['network'], args=json.loads(meta['args']), scale=int(meta['scale']), parameters=learnt, bytes=len(raw),
+    args = parse_json(meta['args'], f'{path}: what it says of its args')
+    return dict(network=meta['network'], args=args, scale=int(meta['scale']), parameters=learnt, bytes=len(raw),
                 checksum=meta['checksum'], licence=meta.get('licence', 'not stated'))
 
 # %% ../../nbs/kit/models.ipynb #c0e00010

@@ -91,7 +91,6 @@ def fit_minutes(job:Training, seconds:dict, minutes:float
     return job.recipe.replace(steps_per_epoch=spe, minutes=float(minutes),
                               **{p.setting: max(1, round(s/spe)) for p,s in zip(job.phases.values(), steps)})
 
-# %% ../../nbs/kit/phases.ipynb #74abe8ff
 def expected_cost(job:Training, dls, minutes:float=None # to train, or None: the recipe's own steps
                  )->dict: # steps, seconds_per_step (by phase), minutes, memory (bytes), precision, device
     "Time and memory that a training will take on these pictures, from twenty timed steps of each phase."
@@ -149,7 +148,6 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
     told(lambda: save_model(net, file, recipe=r.to_json(), phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}'))
     return load_model(file)
 
-# %% ../../nbs/kit/phases.ipynb #9bcc9cec
 def run_training(job:Training, dls, out:Path,
                  watch,    # function (phase's name) -> callbacks
                  progress:bool, # say what is done?

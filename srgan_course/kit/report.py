@@ -32,7 +32,6 @@ def _scores(preds):
                          f'those of another')
     return p.astype(np.float64)/p.sum(1, keepdims=True), t.astype(int)
 
-# %% ../../nbs/kit/report.ipynb #rep00007
 def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)
                           dl=None         # with a Learner: the pictures to judge it on; its validation set where not given
                          )->dict:         # loss, accuracy, f1, auc, confusion (rows: truth, columns: decision)

@@ -15,7 +15,7 @@ from torch import Tensor
 from PIL import Image
 from fastcore.basics import patch
 from .features import PooledNet, pooled_net
-from .files import write_whole
+from .files import parse_json, write_whole
 from .measured import rgb_picture
 from .sources import find_source
 
@@ -220,7 +220,7 @@ def load(cls:Stats, path:Path|str)->Stats:
         raise ValueError(f'{path} cannot be read as statistics: {" ".join(str(e).split())[:120] or type(e).__name__}') from None
     if missing := [k for k in ('mu', 'sigma') if k not in d]:
         raise ValueError(f'{path} has no {" and no ".join(missing)}; write statistics with Stats.save, or with pytorch-fid --save-stats')
-    s, n = cls(json.loads(str(d['note'])) if 'note' in d else {}), int(d.get('n', -1))
+    s, n = cls(parse_json(str(d['note']), f'{path}: its note') if 'note' in d else {}), int(d.get('n', -1))
     s.mu, sigma = gaussian(d['mu'], d['sigma'], str(path))
     s.n, s.scatter = (None, sigma) if n < 0 else (n, sigma*(n - 1))
     return s

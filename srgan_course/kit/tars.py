@@ -18,7 +18,7 @@ def open_tar(src:Path # tar file
             ):        # gives the `TarFile` and its members
     "A tar file with all its members; one that is not whole is refused."
     with open(src, 'rb') as f:
-        start = f.read(8)
+        if not (start := f.read(8)): raise tarfile.ReadError('the file is empty (0 bytes), not a tar file')
         if kind := next((k for magic, k in _PACKED.items() if start.startswith(magic)), None):
             raise tarfile.ReadError(f'compressed ({kind}); unpack it first, since pictures are compressed already')
         f.seek(max(f.seek(0, 2) - 1024, 0))

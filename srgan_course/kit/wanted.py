@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import image_bytes
-from .formats import SUFFIXES, check_save, save_format
+from .formats import SUFFIXES, check_quality, check_save, save_format
 from .frames import frame_count
 
 # %% ../../nbs/kit/wanted.ipynb #wn000007
@@ -26,7 +26,7 @@ class Wanted:
     height:int=None        # pixels
     format:str=None        # of the files, as a suffix: webp, jpg, tif; PNG loses nothing and holds every mode
     keep_format:bool=False # that of each picture instead?
-    quality:int=95         # of JPEG, WebP and AVIF, from 1 to 100
+    quality:int=95         # of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
     frames:bool=False      # every frame or page, and not only the first?
 
     def __post_init__(self):
@@ -38,7 +38,11 @@ class Wanted:
         if not 1 <= self.quality <= 100: raise ValueError(f'quality {self.quality} is not from 1 to 100')
         if self.format and self.keep_format:
             raise ValueError(f'format {self.format} and the format of each picture are asked for; give one')
-        if self.format: save_format(f'format .{self.format.lstrip(".")}', (1, 1))
+        if self.format: save_format(f'format .{self.format.lstrip(".")}', (1, 1)); self.check_quality(f'.{self.format.lstrip(".")}')
+
+    def check_quality(self, name):
+        "Refuse a quality that changes nothing; where results keep formats of their own, it is for those that have one."
+        if self.quality != 95 and not (self.keep_format or self.frames): check_quality(name, self.quality)
 
     def tag(self, scale)->str: # of the model
         "What stands in a result's name: x4, x1.5, w1920, h1080 or fit1920x1080."
@@ -90,7 +94,8 @@ def result_name(src:Path,   # picture
                 want:Wanted=Wanted()
                )->str:
     "NAME-x4.png."
-    return f'{src.stem}{end}-{want.tag(scale)}{want.suffix(src)}'
+    want.check_quality(suffix := want.suffix(src))
+    return f'{src.stem}{end}-{want.tag(scale)}{suffix}'
 
 def end_of(src:Path)->str: "What tells a result from that of a picture with another suffix: _jpg."; return f'_{src.suffix[1:]}'
 
@@ -106,18 +111,18 @@ def result_path(src:Path,  # picture
     "Where the result of a picture goes; never over the picture itself."
     if (src.exists() and not src.is_file() or str(src).startswith(('/dev/', '/proc/'))) and not (dst and Path(dst).suffix):
         raise ValueError(f'{src} is a pipe or a device and gives its result no name; give it alone, with --out FILE')
-    name = result_name(src, scale, end_of(src) if _has_twin(src) else '', want)
-    dst = Path(dst) if dst else src.with_name(name)
-    if dst.is_dir() or not (dst.suffix or os.path.lexists(dst)): dst = dst/name
+    name = lambda: result_name(src, scale, end_of(src) if _has_twin(src) else '', want)
+    dst = Path(dst) if dst else src.with_name(name())
+    if dst.is_dir() or not (dst.suffix or os.path.lexists(dst)): dst = dst/name()
     elif want.format and dst.suffix.lower() != want.suffix(src): raise ValueError(f'{dst} is no {want.format}; leave out the format')
     if os.path.realpath(dst) == os.path.realpath(src): raise ValueError(f'{dst} is the picture itself; give another name for the result')
     return dst
 
 # %% ../../nbs/kit/wanted.ipynb #wn00000e
 @lru_cache
-def _not_saved(suffix, mode):
-    "What is wrong where Pillow has no writer for a format, or none for this mode."
-    try: image_bytes(Image.new(mode, (8, 8)), f'x{suffix}')
+def _not_saved(suffix, mode, quality):
+    "What is wrong where Pillow has no writer for a format, or none for this mode or quality."
+    try: image_bytes(Image.new(mode, (8, 8)), f'x{suffix}', quality)
     except ValueError as e: return str(e).removeprefix(f'x{suffix}: ')
 
 def size_to_make(img:Image.Image, # picture
@@ -132,7 +137,8 @@ def size_to_make(img:Image.Image, # picture
     fmt = check_save(dst, mode, size)
     if fmt == 'GIF' and clear and not film and any(img.getchannel('A').histogram()[1:255]):
         raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
-    if why := _not_saved(dst.suffix.lower(), mode): raise ValueError(f'{dst}: {why}')
+    want.check_quality(dst)
+    if why := _not_saved(dst.suffix.lower(), mode, want.quality): raise ValueError(f'{dst}: {why}')
     if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
