@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
-from .kit.devices import pick_device
+from .kit.devices import check_precision, pick_device
 from .kit.faces import face_dls
-from .kit.recipe import Recipe, get_recipe, look_up, one_of
+from .kit.recipe import RATE, SHARE, Recipe, get_recipe, look_up, one_of
 from .kit.show import sheet
 from .kit.sources import find_source
 from .kit.models import find_model
@@ -202,13 +202,12 @@ class CatsRecipe(Recipe):
     toys:int = 1000            # how many toy cats are drawn, where the source is 'toy'
     precision:str = 'auto'     # 'auto', 'float32', 'bfloat16', 'float16'
 
+    ranges = Recipe.ranges | dict(lr=RATE, crit_lr=RATE, nz=(1, 1024), nf=(1, 512), crit_nf=(1, 512), leak=(0, 100), toys=(12, 10**5),
+                                  real_label=(-1000, 1000), ema=SHARE, beta1=SHARE, zoom=SHARE, anneal=SHARE)
     def __post_init__(self):
         super().__post_init__()
         for k, offered in dict(size=SIZES, channels=(1, 3), kernel=(3, 4), norm=NORMS).items(): one_of(k, getattr(self, k), offered)
-        for k in ('lr', 'crit_lr', 'nz', 'nf', 'crit_nf', 'toys'):
-            if getattr(self, k) <= 0: raise ValueError(f'{k} is {getattr(self, k)}; give a number above 0')
-        for k in ('ema', 'beta1', 'zoom', 'anneal'):
-            if not 0 <= getattr(self, k) < 1: raise ValueError(f'{k} is {getattr(self, k)}; give a number from 0 to below 1')
+        check_precision(self.precision)
         make_adv(self.adv, self.real_label), policies(self.policy)
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
@@ -297,7 +296,8 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
     from srgan_course.kit.distributed import in_order, told
-    from srgan_course.kit.runs import Clock, keep_pictures
+    from srgan_course.kit.lists import keep_pictures
+    from srgan_course.kit.runs import Clock
     from srgan_course.watching import LossHistory
     r, out = get_recipe(recipe, CatsRecipe), Path(out)
     def look():

@@ -142,7 +142,7 @@ def models(
     if export:
         from srgan_course.kit.engines import export_file
         return print(export_file(files, export, precision))
-    if convert or push or pull:
+    if (convert, push, pull, out) != (None,)*4:
         from srgan_course.kit.hub import exchange
         return print(exchange(files, convert, push, pull, out))
     facts = model_facts(files)

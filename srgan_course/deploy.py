@@ -6,7 +6,7 @@
 __all__ = ['serve', 'scale']
 
 # %% ../nbs/deploy.ipynb #dp000003
-import sys
+import os, sys
 from json import dumps
 from pathlib import Path
 from .kit.commands import code_for, command, in_range, need_places
@@ -39,7 +39,7 @@ def serve(
 ):
     "Serve the models: an API for programs, and a page for people"
     given = locals()
-    import os, uvicorn
+    import uvicorn
     from srgan_course.kit.desk import Server, listen
     from srgan_course.serve import make_app
     in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1)
@@ -73,7 +73,8 @@ def scale(
     "Enlarge millions of pictures, with many workers"
     if not out: raise ValueError('the results need a folder; give --out FOLDER')
     from srgan_course.kit.shards import counts_of, merge_logs, shards_report
-    in_range('shards', shards, 1), in_range('workers', workers, 1), in_range('tile', tile, 1), in_range('price', price, 0)
+    in_range('workers', workers, 1, max(16, 2*os.cpu_count()))                  # each one takes half a gigabyte
+    in_range('shards', shards, 1), in_range('tile', tile, 1), in_range('price', price, 0)
     need_places(folders=[out])
     if not report:
         from srgan_course.scale import load_work, scale_out

@@ -18,7 +18,7 @@ class ContentLoss(nn.Module):
     "Distance between two pictures, pixel by pixel."
     def __init__(self, how:str='mse'): # 'mse', 'l1' or 'charbonnier'
         super().__init__()
-        self.how, self.distance = how, _DISTANCES[one_of('content loss', how, _DISTANCES)]
+        self.how, self.distance = how, DISTANCES[one_of('content loss', how, DISTANCES)]
     def extra_repr(self): return repr(self.how)
     def forward(self,
                 output:Tensor, # (B,C,H,W)
@@ -28,7 +28,7 @@ class ContentLoss(nn.Module):
         return self.distance(output, target)
 
 # %% ../nbs/06_losses.ipynb #06a00004
-_DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
+DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
 
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
@@ -55,7 +55,7 @@ class PerceptualLoss(nn.Module):
                  how:str = 'mse',          # 'mse', 'l1' or 'charbonnier'
                  scale:str|float = 'rms'): # what features are divided by: 'rms', the net's measured one, or a number
         super().__init__()
-        self.how, self.distance = how, _DISTANCES[one_of('perceptual loss', how, _DISTANCES)]
+        self.how, self.distance = how, DISTANCES[one_of('perceptual loss', how, DISTANCES)]
         self.net = feature_net(net)
         self.scale = self.net.rms if scale == 'rms' else float(scale)
     def __repr__(self): return f'PerceptualLoss({self.net.name!r}, {self.how!r}, scale={self.scale:.4g})'

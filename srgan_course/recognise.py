@@ -167,7 +167,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
     from srgan_course.kit.distributed import in_order, rank, told
-    from srgan_course.kit.runs import keep_pictures
+    from srgan_course.kit.lists import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
     def look():
         if (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
@@ -180,10 +180,10 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     if r.drop_small: items, y = large_enough(items, y, r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
     x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
-    begun = lambda: bool(checkpoints(out/'checkpoints'))
-    if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     loss = in_order(lambda: RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net))
+    begun = lambda: bool(checkpoints(out/'checkpoints'))
+    if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,

@@ -6,6 +6,7 @@
 __all__ = ['RECIPES', 'SRGANRecipe', 'train']
 
 # %% ../nbs/09_srgan.ipynb #c709e017
+import warnings
 from dataclasses import dataclass, fields
 from inspect import signature
 from pathlib import Path
@@ -14,18 +15,20 @@ from PIL import Image
 from .data import Recipe, get_hr, sr_dls
 from .images import downscale, to_tensor
 from .metrics import evaluate_sr, psnr_y
-from .kit.recipe import HOMES, build, get_recipe, look_up, one_of
+from .kit.commands import in_range
+from .kit.recipe import HOMES, RATE, SHARE, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
 from .kit.devices import check_precision, pick_device
 from .kit.glasses import Alike, Glasses
 from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
-from .losses import ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
+from .losses import DISTANCES, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
 from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
-from .kit.runs import keep_pictures, tensorboard
+from .kit.lists import keep_pictures, trained_on
+from .kit.runs import tensorboard
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
 
@@ -87,7 +90,8 @@ class SRGANRecipe(Recipe):
 def check_recipe(r): # a recipe; `ValueError` says which setting, and what to give
     "Refuse words that are not offered and settings that contradict each other."
     for what, offered in dict(generator=HOMES['generator'], critic=[*HOMES['critic'], 'none'], adv_kind=HOMES['adversarial'],
-                              pre_schedule=SCHEDULES, schedule=SCHEDULES).items():
+                              pre_schedule=SCHEDULES, schedule=SCHEDULES, pre_loss=DISTANCES, content_loss=DISTANCES,
+                              feature_loss=DISTANCES, late_loss=[*DISTANCES, '']).items():
         one_of(what, getattr(r, what), offered)
     check_precision(r.precision)
     if r.adv_kind.startswith('ra-') and (r.real_label, r.fake_label, r.label_noise) != (1, 0, 0):
@@ -100,32 +104,35 @@ def check_recipe(r): # a recipe; `ValueError` says which setting, and what to gi
         raise ValueError(f'shift is {r.shift} and soften {r.soften}, but {r.critic} judges one size only; give 0')
     if r.alike and not (r.perceptual and (r.shift or r.soften)):
         raise ValueError('alike is True, but there is no perceptual loss, or the critic wears no glasses (shift and soften are 0)')
-    if not 0 <= r.late < 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale:
-        raise ValueError(f'late is {r.late} and late_size {r.late_size}; give a share below 1 and a multiple of scale {r.scale}, or 0 for '
-                         f'both')
+    if r.late == 1 or bool(r.late) != bool(r.late_size) or r.late_size % r.scale:
+        raise ValueError(f'late {r.late}, late_size {r.late_size}: give a share below 1 and a multiple of scale {r.scale}, or 0 for both')
     if r.late_loss and not r.late: raise ValueError(f'late_loss is {r.late_loss!r}, but late is 0; give late=.2, say, and a late_size')
     if r.pre_size % r.scale: raise ValueError(f'pre_size {r.pre_size} is not a multiple of scale {r.scale}')
-    if not 0 <= r.ema < 1: raise ValueError(f'ema is {r.ema}; give a share in [0,1)')
+    if r.critic != 'none': in_range('critic_nf x size x size', r.critic_nf*r.size**2, 1, 2**24)
+
+SRGANRecipe.ranges = Recipe.ranges | dict.fromkeys(('pre_lr', 'gan_lr', 'crit_lr'), RATE) | dict.fromkeys(('ema', 'beta1'), SHARE) \
+    | dict.fromkeys(('content', 'perceptual', 'feature_scale', 'tv', 'grid', 'adv', 'save_every', 'sample_every'), (0, 10**9)) \
+    | dict.fromkeys(('real_label', 'fake_label'), (-1000, 1000)) \
+    | {'nf': (1, 1024), 'n_blocks': (0, 1024), 'nf x nf x n_blocks': (0, 2**22), 'full': (0, 1024), 'critic_nf': (1, 512),
+       'pre_size': (0, 8192), 'late_size': (0, 8192), 'pre_epochs': (0, 10**6), 'minutes': (0, 10**7), 'shift': (0, 64), 'soften': (0, 16),
+       'label_noise': (0, 1000), 'late': (0, 1)}
 
 # %% ../nbs/09_srgan.ipynb #dbfa8682
 RECIPES = {r.name: r for r in (
     SRGANRecipe('quick', size=56, shift=3, soften=2, steps_per_epoch=50, pre_epochs=12, pre_size=96, epochs=8, gan_lr=7e-5, crit_lr=3e-4,
-                beta1=.5, schedule='tail', content_loss='mse', content=16., adv=1e-2,
-                perceptual=.2, feature_net='vgg19-random@relu1_2', ema=.995, sample_every=50),
+                beta1=.5, schedule='tail', content_loss='mse', content=16., adv=1e-2, perceptual=.2, feature_net='vgg19-random@relu1_2',
+                ema=.995, sample_every=50),
     SRGANRecipe('demo', nf=48, n_blocks=8, full=24, start='light-x4', critic_nf=24, shift=3, size=96, bs=8, steps_per_epoch=50,
                 pre_epochs=2, pre_lr=5e-4, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.2, adv=.06,
                 perceptual=.2, feature_net='vgg19-random@relu1_2', ema=.99, sample_every=50),
     SRGANRecipe('full', generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=1000, pre_epochs=1000,
-                pre_loss='mse', pre_lr=1e-4,
-                pre_schedule='flat', epochs=200, schedule='tenth', content=0., perceptual=.006, feature_net='vgg19-torchvision@relu5_4',
-                feature_scale=1., ema=0., save_every=1000),
-    SRGANRecipe('pets', size=128, bs=64, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, steps_per_epoch=114,
-                epochs=150, content_loss='mse',
-                perceptual=.006, feature_net='vgg16-torchvision@relu5_3', feature_scale=1., tv=2e-8, ema=0.),
-    SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64,
-                steps_per_epoch=38, epochs=2500, content_loss='mse',
-                perceptual=.006, feature_net='vgg19-torchvision@relu5_4', feature_scale=1., fake_label=.1, label_noise=.05, ema=0.,
-                save_every=380),
+                pre_loss='mse', pre_lr=1e-4, pre_schedule='flat', epochs=200, schedule='tenth', content=0., perceptual=.006,
+                feature_net='vgg19-torchvision@relu5_4', feature_scale=1., ema=0., save_every=1000),
+    SRGANRecipe('pets', size=128, bs=64, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, epochs=150, tv=2e-8,
+                steps_per_epoch=114, content_loss='mse', perceptual=.006, feature_net='vgg16-torchvision@relu5_3', feature_scale=1, ema=0.),
+    SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, save_every=380,
+                steps_per_epoch=38, epochs=2500, content_loss='mse', perceptual=.006, feature_net='vgg19-torchvision@relu5_4',
+                feature_scale=1., fake_label=.1, label_noise=.05, ema=0.),
     SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80,
                 save_every=500),
     SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160,
@@ -174,10 +181,16 @@ def judges_one_size(r:SRGANRecipe)->bool:
     return r.critic != 'none' and 'size' in signature(look_up('critic', r.critic)).parameters
 
 def check_weights(r): # before a run
-    "Weights that are missing are told of now, and not after the pretraining."
-    with torch.random.fork_rng(devices=[]):
+    "Weights that are missing, and patches that critic or feature net cannot judge, are told of now, and not after the pretraining."
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         if r.start: make_generator(r)
-        if r.critic != 'none': make_critic(r); make_losses(r)
+        if r.critic == 'none': return
+        critic, (loss, _), x = make_critic(r), make_losses(r), torch.zeros(min(r.bs, 2), 3, r.size, r.size)
+        try: p = critic(x); loss(p, x, x, p)
+        except (RuntimeError, ValueError) as e:
+            judges = ' or '.join(filter(None, (r.critic, r.feature_net)))
+            raise ValueError(f'patches of {r.size} px, {r.bs} at a time, do not suit {judges} ({e}); give another size (or bs), or a '
+                             f'smaller shift or soften') from None
 
 # %% ../nbs/09_srgan.ipynb #0eb5cfad
 def make_losses(r:SRGANRecipe
@@ -225,8 +238,7 @@ def build_game(r:SRGANRecipe)->Training:
     if one or r.pre_epochs:
         small = r.pre_size or r.size
         phases['pretrain'] = Phase('pretrain', *(('epochs', r.epochs) if one else ('pre_epochs', r.pre_epochs)), r.seed, r.pre_lr,
-                                   r.pre_schedule,
-                                   data.replace(size=small), alone, 'generator.safetensors' if one else 'pretrained.safetensors',
+                                   r.pre_schedule, data.replace(size=small), alone, f'{"generator" if one else "pretrained"}.safetensors',
                                    also=lambda: [Late(r.late, small, r.late_size, r.pre_loss, r.late_loss)] if r.late else [],
                                    slower=1 + r.late*((r.late_size/small)**2 - 1) if r.late else 1.)
     if not one:
@@ -315,6 +327,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
     told(lambda: keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held)))
+    if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         pictures = held_out(dls)

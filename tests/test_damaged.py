@@ -6,7 +6,7 @@ from srgan_course.generators import LightSR, MODELS, load_model, save_model
 from srgan_course.kit import engines, models
 from srgan_course.kit.checkpoints import Resumable, latest_checkpoint, read_checkpoint, write_checkpoint
 from srgan_course.kit.phases import kept_recipe
-from srgan_course.kit.runs import keep_pictures
+from srgan_course.kit.lists import keep_pictures
 from srgan_course.kit.sets import Stats
 from srgan_course.srgan import RECIPES, SRGANRecipe
 

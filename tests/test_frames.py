@@ -263,3 +263,47 @@ def test_long_name_in_bytes(tmp_path):
     assert [*tmp_path.iterdir()] == [p]
 
 def test_grey_qoi(tmp_path): assert open_image(save_image(Image.new('L', (8, 8), 9), tmp_path/'x.qoi')).getpixel((0, 0)) == (9, 9, 9)
+
+def test_frames_laid_over_others(tmp_path):
+    "A half-transparent patch over an opaque picture leaves it opaque, and what it covered comes back; Pillow alone gets both wrong."
+    ground = np.dstack([rng.integers(0, 256, (16, 20, 3)), np.full((16, 20), 255)]).astype(np.uint8)
+    red, green = np.full((8, 10, 4), (255, 0, 0, 128), np.uint8), np.full((4, 4, 4), (0, 255, 0, 200), np.uint8)
+    pixels = lambda a: zlib.compress(b''.join(b'\0' + r.tobytes() for r in a))
+    control = lambda i, w, h, x, y, dispose, blend: chunk(b'fcTL', struct.pack('>IIIIIHHBB', i, w, h, x, y, 1, 10, dispose, blend))
+    (tmp_path/'x.png').write_bytes(
+        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 20, 16, 8, 6, 0, 0, 0)) + chunk(b'acTL', struct.pack('>II', 4, 0))
+        + control(0, 20, 16, 0, 0, 0, 0) + chunk(b'IDAT', pixels(ground)) + control(1, 10, 8, 5, 4, 2, 1) + chunk(b'fdAT', b'\0\0\0\2' + pixels(red))
+        + control(3, 4, 4, 1, 1, 1, 1) + chunk(b'fdAT', b'\0\0\0\4' + pixels(green)) + control(5, 4, 4, 9, 9, 0, 0)
+        + chunk(b'fdAT', b'\0\0\0\6' + pixels(green)) + chunk(b'IEND', b''))
+    def over(a, patch, x, y):
+        h, w, k = *patch.shape[:2], patch[..., 3:]/255
+        res = a.astype(float); res[y:y + h, x:x + w, :3] = patch[..., :3]*k + res[y:y + h, x:x + w, :3]*(1 - k)
+        return res
+    last = ground.astype(float); last[1:5, 1:5] = 0; last[9:13, 9:13] = green
+    for (got, s), want in zip(read_frames(tmp_path/'x.png'), [ground, over(ground, red, 5, 4), over(ground, green, 1, 1), last], strict=True):
+        got = to_array(got)
+        if got.shape[2] == 3: got = np.dstack([got, np.full((16, 20), 255, np.uint8)])
+        assert s == .1 and np.abs(got - want).max() <= 1
+
+def test_what_a_film_loses_is_told(tmp_path):
+    "Times that pages cannot have, and bits that a film cannot."
+    deep, plain = ([from_array(rng.integers(0, 256, (4, 5, 3)).astype(t)) for _ in range(2)] for t in (np.uint16, np.uint8))
+    for pictures, suffix, s, want in ((deep, '.png', None, 'PNG has no place for 16 bits in a film'), (plain, '.png', .1, None),
+                                      (plain, '.tif', .1, 'TIFF has no place for how long frames are shown'), (deep, '.tif', None, None)):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter('always')
+            save_frames(tmp_path/f'x{suffix}', pictures, s)
+        assert [str(w.message).removeprefix(f'{tmp_path}/x{suffix}: ') for w in said] == ([f'{want}; not in the file'] if want else [])
+
+def test_half_transparent_film_into_a_gif(tmp_path):
+    "Refused before anything is computed, as the single picture is."
+    soft = [from_array(np.dstack([rng.integers(0, 256, (4, 5, 3)), np.full((4, 5), 100)]).astype(np.uint8)) for _ in range(2)]
+    save_frames(src := tmp_path/'x.png', soft, .1)
+    for frames in True, False:
+        with pytest.raises(ValueError, match='GIF cannot hold half-transparent'): enlarge_file(src, tmp_path/'y.gif', up := Twice(), want=Wanted(frames=frames))
+        assert not up.asked and not (tmp_path/'y.gif').exists()
+
+def test_still_beside_a_film_is_told(tmp_path):
+    (src := tmp_path/'x.png').write_bytes(film_of_16_bits((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    with pytest.warns(UserWarning, match='x.png: its still picture is none of the 2 frames, and not in the film'):
+        enlarge_file(src, tmp_path/'y.png', Twice(), want=Wanted(frames=True))

@@ -118,3 +118,29 @@ def test_without_the_client(tmp_path):
             "from fastcore.script import _run_cli\nfrom srgan_course import cli\n_run_cli(cli.models.__wrapped__, False)")
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
     assert r.returncode == 2 and r.stderr.strip() == "srgan-models: --push and --pull need huggingface_hub: pip install 'srgan_course[hub]'", r.stderr
+
+def test_another_card_is_not_replaced(there):
+    "A repository has one card: a second model would take its place."
+    hub.push_model('light-x2', 'me/light'); before = dict(there.repos['me/light'])
+    with pytest.raises(ValueError, match='me/light holds another model .light-x2.safetensors.*give a repository of its own'): hub.push_model('light-x4', 'me/light')
+    assert there.repos['me/light'] == before
+    hub.push_model('light-x2', 'me/light')                                    # the same model anew
+
+def test_what_is_no_model_is_told(there, tmp_path):
+    there.repos['them/junk'], there.repos['them/deep'] = {'a.safetensors': b'x'*99}, {'w/a.safetensors': b'x'*99}
+    assert 'a.safetensors is a network of others, or none at all' in hub.pull_model('them/junk', tmp_path/'got')
+    with pytest.raises(ValueError, match='them/deep has its weights in folders .w/a.safetensors.'): hub.pull_model('them/deep', tmp_path/'none')
+
+def test_odd_tables_are_one_line(tmp_path):
+    for i, (table, line) in enumerate((({1: torch.ones(2)}, 'holds no table of weights'), ({'a': torch.ones(2).to_sparse()}, 'a is quantised or sparse'))):
+        torch.save(table, p := tmp_path/f'{i}.pth')
+        with pytest.raises(ValueError, match=line): hub.convert_file(p)
+        assert not p.with_suffix('.safetensors').exists()
+    with pytest.raises(ValueError, match="'.' is no file; give the .pth"): hub.convert_file('.')
+
+def test_options_without_their_command(tmp_path):
+    "Nothing is passed over: --out alone, and a name that is empty."
+    from srgan_course import cli
+    for kw, line in ((dict(out=tmp_path/'x'), '--out .* goes with --convert or --pull'), (dict(pull=''), '--pull has no name; give OWNER/NAME'),
+                     (dict(push=''), '--push has no name')):
+        with pytest.raises(ValueError, match=line): cli.models(**kw)

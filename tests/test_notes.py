@@ -176,3 +176,18 @@ def test_note_of_a_strange_name(tmp_path):
     out = save_image(up(from_array(noise(6, 5, 3), {'text': {'Title': 'kept'}})), tmp_path/'x.png')
     assert open_image(out).info['text'] == {'ProcessingSoftware': 'srgan_course m?\u00fc, scale 2', 'Title': 'kept'}
     assert told(save_image(up(from_array(noise(6, 5, 3))), tmp_path/'x.jpg')) == 'srgan_course m??, scale 2'
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.avif'])
+def test_text_beyond_ascii(tmp_path, suffix):
+    "EXIF is written anew for the size and the model's note; its bytes stay what they were, and a comment's are put in as they are."
+    ex, owner, words = Image.Exif(), '\u00a9 M\u00fcller', 'caf\u00e9 \u65e5\u672c'.encode()
+    ex[0x8298], ex[0x10E] = owner.encode(), 'Gr\u00fc\u00dfe'.encode('latin-1')
+    ex[0x8769] = {0xA002: 6, 0xA003: 5}
+    pic = from_array(noise(6, 5, 3), {'exif': ex.tobytes()})
+    for name in f'a{suffix}', f'b{suffix}':                                            # the second from the file of the first
+        pic = open_image(save_image(pic, tmp_path/name, software='a model'))
+        got = pic.getexif()
+        assert (got[0x8298].encode('latin-1'), got[0x10E]) == (owner.encode(), 'Gr\u00fc\u00dfe')
+    if suffix in ('.webp', '.tif', '.avif'):
+        made = open_image(save_image(from_array(noise(6, 5, 3), {'comment': words}), tmp_path/f'c{suffix}', software='a model'))
+        assert made.getexif()[0x10E].encode('latin-1') == words

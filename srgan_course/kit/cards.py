@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from .files import write_whole
+from .lists import trained_on
 from .recipe import Recipe
 from .results import load_result, save_result
 from .sources import SOURCES
@@ -56,11 +57,9 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
             'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
             'command': f"`{res['command']}`"}
     return '\n'.join([f"# {d.name}", '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
-                      *(f'| {k} | {v} |' for k,v in rows.items()),
-        '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
+        *(f'| {k} | {v} |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
                       f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
-                      *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()),
-        '', '## Where it fails', '',
+                      *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()), '', '## Where it fails', '',
                       'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: noise and '
                       'JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.',
         '', '## What it must not be used for', '',
@@ -90,7 +89,7 @@ def write_report(job,        # the run's `Training`
     "Write results.json and the card, and say what the figures say."
     figures, dev, d = {k: row.to_dict() for k,row in table.iterrows()}, dls.device, job.data
     seconds, last = sum(float(net.meta.get('seconds', 0)) for net in nets.values()), [*nets.values()][-1]
-    said = worth(job.steps(), figures, name, n)
+    said = '. '.join(filter(None, (worth(job.steps(), figures, name, n), trained_on(out, len(dls.train_ds), n))))
     save_result(out/'results.json', f'{d.name}: PSNR and SSIM on held-out pictures', figures,
                 str(source) if isinstance(source, (str, Path)) else 'pictures given', n,
                 protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=vars(job.recipe),

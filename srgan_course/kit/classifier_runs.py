@@ -14,7 +14,7 @@ from torch import Tensor
 from .classifiers import load_classifier, save_classifier
 from .views import change
 from .files import read_json, write_json, write_whole
-from .recipe import Recipe, import_fastai
+from .recipe import RATE, SHARE, Recipe, import_fastai, one_of
 from .results import save_result
 from .sources import central_square, get_picture
 
@@ -37,14 +37,11 @@ class ClassifierRecipe(Recipe):
     unfreeze_lr:float = 1e-4   # Adam's in these
     classes:tuple = ()         # the classes there must be; any where empty
 
+    ranges = Recipe.ranges | dict(lr=RATE, unfreeze_lr=RATE, valid=(*SHARE, True), views=(0, 1000), degrees=(0, 180), jitter=(0, 1),
+                                  unfreeze=(0, 10**6))
     def __post_init__(self):
         super().__post_init__()
-        if self.head not in ('linear', 'own'): raise ValueError(f"head {self.head!r} is not in ('linear', 'own')")
-        if not 0 < self.valid < 1: raise ValueError(f'valid is {self.valid}; give a share between 0 and 1, such as .3')
-        for n in ('lr', 'unfreeze_lr'):
-            if getattr(self, n) <= 0: raise ValueError(f'{n} is {getattr(self, n)}; give a rate above 0')
-        for n in ('views', 'unfreeze', 'degrees', 'jitter'):
-            if getattr(self, n) < 0: raise ValueError(f'{n} is {getattr(self, n)}; give 0 or more')
+        one_of('head', self.head, ('linear', 'own'))
 
 CLASSIFIER_RECIPES = {r.name: r.replace(classes=('cat', 'dog')) for r in (
     ClassifierRecipe('quick', size=64, bs=64, epochs=20, body='toynet-turns', lr=3e-3, unfreeze=3, unfreeze_lr=1e-3),
@@ -75,7 +72,7 @@ def classifier_dls(split, # a `Split`
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
 def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->bool: # is the run in it done?
     "Set up a run's folder, or see that what lies in it is this run."
-    from srgan_course.kit.runs import keep_pictures
+    from srgan_course.kit.lists import keep_pictures
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
     was, longer = said, ('epochs', 'unfreeze')
     if (out/'run.json').is_file():

@@ -9,6 +9,7 @@ __all__ = ['one_run']
 import errno, io, os, sys, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
@@ -76,6 +77,14 @@ def _warn_in_lines(name):
         elif 'PIL' not in Path(filename).parts: say(f'{name}: {" ".join(str(message).split())}')
     warnings.showwarning = show
 
+def refuse_empty(args:list, may=()): # of the command line; options that may be empty
+    "Refuse an argument without a letter: as a path it is the folder that we are in, and mostly it is a variable that nobody has set."
+    for before, a in zip(['', *args], args):
+        option, _, value = a.partition('=')
+        if a and (value or option[:2] != '--' or '=' not in a) or (what := option or before) in may: continue
+        where = f'what stands after {what}' if what[:1] == '-' and what != '--' else 'an argument'
+        raise ValueError(f'{where} is empty; give something, or leave it out')
+
 def command(f=None, pos=None): # a function with a comment for each parameter; optional parameters that need no --
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
     if f is None: return partial(command, pos=pos)
@@ -86,7 +95,10 @@ def command(f=None, pos=None): # a function with a comment for each parameter; o
         if not is_cli(SimpleNamespace(__wrapped__=run)): return f(*args, **kwargs)
         out = _steady_streams()
         stop_politely(); _warn_in_lines(name)
-        try: res = f(*args, **kwargs)
+        try:
+            first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
+            refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
+            res = f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise

@@ -127,7 +127,7 @@ if len(_BUFFERS_STAY) == 2: del _BUFFERS_STAY['broadcast_buffers']
 
 class Distributed(Callback):
     "Several processes train one learner: each from its part of every batch, with a wrapper for each player; the first writes all files."
-    order, name, any_number = -4, 'distributed', False
+    order, name, any_number = -4, 'distributed', None
     def __init__(self): self.worn, self.made, self.whole = {}, {}, False
     def net(self, player): return self.learn.model if player == 'model' else getattr(self.learn.model, player)
     def put(self, player, net):
@@ -200,8 +200,9 @@ def own_state(path, tensors:dict, plain:dict # a checkpoint, as it was read
     made = plain.get('cb.distributed', {})
     there, here = made.get('processes', 1), world()
     if there != here and not Distributed.any_number:
+        asked = 'from Python, in' if Distributed.any_number is None else '--any-number, or'                # a command that has the option
         raise ValueError(f'{path}: checkpoint of a run in {there} process{"es"*(there > 1)}, and here is a run in {here}; start as many, '
-                         f'or go on with other random numbers: --any-number (processes(any_number=True))')
+                         f'or go on with other random numbers ({asked} processes(any_number=True))')
     if there == here and rank():
         mine = f'cb.distributed/{rank()}/'
         tensors = {k: v for k,v in tensors.items() if k.split('/')[0] not in ('rng', 'epoch_rng')} | {
@@ -226,7 +227,7 @@ def _own_gpu(local:int, # this process's number on its machine
 
 @contextmanager
 def processes(device=None,          # 'auto', 'cpu', 'cuda'
-              any_number:bool=False # go on with a checkpoint that another number of processes made?
+              any_number:bool=None  # go on with a checkpoint that another number of processes made? None: no, and no option says so
              ):                     # context
     "Inside, all that `torchrun` has started work on one run, each on its own GPU; without `torchrun` nothing changes."
     was, Distributed.any_number = Distributed.any_number, any_number

@@ -66,7 +66,7 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
     train, held = [o for i, o in enumerate(items) if i % 6], items[::6]
     dls = DataLoaders(FaceLoader(load_faces(train, round(r.size*(1 + r.zoom)), r.channels), r, True),
                       FaceLoader(load_faces(held, r.size, r.channels), r, False), device=device)
-    dls.pictures = dict(training=train, held_out=held)            # for `kit.runs.keep_pictures`
+    dls.pictures = dict(training=train, held_out=held)            # for `kit.lists.keep_pictures`
     return dls
 
 # %% ../../nbs/kit/faces.ipynb #fa0e000f

@@ -6,6 +6,7 @@
 __all__ = ['frame_count', 'read_frames', 'save_frames']
 
 # %% ../../nbs/kit/frames.ipynb #fb000004
+import warnings
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -37,6 +38,23 @@ def _clear_ground(img):
     if img.mode != 'RGBA': img.im = img.im.convert('RGBA'); img._mode = 'RGBA'
     img.dispose = Image.core.fill('RGBA', img.dispose.size, (0, 0, 0, 0))
 
+def _compose(img, canvas):
+    """Let an animated PNG show its frame on what those before have left, and give what that was and what it leaves: Pillow takes the
+    alpha of a frame that is laid over another for that of both, and restores what it has painted over."""
+    box, clear = img.info.get('bbox', (0, 0, *img.size)), img.has_transparency_data and img.mode[0] != 'I'
+    img.blend_op = img.dispose_op = 0
+    img.load()
+    raw, mode = (img._mode, img.im, img.info), 'RGBA' if clear else 'RGB' if img.mode == 'P' else img.mode
+    new, before = img.crop(box).convert(mode), canvas or Image.new(mode, img.size)
+    shown = before.copy()
+    if clear and img.info.get('blend'): shown.alpha_composite(new, box[:2])
+    else: shown.paste(new, box[:2])
+    left = before if img.info.get('disposal') == 2 else shown.copy()
+    if img.info.get('disposal') == 1: left.paste(0 if mode != 'RGBA' else (0, 0, 0, 0), box)
+    if raw[0] == 'LA': shown = shown.convert('LA')
+    img._mode, img.im, img.info = shown.mode, shown.im, {k: v for k,v in raw[2].items() if k != 'transparency'}
+    return raw, left
+
 def frame_count(path:str|Path|bytes, # of a picture file; or its bytes
                 max_pixels:int=2**28 # a larger picture is refused
                )->int: # 1 for a single picture
@@ -50,12 +68,14 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
     "Every frame or page, as `open_image` gives the first; frames of films have 8 bits."
     with open_binary(path) as f:
         with in_one_line(name_of(path)), no_bomb_limit(): img = identify(f, max_pixels); places = _places(img)
-        film = img.format in _FILMS and len(places) > 1
+        film, canvas = img.format in _FILMS and len(places) > 1, None
         for i in places:
             with in_one_line(name_of(path), img.format):
                 with no_bomb_limit(): img.seek(i)
                 check_pixels(img, max_pixels)
+                if laid := film and img.format == 'PNG': raw, canvas = _compose(img, canvas)
                 pic = decode(img, f, icc, 8 if film else 16)
+                if laid: img._mode, img.im, img.info = raw
                 if i == places[0]: opaque = img.format == 'GIF' and 'transparency' not in img.info
                 _clear_ground(img)
                 if opaque and pic.mode == 'RGBA' and pic.getchannel('A').getextrema()[0] == 255: pic = pic.convert('RGB')
@@ -71,6 +91,10 @@ def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
     if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
+    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit():
+        if n > 1 and getattr(identify(f, 2**28), 'default_image', False):
+            warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
+                          'without --frames, the still is enlarged', stacklevel=3)
     return n > 1
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
@@ -116,8 +140,10 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
     def notes(p): return notes_of(p.info, p.mode, p.size, fmt)[0]
+    deep = fmt in _FILMS and any(map(is_16bit, pictures))
     if fmt != 'TIFF': pictures = _alike(pictures, fmt, path)
     lost = notes_of(pictures[0].info, pictures[0].mode, pictures[0].size, fmt)[1]
+    lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None}) + ['16 bits in a film']*deep
     say_lost(path, fmt, lost + ['how often the film is played']*(fmt == 'AVIF' and loop > 0))
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), notes(p)) for p in map(known_mode, pictures)))
     kept = notes(pictures[0])

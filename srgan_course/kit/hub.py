@@ -19,11 +19,15 @@ def convert_file(path,         # .pth or .pt of others
     from safetensors.torch import save
     from srgan_course.kit.weights import load_published, read_weights, save_model
     path = Path(path)
+    if not path.name: raise ValueError(f'{str(path)!r} is no file; give the .pth or .pt of others')
     out = Path(out or path.with_suffix('.safetensors'))
     if path.suffix == '.safetensors': raise ValueError(f'{path} is a safetensors file already')
     if out.suffix != '.safetensors': raise ValueError(f'{out}: the name of what is written ends in .safetensors')
     if out.exists(): raise ValueError(f'{out} is there already; move it away, or give another name with --out')
     tensors = read_weights(path)
+    if odd := [k for k,v in tensors.items() if v.is_quantized or v.is_sparse]:
+        raise ValueError(f'{path}: {odd[0]} is quantised or sparse ({tensors[odd[0]].dtype}), which safetensors cannot hold; '
+                         'save it as plain numbers first')
     try:
         net = load_published(path)
         save_model(net, out, source=path.name)
@@ -71,6 +75,9 @@ def push_model(model,          # a name, or a file
     api, files = _client(), what_goes_out(model)
     from huggingface_hub import CommitOperationAdd
     _asked(repo, api.create_repo, repo, repo_type='model', exist_ok=True)
+    there = [s.rfilename for s in _asked(repo, api.model_info, repo).siblings or []]
+    if others := [n for n in there if n.endswith('.safetensors') and n not in files]:
+        raise ValueError(f'{repo} holds another model ({", ".join(others[:3])}), whose card README.md is; give a repository of its own')
     adds = [CommitOperationAdd(path_in_repo=n, path_or_fileobj=b) for n, b in files.items()]
     _asked(repo, api.create_commit, repo, adds, commit_message=f'{Path(find_model(model)).stem}, by srgan_course')
     return f'{find_model(model)} -> {repo}: {", ".join(files)}'
@@ -85,6 +92,9 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
     large = {s.rfilename: s.lfs for s in info.siblings if s.lfs}
     take = [n for n in names if Path(n).suffix in KINDS and Path(n).name == n]
     if not any(n.endswith('.safetensors') for n in take):
+        if deep := [n for n in names if n.endswith('.safetensors')]:
+            raise ValueError(f'{repo} has its weights in folders ({", ".join(deep[:5])}); only what lies outside of them is '
+                             'fetched: get one by hand')
         raise ValueError(f'{repo} has no .safetensors file ({", ".join(names[:5]) or "it is empty"}); only these are fetched')
     with tempfile.TemporaryDirectory() as tmp:
         get = lambda n: Path(_asked(repo, api.hf_hub_download, repo, n, revision=info.sha, local_dir=tmp))
@@ -106,11 +116,14 @@ def _ours(folder, names):
     def ours(p):
         try: return 'network' in check_tensors(p, 'model')[2]
         except ValueError: return False
-    return ''.join(f'; try srgan-upscale photo.jpg --model {p}' for p in files if ours(p))
+    return ''.join(f'; try srgan-upscale photo.jpg --model {p}' if ours(p) else
+                   f'; {p} is a network of others, or none at all: srgan-upscale takes those that spandrel knows' for p in files)
 
 # %% ../../nbs/kit/hub.ipynb #hb000021
 def exchange(files, convert, push, pull, out): # as `srgan-models` is given them
     "What `srgan-models` was asked for, in a line."
+    if empty := [k for k,v in dict(push=push, pull=pull).items() if v == '']: raise ValueError(f'--{empty[0]} has no name; give OWNER/NAME')
+    if out and (push or not (convert or pull)): raise ValueError(f'--out {out} goes with --convert or --pull; give one, or leave it out')
     if sum(map(bool, (convert, push, pull))) > 1: raise ValueError('give one of --convert, --push and --pull')
     if files and not push:
         raise ValueError(f'--{"convert" if convert else "pull"} takes no other model; leave out {", ".join(map(str, files))}')

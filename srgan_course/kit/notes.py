@@ -108,13 +108,21 @@ def settle_colours(img, info, icc):
     return img
 
 # %% ../../nbs/kit/notes.ipynb #fc00000b
+class _Text(str):
+    "Text of EXIF: Pillow reads its bytes as Latin-1, whatever they are, and would write a question mark for all beyond ASCII."
+    def encode(self, *how): return str.encode(self, 'latin-1', 'replace')
+
+def as_it_was(v):
+    "A value of EXIF, or a directory of them, that Pillow writes as the bytes that were read."
+    return _Text(v) if isinstance(v, str) else {k: as_it_was(w) for k,w in v.items()} if isinstance(v, dict) else v
+
 def _exif_without(exif, tags):
     "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
     res, inside = Image.Exif(), (0x8769, 0x8825)
-    for k in set(exif) - tags - {*inside}: res[k] = exif[k]
+    for k in set(exif) - tags - {*inside}: res[k] = as_it_was(exif[k])
     for k in inside:
         sub = exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k)
-        if sub: res[k] = dict(sub)
+        if sub: res[k] = as_it_was(dict(sub))
     return res.tobytes() if len(res) else b''
 
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
@@ -183,8 +191,9 @@ def _exif_for(exif, size, software=None, comment=None):
         sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003), size))
         if not (software or comment) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
         sub.update({k: v for k,v in size.items() if k in sub})
+        for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
         if software: ex[11] = software
-        if comment: ex.setdefault(270, _as_text(comment))
+        if comment: ex.setdefault(270, _Text((comment if isinstance(comment, bytes) else str(comment).encode()).decode('latin-1')))
         b = ex.tobytes()
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were

@@ -172,8 +172,7 @@ def describe(job:Training, dls)->str:
              if a['minutes'] and set(job.steps().values()) == {1} else '')
     with torch.random.fork_rng(devices=[]): n = sum(p.numel() for p in job.network().parameters())
     return (f"{d.name}: {a['generator']} ({n:,} parameters{start}), {len(dls.train_ds)} pictures for training and {len(dls.valid_ds)} held "
-            f"out; "
-            f"{', '.join(f'{k} {n} steps' for k,n in job.steps().items())} of {d.bs} patches of {a['size']} px; {a['precision']} on "
+            f"out; {', '.join(f'{k} {n} steps' for k,n in job.steps().items())} of {d.bs} patches of {a['size']} px; {a['precision']} on "
             f"{dls.device}{short}")
 
 # %% ../../nbs/kit/phases.ipynb #5d21fea0
@@ -187,7 +186,7 @@ def memory_advice(job:Training, out:Path|str=None # a run's folder
         kept = out is not None and any((Path(out)/'checkpoints').rglob('step-*.safetensors'))
         if out is not None and not kept: (Path(out)/'recipe.json').unlink(missing_ok=True)
         d, size = job.data, job.about['size']
-        smaller = (f'lower bs, now {d.bs} (--bs {max(1, d.bs//2)}), or size, now up to {d.size} px (--size '
-                   f'{max(d.scale, size//2//d.scale*d.scale)})')
-        raise MemoryError(f'out of memory: {smaller}' + (f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}' if kept
-                                                         else '')) from None
+        less = max(d.scale, size//2//d.scale*d.scale)
+        smaller = f'lower bs, now {d.bs} (--bs {max(1, d.bs//2)}), or size, now up to {d.size} px (--size {less})'
+        other = f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}' if kept else ''
+        raise MemoryError(f'out of memory: {smaller}{other}') from None

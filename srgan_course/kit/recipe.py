@@ -15,6 +15,10 @@ from fastcore.basics import patch
 from .commands import in_range, one_of
 from .files import parse_json, write_json
 
+# %% ../../nbs/kit/recipe.ipynb #19db46ef
+RATE, SHARE = (0, 1, True), (0, 1 - 1e-7)   # `ranges` of learning rates, and of shares below 1
+
+
 # %% ../../nbs/kit/recipe.ipynb #19db46f0
 SCALES = (2, 3, 4)   # the factors offered
 
@@ -33,14 +37,18 @@ class Recipe:
     copies:int = 0             # how many smaller copies of each training picture are added, each four fifths of the one before
     workers:int = 0            # processes that prepare batches (0: none besides this one)
 
+    # a field, or a product of fields: the smallest and the largest number; True: it must be above the smallest
+    ranges = {'size': (1, 8192), 'bs': (1, 2**16), 'steps_per_epoch': (1, 10**6), 'epochs': (1, 10**6), 'seed': (0, 2*10**9),
+              'copies': (0, 32), 'workers': (0, 64), 'bs x size x size': (1, 2**28), 'bs x steps_per_epoch': (1, 10**7)}
+
     def __post_init__(self):
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
         if self.size < self.scale or self.size % self.scale:
             near = max(1, round(self.size/self.scale))*self.scale
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
-        for n, least in dict(bs=1, steps_per_epoch=1, epochs=1, seed=0, copies=0, workers=0).items():
-            in_range(n, getattr(self, n), least)
+        for n, limits in self.ranges.items():
+            in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
 
     def _check_type(self, name, typ):
         v = getattr(self, name)

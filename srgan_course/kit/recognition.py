@@ -8,8 +8,9 @@ __all__ = ['ORIGINALS', 'RECOGNISE_RECIPES', 'Recognition', 'won_back', 'guess_f
 # %% ../../nbs/kit/recognition.ipynb #e2f00002
 from dataclasses import dataclass
 import numpy as np, torch
+from .devices import check_precision
 from .files import write_json
-from .recipe import Recipe
+from .recipe import HOMES, RATE, SHARE, Recipe, one_of
 from .results import save_result
 from .show import save_figure
 from .stats import over_pictures, over_runs, resamples, together
@@ -155,12 +156,16 @@ class RecogniseRecipe(Recipe):
     test:float = .3               # share that is judged by
     precision:str = 'auto'        # 'auto', 'float32' or 'bfloat16'
 
+    ranges = Recipe.ranges | dict.fromkeys(('logits', 'pixel', 'feature'), (0, 10**9)) \
+        | {'steps': (1, 10**9), 'side': (0, 8192), 'lr': RATE, 'nf': (1, 1024), 'n_blocks': (0, 1024), 'nf x nf x n_blocks': (0, 2**22),
+           'share': (0, 1, True), 'valid': (*SHARE, True), 'test': (*SHARE, True)}
     def __post_init__(self):
         super().__post_init__()
         if self.teacher in self.judges:
             raise ValueError(f'{self.teacher} is teacher and judge; a judge is a classifier that nobody learns from')
-        if self.steps < 1 or self.lr <= 0: raise ValueError(f'steps is {self.steps} and lr {self.lr}; give numbers above 0')
-        if not 0 < self.share <= 1: raise ValueError(f'share is {self.share}; give a share above 0, at most 1, such as .15')
+        one_of('network', self.network, HOMES['generator']), check_precision(self.precision)
+        if self.valid + self.test >= 1: raise ValueError(f'valid is {self.valid} and test {self.test}; give shares whose sum is below 1')
+        if not self.logits + self.pixel + self.feature: raise ValueError('logits, pixel and feature are 0; give one a weight above 0')
         if self.side*self.scale > self.size:
             raise ValueError(f'side {self.side} times {self.scale} is over size {self.size}; give side={self.size//self.scale} or less')
 

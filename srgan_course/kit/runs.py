@@ -6,12 +6,10 @@
 __all__ = ['run_state', 'last_words', 'peak_memory']
 
 # %% ../../nbs/kit/runs.ipynb #70a5e004
-import os, sys, time, zlib
+import sys, time
 from pathlib import Path
-import numpy as np, torch
-from .files import read_json, write_json
+import torch
 from .recipe import import_fastai
-from .sources import Smaller, Toy, name_and_size
 import_fastai()
 from fastai.callback.core import Callback, CancelFitException
 
@@ -97,35 +95,3 @@ def peak_memory(device)->int: # bytes, or None where nobody counts
     try: import resource
     except ModuleNotFoundError: return None                                       # Windows
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
-
-# %% ../../nbs/kit/runs.ipynb #4d91dabc
-def picture_line(o, i:int=0)->str: # a path, an open picture, an array, a `Toy` or a `Smaller`; its number
-    "What a picture is known by: a name, and its size."
-    if isinstance(o, Smaller): return f'{picture_line(o.of, i)}, at {o.share:g}'
-    if isinstance(o, Toy): return '{}, {} px'.format(name_and_size(o)[0], o.size)
-    file = o if isinstance(o, (str, Path)) else getattr(o, 'filename', '')
-    if file and os.path.isfile(file):
-        name = os.fsencode(Path(file).name).decode(errors='backslashreplace')      # also one that is no UTF-8
-        return f'{name}, {os.path.getsize(file):,} bytes'
-    a = np.ascontiguousarray(o)
-    return f'picture {i}, {" x ".join(map(str, a.shape))}, {zlib.crc32(a):08x}'
-
-def _changed(was, now):
-    "What has gone from a list and what has come, in words."
-    old, new = set(was), set(now)
-    some = lambda l, what: f'{len(l)} {what} ({l[0]}{", ..." if len(l) > 1 else ""})' if l else ''
-    parts = some([o for o in was if o not in new], 'gone'), some([o for o in now if o not in old], 'new')
-    return ', '.join(filter(None, parts)) or f'{len(was)} there, {len(now)} here, or in another order'
-
-# %% ../../nbs/kit/runs.ipynb #4d91dabe
-def keep_pictures(out:Path|str, # a run's folder
-                  begun:bool,   # is there a run in it that is to go on?
-                  **parts       # name -> pictures: training=..., held_out=...
-                 ):
-    "Write down the pictures that a run begins with; refuse others where it goes on. A run that has no list is older, and goes on."
-    file, now = Path(out)/'pictures.json', {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if not begun: file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
-    if not file.exists() or now == (was := read_json(file)): return
-    if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
-    diff = '; '.join(f'{k}: {_changed(was.get(k, ()), v)}' for k, v in now.items() if was.get(k) != v)
-    raise ValueError(f'{out}: a run on other pictures ({diff or "more kinds of them"}); give those it was begun on, or another folder')

@@ -20,7 +20,7 @@ from .files import read_json, writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
 from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard
-from .lists import passed_lines, place_of, read_events, shard_lines
+from .lists import passed_lines, place_of, read_events, sha256_of, shard_lines
 from .tars import open_tar, pick_members
 
 # %% ../../nbs/kit/shards.ipynb #sh000017
@@ -156,9 +156,6 @@ def stamp_of(src:Path):
     try: s = os.stat(src)
     except (OSError, ValueError): return None                                  # a zero byte in a name
     return [s.st_size, s.st_mtime_ns]
-
-def sha256_of(src:Path):
-    with open(src, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
 class Shard:
     "One part of a list at work: its log, where its pictures are, where results go."

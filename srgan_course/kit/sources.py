@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images, open_image
+from .codec import find_images, identify, open_binary, open_image
 from .files import write_whole
+from .formats import in_one_line
 from .pets import TOY_VALID, Toy, toys
 from .pixels import to_8bit
 from .recipe import SCALES, import_fastai, one_of
@@ -85,9 +86,8 @@ def name_and_size(o, i:int=0):
         return f'{name} at {o.share:g}', tuple(map(o.side, size))
     if isinstance(o, Image.Image): return str(getattr(o, 'filename', '') or f'picture {i}'), o.size
     try:
-        with Image.open(o) as im: return str(o), im.size
+        with open_binary(o) as f, in_one_line(str(o)): return str(o), identify(f, 2**28).size
     except (FileNotFoundError, PermissionError) as e: raise type(e)(f'{o}: {e.strerror}') from None
-    except Exception: raise ValueError(f'{o}: not a picture that can be read') from None
 
 def central_square(img:Image.Image, side:int):
     "The central square of a picture, `side` pixels wide."
@@ -210,7 +210,7 @@ def source_folder(source:Path|str, # a folder, or the name of one inside SRGAN_D
 def find_source(name:Path|str # a folder, or a known name, also of a part: 'bsds500', 'bsds500/train', 'embedded', ...
                )->list: # paths of its pictures, sorted
     "The pictures of a source: a folder that exists, else SRGAN_DATA/name, else a download by name"
-    name = os.fspath(name)
+    if not (name := os.fspath(name)): raise ValueError('the name of a source is empty; give a folder or a known name, such as embedded')
     if Path(name).is_dir(): return find_images(name)
     base,_,part = name.partition('/')
     if base in _ALSO: return find_source(name.replace(base, _ALSO[base], 1))
@@ -257,7 +257,8 @@ def split_source(source,     # a name, several joined by + (the first says what 
                  valid=None  # source of the held-out pictures, if they are another's
                 )->tuple:    # lists of pictures: to train on, held out
     "Training and validation pictures of a source"
-    name = source if isinstance(source, str) and not Path(source).is_dir() else None
+    name = source if isinstance(source, str) and not (source and Path(source).is_dir()) else None
+    if name is not None and not all(name.split('+')): raise ValueError(f'{name!r} has an empty part; give names or folders, + between them')
     if name == 'embedded': train,held = list(photo_paths('train').values()),list(photo_paths('valid').values())
     elif name == 'pets-toy': train,held = toys(400, size),toys(40, size, TOY_VALID)
     elif name == 'bsds500': train,held = bsds_split().values()

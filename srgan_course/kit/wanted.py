@@ -135,7 +135,7 @@ def size_to_make(img:Image.Image, # picture
     size, clear = want.size(img.size, scale), img.mode[-1] in 'Aa' and img.getchannel('A').getextrema()[0] < 255
     mode = img.mode if clear else img.mode.rstrip('Aa')
     fmt = check_save(dst, mode, size)
-    if fmt == 'GIF' and clear and not film and any(img.getchannel('A').histogram()[1:255]):
+    if fmt == 'GIF' and clear and any(img.getchannel('A').histogram()[1:255]):
         raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
     want.check_quality(dst)
     if why := _not_saved(dst.suffix.lower(), mode, want.quality): raise ValueError(f'{dst}: {why}')

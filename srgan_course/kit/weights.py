@@ -88,7 +88,7 @@ def read_weights(path # .pth, .pt or .safetensors
     except Exception as e: raise ValueError(f'{path} cannot be read as weights alone ({type(e).__name__})') from None
     for k in 'params_ema', 'ema_state_dict', 'params', 'state_dict':
         if isinstance(d, dict) and isinstance(d.get(k), dict): d = d[k]; break
-    if not isinstance(d, dict) or not d or not all(isinstance(v, Tensor) for v in d.values()):
+    if not isinstance(d, dict) or not d or not all(isinstance(k, str) and isinstance(v, Tensor) for k,v in d.items()):
         raise ValueError(f'{path}: holds no table of weights')
     return _own_float(d)
 

@@ -1,0 +1,211 @@
+"""What a fresh tester found in the commands that train: other pictures under the names of a run's own, held-out pictures that are trained
+on, numbers that no recipe should hold, empty arguments. Each is refused or said in one line, before a folder is made."""
+import json, re, sys
+from dataclasses import fields
+import numpy as np, pytest
+from PIL import Image
+from conftest import ROOT
+from test_cli import one_line, run
+from test_srgan import TINY, StopAfter
+from srgan_course import cli
+from srgan_course.cats import CatsRecipe, train_cats
+from srgan_course.classifier import ClassifierRecipe, train_classifier
+from srgan_course.data import sr_dls
+from srgan_course.kit.lists import keep_pictures
+from srgan_course.kit.recipe import Recipe, named_recipes
+from srgan_course.kit.recognition import RecogniseRecipe
+from srgan_course.srgan import SRGANRecipe, train
+
+ALONE = TINY.replace(critic='none', shift=0, soften=0, pre_epochs=0, perceptual=0., feature_net='')
+
+def folder(path, seed=0, n=4, size=(60, 50), names='{}.bmp'):
+    "Bitmaps: those of one size have one number of bytes, whatever they show."
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        p = path/names.format(i); p.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8)).save(p)
+    return path
+
+def files(out): return {p: p.read_bytes() for p in out.rglob('*') if p.is_file()}
+
+def refused(out, f, *words):
+    "One line with these words, and the folder as it was."
+    was = files(out)
+    with pytest.raises(ValueError) as e: f()
+    assert '\n' not in str(e.value) and all(w in str(e.value) for w in words), e.value
+    assert files(out) == was
+
+# ---- the pictures of a run, by content
+
+def test_other_pictures_of_the_same_names_and_bytes_are_refused(tmp_path):
+    "All four learners; a list of an older run, without hashes, still goes on."
+    a, b, out = folder(tmp_path/'a'), folder(tmp_path/'b', 1), tmp_path/'sr'
+    assert [p.stat().st_size for p in sorted(a.iterdir())] == [p.stat().st_size for p in sorted(b.iterdir())]
+    with pytest.raises(KeyboardInterrupt): train(ALONE, a, out, progress=False, device='cpu', cbs=[StopAfter(2, 'pretrain')])
+    go = lambda source: train(ALONE, source, out, resume=True, progress=False, device='cpu')
+    refused(out, lambda: go(b), f'{out}: a run on other pictures', 'training: 3 of other content (1.bmp, 9,054 bytes, ...)',
+            'held_out: 1 of other content (0.bmp, 9,054 bytes)')
+    listed = (out/'pictures.json').read_text()
+    (out/'pictures.json').write_text(re.sub(r'(?<= bytes), [0-9a-f]{16}', '', listed))
+    assert 'bytes"' in (out/'pictures.json').read_text()
+    assert go(b).table is not None
+    (out/'pictures.json').write_text(listed)
+    refused(out, lambda: go(b), 'of other content')
+
+def test_other_cats_of_the_same_names_and_bytes_are_refused(tmp_path):
+    a, b, out = folder(tmp_path/'a', n=12), folder(tmp_path/'b', 1, n=12), tmp_path/'run'
+    r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=1, epochs=1, nz=4, nf=2, crit_nf=2)
+    train_cats(r, a, out)
+    refused(out, lambda: train_cats(r, b, out, resume=True), 'training: 10 of other content (1.bmp', 'held_out: 2 of other content (0.bmp')
+
+def test_other_classes_of_the_same_names_and_bytes_are_refused(tmp_path):
+    a, b = (folder(folder(tmp_path/k, s, names='cat/{}.bmp'), s + 9, names='dog/{}.bmp') for k, s in (('a', 0), ('b', 1)))
+    r, out = ClassifierRecipe('tiny', size=32, bs=4, epochs=1, body='toynet-random', classes=('cat', 'dog')), tmp_path/'run'
+    train_classifier(r, a, out)
+    refused(out, lambda: train_classifier(r, b, out, resume=True), 'training: ', 'of other content')
+
+def test_any_list_is_kept_by_content(tmp_path):
+    "What students and packed faces hand over: files, and arrays, which are known by their bytes."
+    a, x = folder(tmp_path/'a')/'0.bmp', np.zeros((3, 8, 8), np.uint8)
+    keep_pictures(tmp_path/'r', False, training=[a, x])
+    keep_pictures(tmp_path/'r', True, training=[a, x])
+    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x + 1]), '1 gone (picture 1, 3 x 8 x 8, ')
+    a.write_bytes(a.read_bytes()[:-1] + b'!')
+    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x]), '1 of other content (0.bmp, 9,054 bytes)')
+
+# ---- held-out pictures that are trained on
+
+def spellings(tmp_path):
+    "A folder of training pictures, and ways to give it again as the held-out ones."
+    a = folder(tmp_path/'a')
+    (tmp_path/'link').symlink_to(a); (tmp_path/'copy').mkdir()
+    for i, p in enumerate(sorted(a.iterdir())): (tmp_path/'copy'/f'other{i}.bmp').write_bytes(p.read_bytes())
+    return a, [a, f'{a}/../a/', tmp_path/'link', tmp_path/'copy']
+
+def test_held_out_pictures_that_are_trained_on_are_told(tmp_path):
+    a, ways = spellings(tmp_path)
+    lines = []
+    for i, valid in enumerate(ways):
+        with pytest.warns(UserWarning, match=r'^4 of 4 held-out pictures are trained on as well \(\w+.bmp, ...\), so the figures are too good$'):
+            res = train(ALONE, a, tmp_path/f'r{i}', valid=valid, progress=False, device='cpu')
+        lines.append(res.said)
+        assert json.loads((tmp_path/f'r{i}'/'results.json').read_text())['said'] == res.said
+        assert res.said in (tmp_path/f'r{i}'/'generator.md').read_text()
+    assert all('4 of 4 held-out pictures are trained on as well' in l for l in lines)
+
+def test_parts_of_a_source_that_overlap_are_told(tmp_path, recwarn):
+    a, b = folder(tmp_path/'a'), folder(tmp_path/'b', 1)
+    with pytest.warns(UserWarning, match='1 of 1 held-out picture is trained on as well'):
+        train(ALONE, f'{a}+{a}', tmp_path/'twice', progress=False, device='cpu')
+    recwarn.clear()
+    res = train(ALONE, f'{a}+{b}', tmp_path/'two', progress=False, device='cpu')
+    assert 'trained on' not in res.said and not [w for w in recwarn if 'trained on' in str(w.message)]
+
+def test_it_is_a_line_of_the_command(tmp_path):
+    ALONE.save(tmp_path/'tiny.json'); a = folder(tmp_path/'a')
+    r = run('train', '--recipe', tmp_path/'tiny.json', '--data', a, '--valid', a, '--out', tmp_path/'run', '--device', 'cpu')
+    assert r.returncode == 0 and r.stderr.strip() == ('srgan-train: 4 of 4 held-out pictures are trained on as well (0.bmp, ...), so the '
+                                                      'figures are too good'), r.stderr
+    assert 'the figures are too good' in r.stdout
+
+# ---- every number of every recipe
+
+CLASSES = Recipe, SRGANRecipe, CatsRecipe, ClassifierRecipe, RecogniseRecipe
+OFFERED = {'scale', 'channels', 'kernel'}            # numbers of a few values, which an error lists
+
+def numbers(): return [(c, f.name) for c in CLASSES for f in fields(c) if f.type in (int, float) and f.name not in OFFERED]
+
+@pytest.mark.parametrize('cls', CLASSES)
+def test_named_recipes_are_in_their_ranges(cls):
+    for r in named_recipes(cls).values(): assert cls.from_json(r.to_json()) == r
+
+@pytest.mark.parametrize('cls, name', numbers(), ids=lambda v: getattr(v, '__name__', v))
+def test_numbers_of_a_recipe_have_an_end(cls, name, tmp_path):
+    "Below, above, nan and infinite: refused by name from a JSON file, by whatever check comes first."
+    least, most, *above = cls.ranges[name]
+    bad = [least - 1, most*2 + 1, 'NaN', 'Infinity', '-Infinity', 'null', 'true', '"1"'] + ([least] if above else [])
+    for v in bad:
+        (tmp_path/'r.json').write_text(f'{{"{name}": {v}}}')
+        with pytest.raises(ValueError) as e: cls.load(tmp_path/'r.json')
+        assert name in str(e.value) and '\n' not in str(e.value), (v, e.value)
+
+def test_what_forks_and_what_fills_memory_has_an_end():
+    "100,000 workers are refused where the recipe is made: nothing is started."
+    for kw, says in (({'workers': 65}, 'workers is 65; give a number from 0 to 64'), ({'bs': 2**16, 'size': 96}, 'bs x size x size is'),
+                     ({'bs': 2**16, 'steps_per_epoch': 1000, 'size': 4}, 'bs x steps_per_epoch is')):
+        with pytest.raises(ValueError, match=says): SRGANRecipe(**kw)
+    with pytest.raises(ValueError, match='nf x nf x n_blocks is 67108864; give a number from 0 to 4,194,304'): SRGANRecipe(nf=1024, n_blocks=64)
+    with pytest.raises(ValueError, match='nf x nf x n_blocks is'): RecogniseRecipe(nf=1024, n_blocks=64)
+    with pytest.raises(ValueError, match='critic_nf x size x size is'): SRGANRecipe(size=1024, bs=1, critic='SRGANCritic', critic_nf=64)
+    with pytest.raises(ValueError, match='toys is'): CatsRecipe(toys=10**6)
+    from srgan_course import deploy
+    with pytest.raises(ValueError, match='workers is 100000; give a number from 1 to'): deploy.scale(ROOT, out=ROOT/'none', workers=100_000)
+    assert not (ROOT/'none').exists()
+
+@pytest.mark.parametrize('settings, says', [
+    (dict(pre_lr=-1.), 'pre_lr is -1.0; give a number above 0'), (dict(save_every=-3), 'save_every is -3'), (dict(gan_lr=0.), 'gan_lr is 0.0'),
+    (dict(pre_loss='huber'), "pre_loss 'huber' is not in (mse, l1, charbonnier)"), (dict(feature_loss='l3'), "feature_loss 'l3' is not in"),
+    (dict(late=.5, late_size=64, late_loss='huber'), "late_loss 'huber' is not in"), (dict(tv=-1.), 'tv is -1.0')])
+def test_a_bad_recipe_makes_no_folder(settings, says, tmp_path):
+    (tmp_path/'r.json').write_text(json.dumps(json.loads(TINY.to_json()) | settings))
+    with pytest.raises(ValueError) as e: cli.train(str(tmp_path/'r.json'), data='pets-toy', out=tmp_path/'run')
+    assert says in str(e.value) and str(tmp_path/'r.json') in str(e.value) and not (tmp_path/'run').exists()
+
+@pytest.mark.parametrize('settings', [dict(shift=20, soften=0), dict(critic='UNetCritic', shift=0, soften=0, size=36),
+                                      dict(size=16, bs=1, shift=0, soften=0)])
+def test_patches_that_the_critic_cannot_judge_make_no_folder(settings, tmp_path):
+    "They were found when pretraining was over."
+    a, r = folder(tmp_path/'a'), TINY.replace(**settings)
+    refused(tmp_path, lambda: train(r, a, tmp_path/'run', progress=False, device='cpu'),
+            f'patches of {r.size} px, {r.bs} at a time', r.critic, 'give another size')
+    assert not (tmp_path/'run').exists()
+
+@pytest.mark.parametrize('settings, says', [(dict(network='UNet'), "network 'UNet' is not in"), (dict(precision='float31'), 'float31'),
+    (dict(logits=0.), 'give one a weight'), (dict(valid=.6, test=.6), 'sum is below 1'), (dict(start='nowhere'), 'nowhere'),
+    (dict(feature=1., feature_net=''), 'no feature_net is named')])
+def test_a_bad_student_makes_no_folder(settings, says, tmp_path):
+    (tmp_path/'r.json').write_text(json.dumps(json.loads(named_recipes(RecogniseRecipe)['quick'].to_json()) | settings))
+    with pytest.raises((ValueError, OSError)) as e: cli.recognise(train='pets-toy', recipe=str(tmp_path/'r.json'), out=tmp_path/'run', share=.1)
+    assert says in str(e.value) and not (tmp_path/'run').exists()
+
+# ---- pictures that need a package
+
+@pytest.mark.parametrize('suffix, package, pip', [('.heic', 'pillow_heif', 'pillow-heif'), ('.jxl', 'pillow_jxl', 'pillow-jxl-plugin')])
+def test_heic_and_jpeg_xl_are_trained_on(suffix, package, pip, tmp_path, monkeypatch):
+    "Where the package is installed; else the line says which one is missing."
+    pytest.importorskip(package)
+    from srgan_course.images import save_image
+    (tmp_path/'a').mkdir()
+    for i, p in enumerate(sorted(folder(tmp_path/'b').iterdir())): save_image(Image.open(p), tmp_path/'a'/f'{i}{suffix}')
+    with monkeypatch.context() as m:
+        m.delitem(Image.OPEN, dict(pillow_heif='HEIF', pillow_jxl='JXL')[package]); m.setitem(sys.modules, package, None)
+        with pytest.raises(ValueError, match=f'a/1{suffix}: .*for which a package is missing; pip install {pip}'): sr_dls(tmp_path/'a', ALONE)
+    x, y = sr_dls(tmp_path/'a', ALONE).one_batch()
+    assert x.shape == (2, 3, 8, 8) and y.shape == (2, 3, 32, 32)
+
+# ---- empty arguments
+
+EMPTY = [('train', ['--out', '']), ('train', ['--data', '']), ('train', ['--valid', '']), ('train', ['--recipe=']), ('train', ['--check', '']),
+         ('upscale', ['a.png', '--model', '']), ('upscale', ['--manifest', '']), ('evaluate', ['--data', '']), ('evaluate', ['--result=']),
+         ('models', ['--export', '']), ('classify', ['--train', '']), ('classify', ['--model', '', 'a.png']), ('recognise', ['--evaluate', '']),
+         ('fid', ['', 'b']), ('upscale', ['', 'b.png']), ('fid', ['a', '']), ('fid', ['a', 'b', '--cache', '']), ('cats', ['--out', '']), ('cats', ['--train', '']),
+         ('demo', ['--out', '']), ('lessons', ['--to', '']), ('scale', ['x', '--out', '']), ('serve', ['--host', '']), ('serve', ['--token', ''])]
+
+@pytest.mark.parametrize('name, args', EMPTY, ids=lambda v: v if isinstance(v, str) else ' '.join(v))
+def test_empty_arguments_are_one_line(name, args, tmp_path, monkeypatch, capsys):
+    "As a path, '' is the folder we are in; as a token, none."
+    from fastcore.script import _run_cli
+    from srgan_course import deploy
+    monkeypatch.chdir(tmp_path)
+    for k in 'argv', 'orig_argv': monkeypatch.setattr(sys, k, [f'srgan-{name}', *args])
+    f = getattr(cli, name, None) or getattr(deploy, name)
+    with pytest.raises(SystemExit) as e: _run_cli(f.__wrapped__, False, ['b'] if name == 'fid' else None)
+    err = capsys.readouterr().err
+    assert e.value.code == 2 and err.count('\n') == 1 and err.startswith(f'srgan-{name}: ') and 'is empty; give something' in err, err
+    assert not list(tmp_path.iterdir())
+
+def test_empty_arguments_of_a_process(tmp_path):
+    one_line(run('train', '--out', '', cwd=tmp_path), 'srgan-train: what stands after --out is empty; give something, or leave it out')
+    one_line(run('upscale', '', cwd=tmp_path), 'an argument is empty')
+    one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
+    assert not list(tmp_path.iterdir())
