@@ -245,6 +245,7 @@ def ship(run, name, share=1.):
         net, figs = mixed(run, share)
         res['figures'] |= figs
         res['share'] = share
+        res.pop('said', None)                            # of the end of the run
     made = {k: v for k, v in net.meta.items() if k in ('recipe', 'phase', 'steps')}
     file = save_model(net, MODELS/f'{name}.safetensors', dtype=torch.float16, licence='Apache-2.0', data=res['data'], card=f'{name}.md',
                       **made)
