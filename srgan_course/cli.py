@@ -98,7 +98,7 @@ def train(
 def evaluate(
     model:str='light-x4', # A model that ships, a .safetensors file, or nearest, bilinear, bicubic, lanczos
     data:str='embedded', # A folder of pictures, or a known name such as embedded or set5
-    scale:int=4, # Enlargement, where the model does not say it itself
+    scale:int=None, # Enlargement, where the model does not say it itself (default: 4)
     lpips:Annotated[str, 'Measure LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe',
                     dict(nargs='?', const='squeeze')]=None,
     result:Path=None, # File to write the result to, such as results/set5.json
@@ -110,10 +110,10 @@ def evaluate(
     in_range('scale', scale, 2, 64), need_places(result, make=True)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
-        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model')
+        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
-    table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)
+    table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'
     figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}

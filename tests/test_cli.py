@@ -141,6 +141,14 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(run('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
     one_line(run('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
 
+def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
+    from srgan_course import cli
+    with pytest.raises(ValueError, match='light-x4 enlarges by 4, and a scale of 2 is asked for; leave'): cli.evaluate(scale=2)
+    Image.new('RGB', (32, 32)).save(tmp_path/'a.png')
+    for model, scale, want in (('light-x2', None, 2), ('light-x2', 2, 2), ('nearest', None, 4), ('nearest', 2, 2)):
+        cli.evaluate(model, str(tmp_path), scale, json=True)
+        assert json.loads(capsys.readouterr().out)['scale'] == want
+
 def test_json_that_is_nested_too_deep_is_one_line(tmp_path):
     "In a model's file, a classifier's, a checkpoint, a recipe, labels, a log: wherever somebody else's text is read."
     import torch

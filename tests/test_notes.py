@@ -50,7 +50,7 @@ def test_damaged_exif_costs_no_picture(tmp_path):
 @pytest.mark.parametrize('fmt, suffix', [('JPEG', '.jpg'), ('PNG', '.png'), ('WEBP', '.webp'), ('TIFF', '.tif'), ('AVIF', '.avif'), ('GIF', '.gif'),
                                          ('JPEG2000', '.jp2'), ('BMP', '.bmp'), ('PPM', '.ppm'), ('TGA', '.tga'), ('QOI', '.qoi')])
 def test_what_a_format_holds_is_there_and_the_rest_is_said(tmp_path, fmt, suffix):
-    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', iptc=IPTC, comment=b'hello', text={'Title': 'A title'})
+    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', iptc=IPTC, comment=b'hello', text={'Title': 'A title'}, dpi=(300., 150.))
     p, said = saved(from_array(noise(9, 8, 3), info), tmp_path/f'x{suffix}')
     got = open_image(p, icc='keep').info
     for k in notes._HOLDS.get(fmt, ()):
@@ -137,6 +137,29 @@ def test_shape_of_pixels(tmp_path):
     assert 'shape of pixels' in saved(open_image(b), tmp_path/'x.webp')[1][0]
     Image.fromarray(a).save(out := BytesIO(), 'PNG', dpi=(300, 300))
     assert chunks_of(save_image(open_image(out.getvalue()), p).read_bytes())[b'pHYs'] == struct.pack('>IIB', 11_811, 11_811, 1)
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif'])
+def test_shape_of_pixels_of_a_jpeg(tmp_path, suffix):
+    "300 : 150 without a unit, in each format's own words, and back into a JPEG; Pillow makes 72 pixels an inch of an EXIF without any."
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', exif=exif())
+    b = bytearray(out.getvalue()); b[13:18] = struct.pack('>BHH', 0, 300, 150)
+    p, said = saved(open_image(bytes(b)), tmp_path/f'x{suffix}')
+    q, also = saved(open_image(p), tmp_path/'y.jpg')
+    assert not said and not also and q.read_bytes()[13:18] == struct.pack('>BHH', 0, 2, 1)
+    if suffix == '.png': assert chunks_of(p.read_bytes())[b'pHYs'] == struct.pack('>IIB', 2, 1, 0)
+    if suffix == '.tif': assert Image.open(p).info['resolution'] == (2, 1)
+    assert 'dpi' not in open_image(p).info and 'shape of pixels' in saved(open_image(p), tmp_path/'x.webp')[1][0]
+
+@pytest.mark.parametrize('suffix', ['.webp', '.avif'])
+def test_resolution_in_exif(tmp_path, suffix):
+    "Of a picture on its side, too: what ran across runs down now."
+    ex = Image.Exif(); ex[274] = 6
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', exif=ex, dpi=(300, 150))
+    p, said = saved(open_image(out.getvalue()), tmp_path/f'x{suffix}')
+    got = Image.open(p).getexif()
+    assert not said and (got[282], got[283], got[296]) == (150, 300, 2) and open_image(p).info['dpi'] == (150, 300)
+    assert Image.open(saved(open_image(p), tmp_path/'x.png')[0]).info['dpi'] == pytest.approx((150, 300), abs=.02)
+    assert saved(open_image(p), tmp_path/'x.gif')[1][0].endswith('GIF has no place for resolution, EXIF; not in the file')
 
 def test_16_bits_beside_a_gamma(tmp_path):
     a = rng.integers(0, 2**16, (9, 8, 3)).astype(np.uint16)
