@@ -12,6 +12,7 @@ from typing import Annotated
 from fastcore.script import is_cli
 from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
                                        warnings_as_lines)
+from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -215,13 +216,12 @@ def recognise(
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
-    need_paths(paths, 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    if len({p.stem for p in paths}) < len(paths):
+    if len({one_name(f'{p.stem}-recognised.jpg') for p in paths}) < len(paths):
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
-    if labels: need_paths([labels], 'file')
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
     from srgan_course import recognise as m

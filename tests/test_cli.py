@@ -421,3 +421,9 @@ def test_cats(tmp_path):
                      'no-such-folder': dict(train='no-such-folder'), "recipe 'dogs'": dict(train='toy', recipe='dogs')}.items():
         with pytest.raises((ValueError, OSError), match=line): cli.cats(**((dict(out=tmp_path/'run') if 'train' in kw else dict(out=sheet, model=net)) | kw))
     assert not (tmp_path/'run').exists()
+
+def test_demo_out_of_memory_names_no_option_that_it_lacks(tmp_path, monkeypatch):
+    from srgan_course import demo
+    def full(*args, **kwargs): raise MemoryError('out of memory: lower bs, now 8 (--bs 4), or size')
+    monkeypatch.setattr(demo, 'train', full)
+    with pytest.raises(MemoryError, match='^out of memory; close other programs, and give the same command again$'): demo.demo(tmp_path/'demo', progress=False)

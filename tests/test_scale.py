@@ -419,3 +419,12 @@ def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
         assert not (tmp_path/'out').exists()
     else:
         run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work()); assert results(tmp_path/'out') == {'in/A.png.png': b'ONE', 'in/a.png.png': b'TWO'}
+
+@pytest.mark.parametrize('text', ['[1]', '{}', '{"shards": "2"}', '{"shards": 0}', '3'])
+def test_a_plan_that_is_none_is_refused(photos, text):
+    "By the report, by a worker and by the count, in one line."
+    from srgan_course.kit.lists import count_shards, keep_plan
+    (plan := photos/'out'/SHARDS/'plan.json').parent.mkdir(parents=True); plan.write_text(text)
+    for f in (lambda: merge_logs(photos/'out'), lambda: keep_plan(photos/'out', dict(shards=2)), lambda: count_shards(photos/'list.txt', photos/'out')):
+        with pytest.raises(ValueError, match='plan.json is no plan of shards; move .*shards away'): f()
+    assert plan.read_text() == text

@@ -85,7 +85,7 @@ def refuse_empty(args:list, may=()): # of the command line; options that may be 
         where = f'what stands after {what}' if what[:1] == '-' and what != '--' else 'an argument'
         raise ValueError(f'{where} is empty; give something, or leave it out')
 
-def refuse_idle(f, args, kwargs, only): # a command, as it is called; see `command`
+def refuse_idle(f, args, kwargs, only): # a command, as called; {'train': options that count only with it, 'not train': without it}
     "Refuse an option that would be passed over."
     said = {k for k, v in signature(f).bind(*args, **kwargs).arguments.items() if v not in (signature(f).parameters[k].default, ())}
     for key, options in dict(only).items():
@@ -95,8 +95,7 @@ def refuse_idle(f, args, kwargs, only): # a command, as it is called; see `comma
         raise ValueError(f'{option} {"does not count" if barred else "counts only"} with {other}; leave it out'
                          + f', or give {other}, too'*(not barred))
 
-def command(f=None, # a function with a comment for each parameter
-            pos=None, only=()): # optional parameters that need no --; {'train': options that count only with it, 'not train': without it}
+def command(f=None, pos=None, only=()): # a function with a comment for each parameter; parameters that need no --; see `refuse_idle`
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
     if f is None: return partial(command, pos=pos, only=only)
     name = f'srgan-{f.__name__}'
@@ -154,7 +153,6 @@ def warnings_as_lines(name:str): # of the command
     for w in said:
         if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')
 
-# %% ../../nbs/kit/commands.ipynb #c0d00019
 def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
     "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."
     return 0 if not bad else 1 if good else 2

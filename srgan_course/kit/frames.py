@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
 from .files import write_whole
 from .formats import NotRead, in_one_line, line, save_format, writer_options
@@ -87,14 +87,22 @@ def pages_of(src):
     try: return frame_count(src), None
     except ValueError as e: return 1, e
 
+def _has_still(src):
+    "Is the still picture of an animated PNG none of its frames?"
+    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit(): return getattr(identify(f, 2**28), 'default_image', False)
+
+def first_of(src):
+    "([1, how many frames or pages], [0, how many] where what is read stands beside the film, None for a single picture; what is wrong)"
+    n, wrong = pages_of(src)
+    return [int(not _has_still(src)), n] if n > 1 else None, wrong
+
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
     if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
-    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit():
-        if n > 1 and getattr(identify(f, 2**28), 'default_image', False):
-            warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
-                          'without --frames, the still is enlarged', stacklevel=3)
+    if n > 1 and _has_still(src):
+        warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
+                      'without --frames, the still is enlarged', stacklevel=2)
     return n > 1
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
@@ -115,6 +123,15 @@ def _alike(pictures, fmt, path):
     alpha, colour = any(m[-1] == 'A' for m in modes), fmt in ('WEBP', 'AVIF') or any(m[0] == 'R' for m in modes)
     mode = ('RGBA' if alpha else 'RGB') if colour or alpha else 'L'
     return [p if p.mode == mode else p.convert(mode) for p in pictures]
+
+def _milliseconds(path, times, fmt):
+    "How long frames are shown, as a format can hold it: a GIF in hundredths of a second, a PNG as a fraction, by a Pillow that writes it."
+    exact, step = [1000*(.1 if s is None else s) for s in times], 10 if fmt == 'GIF' else 1
+    if fmt == 'PNG' and hasattr(PngImagePlugin, 'Fraction'): return exact
+    held = [step*round(t/step) for t in exact]
+    if (off := max((abs(t - h), t, h) for t, h in zip(exact, held)))[0] > .01:
+        warnings.warn(f'{path}: {fmt} holds times in steps of {step} ms; a frame of {off[1]:.4g} ms is shown for {off[2]} ms', stacklevel=3)
+    return held
 
 def _film(pictures, fmt, notes, opts):
     "The bytes of a film, or of an MPO."
@@ -149,7 +166,7 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     kept = notes(pictures[0])
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
-    opts = dict(duration=[round(1000*(.1 if s is None else s)) for s in times], loop=loop) if fmt in _FILMS else {}
+    opts = dict(duration=_milliseconds(path, times, fmt), loop=loop) if fmt in _FILMS else {}
     opts |= writer_options(fmt, quality)
     if fmt == 'GIF': opts.update(disposal=2, loop=loop - 1 if loop > 1 else None if loop else 0)      # a GIF says how often again
     try: b = save_with(kept, lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)

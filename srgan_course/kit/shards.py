@@ -16,10 +16,10 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
 from .commands import code_for, in_range, say
-from .files import read_json, writable, write_whole
+from .files import writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
-from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard
+from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard, read_plan
 from .lists import passed_lines, place_of, read_events, sha256_of, shard_lines
 from .tars import open_tar, pick_members
 
@@ -296,7 +296,7 @@ def merge_logs(out:Path|str,  # folder of results
     "What a run has come to so far."
     file = Path(out)/SHARDS/'plan.json'
     if not file.is_file(): raise FileNotFoundError(f'{out} holds no run of shards; srgan-upscale --manifest and srgan-scale begin one')
-    plan, seconds, bad, passed, left = read_json(file), 0., {}, {}, []
+    plan, seconds, bad, passed, left = read_plan(out), 0., {}, {}, []
     sums = dict(pictures=0, pixels=0, bytes=0)
     for i in range(plan['shards']):
         log = Log(file.with_name(f'{i:06}.jsonl'))
