@@ -177,6 +177,21 @@ def test_films_keep_their_notes(tmp_path):
         p = save_frames(tmp_path/'x.gif', film, .1)
     assert 'GIF has no place for EXIF' in str(said[0].message)
 
+@pytest.mark.parametrize('suffix', ['.png', '.webp', '.gif', '.mpo', '.tif'])
+def test_pages_of_different_profiles_and_notes_as_a_film(tmp_path, suffix):
+    "Red and blue change places in the first page's profile; a TIFF holds both, a film has one: colours are turned, and what is left out is said."
+    swapped = SRGB.replace(b'rXYZ', b'?XYZ', 1).replace(b'bXYZ', b'rXYZ', 1).replace(b'?XYZ', b'bXYZ', 1)
+    flat = lambda *c: np.full((16, 16, 3), c, np.uint8)
+    pages = [from_array(flat(40, 120, 200), dict(icc_profile=swapped, exif=exif(), dpi=(300., 300.))), from_array(flat(90, 60, 200), dict(icc_profile=SRGB, exif=exif(9), dpi=(72., 72.)))]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        p = save_frames(tmp_path/f'x{suffix}', pages, None if suffix in ('.tif', '.mpo') else .1)
+    for (img,_), want in zip(read_frames(p), ((200, 120, 40), (90, 60, 200)), strict=True): assert np.abs(to_array(img)[8, 8, :3].astype(int) - want).max() <= 4
+    got = [img.info.get('icc_profile') for img,_ in read_frames(p, icc='keep')]
+    if suffix == '.tif': assert not said and got == [swapped, SRGB]
+    else: assert len(said) == 1 and 'several colour profiles (all colours are sRGB now)' in str(said[0].message) and got == [None, None]
+    if suffix in ('.png', '.mpo'): assert 'no place for EXIF, resolution of later frames, ' in str(said[0].message)
+
 @pytest.mark.parametrize('suffix', ['.png', '.jpg', '.webp', '.tif', '.avif', '.bmp', '.gif'])
 def test_what_made_it(tmp_path, suffix):
     made = 'srgan_course light-x4, scale 4, 0123456789abcdef'

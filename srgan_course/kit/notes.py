@@ -269,6 +269,11 @@ def png_notes(notes):
     chunks = notes.pop('chunks', {})
     return {**notes, 'pnginfo': png}, {k: v for k,v in chunks.items() if k != b'pHYs' or 'dpi' not in notes}
 
+def of_later(notes):
+    "What frames after the first say otherwise, of the notes of each: a film holds those of its first."
+    names = [name for k, name in _NAMES.items() if any(n.get(k) not in (None, notes[0].get(k)) for n in notes[1:])]
+    return [f'{", ".join(names)} of later frames']*bool(names)
+
 def say_lost(name, fmt, lost, why='has no place for'):
     "Warn of notes that are not in a file, in one line; one that begins with `its` says itself why."
     own, rest = [k for k in lost if k.startswith('its ')], [_NAMES.get(k, k) for k in lost if not k.startswith('its ')]
