@@ -137,8 +137,7 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
     check_measurable(pictures, scale, crop, 32 if net else 1)
     for name, read in pictures.items():
         with named_once(read.args[1]):
-            hr = crop_to_multiple(read(), scale)
-            sr = enlarged(degrade(hr, scale))
+            sr = enlarged(degrade(hr := crop_to_multiple(read(), scale), scale))
             rows[name] = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
             if net: rows[name]['lpips' if net in _LPIPS_NETS else f'lpips {net}'] = _distance(sr, hr, net)
     df = pd.DataFrame.from_dict(rows, orient='index').rename_axis('picture')
