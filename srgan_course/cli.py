@@ -12,6 +12,7 @@ from typing import Annotated
 from fastcore.script import is_cli
 from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
                                        warnings_as_lines)
+from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -52,7 +53,7 @@ def upscale(
     return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
-@command
+@command(only={'resume': 'any_number', 'not check': 'data resume tensorboard'})
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
     data:str='embedded', # A folder, a known name (embedded, bsds500, ...), a part (bsds500/train), or several (bsds500+t91+FOLDER)
@@ -98,7 +99,7 @@ def train(
 def evaluate(
     model:str='light-x4', # A model that ships, a .safetensors file, or nearest, bilinear, bicubic, lanczos
     data:str='embedded', # A folder of pictures, or a known name such as embedded or set5
-    scale:int=4, # Enlargement, where the model does not say it itself
+    scale:int=None, # Enlargement, where the model does not say it itself (default: 4)
     lpips:Annotated[str, 'Measure LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe',
                     dict(nargs='?', const='squeeze')]=None,
     result:Path=None, # File to write the result to, such as results/set5.json
@@ -110,10 +111,10 @@ def evaluate(
     in_range('scale', scale, 2, 64), need_places(result, make=True)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
-        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model')
+        net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
-    table = evaluate_sr(net, data, scale, lpips=lpips or False, strict=False)
+    table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'
     figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}
@@ -125,7 +126,7 @@ def evaluate(
           else f'{name} on {data}. {protocol}\n{table.round(4).to_string()}')
 
 # %% ../nbs/cli.ipynb #86c0d002
-@command
+@command(only={'export': 'precision', 'not export': 'convert push pull out', 'not export convert push pull': 'json'})
 def models(
     *files:Path, # Models by name, or files of your own (default: all that ship)
     export:Path=None, # Write the one model named as this .onnx file, instead
@@ -151,7 +152,7 @@ def models(
           f'srgan-evaluate --model NAME. Their cards: {MODELS}')
 
 # %% ../nbs/cli.ipynb #5548c7db
-@command
+@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model'})
 def classify(
     *paths:Path, # Pictures, or folders of pictures
     model:Path=None, # A classifier's .safetensors file (default: the one in --out)
@@ -193,7 +194,8 @@ def _train_classifier(source, recipe, changes, out, resume, json):
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524
-@command
+@command(only={'train': 'recipe steps', 'evaluate': 'judge', 'train evaluate': 'labels share seed',
+               'not train': 'model size', 'not evaluate': 'out'})
 def recognise(
     *paths:Path, # Pictures
     model:str=None, # A student's .safetensors file, or a model that ships, to be compared, too
@@ -214,13 +216,12 @@ def recognise(
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate):
         raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
-    need_paths(paths, 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    if len({p.stem for p in paths}) < len(paths):
+    if len({one_name(f'{p.stem}-recognised.jpg') for p in paths}) < len(paths):
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
-    if labels: need_paths([labels], 'file')
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
     from srgan_course import recognise as m
@@ -340,7 +341,7 @@ def fid(
     print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
 
 # %% ../nbs/cli.ipynb #14e5cc15
-@command
+@command(only={'train': 'recipe minutes resume device', 'not train': 'n seed model truncation interpolate gif'})
 def cats(
     n:int=64, # How many cats
     seed:int=0, # Same seed, same cats
@@ -357,7 +358,6 @@ def cats(
     json:bool=False, # Print what was done as JSON?
 ):
     "Make cats from noise with a DCGAN, or train one"
-    if not train and (resume or minutes is not None): raise ValueError('--resume and --minutes are for training; say --train FOLDER, too')
     out = out or (Path('cats-run') if train else None)
     if train: need_places(folders=[out]); res = one_run(_train_cats, train, recipe, out, resume, minutes, device, device=device)
     else:

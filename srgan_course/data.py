@@ -228,8 +228,7 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
            device:str=None): # where batches go; None: fastai's choice
     "fastai `DataLoaders` of (LR, HR) patches, float in [0,1]"
     fv = import_fastai()
-    if degrade is None:
-        degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]
+    if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]
     # a saved recipe must not say bicubic
     elif DEGRADE.get(recipe.degrade) is not degrade: recipe = recipe.replace(degrade=getattr(degrade, '__name__', 'own'))
     train,held = split_source(source, max(recipe.size, 64), valid)

@@ -125,6 +125,7 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     r = get_recipe(recipe, SRGANRecipe)
     try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
+    except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
     except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh') from None
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
     enlarged = enlarge_all(models, sample_photos('valid'), r.scale)

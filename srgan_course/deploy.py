@@ -56,7 +56,7 @@ def serve(
                           loop='asyncio', use_colors=False, root_path=root_path), app.state.service).run([sock])
 
 # %% ../nbs/deploy.ipynb #dp000011
-@command
+@command(only={'not report': 'model tile device shards workers scheduler', 'not scheduler': 'workers'})
 def scale(
     src:Path, # A folder of pictures, or a list of them, one path a line; .tar files of pictures, too
     out:Path=None, # Folder for the results; they keep their picture's name, and .png is added

@@ -72,6 +72,7 @@ class Service(Desk):
 async def enlarging(self:Service, request, model, format, quality, note):
     "The key of an enlargement, and the work that makes it."
     facts = self.models[model]
+    if format == 'png' and quality != 95: raise Problem(422, 'PNG has no quality; leave quality out, or give format=jpeg or webp.')
     body = await self.picture(request, facts['scale'])
     key = key_of(body, facts['checksum'], format, quality, note)
     def work(device, told):

@@ -236,9 +236,10 @@ def __call__(self:Upscaler,
         return self.tensor(img, tile)
     if not img.width*img.height: raise ValueError(f'a picture of {img.width} x {img.height} pixels: there is nothing in it')
     most = img.width*self.scale, img.height*self.scale
-    if size and not all(1 <= v <= m for v,m in zip(size, most)):
-        raise ValueError(f'size {size[0]} x {size[1]} is not from 1 x 1 to {most[0]} x {most[1]}, which is what {self.name} makes of this '
-                         f'picture')
+    given = [size] if not isinstance(size, (tuple, list)) else size
+    if size is not None and not (len(given) == 2 and all(isinstance(v, (int, np.integer)) and 1 <= v <= m for v,m in zip(given, most))):
+        raise ValueError(f'size {" x ".join(map(str, given))} is not from 1 x 1 to {most[0]} x {most[1]} whole pixels, which is what '
+                         f'{self.name} makes of this picture')
     a = np.atleast_3d(to_array(img))
     if a.shape[-1] in (2, 4): a = fill_colour(a)
     s, top, (h, w, c), done = self.scale, np.iinfo(a.dtype).max, a.shape, 0

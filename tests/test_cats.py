@@ -335,7 +335,7 @@ def test_command_refuses(tmp_path):
     for minutes in 0., -1., float('nan'), float('inf'):
         with pytest.raises(ValueError, match='give a number above 0'):
             cli.cats(train='toy', recipe=str(tmp_path/'tiny.json'), out=tmp_path/'run', minutes=minutes)
-    with pytest.raises(ValueError, match='are for training'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
+    with pytest.raises(ValueError, match='--resume counts only with --train'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
     assert not (tmp_path/'run').exists() and not (tmp_path/'x.png').exists()
 
 def test_a_run_goes_on_with_its_own_cats_alone(tmp_path):

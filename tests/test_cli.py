@@ -141,6 +141,14 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(run('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
     one_line(run('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
 
+def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
+    from srgan_course import cli
+    with pytest.raises(ValueError, match='light-x4 enlarges by 4, and a scale of 2 is asked for; leave'): cli.evaluate(scale=2)
+    Image.new('RGB', (32, 32)).save(tmp_path/'a.png')
+    for model, scale, want in (('light-x2', None, 2), ('light-x2', 2, 2), ('nearest', None, 4), ('nearest', 2, 2)):
+        cli.evaluate(model, str(tmp_path), scale, json=True)
+        assert json.loads(capsys.readouterr().out)['scale'] == want
+
 def test_json_that_is_nested_too_deep_is_one_line(tmp_path):
     "In a model's file, a classifier's, a checkpoint, a recipe, labels, a log: wherever somebody else's text is read."
     import torch
@@ -327,7 +335,7 @@ def test_recognise_refuses(tmp_path):
                            ('multiple of 3 from 48 on; give --size 198', (), dict(evaluate='x', size=200)),
                            ('no such file', (Path('none.jpg'),), {}), ('neither a folder', (), dict(evaluate='nowhere')),
                            ('none.json: no such file', (), dict(evaluate='pets-toy', labels=Path('none.json'))),
-                           ('two of the pictures have one name', same, {}), ('share is 2', same[:1], dict(share=2.)),
+                           ('two of the pictures have one name', same, {}), ('share is 2', (), dict(evaluate='pets-toy', share=2.)),
                            ('is one file, but 2 pictures', same, dict(out=Path('a.jpg')))):
         with pytest.raises((ValueError, OSError), match=line): cli.recognise(*args, **kw)
 
@@ -409,7 +417,13 @@ def test_cats(tmp_path):
     cli.cats(n=4, out=sheet, model=net); assert Image.open(sheet).size == (66, 66)
     cli.cats(n=3, out=sheet, model=net, interpolate=True, json=True); assert Image.open(sheet).size == (8*34 - 2, 3*34 - 2)
     cli.cats(n=2, out=film, model=net, gif=True, truncation=1.); assert Image.open(film).n_frames == 24
-    for line, kw in {'n is 0': dict(n=0), '--gif writes a .gif': dict(gif=True), 'seed is -1': dict(n=2, seed=-1), 'are for training': dict(resume=True),
+    for line, kw in {'n is 0': dict(n=0), '--gif writes a .gif': dict(gif=True), 'seed is -1': dict(n=2, seed=-1), '--resume counts only with --train': dict(resume=True),
                      'no-such-folder': dict(train='no-such-folder'), "recipe 'dogs'": dict(train='toy', recipe='dogs')}.items():
-        with pytest.raises((ValueError, OSError), match=line): cli.cats(**(dict(out=tmp_path/'run' if 'train' in kw else sheet, model=net) | kw))
+        with pytest.raises((ValueError, OSError), match=line): cli.cats(**((dict(out=tmp_path/'run') if 'train' in kw else dict(out=sheet, model=net)) | kw))
     assert not (tmp_path/'run').exists()
+
+def test_demo_out_of_memory_names_no_option_that_it_lacks(tmp_path, monkeypatch):
+    from srgan_course import demo
+    def full(*args, **kwargs): raise MemoryError('out of memory: lower bs, now 8 (--bs 4), or size')
+    monkeypatch.setattr(demo, 'train', full)
+    with pytest.raises(MemoryError, match='^out of memory; close other programs, and give the same command again$'): demo.demo(tmp_path/'demo', progress=False)

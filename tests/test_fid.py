@@ -219,3 +219,12 @@ def test_the_net_is_called_features_and_the_older_name_works():
 def test_inception_alone_is_the_whole_network(monkeypatch):
     monkeypatch.setattr(N, 'named_net', lambda name: name)
     assert N.pooled_net('inception') == 'inception@2048'
+
+def test_complex_statistics_are_refused(tmp_path):
+    "Half of a covariance is not passed over; numbers whose imaginary part is 0 are real."
+    mu, sigma = np.zeros(3), np.eye(3)
+    for m, s in ((mu, sigma*(1 + 1e-3j)), (mu + 1j, sigma)):
+        np.savez(tmp_path/'c.npz', mu=m, sigma=s)
+        with pytest.raises(ValueError, match='c.npz: statistics of complex numbers; give real ones'): F.Stats.load(tmp_path/'c.npz')
+    np.savez(tmp_path/'r.npz', mu=mu, sigma=sigma.astype(complex))
+    with warnings.catch_warnings(): warnings.simplefilter('error'); assert F.fid(tmp_path/'r.npz', F.Stats.load(tmp_path/'r.npz')) < 1e-9

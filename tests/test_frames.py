@@ -6,6 +6,7 @@ import pytest, tifffile
 from PIL import Image
 from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import find_images
+from srgan_course.kit import folders
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_file
 from srgan_course.kit.formats import check_save
@@ -99,6 +100,7 @@ INTACT = {'page.html': (b'<!DOCTYPE html><html>', 'a web page, not a picture'), 
           'int32.tif': (tiff(np.zeros((4, 5, 3), np.int32), photometric='rgb'), 'a TIFF with 32, 32, 32 bits a channel'),
           'signed.tif': (tiff(np.arange(-10, 10, dtype=np.int8).reshape(4, 5)), 'grey values from -10 to 9 do not say what is white'),
           'signed16.tif': (tiff(np.arange(-10, 10, dtype=np.int16).reshape(4, 5)), 'grey values from -10 to 9 do not say what is white'),
+          'holes.tif': (tiff(np.array([[0, np.nan, 1], [.5, np.inf, 0]], np.float32)), '2 of 6 grey values are NaN or infinite'),
           'hundreds.tif': (tiff(np.full((4, 5), 300, np.float32)), 'do not say what is white'),
           '12bit.jpg': (b'\xff\xd8\xff\xc1\0\x11\x0c' + bytes(30), 'a JPEG with 12 bits a channel'),
           'deep.psd': (b'8BPS\0\1' + bytes(6) + struct.pack('>HIIHH', 3, 4, 4, 16, 3) + bytes(40), 'a PSD with 16 bits a channel'),
@@ -218,7 +220,7 @@ def test_a_film_is_played_as_often_in_another_format(plays, tmp_path):
 @pytest.mark.parametrize('mode, suffix', [(m, s) for m in ('L', 'LA') for s in ('.webp', '.avif')])
 def test_grey_profile_has_no_place_among_colours(mode, suffix, tmp_path):
     img = Image.new(mode, (8, 8)); img.info['icc_profile'] = chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True)
-    with pytest.warns(UserWarning, match='has no place for colour profile'): save_image(img, tmp_path/f'x{suffix}')
+    with pytest.warns(UserWarning, match=f'x{suffix}: its colour profile is for grey, not for RGB; not in the file'): save_image(img, tmp_path/f'x{suffix}')
     with Image.open(tmp_path/f'x{suffix}') as got: assert 'icc_profile' not in got.info
 
 class Twice:
@@ -307,3 +309,21 @@ def test_still_beside_a_film_is_told(tmp_path):
     (src := tmp_path/'x.png').write_bytes(film_of_16_bits((9, 9, 9), (1, 2, 3), (4, 5, 6)))
     with pytest.warns(UserWarning, match='x.png: its still picture is none of the 2 frames, and not in the film'):
         enlarge_file(src, tmp_path/'y.png', Twice(), want=Wanted(frames=True))
+    d = enlarge_file(src, tmp_path/'z.png', Twice())
+    assert d['frames'] == [0, 2] and '; this is the still beside a film of 2 frames, --frames enlarges it' in folders._result_line(d)
+    assert 'only the still beside a film of frames: x.png (2)' in folders.summary(dict(done=[d], kept=[], bad=[], passed=[]))
+
+@pytest.mark.parametrize('suffix, seconds, want', [
+    ('.gif', (1/30, .067, .1), '33.33 ms is shown for 30 ms'), ('.webp', (1/60, .1, .1), '16.67 ms is shown for 17 ms'),
+    ('.gif', (.03, .07, .1), None), ('.webp', (.033, .1, 1), None), ('.png', (1/60, .0333, .1), None)])
+def test_times_that_a_format_cannot_hold_are_told_once(tmp_path, suffix, seconds, want):
+    films = [Image.new('RGB', (8, 8), (i, 99, 0)) for i in (0, 90, 200)]
+    with warnings.catch_warnings(record=True) as said: warnings.simplefilter('always'); save_frames(p := tmp_path/f'x{suffix}', films, seconds)
+    assert len(said) == (want is not None) and all(str(w.message).startswith(f'{p}: ') and want in str(w.message) for w in said)
+    off = [abs(s - t) for (_, s), t in zip(read_frames(p), seconds)]
+    assert max(off) < (.0051 if suffix == '.gif' else .00051) if want else max(off) < 2e-6
+
+def test_a_single_gif_says_that_colours_were_chosen(tmp_path):
+    for mode, want in ('RGB', True), ('L', False):
+        Image.new(mode, (8, 8)).save(p := tmp_path/f'{mode}.png')
+        assert (', 256 colours chosen,' in folders._result_line(enlarge_file(p, tmp_path/f'{mode}.gif', Twice()))) == want

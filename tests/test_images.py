@@ -500,7 +500,7 @@ def test_metadata_survives(tmp_path, suffix):
     assert ex.get_ifd(0x8769)[0x829A] == pytest.approx(1/250)
     assert (ex.get_ifd(0x8769)[0xA002], ex.get_ifd(0x8769)[0xA003]) == (60, 40)           # the size of this picture, not of the old one
     assert out.info['icc_profile'] == srgb_profile()
-    if suffix != '.webp': assert out.info['dpi'] == pytest.approx((240, 240), abs=.01)    # WebP has no place for it
+    assert out.info['dpi'] == pytest.approx((240, 240), abs=.01)                          # in a WebP: in its EXIF
 
 def test_metadata_of_like(tmp_path):
     src = open_image(encoded(Image.fromarray(smooth()), 'JPEG', exif=camera_exif(), dpi=(240, 240)))

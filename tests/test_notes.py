@@ -12,6 +12,7 @@ rng = np.random.default_rng(0)
 noise = lambda *s: rng.integers(0, 256, s).astype(np.uint8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><!--%s--></x:xmpmeta>'
+IPTC = b'\x1c\x02\x78\x00\x07caption'
 
 def exif(n=0, **tags):
     ex = Image.Exif(); ex[0x010F] = 'Maker'
@@ -25,7 +26,7 @@ def saved(img, path, **kw):
         p = save_image(img, path, **kw)
     return p, [str(w.message) for w in said]
 
-LONG = dict(exif=exif(70_000), xmp=XMP % (b'x'*70_000), comment=b'c'*70_000, icc_profile=SRGB + bytes(17_000_000), dpi=(70_000., 70_000.))
+LONG = dict(exif=exif(70_000), xmp=XMP % (b'x'*70_000), comment=b'c'*70_000, iptc=IPTC + bytes(70_000), icc_profile=SRGB + bytes(17_000_000), dpi=(70_000., 70_000.))
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.avif', '.gif', '.jp2', '.bmp'])
 @pytest.mark.parametrize('note', LONG)
@@ -49,13 +50,42 @@ def test_damaged_exif_costs_no_picture(tmp_path):
 @pytest.mark.parametrize('fmt, suffix', [('JPEG', '.jpg'), ('PNG', '.png'), ('WEBP', '.webp'), ('TIFF', '.tif'), ('AVIF', '.avif'), ('GIF', '.gif'),
                                          ('JPEG2000', '.jp2'), ('BMP', '.bmp'), ('PPM', '.ppm'), ('TGA', '.tga'), ('QOI', '.qoi')])
 def test_what_a_format_holds_is_there_and_the_rest_is_said(tmp_path, fmt, suffix):
-    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', comment=b'hello', text={'Title': 'A title'})
+    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', iptc=IPTC, comment=b'hello', text={'Title': 'A title'}, dpi=(300., 150.))
     p, said = saved(from_array(noise(9, 8, 3), info), tmp_path/f'x{suffix}')
     got = open_image(p, icc='keep').info
     for k in notes._HOLDS.get(fmt, ()):
         if k != 'chunks': assert k in got, k
     lost = [notes._NAMES[k] for k in info if k not in got and not (k == 'comment' and 'hello' in (got.get('text', {}).get('Comment'), open_image(p).getexif().get(270)))]
     assert len(said) == bool(lost) and all(n in said[0] for n in lost), (lost, said)
+
+def test_a_caption_goes_from_file_to_file(tmp_path):
+    "IPTC's bytes, as other programs read them: a JPEG's and a TIFF's from each other, by Pillow's own reader; a length that is odd, too."
+    from PIL.IptcImagePlugin import getiptcinfo
+    segment = b'Photoshop 3.0\0' + b'8BIM\x04\x04\0\0' + struct.pack('>I', len(IPTC)) + IPTC
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', extra=b'\xff\xed' + struct.pack('>H', len(segment) + 2) + segment)
+    out = out.getvalue()
+    for suffix in '.jpg', '.tif', '.tif', '.jpg':
+        p, said = saved(open_image(out), tmp_path/f'x{suffix}', software='a model')
+        assert not said and getiptcinfo(Image.open(p)) == {(2, 120): b'caption'}, suffix
+        out = p
+    assert 'PNG has no place for IPTC; not in the file' in saved(open_image(out), tmp_path/'x.png')[1][0]
+    Image.fromarray(noise(9, 8)).save(tmp_path/'old.tif', tiffinfo={33723: IPTC})
+    assert open_image(tmp_path/'old.tif').info['iptc'] == IPTC
+
+LAB, GREY = (ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes(), notes.chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True))
+
+@pytest.mark.parametrize('shape, icc, why', [((9, 8), SRGB, 'is for RGB, not for grey'), ((9, 8, 3), LAB, 'is for Lab, not for RGB'), ((9, 8, 3), GREY, 'is for grey, not for RGB'),
+                                             ((9, 8), b'no profile'*20, 'is damaged'), ((9, 8, 4), b'\0'*200, 'is damaged')])
+@pytest.mark.parametrize('suffix', ['.png', '.tif', '.webp'])
+def test_a_profile_of_another_picture_is_left_out_for_its_own_reason(tmp_path, shape, icc, why, suffix):
+    a = noise(*shape)
+    p, said = saved(from_array(a, {'icc_profile': icc}), tmp_path/f'x{suffix}')
+    if suffix == '.webp' and icc == SRGB: why = None                                    # it holds no grey, and the profile fits its RGB
+    assert said == ([] if why is None else [f'{p}: its colour profile {why}; not in the file']) and ('icc_profile' in open_image(p, icc='keep').info) == (why is None)
+
+def test_a_cmyk_picture_says_that_its_profile_did_not_fit(tmp_path):
+    Image.fromarray(noise(9, 8, 4), 'CMYK').save(p := tmp_path/'x.jpg', icc_profile=SRGB)
+    assert open_image(p, icc='keep').info['lost'] == 'a profile that does not fit CMYK was dropped'
 
 def png_with(chunks, a):
     info = PngImagePlugin.PngInfo()
@@ -108,6 +138,29 @@ def test_shape_of_pixels(tmp_path):
     Image.fromarray(a).save(out := BytesIO(), 'PNG', dpi=(300, 300))
     assert chunks_of(save_image(open_image(out.getvalue()), p).read_bytes())[b'pHYs'] == struct.pack('>IIB', 11_811, 11_811, 1)
 
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif'])
+def test_shape_of_pixels_of_a_jpeg(tmp_path, suffix):
+    "300 : 150 without a unit, in each format's own words, and back into a JPEG; Pillow makes 72 pixels an inch of an EXIF without any."
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', exif=exif())
+    b = bytearray(out.getvalue()); b[13:18] = struct.pack('>BHH', 0, 300, 150)
+    p, said = saved(open_image(bytes(b)), tmp_path/f'x{suffix}')
+    q, also = saved(open_image(p), tmp_path/'y.jpg')
+    assert not said and not also and q.read_bytes()[13:18] == struct.pack('>BHH', 0, 2, 1)
+    if suffix == '.png': assert chunks_of(p.read_bytes())[b'pHYs'] == struct.pack('>IIB', 2, 1, 0)
+    if suffix == '.tif': assert Image.open(p).info['resolution'] == (2, 1)
+    assert 'dpi' not in open_image(p).info and 'shape of pixels' in saved(open_image(p), tmp_path/'x.webp')[1][0]
+
+@pytest.mark.parametrize('suffix', ['.webp', '.avif'])
+def test_resolution_in_exif(tmp_path, suffix):
+    "Of a picture on its side, too: what ran across runs down now."
+    ex = Image.Exif(); ex[274] = 6
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', exif=ex, dpi=(300, 150))
+    p, said = saved(open_image(out.getvalue()), tmp_path/f'x{suffix}')
+    got = Image.open(p).getexif()
+    assert not said and (got[282], got[283], got[296]) == (150, 300, 2) and open_image(p).info['dpi'] == (150, 300)
+    assert Image.open(saved(open_image(p), tmp_path/'x.png')[0]).info['dpi'] == pytest.approx((150, 300), abs=.02)
+    assert saved(open_image(p), tmp_path/'x.gif')[1][0].endswith('GIF has no place for resolution, EXIF; not in the file')
+
 def test_16_bits_beside_a_gamma(tmp_path):
     a = rng.integers(0, 2**16, (9, 8, 3)).astype(np.uint16)
     b = save_image(from_array(a, {'chunks': {b'gAMA': struct.pack('>I', 100_000)}}), tmp_path/'x.png').read_bytes()
@@ -123,6 +176,21 @@ def test_films_keep_their_notes(tmp_path):
         warnings.simplefilter('always')
         p = save_frames(tmp_path/'x.gif', film, .1)
     assert 'GIF has no place for EXIF' in str(said[0].message)
+
+@pytest.mark.parametrize('suffix', ['.png', '.webp', '.gif', '.mpo', '.tif'])
+def test_pages_of_different_profiles_and_notes_as_a_film(tmp_path, suffix):
+    "Red and blue change places in the first page's profile; a TIFF holds both, a film has one: colours are turned, and what is left out is said."
+    swapped = SRGB.replace(b'rXYZ', b'?XYZ', 1).replace(b'bXYZ', b'rXYZ', 1).replace(b'?XYZ', b'bXYZ', 1)
+    flat = lambda *c: np.full((16, 16, 3), c, np.uint8)
+    pages = [from_array(flat(40, 120, 200), dict(icc_profile=swapped, exif=exif(), dpi=(300., 300.))), from_array(flat(90, 60, 200), dict(icc_profile=SRGB, exif=exif(9), dpi=(72., 72.)))]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        p = save_frames(tmp_path/f'x{suffix}', pages, None if suffix in ('.tif', '.mpo') else .1)
+    for (img,_), want in zip(read_frames(p), ((200, 120, 40), (90, 60, 200)), strict=True): assert np.abs(to_array(img)[8, 8, :3].astype(int) - want).max() <= 4
+    got = [img.info.get('icc_profile') for img,_ in read_frames(p, icc='keep')]
+    if suffix == '.tif': assert not said and got == [swapped, SRGB]
+    else: assert len(said) == 1 and 'several colour profiles (all colours are sRGB now)' in str(said[0].message) and got == [None, None]
+    if suffix in ('.png', '.mpo'): assert 'no place for EXIF, resolution of later frames, ' in str(said[0].message)
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg', '.webp', '.tif', '.avif', '.bmp', '.gif'])
 def test_what_made_it(tmp_path, suffix):

@@ -96,3 +96,27 @@ def test_a_recipe_as_json_is_itself_again(name):
     @given(settings_of(cls))
     def check(r): assert cls.from_json(r.to_json()) == r
     check()
+
+# what was passed over without a word -> what is said of it
+IDLE = {'cats --n 2 --recipe quick': '--recipe counts only with --train', 'cats --device cpu': '--device counts only with --train',
+        'cats --train toy --n 3': '--n does not count with --train', 'cats --train toy --model x': '--model does not count',
+        'models --precision int8': '--precision counts only with --export', 'models light-x2 --export x.onnx --json': '--json does not count with --export',
+        'models light-x2 --export x.onnx --pull a/b': '--pull does not count with --export', 'models --convert x.pth --json': '--json does not count with --convert',
+        'classify pics --epochs 3': '--epochs counts only with --train', 'classify --evaluate pets-toy --seed 1': '--seed counts only with --train',
+        'classify --train pets-toy --model x': '--model does not count with --train',
+        'recognise pics/0.png --judge toy': '--judge counts only with --evaluate', 'recognise pics/0.png --share .5': '--share counts only with --train or --evaluate',
+        'recognise --train pets-toy --size 96': '--size does not count with --train', 'recognise --evaluate pets-toy --out x': '--out does not count with --evaluate',
+        'recognise --evaluate pets-toy --steps 5': '--steps counts only with --train',
+        'train --check pics --data pics': '--data does not count with --check', 'train --any-number': '--any-number counts only with --resume',
+        'scale pics --out big --scheduler tcp://x --workers 2': '--workers does not count with --scheduler',
+        'scale pics --out big --report --shards 2': '--shards does not count with --report'}
+
+@pytest.mark.parametrize('line', IDLE)
+def test_no_option_is_passed_over(line, lazy, monkeypatch, capsys, tmp_path):
+    "An option that counts only with another, or not with it."
+    command, *args = line.split()
+    monkeypatch.setitem(COMMANDS, 'scale', deploy.scale)
+    assert outcome(command, args, monkeypatch) == 2
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1 and f'srgan-{command}: {IDLE[line]}' in err and 'leave it out' in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['pics']

@@ -342,3 +342,13 @@ def test_groups_by_confidence_are_equal_parts_in_order():
     sure, names = torch.from_numpy(z).softmax(1).amax(1).numpy(), sorted(set(groups))
     assert [(groups == n).sum() for n in names] == [8]*3
     assert all(sure[groups == a].max() <= sure[groups == b].min() for a, b in zip(names, names[1:]))
+
+def test_two_figures_of_one_name_on_a_disk_that_ignores_case(tmp_path, monkeypatch):
+    "Refused before anything is read; where names differ by case, they are two."
+    from srgan_course import cli
+    monkeypatch.chdir(tmp_path)
+    for n in 'A.png', 'a.png': (tmp_path/n).write_bytes(b'no')
+    monkeypatch.setattr(M, 'picture_ways', lambda *args: 1/0)
+    with pytest.raises(ZeroDivisionError): cli.recognise(tmp_path/'A.png', tmp_path/'a.png')
+    monkeypatch.setattr('srgan_course.kit.files.ignores_case', lambda p: True)
+    with pytest.raises(ValueError, match='two of the pictures have one name'): cli.recognise(tmp_path/'A.png', tmp_path/'a.png')

@@ -315,7 +315,7 @@ def bad_ones(tmp_path):
 
 @pytest.mark.parametrize('what', NOTHING)
 def test_nothing_could_be_done(bad_ones, what, capsys):
-    "It ends with 2, as one bad picture alone does; again and again, in text, in JSON and in the report. With one that is done, or was done before, it is 0."
+    "It ends with 2, as one bad picture alone does; again and again, in text, in JSON and in the report. With one that is done, or was done before, it is 1, and 0 of a part."
     from srgan_course import cli, deploy
     lines, says = NOTHING[what]; (bad_ones/'list.txt').write_text(lines)
     for json_too in False, True, False:
@@ -325,7 +325,8 @@ def test_nothing_could_be_done(bad_ones, what, capsys):
         assert '0 done, 0 done before, ' in said.out and ' left out' in said.out and says in said.err
     assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'out', report=True) == 2 and says in capsys.readouterr().out and not results(bad_ones/'out')
     (bad_ones/'list.txt').write_text(lines + 'good.png\n')
-    assert [cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more') for _ in range(2)] == [None]*2                  # done, and done before
+    assert [cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more') for _ in range(2)] == [1, 1]                     # done, and done before
+    assert cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more', shard='0/1') is None                              # a scheduler would start it again
     assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'more', report=True) == 1                                         # the report knows of all
 
 def test_nothing_of_a_folder_or_of_several_could_be_done(bad_ones, capsys):
@@ -356,6 +357,11 @@ def test_a_comment_is_said_to_be_one(bad_ones):
     (bad_ones/'list.txt').write_text('# good ones\ngood.png\n#1.png\n'); shutil.copy(bad_ones/'good.png', bad_ones/'#1.png')
     r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
     assert r['done'] == 2 and r['bad'] == {'# good ones': 'ValueError: a comment, and no file of that name; a list holds paths alone'}
+
+def test_one_picture_written_in_two_ways_is_done_once(bad_ones):
+    (bad_ones/'list.txt').write_text('good.png\n./good.png\nbad/../good.png\n')
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
+    assert (r['done'], [*results(bad_ones/'out')], merge_logs(bad_ones/'out')['pictures']) == (1, ['good.png.png'], 1)
 
 def test_what_was_done_once_and_is_broken_now_is_not_done(tmp_path):
     "The result has gone, the picture is another one that cannot be done: it counted as done, and the command ended with 0."
@@ -413,3 +419,12 @@ def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
         assert not (tmp_path/'out').exists()
     else:
         run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work()); assert results(tmp_path/'out') == {'in/A.png.png': b'ONE', 'in/a.png.png': b'TWO'}
+
+@pytest.mark.parametrize('text', ['[1]', '{}', '{"shards": "2"}', '{"shards": 0}', '3'])
+def test_a_plan_that_is_none_is_refused(photos, text):
+    "By the report, by a worker and by the count, in one line."
+    from srgan_course.kit.lists import count_shards, keep_plan
+    (plan := photos/'out'/SHARDS/'plan.json').parent.mkdir(parents=True); plan.write_text(text)
+    for f in (lambda: merge_logs(photos/'out'), lambda: keep_plan(photos/'out', dict(shards=2)), lambda: count_shards(photos/'list.txt', photos/'out')):
+        with pytest.raises(ValueError, match='plan.json is no plan of shards; move .*shards away'): f()
+    assert plan.read_text() == text

@@ -310,6 +310,8 @@ def test_a_size_that_the_network_does_not_give(up, size):
     "Lanczos makes its result smaller, not larger; a tensor has one size."
     with pytest.raises(ValueError, match=f'size {size[0]} x {size[1]} is not from 1 x 1 to 32 x 32'): up(Image.new('RGB', (8, 8)), size=size)
     with pytest.raises(ValueError, match='size .* is for pictures'): up(torch.zeros(3, 8, 8), size=size)
+    for none in 9, (9,), (9, 9, 9), (9., 9), ('9', 9), 'ab', ():
+        with pytest.raises(ValueError, match='^size .* is not from 1 x 1 to 32 x 32 whole pixels'): up(Image.new('RGB', (8, 8)), size=none)
     assert up(Image.new('RGB', (8, 8)), size=(32, 31)).size == (32, 31)
 
 def test_one_pixel(up): assert up(Image.new('RGB', (1, 1), 'red')).size == (4, 4)

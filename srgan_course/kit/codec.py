@@ -17,7 +17,8 @@ from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, holds_alpha, in_one_line
 from .formats import line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import unread, without_spare, writer_options
-from .notes import as_it_was, metadata, notes_of, png_notes, save_with, say_lost, settle_colours, with_chunks
+from .notes import as_it_was, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
+from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
@@ -293,13 +294,10 @@ def _tiff_page(a, notes):
     if 'exif' in notes: ex.load(notes['exif'])
     for k in ex: ifd[k] = as_it_was(ex.get_ifd(k) if k in (0x8769, 0x8825) else ex[k])
     strip = zlib.compress(a.astype(a.dtype.newbyteorder('<')).tobytes(), 6)
-    for k,v in {256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h, 279: (len(strip),),
-                284: 1}.items():
+    for k,v in {**tiff_notes(notes), 256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h,
+                279: (len(strip),), 284: 1}.items():
         ifd[k] = v
     if c in (2, 4): ifd[338] = 2                       # the last channel is alpha, not multiplied into the colours
-    if 'dpi' in notes: ifd[282], ifd[283], ifd[296] = *notes['dpi'], 2
-    if 'icc_profile' in notes: ifd[34675] = notes['icc_profile']
-    if 'xmp' in notes: ifd[700] = notes['xmp']
     return ifd, strip
 
 def tiff_bytes(pages):
@@ -326,8 +324,10 @@ def encode(img, fmt, quality, notes, suffix=''):
         opts.update(compress_level=1, compress_type=zlib.Z_RLE)
     bare = img.copy()
     bare.info = {}
+    if fmt == 'JPEG': notes, shape = jpeg_notes(notes)
     bare.save(out, fmt, **notes, **opts)
-    return with_chunks(out.getvalue(), chunks) if fmt == 'PNG' else out.getvalue()
+    b = out.getvalue()
+    return with_chunks(b, chunks) if fmt == 'PNG' else with_shape(b, shape) if fmt == 'JPEG' else b
 
 # %% ../../nbs/kit/codec.ipynb #c35d1de6
 def image_bytes(img:Image.Image, # a PIL image

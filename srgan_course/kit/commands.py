@@ -85,20 +85,30 @@ def refuse_empty(args:list, may=()): # of the command line; options that may be 
         where = f'what stands after {what}' if what[:1] == '-' and what != '--' else 'an argument'
         raise ValueError(f'{where} is empty; give something, or leave it out')
 
-def command(f=None, pos=None): # a function with a comment for each parameter; optional parameters that need no --
+def refuse_idle(f, args, kwargs, only): # a command, as called; {'train': options that count only with it, 'not train': without it}
+    "Refuse an option that would be passed over."
+    said = {k for k, v in signature(f).bind(*args, **kwargs).arguments.items() if v not in (signature(f).parameters[k].default, ())}
+    for key, options in dict(only).items():
+        barred, others, idle = key[:4] == 'not ', key.removeprefix('not ').split(), [o for o in options.split() if o in said]
+        if not idle or barred != bool(there := [o for o in others if o in said]): continue
+        option, other = (' or '.join(f'--{o.replace("_", "-")}' for o in v) for v in (idle[:1], there or others))
+        raise ValueError(f'{option} {"does not count" if barred else "counts only"} with {other}; leave it out'
+                         + f', or give {other}, too'*(not barred))
+
+def command(f=None, pos=None, only=()): # a function with a comment for each parameter; parameters that need no --; see `refuse_idle`
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
-    if f is None: return partial(command, pos=pos)
+    if f is None: return partial(command, pos=pos, only=only)
     name = f'srgan-{f.__name__}'
     @wraps(f)
     def run(*args, **kwargs):
         # is it `f` that the shell has started, and not a command that calls it?
-        if not is_cli(SimpleNamespace(__wrapped__=run)): return f(*args, **kwargs)
+        if not is_cli(SimpleNamespace(__wrapped__=run)): return refuse_idle(f, args, kwargs, only) or f(*args, **kwargs)
         out = _steady_streams()
         stop_politely(); _warn_in_lines(name)
         try:
             first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
             refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
-            res = f(*args, **kwargs)
+            res = refuse_idle(f, args, kwargs, only) or f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
@@ -114,10 +124,8 @@ def need_paths(paths:list, what:str='file or folder'):
     if missing := [str(p) for p in paths if not p.exists()]:
         raise FileNotFoundError(f'{", ".join(missing)}: no such {what}' + '; standard input is /dev/stdin'*('-' in missing))
 
-def need_places(*files,     # to be written; None: not asked for
-                folders=(), # the same
-                **kwargs    # for the files, as of `writable`
-               ):
+def need_places(*files, folders=(), # to be written; None: not asked for
+                **kwargs):          # for the files, as of `writable`
     "Refuse, before anything is computed, what could not be written in the end."
     for p in filter(None, files): writable(p, **kwargs)
     for p in filter(None, folders): writable(p, folder=True)
@@ -145,7 +153,6 @@ def warnings_as_lines(name:str): # of the command
     for w in said:
         if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')
 
-# %% ../../nbs/kit/commands.ipynb #c0d00019
 def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
     "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."
     return 0 if not bad else 1 if good else 2
@@ -153,8 +160,7 @@ def code_for(bad, good)->int: # what could not be done, and what is done, now or
 # %% ../../nbs/kit/commands.ipynb #24eb7ccb
 def in_range(what:str, v, # its name for the message; a number, or None: not given
              least, most=2**31 - 1, # the smallest and the largest that will do
-             above:bool=False # must it be above `least`?
-            ):             # `v`
+             above:bool=False): # must it be above `least`? -> `v`
     "`v`, if it is a number in a range; nan is in none"
     if v is None or (least < v if above else least <= v) and v <= most: return v
     raise ValueError(f'{what} is {v}; give a number {"above" if above else "from"} {least:,}{", at most" if above else " to"} {most:,}')
@@ -165,9 +171,8 @@ def one_of(what:str, given, offered): # its name for the message; a name; those 
     raise ValueError(f"{what} {given!r} is not in ({', '.join(map(str, offered))})")
 
 # %% ../../nbs/kit/commands.ipynb #c0d00017
-def one_run(f, *args,    # a function that trains; what it is given
-             device=None # as commands take it
-            ):           # what `f` gives, in the first process; None in the others
+def one_run(f, *args,     # a function that trains; what it is given
+            device=None): # as commands take it -> what `f` gives, in the first process; None in the others
     "Train once, with all processes that `torchrun` has started; all but the first are silent."
     from srgan_course.kit.distributed import processes, rank
     with processes(device):

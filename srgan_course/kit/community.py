@@ -79,11 +79,15 @@ def load_foreign(path:Path # a .safetensors file of others
 
 # %% ../../nbs/kit/community.ipynb #cm000011
 def load_enlarger(name, # of a model that ships, or a .safetensors file, of ours or of others
-                  also='' # what else can be named, for the message
+                  also='', # what else can be named, for the message
+                  scale:int=None # times larger that is asked for; None: what the model gives
                  )->nn.Module: # its `args['scale']` says how many times it enlarges
     "A model by name, which must enlarge."
     p = find_model(name, also)
     if p.suffix == '.onnx': raise ValueError(f'{p}: an ONNX file is for srgan-upscale; give the .safetensors file that it was made from')
     net = load_foreign(p) if is_foreign(p) else load_model(p)
     if 'scale' not in net.args: raise ValueError(f'{name} is a {type(net).__name__}, which enlarges nothing; give a model such as light-x4')
+    if scale not in (None, net.args['scale']):
+        raise ValueError(f'{name} enlarges by {net.args["scale"]}, and a scale of {scale} is asked for; leave it out, or name a model of '
+                         f'x{scale}')
     return net

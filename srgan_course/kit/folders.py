@@ -16,7 +16,7 @@ from .codec import once, open_image, save_image
 from .commands import among, code_for, need_paths, say
 from .devices import available_memory
 from .files import one_name, writable
-from .frames import are_several, pages_of, read_frames, save_frames
+from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, read_log, to_do
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
@@ -61,9 +61,8 @@ def _write_result(src:Path,        # picture that was read
     "Save a result with the metadata of its picture."
     if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
     save_image(out, dst, like=img, quality=want.quality)
-    n, wrong = pages_of(src if body is None else body)
-    more = dict(lost='what follows the first frame or page is damaged') if wrong else {}
-    return _said_of(src, dst, img, out, up, start, [1, n] if n > 1 else None) | more
+    frames, wrong = first_of(src if body is None else body)
+    return _said_of(src, dst, img, out, up, start, frames) | ({'lost': 'what follows the first frame or page is damaged'} if wrong else {})
 
 def _hard_edges(img):
     "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
@@ -187,8 +186,8 @@ def summary(result:dict # of `upscale_folder`
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
-    first = [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [0])[0] == 1]
-    first = _some('only the first frame or page, --frames enlarges all of', first)
+    of = lambda i: [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [2])[0] == i]
+    first = _some('only the first frame or page, --frames enlarges all of', of(1)) + _some('only the still beside a film of frames', of(0))
     lost = [l for why in {d['lost']: 0 for d in result['done'] if 'lost' in d}
             for l in _some(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
     return '\n'.join([*_passed_over(result['passed']), *first, *lost, ', '.join(said),
@@ -318,8 +317,9 @@ def _result_line(d):
     "What was done with one picture."
     done, of = d.get('frames', (1, 1))
     said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
-    if done == of > 1 and d['dst'].lower().endswith('.gif'): said += ['256 colours chosen for each']
-    first = f'; this is the first of {of} frames or pages, --frames enlarges them all'*(done < of) + '; '*('lost' in d) + d.get('lost', '')
+    if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
+    what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
+    first = f'; this is the {what.format(of)}'*(done < of) + '; '*('lost' in d) + d.get('lost', '')
     return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
             f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
 from .files import write_whole
 from .formats import NotRead, in_one_line, line, save_format, writer_options
-from .notes import notes_of, png_notes, save_with, say_lost, with_chunks
+from .notes import notes_of, of_later, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
 # %% ../../nbs/kit/frames.ipynb #fb000007
@@ -87,14 +87,29 @@ def pages_of(src):
     try: return frame_count(src), None
     except ValueError as e: return 1, e
 
+def _has_still(src):
+    "Is the still picture of an animated PNG none of its frames?"
+    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit(): return getattr(identify(f, 2**28), 'default_image', False)
+
+def first_of(src):
+    "([1, how many frames or pages], [0, how many] where what is read stands beside the film, None for a single picture; what is wrong)"
+    n, wrong = pages_of(src)
+    return [int(not _has_still(src)), n] if n > 1 else None, wrong
+
+def warn_of_more(paths): # picture files
+    "Say of which files only the first frame or page is looked at."
+    more = [f'{p} ({n})' for p in paths if (n := pages_of(p)[0]) > 1]
+    if more:
+        left = f' and {len(more) - 5} more'*(len(more) > 5)
+        warnings.warn(f'the first frame or page alone is measured of {", ".join(more[:5])}{left}', stacklevel=4)
+
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
     if wrong: raise ValueError(f'{wrong}; without --frames, the first frame or page is enlarged')
-    with open_binary(src) as f, in_one_line(name_of(src)), no_bomb_limit():
-        if n > 1 and getattr(identify(f, 2**28), 'default_image', False):
-            warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
-                          'without --frames, the still is enlarged', stacklevel=3)
+    if n > 1 and _has_still(src):
+        warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
+                      'without --frames, the still is enlarged', stacklevel=2)
     return n > 1
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
@@ -106,15 +121,33 @@ def _gif_frame(img):
     res.info['transparency'] = 255
     return res
 
+def _profiles(pictures): return {p.info.get('icc_profile') for p in pictures}
+
+def _in_srgb(img):
+    "A picture whose colours are sRGB's, and no profile."
+    res = (to_srgb(img, img.info['icc_profile'])[0] if 'icc_profile' in img.info else img).copy()
+    res.info = {k: v for k,v in img.info.items() if k != 'icc_profile'}
+    return res
+
 def _alike(pictures, fmt, path):
-    "Frames of one size and mode, 8 bits."
+    "Frames of one size and mode, 8 bits, and one meaning of their colours."
     pictures = [from_array(to_8bit(to_array(p)), p.info) if is_16bit(p) else known_mode(p) for p in pictures]
     if len(sizes := {p.size for p in pictures}) > 1 and fmt in _FILMS:
         raise NotRead(f'{path}: frames of {len(sizes)} sizes are no film; save as .tif')
+    if len(_profiles(pictures)) > 1: pictures = [_in_srgb(p) for p in pictures]
     modes = {p.mode for p in pictures}
     alpha, colour = any(m[-1] == 'A' for m in modes), fmt in ('WEBP', 'AVIF') or any(m[0] == 'R' for m in modes)
     mode = ('RGBA' if alpha else 'RGB') if colour or alpha else 'L'
     return [p if p.mode == mode else p.convert(mode) for p in pictures]
+
+def _milliseconds(path, times, fmt):
+    "How long frames are shown, as a format can hold it: a GIF in hundredths of a second, a PNG as a fraction, by a Pillow that writes it."
+    exact, step = [1000*(.1 if s is None else s) for s in times], 10 if fmt == 'GIF' else 1
+    if fmt == 'PNG' and hasattr(PngImagePlugin, 'Fraction'): return exact
+    held = [step*round(t/step) for t in exact]
+    if (off := max((abs(t - h), t, h) for t, h in zip(exact, held)))[0] > .01:
+        warnings.warn(f'{path}: {fmt} holds times in steps of {step} ms; a frame of {off[1]:.4g} ms is shown for {off[2]} ms', stacklevel=3)
+    return held
 
 def _film(pictures, fmt, notes, opts):
     "The bytes of a film, or of an MPO."
@@ -131,7 +164,7 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
                 loop:int=0, # how often the film is played; 0: without end
                 quality:int=95 # of WebP, AVIF and MPO, from 1 to 100
                )->Path: # the path
-    "Save frames as a film, or pages as a TIFF or MPO, whole or not at all; the notes are those of the first."
+    "Save frames as a film, or pages as a TIFF or MPO, whole or not at all; a film's notes are those of its first frame."
     pictures = list(pictures)
     if not pictures: raise ValueError(f'{path}: no picture to save')
     times = [seconds]*len(pictures) if seconds is None or isinstance(seconds, (int, float)) else list(seconds)
@@ -139,20 +172,20 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     fmt = save_format(path, tuple(map(max, zip(*(p.size for p in pictures)))))
     if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
-    def notes(p): return notes_of(p.info, p.mode, p.size, fmt)[0]
-    deep = fmt in _FILMS and any(map(is_16bit, pictures))
-    if fmt != 'TIFF': pictures = _alike(pictures, fmt, path)
-    lost = notes_of(pictures[0].info, pictures[0].mode, pictures[0].size, fmt)[1]
+    deep, several = fmt in _FILMS and any(map(is_16bit, pictures)), fmt != 'TIFF' and len(_profiles(pictures)) > 1
+    pictures = [*map(known_mode, pictures)] if fmt == 'TIFF' else _alike(pictures, fmt, path)
+    notes, each = zip(*(notes_of(p.info, p.mode, p.size, fmt) for p in pictures))
+    lost = [*dict.fromkeys(k for l in each for k in l)] + (of_later(notes) if fmt != 'TIFF' else [])
+    lost += ['several colour profiles (all colours are sRGB now)']*several
     lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None}) + ['16 bits in a film']*deep
     say_lost(path, fmt, lost + ['how often the film is played']*(fmt == 'AVIF' and loop > 0))
-    if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), notes(p)) for p in map(known_mode, pictures)))
-    kept = notes(pictures[0])
+    if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), n) for p,n in zip(pictures, notes)))
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
-    opts = dict(duration=[round(1000*(.1 if s is None else s)) for s in times], loop=loop) if fmt in _FILMS else {}
+    opts = dict(duration=_milliseconds(path, times, fmt), loop=loop) if fmt in _FILMS else {}
     opts |= writer_options(fmt, quality)
     if fmt == 'GIF': opts.update(disposal=2, loop=loop - 1 if loop > 1 else None if loop else 0)      # a GIF says how often again
-    try: b = save_with(kept, lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
+    try: b = save_with(notes[0], lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{path}: cannot be saved as {fmt}: {line(e)}') from e
     return write_whole(path, b)

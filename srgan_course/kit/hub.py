@@ -62,11 +62,23 @@ def _client():
         raise ModuleNotFoundError("--push and --pull need huggingface_hub: pip install 'srgan_course[hub]'") from None
     return HfApi(endpoint=os.environ.get('HF_ENDPOINT') or None)
 
+def _sentences(text, most=300):
+    "The first sentences of a long message, whole."
+    if len(text) <= most: return text
+    end = text.rfind('. ', 0, most)
+    return text[:end + 1] if end > 0 else text[:most].rsplit(' ', 1)[0] + ' ...'
+
 def _asked(repo, f, *args, **kwargs):
     "What the Hub answers; its errors are one line."
     if not re.fullmatch(r'[\w.-]+/[\w.-]+', repo): raise ValueError(f'{repo!r} is no repository; give OWNER/NAME')
     try: return f(*args, **kwargs)
-    except Exception as e: raise OSError(f'{repo}: the Hub says: {" ".join(str(e).split())[:200] or type(e).__name__}') from None
+    except Exception as e:
+        said, kind = _sentences(' '.join(str(e).split()) or type(e).__name__), type(e)
+        away = isinstance(e, (ConnectionError, TimeoutError)) or kind.__module__.split('.')[0] in ('httpx', 'httpx2', 'requests')
+        if getattr(e, 'response', None) is not None or not (away or kind.__name__ == 'LocalEntryNotFoundError'):
+            raise OSError(f'{repo}: the Hub says: {said}') from None
+        raise OSError(f'{repo}: the Hub could not be reached ({said.rstrip(".")}); try again when the network is there'
+                      + (f', and see whether HF_ENDPOINT, {at}, is right' if (at := os.environ.get('HF_ENDPOINT')) else '')) from None
 
 def push_model(model,          # a name, or a file
                repo:str        # OWNER/NAME on the Hub

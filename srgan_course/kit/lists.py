@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment', 'shard_lines', 'place_of', 'one_place_each',
-           'check_line', 'keep_plan', 'read_events', 'results_below']
+           'check_line', 'read_plan', 'keep_plan', 'read_events', 'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
 import hashlib, os, re, stat, zlib
@@ -103,6 +103,13 @@ def check_line(root:Path, name:str # what the paths of a list are relative to, a
 # %% ../../nbs/kit/lists.ipynb #sh000014
 SHARDS = '.shards'   # in the folder of results: the plan, and a log for each shard
 
+def read_plan(out:Path # folder of results
+             )->dict:  # the plan
+    "What the workers of a run agreed on; a file that is none is refused."
+    plan = read_json(file := Path(out)/SHARDS/'plan.json')
+    if isinstance(plan, dict) and type(plan.get('shards')) is int and plan['shards'] > 0: return plan
+    raise ValueError(f'{file} is no plan of shards; move {file.parent} away, and begin again')
+
 def keep_plan(out:Path, # folder of results
               plan:dict # what all workers have to agree on
              )->Path:   # folder of the plan and the logs
@@ -110,7 +117,7 @@ def keep_plan(out:Path, # folder of results
     file = out/SHARDS/'plan.json'
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists(): write_json(file, plan)
-    known = read_json(file)
+    known = read_plan(out)
     for k, v in plan.items():
         if known.get(k) != v:
             raise ValueError(f'{out} was begun with {k} {known.get(k)}, and this is {k} {v}; give what was given then, or another --out')
@@ -202,7 +209,7 @@ def count_shards(manifest:Path,   # a text file, one path a line
                 )->int:
     "How many parts a list is cut into."
     if shards: return shards
-    if (plan := out/SHARDS/'plan.json').is_file(): return read_json(plan)['shards']
+    if (out/SHARDS/'plan.json').is_file(): return read_plan(out)['shards']
     with open(manifest, 'rb') as f: n = sum(block.count(b'\n') for block in iter(lambda: f.read(2**20), b''))
     if (n := -(-n//64)) >= workers: return max(1, n)
     at, starts, size = 0, [], manifest.stat().st_size

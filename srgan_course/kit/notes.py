@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/notes.ipynb #fc000004
-import re, struct, warnings, zlib
+import math, re, struct, warnings, zlib
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
@@ -99,6 +99,7 @@ def settle_colours(img, info, icc):
         if is_16bit(img): info['icc_note'] = 'profile and colours kept (16 bits are not turned into sRGB)'
         elif icc == 'keep' and img.mode != 'CMYK': info['icc_note'] = 'profile and colours kept, as asked'
         else: img, info['icc_profile'], info['icc_note'] = to_srgb(img, info['icc_profile'])
+        if img.mode == 'CMYK': info['lost'] = info.get('lost') or info['icc_note']      # its profile did not fit: gone, asked or not
         if img is not held: info['chunks'] = {k: v for k,v in chunks.items() if k == b'pHYs'} or None      # true of the old colours
     elif chunks.get(b'cICP', b'\1\x0d')[:2] != b'\1\x0d':
         info['icc_note'] = 'colours kept as cICP says (primaries {}, transfer {}), not turned into sRGB'.format(*chunks[b'cICP'])
@@ -125,9 +126,31 @@ def _exif_without(exif, tags):
         if sub: res[k] = as_it_was(dict(sub))
     return res.tobytes() if len(res) else b''
 
+_IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no other place for a resolution
+
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
+
+def _resolution(img):
+    "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
+    try:
+        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO')
+        said = [float(exif.get(k, 0))*{2: 1, 3: 2.54}.get(exif.get(296, 2), 0) for k in (282, 283)]
+        dpi = said if img.format in _IN_EXIF else [float(d) for d in info.get('dpi', ())]
+        if film and not info.get('jfif_unit') and 282 not in exif: dpi = ()       # where EXIF is silent, Pillow says 72
+        shape = info.get('jfif_density', ()) if film and info.get('jfif_unit') == 0 else info.get('resolution', ()) if not dpi else ()
+        shape = [round(float(v)*1000) for v in shape]
+    except Exception: return (), ()                    # damaged notes
+    dpi = tuple(dpi) if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi) else ()
+    return dpi, [v//math.gcd(*shape) for v in shape] if not dpi and len({*shape}) == 2 and min(shape) > 0 else ()
+
+def _iptc(img):
+    "The caption, keywords and author that press photographs carry: IPTC's bytes, by themselves or among Photoshop's."
+    found = dict(img.info.get('photoshop', {})) | {k: v for k,_,v in getattr(img, 'resources', None) or ()}
+    b = getattr(img, 'tag_v2', {}).get(33723, found.get(1028))
+    if isinstance(b, tuple) and img.format == 'TIFF': b = struct.pack(f'{"<" if img.tag_v2.prefix == b"II" else ">"}{len(b)}I', *b)
+    return b if isinstance(b, bytes) and b[:1] == b'\x1c' else None
 
 def _plays(img):
     "How often a film is played, 0 without end; a GIF says how often again, or nothing for once, an AVIF file is not asked by Pillow."
@@ -135,14 +158,16 @@ def _plays(img):
     return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
 
 def metadata(img, orientation, f=None):
-    "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, comments, text; `f` is its file."
+    "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, IPTC, comments, text; `f` is its file."
     info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
     if info.get('XML:com.adobe.xmp'): res['xmp'] = info['XML:com.adobe.xmp'].encode()
-    dpi = [float(d) for d in info.get('dpi', ())]
-    if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi): res['dpi'] = tuple(dpi)
+    dpi, shape = (v[::-1] if orientation in (5, 6, 7, 8) else v for v in _resolution(img))
+    if dpi: res['dpi'] = dpi
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
+    res['iptc'] = _iptc(img)
     if f and img.format == 'PNG': res['chunks'] = png_chunks(f)
+    if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
     if orientation != 1 and 'xmp' in res:
@@ -151,14 +176,23 @@ def metadata(img, orientation, f=None):
     return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/notes.ipynb #fc00000e
-_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', comment='comment', text='text', dpi='resolution',
+_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', comment='comment', text='text', dpi='resolution',
               chunks='colour code (cICP) or shape of pixels')
-_HOLDS = {**dict.fromkeys(('JPEG', 'MPO'), ('exif', 'icc_profile', 'xmp', 'comment')),
-          'PNG': ('exif', 'icc_profile', 'xmp', 'text', 'chunks'),
-          **dict.fromkeys(('WEBP', 'TIFF', 'AVIF', 'HEIF', 'JXL'), ('exif', 'icc_profile', 'xmp')), 'GIF': ('comment',),
+_HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'comment'), 'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
+          'PNG': ('dpi', 'exif', 'icc_profile', 'xmp', 'text', 'chunks'), 'BMP': ('dpi',), 'DIB': ('dpi',),
+          **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')),
+          'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
 _PNG_KEYS = dict(software='ProcessingSoftware', comment='Comment')
+
+def _unfit(icc, mode):
+    "Why a colour profile is none for pictures of this mode; None where it is one."
+    fits, of = ('RGB ', 'RGB') if mode[0] == 'R' else ('GRAY', 'grey'), icc[16:20].decode('latin-1')
+    if of == fits[0]: return None
+    try: ImageCms.getOpenProfile(BytesIO(icc))
+    except (ImageCms.PyCMSError, OSError, ValueError): return 'its colour profile is damaged'
+    return f'its colour profile is for {"grey" if of == "GRAY" else of.strip()}, not for {fits[1]}'
 
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
 
@@ -166,8 +200,9 @@ def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v,
 
 def notes_of(info, mode, size, fmt, software=None):
     "A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it."
-    res = {k: info[k] for k in ('dpi', 'xmp', 'comment', 'text', 'chunks') if info.get(k)}
-    if (icc := info.get('icc_profile')) and icc[16:20] == (b'RGB ' if mode[0] == 'R' else b'GRAY'): res['icc_profile'] = icc
+    res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'comment', 'text', 'chunks') if info.get(k)}
+    unfit = (icc := info.get('icc_profile')) and _unfit(icc, mode)
+    if icc and not unfit: res['icc_profile'] = icc
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -175,28 +210,56 @@ def notes_of(info, mode, size, fmt, software=None):
         new = {_PNG_KEYS[k]: _as_text(v) for k,v in text.items()}
         res['text'] = {**new, **{k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}}
         text = {'software': software} if software and b'srgan_course' in info.get('exif', b'') else {}      # an older one of ours
+    if fmt in _IN_EXIF and 'dpi' in res: text['dpi'] = res.pop('dpi')
     if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
+    pair = struct.unpack('>IIB', res.get('chunks', {}).get(b'pHYs', bytes(9)).ljust(9, b'\0')[:9])[:2]
+    if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
+        res['chunks'] = {k: v for k,v in res['chunks'].items() if k != b'pHYs'}
+        if 'dpi' not in res: res['shape'] = pair
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
-    lost = [k for k in res if k != 'dpi' and k not in holds]
-    if icc and mode[0] == 'R' and icc[16:20] == b'GRAY': lost.append('icc_profile')      # grey became colour, for want of grey
+    lost = [k for k in res if k != 'shape' and k not in holds]
+    if unfit: lost.append(unfit)
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
-        lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535)) if _most(res.get(k, 0)) > most]
+        lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
     return {k: v for k,v in res.items() if k not in lost}, lost
 
-def _exif_for(exif, size, software=None, comment=None):
-    "EXIF bytes with the picture's new size where they mention one, what made it, and a comment; otherwise as they were."
+def _exif_for(exif, size, software=None, comment=None, dpi=None):
+    "EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were."
     try:
         ex = Image.Exif()
         if exif: ex.load(exif)
         sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003), size))
-        if not (software or comment) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
+        if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
+        if not (software or comment or dpi) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
         sub.update({k: v for k,v in size.items() if k in sub})
         for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
         if software: ex[11] = software
+        if dpi: ex[282], ex[283], ex[296] = *dpi, 2
         if comment: ex.setdefault(270, _Text((comment if isinstance(comment, bytes) else str(comment).encode()).decode('latin-1')))
         b = ex.tobytes()
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
+
+def photoshop(iptc):
+    "IPTC's bytes as the one resource of a Photoshop block, which is where readers look for them."
+    return b'8BIM\x04\x04\0\0' + struct.pack('>I', len(iptc)) + iptc + bytes(len(iptc) % 2)
+
+def jpeg_notes(notes):
+    "The same for Pillow's JPEG writer, and what `with_shape` adds."
+    block, res = b'Photoshop 3.0\0' + photoshop(notes.get('iptc', b'')), {k: v for k,v in notes.items() if k not in ('iptc', 'shape')}
+    if 'iptc' in notes: res['extra'] = b'\xff\xed' + struct.pack('>H', len(block) + 2) + block
+    return res, notes.get('shape')
+
+def with_shape(b, shape):
+    "The bytes of a JPEG whose head says the shape of its pixels: how many go across and down in one length."
+    return b[:13] + struct.pack('>BHH', 0, *shape) + b[18:] if shape and b[6:11] == b'JFIF\0' else b
+
+def tiff_notes(notes):
+    "The same as a TIFF's tags, less EXIF's."
+    res = {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
+    if 'iptc' in notes: res[34377] = photoshop(notes['iptc'])
+    if size := notes.get('dpi', notes.get('shape')): res |= {282: size[0], 283: size[1], 296: 1 + ('dpi' in notes)}
+    return res
 
 def png_notes(notes):
     "The same for Pillow's PNG writer, and the chunks that `with_chunks` adds."
@@ -206,9 +269,16 @@ def png_notes(notes):
     chunks = notes.pop('chunks', {})
     return {**notes, 'pnginfo': png}, {k: v for k,v in chunks.items() if k != b'pHYs' or 'dpi' not in notes}
 
+def of_later(notes):
+    "What frames after the first say otherwise, of the notes of each: a film holds those of its first."
+    names = [name for k, name in _NAMES.items() if any(n.get(k) not in (None, notes[0].get(k)) for n in notes[1:])]
+    return [f'{", ".join(names)} of later frames']*bool(names)
+
 def say_lost(name, fmt, lost, why='has no place for'):
-    "Warn of notes that are not in a file, in one line."
-    if lost: warnings.warn(f'{name}: {fmt} {why} {", ".join(_NAMES.get(k, k) for k in lost)}; not in the file', stacklevel=4)
+    "Warn of notes that are not in a file, in one line; one that begins with `its` says itself why."
+    own, rest = [k for k in lost if k.startswith('its ')], [_NAMES.get(k, k) for k in lost if not k.startswith('its ')]
+    said = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own
+    if said: warnings.warn(f'{name}: {", and ".join(said)}; not in the file', stacklevel=4)
 
 def save_with(notes, save, small, name, fmt):
     "What `save(notes)` gives; notes with which not even `small`, one pixel, can be saved are left out and named."

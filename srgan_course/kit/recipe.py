@@ -47,8 +47,7 @@ class Recipe:
         if self.size < self.scale or self.size % self.scale:
             near = max(1, round(self.size/self.scale))*self.scale
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
-        for n, limits in self.ranges.items():
-            in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
+        for n, limits in self.ranges.items(): in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
 
     def _check_type(self, name, typ):
         v = getattr(self, name)

@@ -157,7 +157,8 @@ def _cache_path(folder, items, net, n):
 # %% ../../nbs/kit/sets.ipynb #5e700011
 def gaussian(mu, sigma, which):
     "Mean (d,) and covariance (d,d) in float64, checked."
-    mu, sigma = np.atleast_1d(np.asarray(mu, np.float64)), np.atleast_2d(np.asarray(sigma, np.float64))
+    if np.iscomplex(mu).any() or np.iscomplex(sigma).any(): raise ValueError(f'{which}: statistics of complex numbers; give real ones')
+    mu, sigma = (np.asarray(np.real(v), np.float64) for v in (np.atleast_1d(mu), np.atleast_2d(sigma)))
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{which}: a mean of shape {mu.shape} and a covariance of shape {sigma.shape}; give (d,) and (d,d)')
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()): raise ValueError(f'{which}: the statistics hold NaN or infinity')

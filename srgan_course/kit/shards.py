@@ -15,11 +15,11 @@ from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
-from .commands import in_range, say
-from .files import read_json, writable, write_whole
+from .commands import code_for, in_range, say
+from .files import writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
-from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard
+from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard, read_plan
 from .lists import passed_lines, place_of, read_events, sha256_of, shard_lines
 from .tars import open_tar, pick_members
 
@@ -246,7 +246,9 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     root, out = Path(root or Path(manifest).parent).resolve(), Path(out)
     manifest = check_list(manifest, root)
     if not root.is_dir(): raise FileNotFoundError(f'{root}: no such folder; is its disk there?')
-    names = [*dict.fromkeys(shard_lines(manifest, i, n))]
+    once = {}
+    for line in shard_lines(manifest, i, n): once.setdefault(os.path.normpath(line), line)      # a.png and ./a.png are one picture
+    names = [*once.values()]
     one_place_each(lambda: names, manifest, root, out)
     logs = keep_plan(out, dict(manifest=manifest.name, size=manifest.stat().st_size, shards=n, made_with=work.by))
     log = Log(logs/f'{i:06}.jsonl', True, again)
@@ -271,7 +273,7 @@ def counts_of(r:dict # of `run_shard`
     return f"{r['done']} done, {r['kept']} done before" + f", {len(r['bad'])} left out"*bool(r['bad'])
 
 def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as of `srgan-upscale`; `load` gives the `Upscaler`
-    "One shard from the command line; gives its exit code where nothing could be done."
+    "One shard from the command line; gives its exit code: of a part, that a scheduler starts, 1 would start it again for ever."
     if not manifest: raise ValueError(f'--shard {shard} is a part of a list; give the list with --manifest FILE, too')
     if paths: raise ValueError(f'{len(paths)} pictures and a list are given; give one of them')
     if not out: raise ValueError('the results of a list need a folder; give --out FOLDER')
@@ -279,7 +281,8 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     in_range('tile', tile, 1); check_list(manifest)
     try: res = run_shard(manifest, i, n, writable(out, folder=True), upscale_work(load(), tile), again=again)
     except KeyboardInterrupt: raise KeyboardInterrupt('What is done is kept; the same again goes on with the rest') from None
-    code = 2 if res['bad'] and not res['done'] + res['kept'] else None
+    code = code_for(res['bad'], res['done'] + res['kept'])
+    if code < 1 + bool(shard): code = None
     if as_json: print(json.dumps(res)); return code
     print(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}")
     for line in passed_lines(res['passed']): say(f'srgan-upscale: {line}')
@@ -293,7 +296,7 @@ def merge_logs(out:Path|str,  # folder of results
     "What a run has come to so far."
     file = Path(out)/SHARDS/'plan.json'
     if not file.is_file(): raise FileNotFoundError(f'{out} holds no run of shards; srgan-upscale --manifest and srgan-scale begin one')
-    plan, seconds, bad, passed, left = read_json(file), 0., {}, {}, []
+    plan, seconds, bad, passed, left = read_plan(out), 0., {}, {}, []
     sums = dict(pictures=0, pixels=0, bytes=0)
     for i in range(plan['shards']):
         log = Log(file.with_name(f'{i:06}.jsonl'))

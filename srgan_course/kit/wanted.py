@@ -32,7 +32,8 @@ class Wanted:
     def __post_init__(self):
         sides = dict(width=self.width, height=self.height)
         if self.scale is not None and any(sides.values()): raise ValueError('a scale and a width or height are given; give one of them')
-        if self.scale is not None and not 1 < self.scale < 1000: raise ValueError(f'scale {self.scale:g} is not a number above 1')
+        if self.scale is not None and not 1 < self.scale < 1000: \
+            raise ValueError(f'scale {self.scale:g} is not a number above 1 and below 1,000')
         for k,v in sides.items():
             if v is not None and v < 1: raise ValueError(f'{k} {v} is not a size; give pixels of the result')
         if not 1 <= self.quality <= 100: raise ValueError(f'quality {self.quality} is not from 1 to 100')
