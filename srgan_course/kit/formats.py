@@ -132,6 +132,12 @@ def in_one_line(name:str, # of the file
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'
         raise ValueError(f'{name}: {what}') from e
 
+@contextmanager
+def named_once(name:str): # of a picture or its file
+    "An error names the picture, and does so once."
+    try: yield
+    except ValueError as e: raise ValueError(str(e) if str(e).startswith((f'{name}: ', f'{name} has ')) else f'{name}: {e}') from None
+
 # %% ../../nbs/kit/formats.ipynb #fa00000q
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
