@@ -356,12 +356,22 @@ def test_nothing_to_do_is_one_line_and_2(tmp_path, src, says):
 def test_a_comment_is_said_to_be_one(bad_ones):
     (bad_ones/'list.txt').write_text('# good ones\ngood.png\n#1.png\n'); shutil.copy(bad_ones/'good.png', bad_ones/'#1.png')
     r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
-    assert r['done'] == 2 and r['bad'] == {'# good ones': 'ValueError: a comment, and no file of that name; a list holds paths alone'}
+    assert r['done'] == 2 and r['bad'] == {'# good ones': 'a comment, and no file of that name; a list holds paths alone'}
 
 def test_one_picture_written_in_two_ways_is_done_once(bad_ones):
     (bad_ones/'list.txt').write_text('good.png\n./good.png\nbad/../good.png\n')
     r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
     assert (r['done'], [*results(bad_ones/'out')], merge_logs(bad_ones/'out')['pictures']) == (1, ['good.png.png'], 1)
+
+def test_a_reason_names_no_class_of_python(bad_ones):
+    "And no picture but the line's own; a fault of ours keeps its class."
+    from srgan_course.kit.codec import open_image
+    Image.effect_noise((40, 40), 50).save(bad_ones/'cut.png'); os.truncate(bad_ones/'cut.png', 700)
+    (bad_ones/'list.txt').write_text('cut.png\ngone.png\ngood.png\n')
+    def broken(img): raise KeyError('x')
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=open_image, make=broken))['bad']
+    assert r['cut.png'].startswith('damaged or truncated PNG picture') and r['good.png'] == "KeyError: 'x'"
+    assert r['gone.png'] == f'No such file or directory: {(bad_ones/"gone.png").resolve()}'
 
 def test_what_was_done_once_and_is_broken_now_is_not_done(tmp_path):
     "The result has gone, the picture is another one that cannot be done: it counted as done, and the command ended with 0."

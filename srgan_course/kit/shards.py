@@ -102,7 +102,10 @@ class Piece(NamedTuple):
     load:Callable    # its bytes
     plain:bool=False # no picture: to be handed on as it is
 
-def line_of(e): return f'{type(e).__name__}: {" ".join(str(e).split())}'
+def line_of(e):
+    "What went wrong, to stand behind a picture's name; Python's class where a fault of ours is likely."
+    said = f'{e.strerror}: {e.filename}' if isinstance(e, OSError) and e.filename else ' '.join(str(e).split()).removeprefix('picture: ')
+    return said if said and isinstance(e, (ValueError, OSError, MemoryError, tarfile.TarError)) else f'{type(e).__name__}: {said}'
 
 def flow(pieces, # of `Piece`s, in order
          work:Work,
