@@ -1078,6 +1078,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.in_one_line': ( 'kit/formats.html#in_one_line',
                                                                                     'srgan_course/kit/formats.py'),
+                                          'srgan_course.kit.formats.left_out': ('kit/formats.html#left_out', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.line': ('kit/formats.html#line', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.mend_order': ( 'kit/formats.html#mend_order',
                                                                                    'srgan_course/kit/formats.py'),
