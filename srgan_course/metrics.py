@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import crop_to_multiple, downscale, interpolate, luminance
-from .kit.measured import as_pixels, check_measurable, check_range, named_pictures, pixel_pair, shave
+from .kit.measured import as_pixels, check_measurable, check_range, named_once, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import one_of
 from .kit.report import classification_report
@@ -136,12 +136,10 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
     net, pictures = 'squeeze' if lpips is True else lpips, named_pictures(pictures)
     check_measurable(pictures, scale, crop, 32 if net else 1)
     for name, read in pictures.items():
-        try:
-            hr = crop_to_multiple(read(), scale)
-            sr = enlarged(degrade(hr, scale))
+        with named_once(read.args[1]):
+            sr = enlarged(degrade(hr := crop_to_multiple(read(), scale), scale))
             rows[name] = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
             if net: rows[name]['lpips' if net in _LPIPS_NETS else f'lpips {net}'] = _distance(sr, hr, net)
-        except ValueError as e: raise ValueError(f'{name}: {e}') from None
     df = pd.DataFrame.from_dict(rows, orient='index').rename_axis('picture')
     df.loc['mean'] = df.mean()
     df.attrs.update(scale=scale, crop=crop, n=len(rows),

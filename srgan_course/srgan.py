@@ -143,8 +143,8 @@ RECIPES = {r.name: r for r in (
                 epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160,
                 save_every=250),
-    SRGANRecipe('srresnet-x4-full', critic='none', nf=64, n_blocks=18, full=32, start='srresnet-x4', steps_per_epoch=300, epochs=10,
-                pre_lr=4e-4, late=.3, late_size=128, save_every=300),
+    SRGANRecipe('srresnet-x4-full', critic='none', seed=46, nf=64, n_blocks=18, full=32, start='srresnet-x4', steps_per_epoch=200,
+                epochs=10, pre_lr=4e-4, pre_loss='mse', late=.2, late_size=128, save_every=100),
     SRGANRecipe('srgan-x4', nf=64, n_blocks=18, full=32, start='srresnet-x4', critic_nf=32, shift=3, alike=True, steps_per_epoch=250,
                 pre_epochs=4, pre_lr=5e-4, epochs=14, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.2,
                 perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.1, ema=.995, save_every=250, sample_every=100))}

@@ -314,8 +314,8 @@ def test_command(tmp_path):
     r = command('--n', 3, '--interpolate', '--gif', '--out', tmp_path/'w.gif', *m, '--json')
     assert r.returncode == 0 and Image.open(tmp_path/'w.gif').n_frames == json.loads(r.stdout)['frames'] > 3
     for args, says in (('--n', 0), 'n is 0'), (('--model', 'light-x4'), 'makes no pictures from noise'), (('--model', 'nothing'),
-        'no model'), (('--train', tmp_path/'none'), 'neither a folder'):
-        r = command(*args, '--out', tmp_path/'x.png', *(m if '--model' not in args else ()))
+        'no model'), (('--train', tmp_path/'none'), 'neither a folder'), (('--train', tmp_path/'none', *m), 'leave it out'):
+        r = command(*args, '--out', tmp_path/'x.png', *(m if not {'--model', '--train'} & set(args) else ()))
         assert r.returncode == 2 and says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
 
 def test_command_refuses(tmp_path):

@@ -363,8 +363,10 @@ def test_two_steps_of_full(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(back.state_dict().values(), clf.state_dict().values())) and back.kind == 'own'
 
 def test_nan_ends_a_run():
-    with pytest.raises(FloatingPointError, match='try a rate below'):
-        C.train_classifier(TINY.replace(unfreeze=2, unfreeze_lr=1e30), split=toys())
+    with pytest.raises(ValueError, match='unfreeze_lr is 1e'): TINY.replace(unfreeze_lr=1e30)
+    r = TINY.replace(unfreeze=2)
+    object.__setattr__(r, 'unfreeze_lr', 1e30)              # more than a recipe may say, so that the weights surely overflow
+    with pytest.raises(FloatingPointError, match='try a rate below'): C.train_classifier(r, split=toys())
 
 def test_recipes_refuse_what_cannot_be():
     for kw, says in (dict(head='deep'), 'head'), (dict(valid=1.), 'valid'), (dict(lr=-1.), 'lr'), (dict(views=-1), 'views'), (dict(rate=1),

@@ -198,6 +198,14 @@ def test_fourth_channel_that_is_no_alpha(extra, channels):
     tifffile.imwrite(out := BytesIO(), a, photometric='rgb', extrasamples=[extra])
     assert (to_array(open_image(out.getvalue())) == a[..., :channels]).all()
 
+@pytest.mark.parametrize('kind, extra, n', [(np.uint8, (), 0), (np.uint16, (), 0), (np.uint8, (2,), 0), (np.uint16, (2,), 0),
+                                            (np.uint8, (0,), 1), (np.uint16, (0,), 1), (np.uint8, (0, 0), 2)])
+def test_channels_that_are_left_out_are_said(kind, extra, n):
+    a = rng.integers(0, 200, (6, 9, 3 + len(extra))).astype(kind)
+    tifffile.imwrite(out := BytesIO(), a, photometric='rgb', extrasamples=extra)
+    lost = open_image(out.getvalue()).info.get('lost')
+    assert (lost or '').startswith(f'{n} channel{"s"*(n > 1)} of the file' if n else '') and bool(lost) == bool(n), lost
+
 def test_gif_frame_that_goes_away_leaves_nothing(tmp_path):
     "The first frame has no transparency, the second is a small square: around it nothing is left of the first."
     first, second = Image.new('P', (16, 12), 0), Image.new('P', (16, 12), 1)

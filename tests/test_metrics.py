@@ -169,9 +169,17 @@ def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path, what):
     if what == 'no picture': last.write_bytes(b'no picture')
     if what == 'bomb': last.write_bytes(png[:16] + (10**5).to_bytes(4, 'big')*2 + png[24:])
     if what == 'truncated head': last.write_bytes(png[:20])
-    one_line(lambda: M.evaluate_sr(seen, tmp_path, 4), 'c: ')
+    one_line(lambda: M.evaluate_sr(seen, tmp_path, 4), f'{last}' + (' has mode RGBA and transparent pixels; ' if what == 'clear' else ': '))
+    with pytest.raises(ValueError, match=r'^(?!.*c\.png.*c\.png)(?!c: )'): M.evaluate_sr(seen, tmp_path, 4)        # named once
     assert not calls
     last.unlink(); assert len(M.evaluate_sr(seen, tmp_path, 4)) == 3 and len(calls) == 2
+
+def test_first_of_several_frames_is_said(tmp_path):
+    "Once for all files, before anything is measured."
+    a, b = (Image.new('RGB', (32, 24), c) for c in ('red', 'lime'))
+    a.save(tmp_path/'one.png'); a.save(tmp_path/'f.gif', save_all=True, append_images=[b]); a.save(tmp_path/'g.tif', save_all=True, append_images=[b, b])
+    with pytest.warns(UserWarning, match=r'first frame or page alone is measured of .*f.gif \(2\), .*g.tif \(3\)$') as said: M.evaluate_sr('nearest', tmp_path, 4)
+    assert len(said) == 1
 
 def test_16_bits_are_rounded_to_8(tmp_path):
     "In grey as in colour, and as whatever else is measured."

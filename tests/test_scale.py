@@ -315,7 +315,7 @@ def bad_ones(tmp_path):
 
 @pytest.mark.parametrize('what', NOTHING)
 def test_nothing_could_be_done(bad_ones, what, capsys):
-    "It ends with 2, as one bad picture alone does; again and again, in text, in JSON and in the report. With one that is done, or was done before, it is 0."
+    "It ends with 2, as one bad picture alone does; again and again, in text, in JSON and in the report. With one that is done, or was done before, it is 1, and 0 of a part."
     from srgan_course import cli, deploy
     lines, says = NOTHING[what]; (bad_ones/'list.txt').write_text(lines)
     for json_too in False, True, False:
@@ -325,7 +325,8 @@ def test_nothing_could_be_done(bad_ones, what, capsys):
         assert '0 done, 0 done before, ' in said.out and ' left out' in said.out and says in said.err
     assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'out', report=True) == 2 and says in capsys.readouterr().out and not results(bad_ones/'out')
     (bad_ones/'list.txt').write_text(lines + 'good.png\n')
-    assert [cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more') for _ in range(2)] == [None]*2                  # done, and done before
+    assert [cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more') for _ in range(2)] == [1, 1]                     # done, and done before
+    assert cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'more', shard='0/1') is None                              # a scheduler would start it again
     assert deploy.scale(bad_ones/'list.txt', out=bad_ones/'more', report=True) == 1                                         # the report knows of all
 
 def test_nothing_of_a_folder_or_of_several_could_be_done(bad_ones, capsys):
@@ -355,7 +356,22 @@ def test_nothing_to_do_is_one_line_and_2(tmp_path, src, says):
 def test_a_comment_is_said_to_be_one(bad_ones):
     (bad_ones/'list.txt').write_text('# good ones\ngood.png\n#1.png\n'); shutil.copy(bad_ones/'good.png', bad_ones/'#1.png')
     r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
-    assert r['done'] == 2 and r['bad'] == {'# good ones': 'ValueError: a comment, and no file of that name; a list holds paths alone'}
+    assert r['done'] == 2 and r['bad'] == {'# good ones': 'a comment, and no file of that name; a list holds paths alone'}
+
+def test_one_picture_written_in_two_ways_is_done_once(bad_ones):
+    (bad_ones/'list.txt').write_text('good.png\n./good.png\nbad/../good.png\n')
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
+    assert (r['done'], [*results(bad_ones/'out')], merge_logs(bad_ones/'out')['pictures']) == (1, ['good.png.png'], 1)
+
+def test_a_reason_names_no_class_of_python(bad_ones):
+    "And no picture but the line's own; a fault of ours keeps its class."
+    from srgan_course.kit.codec import open_image
+    Image.effect_noise((40, 40), 50).save(bad_ones/'cut.png'); os.truncate(bad_ones/'cut.png', 700)
+    (bad_ones/'list.txt').write_text('cut.png\ngone.png\ngood.png\n')
+    def broken(img): raise KeyError('x')
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=open_image, make=broken))['bad']
+    assert r['cut.png'].startswith('damaged or truncated PNG picture') and r['good.png'] == "KeyError: 'x'"
+    assert r['gone.png'] == f'No such file or directory: {(bad_ones/"gone.png").resolve()}'
 
 def test_what_was_done_once_and_is_broken_now_is_not_done(tmp_path):
     "The result has gone, the picture is another one that cannot be done: it counted as done, and the command ended with 0."

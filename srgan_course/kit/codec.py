@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, holds_alpha, in_one_line
-from .formats import line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
+from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import unread, without_spare, writer_options
 from .notes import as_it_was, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
@@ -166,7 +166,7 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
     top, orientation, info = deep_top(f, img) if f and bits == 16 else 0, 1, {}
-    b, spare, lost = first_bytes(f) if top else None, spare_channel(f, img), None             # before Pillow has moved the file's position
+    b, spare, lost = first_bytes(f) if top else None, spare_channel(f, img), left_out(img)   # before Pillow has moved the file's position
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
@@ -181,8 +181,8 @@ def decode(img, f, icc, bits=16):
         if orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
         try: img = img if img.mode == 'CMYK' else _tiff_grey(img) if img.format == 'TIFF' and img.mode[0] in 'IF' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e
-        img, lost = without_spare(img, spare)
-        if top: lost = f'colours of {top.bit_length()} bits were read as 8'
+        img, lost = without_spare(img, spare, lost)
+        if top: lost = f'colours of {top.bit_length()} bits were read as 8' + (f'; {lost}' if lost else '')
     return settle_colours(img, info | dict(lost=lost), icc)
 
 def open_file(f, name, max_pixels, icc):

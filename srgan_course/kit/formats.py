@@ -132,6 +132,12 @@ def in_one_line(name:str, # of the file
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'
         raise ValueError(f'{name}: {what}') from e
 
+@contextmanager
+def named_once(name:str): # of a picture or its file
+    "An error names the picture, and does so once."
+    try: yield
+    except ValueError as e: raise ValueError(str(e) if str(e).startswith((f'{name}: ', f'{name} has ')) else f'{name}: {e}') from None
+
 # %% ../../nbs/kit/formats.ipynb #fa00000q
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
@@ -188,10 +194,15 @@ def spare_channel(f, img):
     head = first_bytes(f, 18) if f else b''
     return 0 if len(head) < 18 or head[17] & 15 else 1 if head[1] else 2          # with a palette, the palette has the bits
 
-def without_spare(img, spare):
-    "(the picture without a channel that is no transparency, what to say of that)"
+def left_out(img):
+    "What to say of the channels of a TIFF, not decoded yet, that are neither colour nor transparency; None where there are none."
+    n = img.tag_v2.get(277, 1) - len(img.getbands()) if img.format == 'TIFF' else 0
+    return f'{n} channel{"s"*(n > 1)} of the file, neither colour nor transparency, left out' if n > 0 else None
+
+def without_spare(img, spare, lost=None):
+    "(the picture without a channel that is no transparency, what to say of that, or of what was lost before)"
     lo, hi = img.getchannel('A').getextrema() if spare and img.mode[-1] == 'A' else (0, 0)
-    if not spare or img.mode[-1] != 'A' or spare == 1 and hi: return img, None
+    if not spare or img.mode[-1] != 'A' or spare == 1 and hi: return img, lost
     return img.convert(img.mode[:-1]), 'a channel that its file does not call transparency was left out' if lo < hi else None
 
 # %% ../../nbs/kit/formats.ipynb #fa00000f

@@ -96,6 +96,13 @@ def first_of(src):
     n, wrong = pages_of(src)
     return [int(not _has_still(src)), n] if n > 1 else None, wrong
 
+def warn_of_more(paths): # picture files
+    "Say of which files only the first frame or page is looked at."
+    more = [f'{p} ({n})' for p in paths if (n := pages_of(p)[0]) > 1]
+    if more:
+        left = f' and {len(more) - 5} more'*(len(more) > 5)
+        warnings.warn(f'the first frame or page alone is measured of {", ".join(more[:5])}{left}', stacklevel=4)
+
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)

@@ -12,7 +12,8 @@ import numpy as np, torch
 from torch import Tensor
 from PIL import Image
 from .codec import identify, name_of, open_binary, open_image
-from .formats import in_one_line
+from .formats import in_one_line, named_once
+from .frames import warn_of_more
 from .pixels import from_array, to_8bit, to_array
 from .sources import find_source, sample_photos
 
@@ -30,7 +31,8 @@ def _rgb8(img, name):
     "A picture without alpha as RGB of 8 bits, rounded."
     if img.mode == 'I;16' or getattr(img, 'deep', None) is not None: img = from_array(to_8bit(to_array(img)))
     if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
-    raise ValueError(f'{name} has mode {img.mode}; figures are for pictures without alpha: put it on a ground, or convert it to RGB')
+    clear = ' and transparent pixels'*(img.mode in ('LA', 'RGBA') and img.getchannel('A').getextrema()[0] < 255)
+    raise ValueError(f'{name} has mode {img.mode}{clear}; figures are for pictures without alpha: put it on a ground, or convert it to RGB')
 
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
               name:str='picture' # what an error calls it
@@ -82,17 +84,17 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
         stems = [Path(p).stem if isinstance(p, (str, Path)) else f'picture {i}' for i, p in enumerate(pictures)]
         pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
-    return {n: partial(rgb_picture, p, n) for n, p in pictures.items()}
+    return {n: partial(rgb_picture, p, str(p) if isinstance(p, (str, Path)) else n) for n, p in pictures.items()}
 
 def check_measurable(pictures:dict, # as `named_pictures` gives them
                      scale:int, crop:int, least:int): # times smaller; pixels off each border; shortest side that is measured before
     "Refuse, before anything is measured, what could not be: by the heads of the files, and by the pixels where these may be clear."
     least = max(least, 11 + 2*crop)                              # SSIM looks at 11 x 11 pixels
-    for name, read in pictures.items():
-        try:
+    for read in pictures.values():
+        with named_once(read.args[1]):
             if not isinstance(img := read.args[0], Image.Image):
                 with open_binary(img) as f, in_one_line(name_of(img)): img = identify(f, 2**28)
             if img.mode[-1] in 'Aa' or 'transparency' in img.info: img = read()
             if min(v//scale*scale for v in img.size) >= least: continue
             raise ValueError(f'{img.width} x {img.height} pixels are too few; give at least {least} x {least}, in multiples of {scale}')
-        except ValueError as e: raise ValueError(f'{name}: {e}') from None
+    warn_of_more(read.args[0] for read in pictures.values() if isinstance(read.args[0], (str, Path)))

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
-from .commands import in_range, say
+from .commands import code_for, in_range, say
 from .files import writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
@@ -102,7 +102,10 @@ class Piece(NamedTuple):
     load:Callable    # its bytes
     plain:bool=False # no picture: to be handed on as it is
 
-def line_of(e): return f'{type(e).__name__}: {" ".join(str(e).split())}'
+def line_of(e):
+    "What went wrong, to stand behind a picture's name; Python's class where a fault of ours is likely."
+    said = f'{e.strerror}: {e.filename}' if isinstance(e, OSError) and e.filename else ' '.join(str(e).split()).removeprefix('picture: ')
+    return said if said and isinstance(e, (ValueError, OSError, MemoryError, tarfile.TarError)) else f'{type(e).__name__}: {said}'
 
 def flow(pieces, # of `Piece`s, in order
          work:Work,
@@ -246,7 +249,9 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     root, out = Path(root or Path(manifest).parent).resolve(), Path(out)
     manifest = check_list(manifest, root)
     if not root.is_dir(): raise FileNotFoundError(f'{root}: no such folder; is its disk there?')
-    names = [*dict.fromkeys(shard_lines(manifest, i, n))]
+    once = {}
+    for line in shard_lines(manifest, i, n): once.setdefault(os.path.normpath(line), line)      # a.png and ./a.png are one picture
+    names = [*once.values()]
     one_place_each(lambda: names, manifest, root, out)
     logs = keep_plan(out, dict(manifest=manifest.name, size=manifest.stat().st_size, shards=n, made_with=work.by))
     log = Log(logs/f'{i:06}.jsonl', True, again)
@@ -271,7 +276,7 @@ def counts_of(r:dict # of `run_shard`
     return f"{r['done']} done, {r['kept']} done before" + f", {len(r['bad'])} left out"*bool(r['bad'])
 
 def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as of `srgan-upscale`; `load` gives the `Upscaler`
-    "One shard from the command line; gives its exit code where nothing could be done."
+    "One shard from the command line; gives its exit code: of a part, that a scheduler starts, 1 would start it again for ever."
     if not manifest: raise ValueError(f'--shard {shard} is a part of a list; give the list with --manifest FILE, too')
     if paths: raise ValueError(f'{len(paths)} pictures and a list are given; give one of them')
     if not out: raise ValueError('the results of a list need a folder; give --out FOLDER')
@@ -279,7 +284,8 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     in_range('tile', tile, 1); check_list(manifest)
     try: res = run_shard(manifest, i, n, writable(out, folder=True), upscale_work(load(), tile), again=again)
     except KeyboardInterrupt: raise KeyboardInterrupt('What is done is kept; the same again goes on with the rest') from None
-    code = 2 if res['bad'] and not res['done'] + res['kept'] else None
+    code = code_for(res['bad'], res['done'] + res['kept'])
+    if code < 1 + bool(shard): code = None
     if as_json: print(json.dumps(res)); return code
     print(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}")
     for line in passed_lines(res['passed']): say(f'srgan-upscale: {line}')
