@@ -95,8 +95,7 @@ def read_weights(path # .pth, .pt or .safetensors
 
 def _own_float(d):
     wide = lambda k, v: v.float()*d[f'{k}_scale'].float() if f'{k}_scale' in d else v.float() if v.is_floating_point() else v
-    return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): wide(k, v).clone() for k, v in d.items() if k.removesuffix('_scale') not in d or
-            not k.endswith('_scale')}
+    return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): wide(k, v).clone() for k, v in d.items() if k[:-6] not in d or k[-6:] != '_scale'}
 
 # %% ../../nbs/kit/weights.ipynb #9c000014
 def find_weights(*files # names, or patterns such as 'resnet50-*.pth'; the first that is there counts
