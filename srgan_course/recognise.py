@@ -174,13 +174,13 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     if out: told(look)
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     if str(source) != 'pets-toy': told(lambda: len(find_source(source)))           # it is there
+    net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     t, *judges = told(lambda: [teacher(j) for j in (r.teacher, *r.judges)])        # of several processes, the first one looks and writes
     items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))
     found, device, progress = len(items), pick_device(device), None if rank() else progress
     if r.drop_small: items, y = large_enough(items, y, r.size)
     parts = three_parts(items, y, r.valid, r.test, r.seed)
     x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
-    net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     loss = in_order(lambda: RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net))
     begun = lambda: bool(checkpoints(out/'checkpoints'))
     if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
