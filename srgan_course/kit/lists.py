@@ -219,7 +219,6 @@ def count_shards(manifest:Path,   # a text file, one path a line
     most = min(workers, len(starts))
     return next(n for n in range(max(1, most), size + 1) if busy(n) >= most)
 
-#| export
 def list_once(src:Path,       # folder of pictures, or a manifest
               out:Path,       # folder of results
               shards:int=None, workers:int=1 # see `count_shards`
