@@ -22,7 +22,7 @@ def to_markdown(nb):
         if c['cell_type'] == 'markdown': parts.append(re.sub(r'(\]\(|src=")images/', r'\1nbs/images/', src))
         elif c['cell_type'] == 'code': parts.append('```python\n' + re.sub(r'^#\s*\|.*\n', '', src, flags=re.M) + '\n```')
     body = '\n\n'.join(parts)
-    return NOTE + re.sub(r'\]\((\d\d_\w+|cli|results)\.ipynb\)', r'](nbs/\1.ipynb)', body) + '\n'
+    return NOTE + re.sub(r'\]\((\w+\.ipynb)', r'](nbs/\1', body) + '\n'
 
 def figure(name, *keys, digits=2, folder=ROOT/'results'):
     "One measured figure as a text writes it: results/NAME.json, and the way into its figures, such as 'mean', 'psnr'."

@@ -42,6 +42,11 @@ def test_readme_is_index():
     assert ((ROOT/'README.md').read_text(encoding='utf-8')
             == readme.to_markdown(json.loads((ROOT/'nbs'/'index.ipynb').read_text(encoding='utf-8'))))
 
+def test_links_of_markdown_files_lead_somewhere():
+    for p in sorted(ROOT.glob('*.md')):
+        for link in re.findall(r'\]\(([^)\s]+)\)', p.read_text(encoding='utf-8')):
+            if not link.startswith(('http', '#')): assert (ROOT/link.split('#')[0]).exists(), f'{p.name} links to {link}, which does not exist'
+
 def test_quarto_config_is_one():
     "nbs/_quarto.yml is a link; where a checkout turned it into text, it still names the real one."
     link = ROOT/'nbs'/'_quarto.yml'
