@@ -258,8 +258,8 @@ def check_hinge(f): # exercise 2
         want, got = first + F.relu(1 + (rl - want_fk.mean())).mean(), ask(f, fk, rl)
         value, whole, half = (float(torch.as_tensor(v).detach()) for v in (got, want, first))
         if abs(value - whole) > 1e-4:
-            why = '; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value
-                - half) < 1e-4 else ''
+            why = ('; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value - half) < 1e-4
+                   else '; the two halves are added, not averaged' if abs(2*value - whole) < 1e-4 else '')
             return f'for generated {fake} and real {real} it gives {value:.3g}, and {whole:.3g} is right{why}'
         if not torch.is_tensor(got): continue
         if not got.requires_grad: return 'the value is right, but this tensor carries no gradient: a generator learns nothing from it'
