@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import hashlib, json, math, os, sys, time
+import json, math, os, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +15,9 @@ from PIL import Image
 from .codec import once, open_image, save_image
 from .commands import among, code_for, need_paths, say
 from .devices import available_memory
-from .files import one_name, writable
+from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
-from .lists import LOG, read_log, to_do
+from .lists import LOG, passed_lines, read_log, some_line, to_do
 from .notes import heard
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
@@ -120,8 +120,7 @@ def made_with(up, # the upscaler
 
 def _print_of(src):
     "Size and hash of a file: what tells a picture from another one of its name; None where it is gone."
-    try:
-        with open(src, 'rb') as f: return [os.fstat(f.fileno()).st_size, hashlib.file_digest(f, 'sha256').hexdigest()]
+    try: return [os.stat(src).st_size, sha256_of(src)]
     except OSError: return None
 
 def _stamp(src, dst):
@@ -172,26 +171,18 @@ def show_progress(i:float,    # pictures done; a fraction counts
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
 
-def _some(what, names, most=8):
-    "A line about some files, none where there are none: their names, as far as one wants to read them."
-    return [f'{what}: {", ".join(names[:most])}' + f' and {len(names) - most} more'*(len(names) > most)]*bool(names)
-
-def _passed_over(passed):
-    "A line for each reason."
-    kinds = {}
-    for p in passed: kinds.setdefault(p['why'].partition(' of ')[0], []).append(Path(p['src']).name)
-    return [l for why, names in kinds.items() for l in _some(f'passed over, {why}', names)]
-
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
     of = lambda i: [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [2])[0] == i]
-    first = _some('only the first frame or page, --frames enlarges all of', of(1)) + _some('only the still beside a film of frames', of(0))
+    first = some_line('only the first frame or page, --frames enlarges all of', of(1))
+    first += some_line('only the still beside a film of frames', of(0))
     lost = [l for why in {d['lost']: 0 for d in result['done'] if 'lost' in d}
-            for l in _some(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
-    return '\n'.join([*_passed_over(result['passed']), *first, *lost, ', '.join(said),
+            for l in some_line(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
+    passed = passed_lines((Path(p['src']).name, p['why'].partition(' of ')[0]) for p in result['passed'])
+    return '\n'.join([*passed, *first, *lost, ', '.join(said),
                       *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9

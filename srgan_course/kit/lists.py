@@ -7,14 +7,14 @@ __all__ = ['SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment', 'shard
            'check_line', 'read_plan', 'keep_plan', 'read_events', 'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import hashlib, os, re, stat, zlib
+import os, re, stat, zlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
 from .codec import find_images, why_not
 from .commands import in_range, say
-from .files import ignores_case, one_name, parse_json, read_json, write_json, write_whole
+from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
 from .sources import Smaller, Toy, name_and_size
 from .tars import is_packed
 from .wanted import end_of
@@ -182,13 +182,15 @@ def to_do(src:Path,       # folder of pictures
     return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or why_not(f))]
 
 # %% ../../nbs/kit/lists.ipynb #sh000009
-def passed_lines(passed:dict, # name -> why
-                 most:int=8   # names in a line
-                )->list:
+def some_line(what:str, names:list)->list:
+    "A line about some files, none where there are none: their names, as far as one wants to read them."
+    return [f'{what}: {", ".join(names[:8])}' + f' and {len(names) - 8} more'*(len(names) > 8)]*bool(names)
+
+def passed_lines(passed)->list: # pairs of a name and why it is passed over
     "A line for each reason."
     kinds = {}
-    for name, why in passed.items(): kinds.setdefault(why, []).append(name)
-    return [f'passed over, {why}: {", ".join(v[:most])}{f" and {len(v) - most} more"*(len(v) > most)}' for why, v in kinds.items()]
+    for name, why in passed: kinds.setdefault(why, []).append(name)
+    return [l for why, names in kinds.items() for l in some_line(f'passed over, {why}', names)]
 
 def folder_lines(folder:Path, # of pictures, and of tar files of pictures
                  out:Path     # folder of results: what is in it is left out
@@ -198,7 +200,7 @@ def folder_lines(folder:Path, # of pictures, and of tar files of pictures
     names = [f.relative_to(folder).as_posix() for f in files]
     if odd := [n for n in names if '\n' in n or '\r' in n]:
         raise ValueError(f'{odd[0]!r}: a name with a line break has no place in a list of one path a line; rename the file')
-    for line in passed_lines({p['src']: p['why'] for p in passed}): say(f'srgan-scale: {line}')
+    for line in passed_lines((p['src'], p['why']) for p in passed): say(f'srgan-scale: {line}')
     return b''.join(os.fsencode(n) + b'\n' for n in names)
 
 # %% ../../nbs/kit/lists.ipynb #sh000039
@@ -237,10 +239,6 @@ def list_once(src:Path,       # folder of pictures, or a manifest
     return manifest.resolve(), root.resolve(), count_shards(manifest, out, shards, workers)
 
 # %% ../../nbs/kit/lists.ipynb #4d91dabc
-def sha256_of(path:Path|str)->str: # 64 hexadecimal digits
-    "The fingerprint of a file's bytes."
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
-
 def picture_line(o, i:int=0, content:bool=True)->str: # a path, an open picture, an array, a `Toy` or a `Smaller`; its number
     "What a picture is known by: a name, its size, and its content (of a smaller copy the picture that it is made from has it)."
     if isinstance(o, Smaller): return f'{picture_line(o.of, i, False)}, at {o.share:g}'

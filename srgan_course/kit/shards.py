@@ -16,11 +16,11 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
 from .commands import code_for, in_range, say
-from .files import writable, write_whole
+from .files import sha256_of, writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
 from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, one_place_each, parse_shard, read_plan
-from .lists import passed_lines, place_of, read_events, sha256_of, shard_lines
+from .lists import passed_lines, place_of, read_events, shard_lines
 from .tars import open_tar, pick_members
 
 # %% ../../nbs/kit/shards.ipynb #sh000017
@@ -288,7 +288,7 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     if code < 1 + bool(shard): code = None
     if as_json: print(json.dumps(res)); return code
     print(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}")
-    for line in passed_lines(res['passed']): say(f'srgan-upscale: {line}')
+    for line in passed_lines(res['passed'].items()): say(f'srgan-upscale: {line}')
     for name, why in res['bad'].items(): say(f'srgan-upscale: {name} is left out, {why}')
     return code
 
@@ -320,4 +320,4 @@ def shards_report(r:dict # of `merge_logs`
              f'{r["megapixels"]:.1f} megapixels, {r["bytes"]/1e6:.1f} MB, {r["hours"]:.4g} hours of work{cost}']
     if r['left']: lines.append(f'not finished: {", ".join(map(str, r["left"][:20]))}{" ..."*(len(r["left"]) > 20)}; start these again')
     if r['bad']: lines += [f'{len(r["bad"])} could not be done:', *(f'  {k}: {v}' for k, v in r['bad'].items())]
-    return '\n'.join(lines + passed_lines(r['passed']))
+    return '\n'.join(lines + passed_lines(r['passed'].items()))
