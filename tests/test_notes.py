@@ -76,12 +76,17 @@ LAB, GREY = (ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes(), 
 
 @pytest.mark.parametrize('shape, icc, why', [((9, 8), SRGB, 'is for RGB, not for grey'), ((9, 8, 3), LAB, 'is for Lab, not for RGB'), ((9, 8, 3), GREY, 'is for grey, not for RGB'),
                                              ((9, 8), b'no profile'*20, 'is damaged'), ((9, 8, 4), b'\0'*200, 'is damaged')])
-@pytest.mark.parametrize('suffix', ['.png', '.tif', '.webp'])
+@pytest.mark.parametrize('suffix', ['.png', '.tif', '.webp', '.avif'])
 def test_a_profile_of_another_picture_is_left_out_for_its_own_reason(tmp_path, shape, icc, why, suffix):
     a = noise(*shape)
     p, said = saved(from_array(a, {'icc_profile': icc}), tmp_path/f'x{suffix}')
-    if suffix == '.webp' and icc == SRGB: why = None                                    # it holds no grey, and the profile fits its RGB
-    assert said == ([] if why is None else [f'{p}: its colour profile {why}; not in the file']) and ('icc_profile' in open_image(p, icc='keep').info) == (why is None)
+    assert said == [f'{p}: its colour profile {why}; not in the file'] and 'icc_profile' not in open_image(p, icc='keep').info
+
+@pytest.mark.parametrize('suffix', ['.webp', '.avif'])
+def test_a_film_in_grey_with_a_profile_for_colours(tmp_path, suffix):
+    film = [from_array(noise(9, 8), {'icc_profile': SRGB}) for _ in range(2)]
+    with pytest.warns(UserWarning, match='its colour profile is for RGB, not for grey'): save_frames(p := tmp_path/f'x{suffix}', film, .1)
+    with Image.open(p) as got: assert 'icc_profile' not in got.info
 
 def test_a_cmyk_picture_says_that_its_profile_did_not_fit(tmp_path):
     Image.fromarray(noise(9, 8, 4), 'CMYK').save(p := tmp_path/'x.jpg', icc_profile=SRGB)

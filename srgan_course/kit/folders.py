@@ -18,6 +18,7 @@ from .devices import available_memory
 from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, passed_lines, read_log, some_line, to_do
+from .notes import heard
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
 
@@ -60,9 +61,9 @@ def _write_result(src:Path,        # picture that was read
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
     if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
-    save_image(out, dst, like=img, quality=want.quality)
+    with heard() as lost: save_image(out, dst, like=img, quality=want.quality)
     frames, wrong = first_of(src if body is None else body)
-    return _said_of(src, dst, img, out, up, start, frames) | ({'lost': 'what follows the first frame or page is damaged'} if wrong else {})
+    return _said_of(src, dst, img, out, up, start, frames, lost + ['what follows the first frame or page is damaged']*bool(wrong))
 
 def _hard_edges(img):
     "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
@@ -71,9 +72,9 @@ def _hard_edges(img):
     a[..., -1] = 255*(a[..., -1] > 127)
     return from_array(a, img.info)
 
-def _said_of(src, dst, img, out, up, start, frames):
-    "What was done; `frames`: how many of how many."
-    more = {k: v for k,v in dict(frames=frames, lost=img.info.get('lost')).items() if v}
+def _said_of(src, dst, img, out, up, start, frames, lost):
+    "What was done; `frames`: how many of how many; `lost`: in writing."
+    more = {k: v for k,v in dict(frames=frames, lost='; '.join([*filter(None, [img.info.get('lost')]), *lost])).items() if v}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
@@ -91,8 +92,8 @@ def _enlarge_film(src, dst, up, tile, progress, want, start, body=None):
         if not i and (free := available_memory('cpu')) and (need := 4*n*size[0]*size[1]) > free:
             raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
-    save_frames(dst, frames, seconds, loop, want.quality)
-    return _said_of(src, dst, first, frames[0], up, start, [n, n])
+    with heard() as lost: save_frames(dst, frames, seconds, loop, want.quality)
+    return _said_of(src, dst, first, frames[0], up, start, [n, n], lost)
 
 def enlarge_file(src:Path,       # picture to read
                  dst,            # file or folder to write, or None: NAME-x4.png beside the picture
@@ -308,9 +309,10 @@ def _result_line(d):
     "What was done with one picture."
     done, of = d.get('frames', (1, 1))
     said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
+    lost = [k for k in d.get('lost', '').split('; ') if k and not k.endswith(' written as 256')]
     if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
     what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
-    first = f'; this is the {what.format(of)}'*(done < of) + '; '*('lost' in d) + d.get('lost', '')
+    first = f'; this is the {what.format(of)}'*(done < of) + ''.join(f'; {k}' for k in lost)
     return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
             f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .files import writable
+from .pixels import from_array, is_16bit, to_8bit, to_array
 
 # %% ../../nbs/kit/formats.ipynb #fa000007
 FORMATS = {k: tuple(v.split()) for k,v in dict(        # Pillow's name of a format, and its suffixes
@@ -233,6 +234,29 @@ def save_format(name:str|Path, # of a file to write
         raise NotRead(f'{name}: {size[0]} x {size[1]} pixels cannot be saved as {fmt}, whose sides are at most {_LONGEST[fmt]:,}; save as '
                       f'.png or .tif')
     return fmt
+
+# %% ../../nbs/kit/formats.ipynb #fa00001s
+def _fit_alpha(img, fmt):
+    "`img` as it is if files of this format hold its alpha, without alpha if all is opaque; anything else is refused."
+    lowest = img.getchannel('A').getextrema()[0]
+    if holds_alpha(fmt) or fmt == 'GIF' and lowest < 255 and not any(img.getchannel('A').histogram()[1:255]): return img
+    if lowest == 255: return from_array(to_array(img)[..., :-1], img.info)
+    what = 'half-transparent' if fmt == 'GIF' else 'transparent'
+    raise ValueError(f'{fmt} cannot hold {what} pixels; save as .png or .webp, or put the picture on a ground first')
+
+def fit_format(img, fmt):
+    "`img` in a mode that files of this format can hold."
+    if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
+    if img.mode[-1] == 'A': img = _fit_alpha(img, fmt)
+    if img.mode == 'L' and fmt in ('WEBP', 'AVIF', 'QOI'): return img.convert('RGB')          # they hold no grey
+    return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
+
+def written_as_less(img, # picture, in a mode that the course works with
+                    fmt  # Pillow's name of a format
+                   )->list:
+    "What of a picture's pixels a format holds less of, in words."
+    res = ['16 bits a channel are written as 8']*(is_16bit(img) and fmt not in ('PNG', 'TIFF'))
+    return res + ['more than 256 colours are written as 256']*(fmt == 'GIF' and img.mode[:1] == 'R' and img.getcolors(256) is None)
 
 # %% ../../nbs/kit/formats.ipynb #fa00001q
 def check_quality(name:str|Path, # of a file to write

@@ -6,7 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/kit/notes.ipynb #fc000004
-import math, re, struct, warnings, zlib
+import math, re, struct, threading, warnings, zlib
+from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
@@ -198,10 +199,11 @@ def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) els
 
 def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v, tuple) else v
 
-def notes_of(info, mode, size, fmt, software=None):
-    "A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it."
+def notes_of(info, mode, size, fmt, software=None, given=None):
+    """A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it.
+    `given`: the picture's own mode, where the format does not hold that."""
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'comment', 'text', 'chunks') if info.get(k)}
-    unfit = (icc := info.get('icc_profile')) and _unfit(icc, mode)
+    unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
@@ -274,11 +276,22 @@ def of_later(notes):
     names = [name for k, name in _NAMES.items() if any(n.get(k) not in (None, notes[0].get(k)) for n in notes[1:])]
     return [f'{", ".join(names)} of later frames']*bool(names)
 
+_here = threading.local()
+
+@contextmanager
+def heard():
+    "A list of what `say_lost` has to say inside, in this thread; it does not warn then."
+    before, _here.lines = getattr(_here, 'lines', None), []
+    try: yield _here.lines
+    finally: _here.lines = before
+
 def say_lost(name, fmt, lost, why='has no place for'):
-    "Warn of notes that are not in a file, in one line; one that begins with `its` says itself why."
-    own, rest = [k for k in lost if k.startswith('its ')], [_NAMES.get(k, k) for k in lost if not k.startswith('its ')]
-    said = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own
-    if said: warnings.warn(f'{name}: {", and ".join(said)}; not in the file', stacklevel=4)
+    "Warn of what is not in a file, in one line. What begins with `its` says itself why; what is `written as` less is there, but less."
+    own, less = [k for k in lost if k.startswith('its ')], [k for k in lost if ' written as ' in k]
+    rest = [_NAMES.get(k, k) for k in lost if k not in own + less]
+    gone, to = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own, getattr(_here, 'lines', None)
+    if to is not None: to += [f'{g} (left out)' for g in gone] + less
+    elif lost: warnings.warn(f'{name}: ' + '; '.join([f'{", and ".join(gone)}; not in the file']*bool(gone) + less), stacklevel=4)
 
 def save_with(notes, save, small, name, fmt):
     "What `save(notes)` gives; notes with which not even `small`, one pixel, can be saved are left out and named."
