@@ -1120,6 +1120,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'srgan_course.kit.frames.first_of': ('kit/frames.html#first_of', 'srgan_course/kit/frames.py'),
                                          'srgan_course.kit.frames.frame_count': ( 'kit/frames.html#frame_count',
                                                                                   'srgan_course/kit/frames.py'),
+                                         'srgan_course.kit.frames.pages_in': ('kit/frames.html#pages_in', 'srgan_course/kit/frames.py'),
                                          'srgan_course.kit.frames.pages_of': ('kit/frames.html#pages_of', 'srgan_course/kit/frames.py'),
                                          'srgan_course.kit.frames.read_frames': ( 'kit/frames.html#read_frames',
                                                                                   'srgan_course/kit/frames.py'),
