@@ -308,7 +308,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))
-    told(lambda: keep_pictures(out, begun, **dls.pictures))
+    told(lambda: keep_pictures(out, begun, 'srgan-cats', **dls.pictures))
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]

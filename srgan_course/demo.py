@@ -10,7 +10,8 @@ import io, time
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
-from .kit.files import writable
+from .kit.files import read_json, writable
+from .kit.lists import left_in
 from .kit.recipe import get_recipe
 from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
@@ -74,11 +75,16 @@ def measure_all(enlarged:dict, scale:int)->dict: # from `enlarge_all` -> picture
 # %% ../nbs/demo.ipynb #34338bdb
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
 
+def is_demo(out, r): # a folder; the demo's recipe
+    "Is what lies there a run of this recipe?"
+    try: return read_json(Path(out)/'recipe.json')['name'] == r.name
+    except (OSError, ValueError, TypeError, KeyError): return left_in(out) == ['pictures.json']      # stopped before its first step
+
 def clear_run(out): # a run's folder
     "Take away what a run has left in a folder, and nothing else."
     import shutil
     out = Path(out)
-    for name in (*MADE, 'pretrained.safetensors', 'generator.md',
+    for name in (*MADE, 'pictures.json', 'pretrained.safetensors', 'generator.md',
                  *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))):
         (out/name).unlink(missing_ok=True)
     for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
@@ -115,14 +121,18 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
         )->dict:              # the figures of results.json
     "Train a super-resolution GAN on embedded photographs and show what it has learnt."
     out, say = writable(out, folder=True), print if progress else (lambda *a: None)
+    r = get_recipe(recipe, SRGANRecipe)
+    if (there := left_in(out)) and not is_demo(out, r):
+        raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, and no demo; give another folder')
     if fresh: clear_run(out)
     if all((out/name).exists() for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo '
             f'--fresh')
         return load_result(out/'results.json')['figures']
     begun, state = time.monotonic(), run_state(out)
-    if state == 'begun': say(f'{out} holds a demo that was interrupted: going on where it was (srgan-demo --fresh begins again)')
-    r = get_recipe(recipe, SRGANRecipe)
+    if state == 'begun':
+        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
+        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
     try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
     except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None

@@ -183,7 +183,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     x, xv, xt = (load_originals(p, r.size, r.scale) for p in (parts.train, parts.valid, parts.test))
     loss = in_order(lambda: RecogniseLoss(t, r.logits, r.pixel, r.feature, r.feature_net))
     begun = lambda: bool(checkpoints(out/'checkpoints'))
-    if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
+    if out: told(lambda: keep_pictures(out, begun(), 'srgan-recognise', training=parts.train, held_out=[*parts.valid, *parts.test]))
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,

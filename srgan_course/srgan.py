@@ -326,7 +326,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    told(lambda: keep_pictures(out, kept is not None, training=pictures_of(training), held_out=pictures_of(held)))
+    told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
     if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)

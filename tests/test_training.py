@@ -209,3 +209,29 @@ def test_empty_arguments_of_a_process(tmp_path):
     one_line(run('upscale', '', cwd=tmp_path), 'an argument is empty')
     one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
     assert not list(tmp_path.iterdir())
+
+# ---- whose folder it is
+
+def test_a_demo_deletes_and_continues_only_a_demo(tmp_path):
+    from srgan_course.demo import clear_run, demo
+    mine = {'results.json': '{"figures": 1}', 'curves.png': 'mine', 'thesis.txt': 'mine'}
+    for name, text in mine.items(): (tmp_path/name).write_text(text)
+    (tmp_path/'checkpoints').mkdir(); (tmp_path/'checkpoints'/'mine.txt').write_text('mine')
+    for fresh in False, True:
+        with pytest.raises(ValueError, match='holds results.json, checkpoints, curves.png, and no demo; give another folder'):
+            demo(tmp_path, fresh=fresh, progress=False)
+    assert {n: (tmp_path/n).read_text() for n in mine} == mine and (tmp_path/'checkpoints'/'mine.txt').exists()
+    run = tmp_path/'run'                                              # a run of srgan-train is no demo either
+    keep_pictures(run, False, 'srgan-train', training=[]); (run/'recipe.json').write_text('{"name": "quick"}')
+    with pytest.raises(ValueError, match='and no demo'): demo(run, fresh=True, progress=False)
+    (run/'recipe.json').write_text('{"name": "demo"}'); (run/'thesis.txt').write_text('mine'); clear_run(run)
+    assert [p.name for p in run.iterdir()] == ['thesis.txt']
+
+def test_no_command_writes_over_the_run_of_another(tmp_path):
+    keep_pictures(tmp_path, False, 'srgan-recognise', training=[], held_out=[])
+    was = (tmp_path/'pictures.json').read_bytes()
+    wanted = 'holds a run of srgan-recognise; give another folder'
+    for begin in (lambda: train(ALONE, 'embedded', tmp_path, device='cpu', progress=False), lambda: train_cats('quick', 'toy', tmp_path, device='cpu'),
+                  lambda: train_classifier('quick', 'pets-toy', tmp_path, device='cpu')):
+        with pytest.raises(ValueError, match=wanted): begin()
+    assert [p.name for p in tmp_path.iterdir()] == ['pictures.json'] and (tmp_path/'pictures.json').read_bytes() == was

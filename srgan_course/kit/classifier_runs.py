@@ -80,14 +80,14 @@ def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->b
         was = read_json(out/'run.json')
         if not (isinstance(was, dict) and said.keys() <= was.keys() and isinstance(was['recipe'], dict)):
             raise ValueError(f'{out/"run.json"}: damaged, it does not say its {", ".join(said)}; give another folder')
-        keep_pictures(out, True, training=split.train, held_out=split.valid)
+        keep_pictures(out, True, 'srgan-classify', training=split.train, held_out=split.valid)
         diff = [k for k, v in said['recipe'].items() if k not in longer and was['recipe'].get(k) != v]
         if diff := diff + [k for k in ('classes', 'train', 'valid') if was[k] != said[k]]:
             raise ValueError(f'{out} holds another run: {", ".join(diff)} differ; give another folder')
     done = (out/'classifier.safetensors').is_file() and all(was['recipe'].get(k) == said['recipe'][k] for k in longer)
     if not done and any(out.glob('checkpoints/epoch-*')):
         raise ValueError(f'{out}: a run of version 0.1 goes no further with this one; give another folder')
-    if was is said: keep_pictures(out, False, training=split.train, held_out=split.valid)
+    if was is said: keep_pictures(out, False, 'srgan-classify', training=split.train, held_out=split.valid)
     write_json(out/'run.json', said)
     return done
 

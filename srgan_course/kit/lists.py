@@ -292,17 +292,30 @@ def _changed(was, now):
     return ', '.join(filter(None, parts)) or f'{len(was)} there, {len(now)} here, or in another order'
 
 # %% ../../nbs/kit/lists.ipynb #4d91dabe
+_RUN = ('pictures.json', 'recipe.json', 'run.json', 'results.json', 'history.csv', 'history_gan.csv', 'history_pretrain.csv', 'checkpoints',
+        'curves.png', 'samples', 'samples.gif', 'before_after.png', *(f'{n}.safetensors' for n in ('generator', 'classifier', 'student')))
+
+def left_in(folder:Path|str)->list:
+    "What lies in a folder under a name that a run would write over."
+    return [n for n in _RUN if os.path.lexists(Path(folder)/n)]
+
 def keep_pictures(out:Path|str, # a run's folder
                   begun:bool,   # is there a run in it that is to go on?
+                  by:str,       # the command whose run it is
                   **parts       # name -> pictures: training=..., held_out=...
                  ):
-    "Write down the pictures that a run begins with; refuse others where it goes on. A run that has no list is older, and goes on."
-    file, now = Path(out)/'pictures.json', {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if not begun: file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
-    if not file.exists() or now == (was := read_json(file)): return
+    "Write down the pictures that a run begins with, in a folder that holds no other run; refuse others where it goes on."
+    file = Path(out)/'pictures.json'
+    was = read_json(file) if file.exists() else {}
+    if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
+    if (who := was.pop('by', None)) not in (by, None): raise ValueError(f'{out} holds a run of {who}; give another folder')
+    if not begun and who is None and (there := left_in(out)):
+        raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, which the run would write over; give another')
+    now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
+    if not begun: file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, {'by': by, **now})
+    if not was or now == was: return
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
     if now == was: return
-    if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
     diff = '; '.join(f'{k}: {_changed(was.get(k, ()), v)}' for k, v in now.items() if was.get(k) != v)
     raise ValueError(f'{out}: a run on other pictures ({diff or "more kinds of them"}); give those it was begun on, or another folder')
 

@@ -79,8 +79,8 @@ def run_state(out:Path|str # a run's folder
              )->str:
     "What a folder holds: 'nothing', 'begun', or 'finished'."
     out = Path(out)
-    if (out/'results.json').exists(): return 'finished'
-    return 'begun' if (out/'recipe.json').exists() else 'nothing'
+    if not (out/'recipe.json').exists(): return 'nothing'
+    return 'finished' if (out/'results.json').exists() else 'begun'
 
 def last_words(out:Path|str, n:int=50 # steps of the running mean
               )->dict: # 'd_real', 'd_fake': means over the last `n` steps
