@@ -38,6 +38,8 @@ def hold(path:Path # a log
             fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
+_WANTS = dict(begin={'of'}, done={'of', 'bytes', 'sha256'}, fail={'error'})   # what an event of a kind says, too
+
 class Log:
     "What happened in one shard, so far and from now on."
     def __init__(self, path:Path, mine=False, fresh=False): # `mine`: for this process alone; `fresh`: forget what was done
@@ -45,6 +47,7 @@ class Log:
         if fresh: os.truncate(path, 0)
         self.done, self.begun, self.why, self.finished, self.seconds, t = {}, {}, {}, None, 0., 0.
         for e in read_events(path):
+            if any(k in e and not wants <= e.keys() for k, wants in _WANTS.items()): continue             # damaged
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
         self.seconds += t
