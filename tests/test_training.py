@@ -1,7 +1,8 @@
 """What a fresh tester found in the commands that train: other pictures under the names of a run's own, held-out pictures that are trained
 on, numbers that no recipe should hold, empty arguments. Each is refused or said in one line, before a folder is made."""
-import json, re, sys
+import json, re, sys, warnings
 from dataclasses import fields
+from types import SimpleNamespace
 import numpy as np, pytest
 from PIL import Image
 from conftest import ROOT
@@ -67,11 +68,11 @@ def test_other_classes_of_the_same_names_and_bytes_are_refused(tmp_path):
 def test_any_list_is_kept_by_content(tmp_path):
     "What students and packed faces hand over: files, and arrays, which are known by their bytes."
     a, x = folder(tmp_path/'a')/'0.bmp', np.zeros((3, 8, 8), np.uint8)
-    keep_pictures(tmp_path/'r', False, training=[a, x])
-    keep_pictures(tmp_path/'r', True, training=[a, x])
-    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x + 1]), '1 gone (picture 1, 3 x 8 x 8, ')
+    keep_pictures(tmp_path/'r', False, 'srgan-train', training=[a, x])
+    keep_pictures(tmp_path/'r', True, 'srgan-train', training=[a, x])
+    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, 'srgan-train', training=[a, x + 1]), '1 gone (picture 1, 3 x 8 x 8, ')
     a.write_bytes(a.read_bytes()[:-1] + b'!')
-    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x]), '1 of other content (0.bmp, 9,054 bytes)')
+    refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, 'srgan-train', training=[a, x]), '1 of other content (0.bmp, 9,054 bytes)')
 
 # ---- held-out pictures that are trained on
 
@@ -210,6 +211,22 @@ def test_empty_arguments_of_a_process(tmp_path):
     one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
     assert not list(tmp_path.iterdir())
 
+def test_first_of_several_frames_is_said(tmp_path, capsys):
+    "Where a run begins, in the look before it, and where pictures are named: once for all files, and nothing where each holds one."
+    from srgan_course.kit.classifiers import classify_files
+    from srgan_course.kit.frames import open_first
+    from srgan_course.kit.inspect import check_source
+    from srgan_course.kit.sources import Smaller
+    one, film = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (80, 80, 3)).astype(np.uint8)) for i in (0, 1)]
+    one.save(tmp_path/'a.png'); one.save(tmp_path/'f.gif', save_all=True, append_images=[film])
+    files, said = [tmp_path/'a.png', tmp_path/'f.gif'], rf'^the first frame or page alone is read of {tmp_path}/f.gif \(2\)$'
+    clf = SimpleNamespace(size=32, classes=['x', 'y'], probs=lambda x: np.array([[.4, .6]]))
+    ways = (lambda f: keep_pictures(tmp_path/'run', False, training=[*f, *[Smaller(p, .5) for p in f]], held_out=f[:1]),
+            lambda f: check_source(f, ALONE, files[:1], lambda *_: {}, True), lambda f: classify_files(clf, f), lambda f: open_first(f[-1]))
+    for way in ways:
+        with pytest.warns(UserWarning, match=said) as seen: way(files)
+        assert len(seen) == 1
+        with warnings.catch_warnings(): warnings.simplefilter('error'); way(files[:1])
 # ---- whose folder it is
 
 def test_a_demo_deletes_and_continues_only_a_demo(tmp_path):
