@@ -320,7 +320,6 @@ def keep_pictures(out:Path|str, # a run's folder
                   by:str,       # the command whose run it is
                   **parts       # name -> pictures: training=..., held_out=...
                  ):
-<<<<<<< HEAD
     "Write down the pictures that a run begins with, in a folder that holds no other run; refuse others where it goes on."
     file = Path(out)/'pictures.json'
     was = read_json(file) if file.exists() else {}
@@ -329,16 +328,10 @@ def keep_pictures(out:Path|str, # a run's folder
     if not begun and who is None and (there := left_in(out)):
         raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if not begun: file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, {'by': by, **now})
-    if not was or now == was: return
-=======
-    "Write down the pictures that a run begins with; refuse others where it goes on. A run that has no list is older, and goes on."
-    file, now = Path(out)/'pictures.json', {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
     if not begun:
         warn_of_files(o for v in parts.values() for o in v)
-        file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
-    if not file.exists() or now == (was := read_json(file)): return
->>>>>>> main
+        file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, {'by': by, **now})
+    if not was or now == was: return
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
     if now == was: return
     diff = '; '.join(f'{k}: {_changed(was.get(k, ()), v)}' for k, v in now.items() if was.get(k) != v)
