@@ -116,9 +116,10 @@ def damage_run(folder, n):
     refused_or_equal(path, lambda: goes_on(r, folder, checkpoint), [*flips(raw, n), *cuts(raw, n)])
     refused_or_equal(path, lambda: SRGANRecipe.load(path), cuts(raw, n))
     (folder/'a.png').write_bytes(b'x'*50); (folder/'b.png').write_bytes(b'y')
-    kept = keep_pictures(folder, False, 'srgan-train', training=[folder/'a.png'], held_out=[folder/'b.png'])
+    keep = lambda begun: keep_pictures(folder/'run', begun, 'srgan-train', training=[folder/'a.png'], held_out=[folder/'b.png'])
+    kept = keep(False)
     raw = kept.read_bytes(); bad = [*flips(raw, n), *cuts(raw, n)]
-    refused_or_equal(kept, lambda: keep_pictures(folder, True, 'srgan-train', training=[folder/'a.png'], held_out=[folder/'b.png']), bad)
+    refused_or_equal(kept, lambda: keep(True), bad)
 
 def test_recipe_and_pictures(tmp_path): damage_run(tmp_path, 300)
 
