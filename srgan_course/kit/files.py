@@ -7,6 +7,7 @@ __all__ = ['write_whole', 'write_json', 'read_json']
 
 # %% ../../nbs/kit/files.ipynb #986d927b
 import errno, hashlib, json, os, secrets, stat
+from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -87,10 +88,17 @@ def one_name(path:Path|str)->str:
     return real.lower() if ignores_case(os.path.dirname(real)) else real
 
 # %% ../../nbs/kit/files.ipynb #f11e0021
-def parse_json(text:str|bytes, where='this'): # JSON; where it is from, for the message
-    "What a text says; what is no JSON, or nested deeper than Python follows, is refused in one line."
-    try: return json.loads(text)
-    except RecursionError: raise ValueError(f'{where} is not JSON that is read here (nested too deep)') from None
+def _once(pairs):
+    if len(d := dict(pairs)) == len(pairs): return d
+    raise LookupError(f'{Counter(k for k, _ in pairs).most_common(1)[0][0]!r} stands in it twice')
+
+def parse_json(text:str|bytes, where='this', # JSON; where it is from, for the message
+               pairs=_once):                 # what makes a dict of a list of pairs; None: the last of two of one name counts
+    "What a text says; what is no JSON, nested deeper than Python follows, or says a thing twice, is refused in one line."
+    try: return json.loads(text, object_pairs_hook=pairs)
+    except (RecursionError, LookupError) as e:
+        why = e if isinstance(e, LookupError) else 'nested too deep'
+        raise ValueError(f'{where} is not JSON that is read here ({why})') from None
     except ValueError as e: raise ValueError(f'{where} is not JSON ({e})') from None
 
 # %% ../../nbs/kit/files.ipynb #998f613d
