@@ -20,6 +20,7 @@ from starlette.routing import Route
 from .kit.codec import image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
 from .kit.models import model_facts, shipped_models
+from .kit.notes import heard
 from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, docs_page, openapi, read_nothing, read_query
 
 # %% ../nbs/19_serve.ipynb #s1900006
@@ -34,8 +35,10 @@ def enlarge_bytes(up,                           # an `Upscaler`
     t0 = time.perf_counter(); img = open_image(body, icc='keep')
     t1 = time.perf_counter(); out = up(img, tile, told)
     if not note: out.info.pop('made_by', None)
-    t2 = time.perf_counter(); file = image_bytes(out, f'picture.{format}', quality, like=img)
-    return Made(file, PICTURES[format], took=dict(decode=t1 - t0, enlarge=t2 - t1, encode=time.perf_counter() - t2))
+    t2, n = time.perf_counter(), img.info.get('frames', 1)
+    with heard() as lost: file = image_bytes(out, f'picture.{format}', quality, like=img)
+    lost = '; '.join(filter(None, [f'the first of {n} frames or pages alone'*(n > 1), img.info.get('lost'), *lost]))
+    return Made(file, PICTURES[format], took=dict(decode=t1 - t0, enlarge=t2 - t1, encode=time.perf_counter() - t2), lost=lost)
 
 # %% ../nbs/19_serve.ipynb #s190000b
 def _load_upscaler(file, device):

@@ -1,6 +1,7 @@
 "Films and pages, files of other kinds, and what can be saved: black boxes."
 import struct, sys, warnings, zlib
 from io import BytesIO
+from types import SimpleNamespace
 import numpy as np
 import pytest, tifffile
 from PIL import Image
@@ -198,6 +199,33 @@ def test_fourth_channel_that_is_no_alpha(extra, channels):
     tifffile.imwrite(out := BytesIO(), a, photometric='rgb', extrasamples=[extra])
     assert (to_array(open_image(out.getvalue())) == a[..., :channels]).all()
 
+def icon(*pictures):
+    "An .ico of (pixels (h,w,4) as blue, green, red, alpha; mask (h,w), 1 where nothing is seen; bits said in the directory), 32 or 24 bits each."
+    head, body, at = struct.pack('<HHH', 0, 1, len(pictures)), b'', 6 + 16*len(pictures)
+    for a, mask, said in pictures:
+        h, w, c = a.shape
+        rows = np.pad(a[::-1].reshape(h, w*c), ((0, 0), (0, -w*c % 4))).tobytes() + np.pad(np.packbits(mask[::-1], axis=1), ((0, 0), (0, -(-(-w//8)) % 4))).tobytes()
+        dib = struct.pack('<IiiHHIIiiII', 40, w, 2*h, 1, 8*c, 0, 0, 0, 0, 0, 0) + rows
+        head += struct.pack('<BBBBHHII', w, h, 0, 0, 1, said, len(dib), at + len(body)); body += dib
+    return head + body
+
+@pytest.mark.parametrize('said', [32, 0])
+@pytest.mark.parametrize('w', [16, 37])
+def test_alpha_and_mask_of_an_icon(w, said):
+    "As in Windows: alpha counts, unless it is 0 everywhere; then the mask does, and where that hides nothing, all is seen."
+    a, mask = rng.integers(0, 256, (12, w, 4)).astype(np.uint8), rng.integers(0, 2, (12, w)).astype(np.uint8)
+    none, rgb = a*np.uint8([1, 1, 1, 0]), a[..., 2::-1]
+    assert np.array_equal(to_array(open_image(icon((a, mask, said)))), np.dstack([rgb, a[..., 3]]))
+    assert np.array_equal(to_array(open_image(icon((none, mask, said)))), np.dstack([rgb, 255*(1 - mask)]))
+    assert np.array_equal(to_array(open_image(icon((none, 0*mask, said)))), rgb)
+    if said: assert np.array_equal(to_array(open_image(icon((none, mask, said))[:-12*(4 if w == 16 else 8)])), rgb)     # without a mask, all is seen
+
+def test_an_icon_of_several_depths_gives_the_best():
+    a, mask = rng.integers(0, 256, (12, 16, 4)).astype(np.uint8), np.zeros((12, 16), np.uint8)
+    for order in (0, 1), (1, 0):
+        b = icon(*[((255 - a[..., :3], mask, 24), (a, mask, 32))[i] for i in order])
+        assert np.array_equal(to_array(open_image(b)), a[..., [2, 1, 0, 3]])
+
 @pytest.mark.parametrize('kind, extra, n', [(np.uint8, (), 0), (np.uint16, (), 0), (np.uint8, (2,), 0), (np.uint16, (2,), 0),
                                             (np.uint8, (0,), 1), (np.uint16, (0,), 1), (np.uint8, (0, 0), 2)])
 def test_channels_that_are_left_out_are_said(kind, extra, n):
@@ -335,3 +363,53 @@ def test_a_single_gif_says_that_colours_were_chosen(tmp_path):
     for mode, want in ('RGB', True), ('L', False):
         Image.new(mode, (8, 8)).save(p := tmp_path/f'{mode}.png')
         assert (', 256 colours chosen,' in folders._result_line(enlarge_file(p, tmp_path/f'{mode}.gif', Twice()))) == want
+
+class Deep(Twice):
+    "Repeats pixels with all their bits."
+    precision, note, engine = 'float32', True, SimpleNamespace(checksum='', threads=1)
+    def __call__(self, img, tile=None, progress=None, size=None): return from_array(to_array(img).repeat(2, 0).repeat(2, 1), img.info)
+
+@pytest.mark.parametrize('a', [rng.integers(0, 2**16, s).astype(np.uint16) for s in ((9, 8), (9, 8, 3), (9, 8, 4))], ids=['grey', 'colour', 'alpha'])
+def test_fewer_bits_are_said(tmp_path, a):
+    "Wherever 16 bits become 8: one picture and its line, a folder, a film, pages, and from Python."
+    (tmp_path/'in').mkdir()
+    save_image(from_array(a), src := tmp_path/'in'/'x.png')
+    said, suffix = '16 bits a channel are written as 8', '.jpg' if a.ndim == 2 or a.shape[2] == 3 else '.webp'
+    d = enlarge_file(src, tmp_path/f'y{suffix}', Deep())
+    assert d['lost'] == said and folders._result_line(d).endswith(f'; {said}')
+    assert 'lost' not in enlarge_file(src, tmp_path/'y.png', Deep())
+    res = folders.enlarge_folder(tmp_path/'in', tmp_path/'out', Deep(), progress=False, want=Wanted(format=suffix[1:]))
+    assert f'{said} in: x.png' in folders.summary(res)
+    with pytest.warns(UserWarning, match=f'z{suffix}: {said}$'): save_image(open_image(src), tmp_path/f'z{suffix}')
+    pages = [open_image(src)]*2
+    save_frames(tmp_path/'p.tif', pages)
+    if suffix == '.jpg':
+        with pytest.warns(UserWarning, match=f'p.mpo: {said}$'): save_frames(tmp_path/'p.mpo', pages)
+    d = enlarge_file(tmp_path/'p.tif', tmp_path/'p.webp', Deep(), want=Wanted(frames=True))
+    assert d['lost'] == 'WEBP has no place for 16 bits in a film (left out)'
+
+def test_a_film_of_16_bits_is_read_as_8_and_says_so(tmp_path):
+    (src := tmp_path/'x.png').write_bytes(film_of_16_bits((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    d = enlarge_file(src, tmp_path/'y.png', Twice(), want=Wanted(frames=True))
+    assert d['lost'] == 'colours of 16 bits were read as 8' and 'lost' not in enlarge_file(src, tmp_path/'z.png', Twice())
+
+def test_colours_of_a_gif_are_said(tmp_path):
+    "Once in a line, in a picture and in a film; not of a picture that has no more than 256."
+    few = Image.fromarray(np.arange(3*256, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)).resize((20, 20), 0); many = from_array(rng.integers(0, 256, (20, 20, 3)).astype(np.uint8))
+    said = 'more than 256 colours are written as 256'
+    with warnings.catch_warnings(): warnings.simplefilter('error'); save_image(few, tmp_path/'few.gif'); save_frames(tmp_path/'few2.gif', [few]*2)
+    with pytest.warns(UserWarning, match=f'many.gif: {said}$'): save_image(many, tmp_path/'many.gif')
+    with pytest.warns(UserWarning, match=f'many2.gif: {said}$'): save_frames(tmp_path/'many2.gif', [few, many])
+    many.save(src := tmp_path/'s.png')
+    line = folders._result_line(d := enlarge_file(src, tmp_path/'y.gif', Twice()))
+    assert d['lost'] == said and line.count('256 colours') == 1 and '256 colours chosen' in line
+
+def test_what_a_jpeg_has_no_place_for_is_in_the_result(tmp_path):
+    "What the writer leaves out: in the line and in the JSON, and of a folder in one line."
+    img = from_array(rng.integers(0, 256, (9, 8, 3)).astype(np.uint8), {'text': {'Title': 'a title'}})
+    (tmp_path/'in').mkdir()
+    for n in 'ab': save_image(img, tmp_path/'in'/f'{n}.png')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        res = folders.enlarge_folder(tmp_path/'in', tmp_path/'out', Deep(), progress=False, want=Wanted(format='jpg'))
+    assert folders.summary(res).count('has no place') == 1 and 'JPEG has no place for text (left out) in: a.png, b.png' in folders.summary(res)

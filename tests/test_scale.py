@@ -363,6 +363,30 @@ def test_one_picture_written_in_two_ways_is_done_once(bad_ones):
     r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
     assert (r['done'], [*results(bad_ones/'out')], merge_logs(bad_ones/'out')['pictures']) == (1, ['good.png.png'], 1)
 
+@pytest.mark.parametrize('n', [1, 2, 5, 40])
+def test_no_picture_is_in_two_shards(photos, n, capsys):
+    "However it is spelt, and whichever shard is first; the lines that name it again are counted and named by the shards and by the report."
+    from srgan_course import cli, deploy
+    lines = ['photos/0.png', 'photos/sub/1.png', './photos/0.png', 'photos/2.png', 'photos/sub/../0.png', f'{photos.resolve()}/photos/2.png', 'photos/0.png']
+    (photos/'list.txt').write_text('\n'.join(lines)); seen = []
+    work = toy_work()._replace(read=lambda body: seen.append(body), make=str)
+    rs = [run_shard(photos/'list.txt', i, n, photos/'out', work) for i in reversed(range(n))]
+    assert sum(r['done'] for r in rs) == 3 == len(seen) == len({*seen}) and sum((r['again'] for r in reversed(rs)), []) == [*lines[2:3], *lines[4:]]
+    assert deploy.scale(photos/'list.txt', out=photos/'out', report=True) == 0
+    said = '4 lines name a picture again, which is done once: ./photos/0.png, photos/sub/../0.png, '
+    assert said in capsys.readouterr().out and len(results(photos/'out')) == 3
+    if n == 1: cli.upscale(manifest=photos/'list.txt', out=photos/'big'); assert f'srgan-upscale: {said}' in capsys.readouterr().err
+
+def test_a_run_of_an_older_plan_goes_on(photos):
+    "Its plan does not say which lines name a picture again: that is added, and nothing else is changed. A list that was changed under the plan loses no line."
+    (photos/'list.txt').write_text('photos/0.png\nphotos/2.png\nphotos/0.png\n'); work = toy_work()._replace(read=len, make=str)
+    run_shard(photos/'list.txt', 0, 1, photos/'out', work); plan = photos/'out'/SHARDS/'plan.json'; new = json.loads(plan.read_text())
+    assert new['again'] == {'26': 'photos/0.png'}
+    plan.write_text(json.dumps({k: v for k, v in new.items() if k != 'again'}))
+    assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['kept'] == 2 and json.loads(plan.read_text()) == new
+    (photos/'list.txt').write_text('photos/0.png\nphotos/2.png\nphotos/4.png\n')
+    assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['done'] == 1
+
 def test_a_reason_names_no_class_of_python(bad_ones):
     "And no picture but the line's own; a fault of ours keeps its class."
     from srgan_course.kit.codec import open_image

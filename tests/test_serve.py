@@ -575,3 +575,18 @@ def test_form_token_and_model_whatever_their_letters(tmp_path):
     made = Made(b'x', 'image/png', 'модель.safetensors', 'c')
     r = Desk.file(None, SimpleNamespace(method='POST', headers={}), made)
     assert unquote(r.headers['x-model']) == 'модель.safetensors'
+
+def test_what_a_result_lacks_is_in_its_header():
+    "Fewer bits, notes without a place, frames after the first: also from the cache; and nothing where nothing is lost."
+    from srgan_course.images import from_array, to_array
+    class Deep(Toy):
+        def __call__(self, img, *_): return from_array(to_array(img).repeat(4, 0).repeat(4, 1), img.info)
+    deep = image_bytes(from_array(np.random.default_rng(0).integers(0, 2**16, (8, 9, 3)).astype(np.uint16), {'text': {'Title': 'x'}}), 'x.png')
+    Image.new('RGB', (8, 8)).save(film := io.BytesIO(), 'WEBP', save_all=True, append_images=[Image.new('RGB', (8, 8), 'red')])
+    with client(Deep()) as c:
+        for _ in range(2):
+            said = c.post('/v1/upscale?format=jpeg', content=deep).headers['x-lost']
+            assert said == 'JPEG has no place for text (left out); 16 bits a channel are written as 8'
+        assert 'x-lost' not in c.post('/v1/upscale', content=deep).headers
+        r = c.post('/v1/upscale', content=film.getvalue()); assert r.status_code == 200, r.text
+        assert r.headers['x-lost'] == 'the first of 2 frames or pages alone'

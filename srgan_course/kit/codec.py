@@ -14,12 +14,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, holds_alpha, in_one_line
+from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, fit_format, in_one_line
 from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
-from .formats import unread, without_spare, writer_options
+from .formats import unread, without_spare, writer_options, written_as_less
 from .notes import as_it_was, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
-from .pixels import DeepImage, from_array, is_16bit, known_mode, to_8bit, to_array, upright
+from .pixels import DeepImage, from_array, known_mode, to_array, upright
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
 def _still(b):
@@ -165,14 +165,14 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
-    top, orientation, info = deep_top(f, img) if f and bits == 16 else 0, 1, {}
-    b, spare, lost = first_bytes(f) if top else None, spare_channel(f, img), left_out(img)   # before Pillow has moved the file's position
+    top, orientation, info = deep_top(f, img) if f else 0, 1, {}
+    b, spare, lost = first_bytes(f) if top and bits == 16 else None, spare_channel(f, img), left_out(img)   # before its file moves
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
     img.load()                                         # a TIFF is turned upright in here, and then no longer says how it lay
-    deep = _read_deep(b, img, top, orientation) if top else None
+    deep = _read_deep(b, img, top, orientation) if b else None
     try: info = metadata(img, orientation, f)
     except Exception: pass
     if deep is not None: img = from_array(deep)
@@ -183,7 +183,7 @@ def decode(img, f, icc, bits=16):
         except ValueError as e: raise NotRead(line(e)) from e
         img, lost = without_spare(img, spare, lost)
         if top: lost = f'colours of {top.bit_length()} bits were read as 8' + (f'; {lost}' if lost else '')
-    return settle_colours(img, info | dict(lost=lost), icc)
+    return settle_colours(img, info | dict(lost='; '.join(filter(None, (lost, info.get('lost')))) or None), icc)
 
 def open_file(f, name, max_pixels, icc):
     "`identify` and `decode`; whatever goes wrong inside becomes one line that names the file."
@@ -234,22 +234,6 @@ def _what_is_there(folder, there):
         if why := 'hidden' if name[0] == '.' or '/.' in name else why_not(p): kinds.setdefault(why.replace(';', ','), []).append(name)
     said = '; '.join(f'{why}: {", ".join(v[:3])}' + f' and {len(v) - 3} more'*(len(v) > 3) for why, v in kinds.items())
     return f'it holds {said}' if said else 'it holds empty folders' if there else 'it is empty'
-
-# %% ../../nbs/kit/codec.ipynb #fd0b51de
-def _fit_alpha(img, fmt):
-    "`img` as it is if files of this format hold its alpha, without alpha if all is opaque; anything else is refused."
-    lowest = img.getchannel('A').getextrema()[0]
-    if holds_alpha(fmt) or fmt == 'GIF' and lowest < 255 and not any(img.getchannel('A').histogram()[1:255]): return img
-    if lowest == 255: return from_array(to_array(img)[..., :-1], img.info)
-    what = 'half-transparent' if fmt == 'GIF' else 'transparent'
-    raise ValueError(f'{fmt} cannot hold {what} pixels; save as .png or .webp, or put the picture on a ground first')
-
-def _fit_format(img, fmt):
-    "`img` in a mode that files of this format can hold."
-    if is_16bit(img) and fmt not in ('PNG', 'TIFF'): img = from_array(to_8bit(to_array(img)), img.info)
-    if img.mode[-1] == 'A': img = _fit_alpha(img, fmt)
-    if img.mode == 'L' and fmt in ('WEBP', 'AVIF', 'QOI'): return img.convert('RGB')          # they hold no grey, and no profile for it
-    return img.convert('RGBA') if img.mode == 'LA' and fmt not in ('PNG', 'TIFF') else img
 
 # %% ../../nbs/kit/codec.ipynb #7bf4b8ad
 def _png_notes(notes, mode='RGB'):
@@ -341,13 +325,14 @@ def image_bytes(img:Image.Image, # a PIL image
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}
     try:
-        img = as_suffix_says(_fit_format(known_mode(img), fmt), suffix)
-        notes, lost = notes_of(info, img.mode, img.size, fmt, software)
+        given = known_mode(img)
+        img = as_suffix_says(fit_format(given, fmt), suffix)
+        notes, lost = notes_of(info, img.mode, img.size, fmt, software, given.mode)
         dot = Image.new('RGB', (1, 1))
         b = save_with(notes, lambda n: encode(img, fmt, quality, n, suffix), lambda n: encode(dot, fmt, quality, n), name, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {line(e)}') from e
-    say_lost(name, fmt, lost)
+    say_lost(name, fmt, lost + written_as_less(given, fmt))
     return b
 
 def save_image(img:Image.Image, # a PIL image

@@ -6,11 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/kit/community.ipynb #cm000004
-import hashlib, warnings
+import warnings
 from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
+from .files import sha256_of
 from .models import find_model, is_foreign
 from .weights import load_model
 
@@ -75,7 +76,7 @@ def load_foreign(path:Path # a .safetensors file of others
     if n not in ((3, 3), (1, 1)) or model.scale < 2 or model.purpose != 'SR':
         raise ValueError(f'{path}: a network ({of}) that turns {n[0]} channels into {n[1]} at scale {model.scale}, for {model.purpose}; '
                          f'wanted is one that enlarges pictures in colour or grey')
-    with open(path, 'rb') as f: return Foreign(model, hashlib.file_digest(f, 'sha256').hexdigest())
+    return Foreign(model, sha256_of(path))
 
 # %% ../../nbs/kit/community.ipynb #cm000011
 def load_enlarger(name, # of a model that ships, or a .safetensors file, of ours or of others

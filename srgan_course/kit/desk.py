@@ -20,8 +20,8 @@ from .models import MODELS, shipped_models
 from .server import BROKEN, Counters, Limits, Problem, check_picture, read_body
 
 # %% ../../nbs/kit/desk.ipynb #dk000006
-# bytes of a file, its media type, name and checksum of the model, seconds by step, what it follows from
-Made = namedtuple('Made', 'body media model checksum took key', defaults=('', '', {}, ''))
+# bytes of a file, its media type, name and checksum of the model, seconds by step, what it follows from, what of the picture is not in it
+Made = namedtuple('Made', 'body media model checksum took key lost', defaults=('', '', {}, '', ''))
 
 class Desk:
     "Takes requests, has the work done, hands over what was made."
@@ -111,6 +111,7 @@ def file(self:Desk, request, made)->Response:
     head = {'ETag': f'"{made.key}"', 'Cache-Control': 'private, no-cache'}
     if made.took: head['Server-Timing'] = ', '.join(f'{k};dur={1000*v:.1f}' for k, v in made.took.items())
     if made.model: head |= {'X-Model': quote(made.model, safe=' +()@'), 'X-Model-Checksum': made.checksum}
+    if made.lost: head['X-Lost'] = quote(made.lost, safe=' +()@,;:')
     if request.method == 'GET' and request.headers.get('if-none-match') == head['ETag']: return Response(None, 304, head)
     return Response(made.body, 200, head, made.media)
 

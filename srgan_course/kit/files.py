@@ -120,6 +120,10 @@ def _hash(head, parts, form='{} {} {}'): # parts: (name, type, shape, bytes)
     for *what, b in sorted(parts, key=lambda p: p[0]): h.update(form.format(*what).encode()); h.update(b)
     return h.hexdigest()
 
+def sha256_of(path:Path|str)->str: # 64 hexadecimal digits
+    "The fingerprint of a file's bytes, which need not fit into memory."
+    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
+
 def digest(head:str, # text
            tensors:dict # name -> tensor
           )->str: # SHA-256, 64 hexadecimal digits

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
-import hashlib, json, math, os, sys, time
+import json, math, os, sys, time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +15,10 @@ from PIL import Image
 from .codec import once, open_image, save_image
 from .commands import among, code_for, need_paths, say
 from .devices import available_memory
-from .files import one_name, writable
+from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
-from .lists import LOG, read_log, to_do
+from .lists import LOG, passed_lines, read_log, some_line, to_do
+from .notes import heard
 from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, end_of, result_name, result_path, size_to_make
 
@@ -60,9 +61,9 @@ def _write_result(src:Path,        # picture that was read
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
     if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
-    save_image(out, dst, like=img, quality=want.quality)
+    with heard() as lost: save_image(out, dst, like=img, quality=want.quality)
     frames, wrong = first_of(src if body is None else body)
-    return _said_of(src, dst, img, out, up, start, frames) | ({'lost': 'what follows the first frame or page is damaged'} if wrong else {})
+    return _said_of(src, dst, img, out, up, start, frames, lost + ['what follows the first frame or page is damaged']*bool(wrong))
 
 def _hard_edges(img):
     "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
@@ -71,9 +72,9 @@ def _hard_edges(img):
     a[..., -1] = 255*(a[..., -1] > 127)
     return from_array(a, img.info)
 
-def _said_of(src, dst, img, out, up, start, frames):
-    "What was done; `frames`: how many of how many."
-    more = {k: v for k,v in dict(frames=frames, lost=img.info.get('lost')).items() if v}
+def _said_of(src, dst, img, out, up, start, frames, lost):
+    "What was done; `frames`: how many of how many; `lost`: in writing."
+    more = {k: v for k,v in dict(frames=frames, lost='; '.join([*filter(None, [img.info.get('lost')]), *lost])).items() if v}
     if out.size != tuple(up.scale*v for v in img.size): more['resampled'] = 'lanczos'
     return dict(src=str(src), dst=str(dst), size=list(img.size), out_size=list(out.size), mode=out.mode, model=up.name, scale=up.scale,
                 device=str(up.device), seconds=round(time.perf_counter() - start, 3), **more)
@@ -91,8 +92,8 @@ def _enlarge_film(src, dst, up, tile, progress, want, start, body=None):
         if not i and (free := available_memory('cpu')) and (need := 4*n*size[0]*size[1]) > free:
             raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
-    save_frames(dst, frames, seconds, loop, want.quality)
-    return _said_of(src, dst, first, frames[0], up, start, [n, n])
+    with heard() as lost: save_frames(dst, frames, seconds, loop, want.quality)
+    return _said_of(src, dst, first, frames[0], up, start, [n, n], lost)
 
 def enlarge_file(src:Path,       # picture to read
                  dst,            # file or folder to write, or None: NAME-x4.png beside the picture
@@ -119,8 +120,7 @@ def made_with(up, # the upscaler
 
 def _print_of(src):
     "Size and hash of a file: what tells a picture from another one of its name; None where it is gone."
-    try:
-        with open(src, 'rb') as f: return [os.fstat(f.fileno()).st_size, hashlib.file_digest(f, 'sha256').hexdigest()]
+    try: return [os.stat(src).st_size, sha256_of(src)]
     except OSError: return None
 
 def _stamp(src, dst):
@@ -171,26 +171,18 @@ def show_progress(i:float,    # pictures done; a fraction counts
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
 
-def _some(what, names, most=8):
-    "A line about some files, none where there are none: their names, as far as one wants to read them."
-    return [f'{what}: {", ".join(names[:most])}' + f' and {len(names) - most} more'*(len(names) > most)]*bool(names)
-
-def _passed_over(passed):
-    "A line for each reason."
-    kinds = {}
-    for p in passed: kinds.setdefault(p['why'].partition(' of ')[0], []).append(Path(p['src']).name)
-    return [l for why, names in kinds.items() for l in _some(f'passed over, {why}', names)]
-
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
     said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
     of = lambda i: [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [2])[0] == i]
-    first = _some('only the first frame or page, --frames enlarges all of', of(1)) + _some('only the still beside a film of frames', of(0))
+    first = some_line('only the first frame or page, --frames enlarges all of', of(1))
+    first += some_line('only the still beside a film of frames', of(0))
     lost = [l for why in {d['lost']: 0 for d in result['done'] if 'lost' in d}
-            for l in _some(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
-    return '\n'.join([*_passed_over(result['passed']), *first, *lost, ', '.join(said),
+            for l in some_line(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
+    passed = passed_lines((Path(p['src']).name, p['why'].partition(' of ')[0]) for p in result['passed'])
+    return '\n'.join([*passed, *first, *lost, ', '.join(said),
                       *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
@@ -313,13 +305,16 @@ def _one_place_each(paths, dst, scale, want):
             if one_name(first) != one_name(f):
                 raise ValueError(f'{first} and {f} would both become {o}; give one of them alone, with another --out')
 
+_LEFT = ' (left out)'
+
 def _result_line(d):
     "What was done with one picture."
     done, of = d.get('frames', (1, 1))
     said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
+    lost = [k for k in d.get('lost', '').split('; ') if k and not k.endswith((' written as 256', _LEFT))]
     if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
     what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
-    first = f'; this is the {what.format(of)}'*(done < of) + '; '*('lost' in d) + d.get('lost', '')
+    first = f'; this is the {what.format(of)}'*(done < of) + ''.join(f'; {k}' for k in lost)
     return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
             f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 
@@ -351,6 +346,8 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             o = result_path(p, dst, up.scale, want)
             if (log := read_log(o.parent)) and o != dst and not again: keep_result(p, o.parent, o, log.get(o.name))
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
+            for k in d.get('lost', '').split('; '):
+                if k.endswith(_LEFT): say(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file')
             if log: write_log(o.parent, o, p, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res

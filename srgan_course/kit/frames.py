@@ -8,13 +8,14 @@ __all__ = ['frame_count', 'read_frames', 'save_frames']
 # %% ../../nbs/kit/frames.ipynb #fb000004
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, line, save_format, writer_options
+from .formats import NotRead, in_one_line, line, save_format, writer_options, written_as_less
 from .notes import notes_of, of_later, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
@@ -96,9 +97,14 @@ def first_of(src):
     n, wrong = pages_of(src)
     return [int(not _has_still(src)), n] if n > 1 else None, wrong
 
-def warn_of_more(paths): # picture files
+def pages_in(img)->int: # an open file
+    "How many frames or pages there are, as far as they can be counted: 1 where not."
+    with suppress(Exception), no_bomb_limit(): return len(_places(img))
+    return 1
+
+def warn_of_more(pages:dict): # name of a file -> how many frames or pages it has
     "Say of which files only the first frame or page is looked at."
-    more = [f'{p} ({n})' for p in paths if (n := pages_of(p)[0]) > 1]
+    more = [f'{name} ({n})' for name, n in pages.items() if n > 1]
     if more:
         left = f' and {len(more) - 5} more'*(len(more) > 5)
         warnings.warn(f'the first frame or page alone is measured of {", ".join(more[:5])}{left}', stacklevel=4)
@@ -172,12 +178,14 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     fmt = save_format(path, tuple(map(max, zip(*(p.size for p in pictures)))))
     if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
-    deep, several = fmt in _FILMS and any(map(is_16bit, pictures)), fmt != 'TIFF' and len(_profiles(pictures)) > 1
-    pictures = [*map(known_mode, pictures)] if fmt == 'TIFF' else _alike(pictures, fmt, path)
-    notes, each = zip(*(notes_of(p.info, p.mode, p.size, fmt) for p in pictures))
+    several, given = fmt != 'TIFF' and len(_profiles(pictures)) > 1, [*map(known_mode, pictures)]
+    pictures = given if fmt == 'TIFF' else _alike(pictures, fmt, path)
+    notes, each = zip(*(notes_of(p.info, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
     lost = [*dict.fromkeys(k for l in each for k in l)] + (of_later(notes) if fmt != 'TIFF' else [])
     lost += ['several colour profiles (all colours are sRGB now)']*several
-    lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None}) + ['16 bits in a film']*deep
+    lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None})
+    if fmt in _FILMS and any(map(is_16bit, given)): lost.append('16 bits in a film')
+    else: lost += dict.fromkeys(k for p in given for k in written_as_less(p, fmt))
     say_lost(path, fmt, lost + ['how often the film is played']*(fmt == 'AVIF' and loop > 0))
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), n) for p,n in zip(pictures, notes)))
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]

@@ -13,8 +13,9 @@ import numpy as np
 from .codec import save_image
 from .engines import as_floats, as_given, pick_engine
 from .files import writable
-from .formats import check_save
+from .formats import check_save, written_as_less
 from .models import find_model
+from .notes import heard
 from .pixels import finite
 from .show import save_gif, sheet, sheet_size
 
@@ -90,6 +91,9 @@ def draw_pictures(n:int=64,           # how many, or stations of a walk
     if gif: writable(out)
     else: check_save(out, 'RGB', sheet_size(len(z), *[net.args['size']]*2, cols))
     x = make_pictures(net, z)
-    if gif: save_gif(out, [sheet(f[None]) for f in x], 100, 100)
-    else: save_image(sheet(x, cols), out)
-    return res | (dict(frames=len(x)) if gif or interpolate else {})
+    sheets = [sheet(f[None]) for f in x] if gif else [sheet(x, cols)]
+    with heard() as lost:
+        if gif: save_gif(out, sheets, 100, 100)
+        else: save_image(sheets[0], out)
+    if gif: lost += dict.fromkeys(f'of a frame, {k}' for s in sheets for k in written_as_less(s, 'GIF'))
+    return res | (dict(frames=len(x)) if gif or interpolate else {}) | (dict(lost='; '.join(lost)) if lost else {})

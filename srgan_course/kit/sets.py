@@ -15,7 +15,7 @@ from torch import Tensor
 from PIL import Image
 from fastcore.basics import patch
 from .features import PooledNet, pooled_net
-from .files import parse_json, write_whole
+from .files import parse_json, sha256_of, write_whole
 from .measured import rgb_picture
 from .sources import find_source
 
@@ -151,7 +151,7 @@ def _cache_path(folder, items, net, n):
     "Where features are kept: by the bytes of the files and by the net; None for what is not files or for a net without a name."
     if 'weights' not in net.note or not isinstance(items, (list, tuple)) or not all(isinstance(p, (str, Path)) for p in items): return None
     h = hashlib.sha256(json.dumps([net.note, n]).encode())
-    for p in items: h.update(hashlib.sha256(Path(p).read_bytes()).digest())
+    for p in items: h.update(bytes.fromhex(sha256_of(p)))
     return Path(folder)/f'{h.hexdigest()[:32]}.npz'
 
 # %% ../../nbs/kit/sets.ipynb #5e700011

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import find_images, identify, open_binary, open_image
-from .files import write_whole
+from .files import sha256_of, write_whole
 from .formats import in_one_line
 from .pets import TOY_VALID, Toy, toys
 from .pixels import to_8bit
@@ -150,10 +150,9 @@ def _check_archive(s, path):
     def bad(why): raise ValueError(f'{path}: {why}; delete the file and try again')
     n = path.stat().st_size
     if s.length and n != s.length: bad(f'{n} bytes, {s.name} has {s.length}')
-    with open(path, 'rb') as f:
-        if s.md5 and hashlib.md5(f.read(2**20)).hexdigest() != s.md5: bad(f'not the archive of {s.name} (md5 differs)')
-        f.seek(0)
-        if s.sha256 and hashlib.file_digest(f, 'sha256').hexdigest() != s.sha256: bad(f'not the archive of {s.name} (sha256 differs)')
+    with open(path, 'rb') as f: start = f.read(2**20)
+    if s.md5 and hashlib.md5(start).hexdigest() != s.md5: bad(f'not the archive of {s.name} (md5 differs)')
+    if s.sha256 and sha256_of(path) != s.sha256: bad(f'not the archive of {s.name} (sha256 differs)')
 
 def _untar(s):
     "An archive, through fastai's `untar_data`."

@@ -139,7 +139,7 @@ def size_to_make(img:Image.Image, # picture
     if fmt == 'GIF' and clear and any(img.getchannel('A').histogram()[1:255]):
         raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
     want.check_quality(dst)
-    if why := _not_saved(dst.suffix.lower(), mode, want.quality): raise ValueError(f'{dst}: {why}')
+    if why := _not_saved(dst.suffix.lower(), mode.replace('I;16', 'L'), want.quality): raise ValueError(f'{dst}: {why}')
     if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
