@@ -255,7 +255,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
 
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
-    judges = [m.teacher(judge)] if judge else []
+    t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:

@@ -237,10 +237,29 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
         m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
         one_line(lambda: M.train_recognise(r, out=tmp_path/'parts'), 'a run on other pictures (training: ')
-    parts = M.train_recognise(r, out=tmp_path/'parts')
+    parts = M.train_recognise(r.replace(judges=('toy-1',)), out=tmp_path/'parts')        # who judges in the end teaches nothing
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))
     assert not (tmp_path/'parts'/'checkpoints').exists()
+
+def test_a_panel_is_looked_at_before_anything_is_taught(tmp_path, monkeypatch):
+    """Judges that tell other classes, or the same in another order, and a judge that is the teacher by another name are refused before a
+    step; two classifiers of one name have a table each."""
+    from srgan_course import cli
+    monkeypatch.setattr(K, 'toy_teacher', toy); monkeypatch.setattr(M, 'labelled', lambda *a, **kw: 1/0)
+    def file(name, classes, seed=0):
+        return str(save_classifier(Classifier(body('toynet-random', seed), classes, size=48), tmp_path/f'{name}.safetensors'))
+    mine, other = file('mine', ['cat', 'dog']), file('other', ['cat', 'dog'], 1)
+    r = M.RECOGNISE_RECIPES['quick'].replace(teacher=mine)
+    for judge, *says in ((file('three', ['cat', 'dog', 'fox']), 'tells 3 classes (cat, dog, fox)', 'tells 2 classes (cat, dog)'),
+                         (file('turned', ['dog', 'cat'], 2), 'in the same order'), (file('again', ['cat', 'dog']), 'is given twice')):
+        one_line(lambda: M.train_recognise(r.replace(judges=(judge,)), 'pets-toy', tmp_path/'run'), *says)
+        one_line(lambda: cli.recognise(evaluate='pets-toy', teacher=mine, judge=judge), *says)
+    assert not (tmp_path/'run').exists()
+    one, two, three = N.panel(M.teacher(mine), M.teacher(other), toy())
+    assert (one.name, two.name, three.name) == ('toynet-random (cat, dog)', 'toynet-random (cat, dog), judge 1', 'toy 0')
+    rec = M.evaluate_recognition({}, load_pictures(_toys(4, 48), 48), None, one, [two])
+    assert rec.judges == [two.name] and (rec.of('originals') != rec.of('originals', two.name)).all()
 
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
