@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
-from .kit.classifier_runs import classifier_dls, keep_run, open_run, read_run
+from .kit.classifier_runs import classifier_dls, keep_run, open_run
 from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe
 from .kit.classifiers import Classifier, body, load_classifier, load_pictures
 from .kit.views import all_views, cached_features
@@ -149,8 +149,8 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
-    done = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
-    if done: clf, rows = read_run(out)
+    kept = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
+    if kept: clf, rows = kept
     else:
         if r.head == 'linear': rows += fit_head(clf, split, r, out and out/'features', device)
         else: fit(0, r.epochs, r.lr)
@@ -158,7 +158,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     res = SimpleNamespace(classifier=clf.to(device), history=rows, split=split, recipe=r)
     res.report = told(lambda: report(clf.probs(split.valid), split.y_valid, split.classes))
     res.seconds = time.monotonic() - start
-    if out and not done: told(lambda: keep_run(res, source, out))
+    if out and not kept: told(lambda: keep_run(res, source, out))
     return res
 
 # %% ../nbs/14_classifier.ipynb #f08f6aca

@@ -262,6 +262,36 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
 
+@pytest.mark.parametrize('head', ['linear', 'own'])
+def test_more_epochs_of_the_head_are_a_new_body(head, tmp_path, monkeypatch):
+    """Resumed with more epochs of the head, even after a kill on the way, a run is the one that had them from the start: its body does not go
+    on from a shorter head. Fewer are refused, and the run is as it was."""
+    if head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    r, s = TINY.replace(unfreeze=2, head=head), toys()
+    longer, run = r.replace(epochs=3), tmp_path/'run'
+    whole = C.train_classifier(longer, split=s, out=tmp_path/'whole')
+    C.train_classifier(r, split=s, out=run)
+    with monkeypatch.context() as m:
+        m.setattr(C, 'report', lambda *a: 1/0)
+        with pytest.raises(ZeroDivisionError): C.train_classifier(longer, split=s, out=run, resume=True)
+    more = C.train_classifier(longer, split=s, out=run, resume=True)
+    assert same(whole.classifier.state_dict(), more.classifier.state_dict()) and whole.history == more.history
+    files = {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
+    for kw, says in (dict(epochs=1), 'more epochs: epochs 3 there, 1 here'), (dict(unfreeze=1), 'more unfreeze: unfreeze 2 there, 1 here'):
+        with pytest.raises(ValueError, match=says): C.train_classifier(longer.replace(**kw), split=s, out=run, resume=True)
+    assert files == {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
+
+@pytest.mark.parametrize('name', ['history.csv', 'classifier.safetensors', 'results.json'])
+def test_what_is_lost_of_a_finished_run_is_made_again(name, tmp_path):
+    r, s = TINY.replace(unfreeze=1), toys()
+    whole, p = C.train_classifier(r, split=s, out=tmp_path), tmp_path/name
+    was = p.read_bytes()
+    for spoil in (p.unlink, lambda: p.write_bytes(was[:len(was)//3])):
+        spoil()
+        again = C.train_classifier(r, split=s, out=tmp_path, resume=True)
+        assert same(whole.classifier.state_dict(), again.classifier.state_dict()) and whole.history == again.history
+        assert p.stat().st_size > len(was)/2
+
 @pytest.fixture
 def odd_addresses(monkeypatch):
     """A machine on which files are read to addresses that are no multiple of 16, and a product that meets one has other last digits (MKL's
