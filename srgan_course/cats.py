@@ -160,7 +160,6 @@ def to_unit(x:Tensor)->Tensor: # pictures in [-1,1] -> in [0,1]
     "From the generator's range to that of pictures."
     return (plain(x).float() + 1).div(2).clamp(0, 1)
 
-# %% ../nbs/18_cats.ipynb #c884485x
 def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
     return torch.from_numpy(noise_rows(n, nz, seed))
@@ -255,14 +254,12 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
-# %% ../nbs/18_cats.ipynb #df07bef7
 def anneal(r:CatsRecipe)->list: # callbacks
     "The rates of a recipe whose rates fall."
     if not r.anneal: return []
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds
     return [ParamScheduler({'lr': combine_scheds([1 - r.anneal, r.anneal], [SchedNo(r.lr, r.lr), SchedCos(r.lr, 0.)])})]
 
-# %% ../nbs/18_cats.ipynb #7307225b
 @torch.no_grad()
 def make_faces(net:nn.Module, # a generator in evaluation mode
                z:Tensor       # noise (n,nz)

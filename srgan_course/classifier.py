@@ -11,8 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
-from .kit.classifier_runs import classifier_dls, keep_run, open_run
-from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe
+from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifier_dls, keep_run, open_run
 from .kit.classifiers import Classifier, body, load_classifier, load_pictures
 from .kit.views import all_views, cached_features
 from .kit.recipe import get_recipe

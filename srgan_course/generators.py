@@ -111,7 +111,6 @@ def init_conv(conv:nn.Conv2d, # changed in place
     nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
     conv.weight.data.mul_(gain); nn.init.zeros_(conv.bias)
 
-# %% ../nbs/04_generators.ipynb #b1c0b1c1
 class LightBlock(nn.Module):
     "A residual block without batch norm."
     def __init__(self,

@@ -235,7 +235,6 @@ def save_curves(history:Path|str, # CSV of a `LossHistory`
     plt.close(fig)
     return save_figure(fig, path, dpi=90)
 
-# %% ../nbs/08_watching.ipynb #561a19da
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most once a minute, and when the fit ends."
     order, run_valid, writes = 105, False, True

@@ -80,8 +80,7 @@ def read_run(out:Path|str, recipe:ClassifierRecipe)->tuple: # classifier, rows o
         rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
         clf, was = load_classifier(out/'classifier.safetensors'), load_result(out/'results.json')['recipe']
     except (OSError, ValueError, TypeError, AttributeError): return None
-    whole = len(rows) == recipe.epochs + recipe.unfreeze and all(was.get(k) == getattr(recipe, k) for k in LONGER)
-    return (clf, rows) if whole else None
+    if len(rows) == recipe.epochs + recipe.unfreeze and all(was.get(k) == getattr(recipe, k) for k in LONGER): return clf, rows
 
 def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->tuple: # as from `read_run`
     "Set up a run's folder, or see that what lies in it is this run."
@@ -102,11 +101,8 @@ def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->t
             raise ValueError(f'{out} holds a run with more {" and ".join(fewer)}: {differences(was["recipe"], said["recipe"])}; fewer make '
                              f'another run, so give another folder')
         kept = read_run(out, recipe)
-    if not kept and any(out.glob('checkpoints/epoch-*')):
-        raise ValueError(f'{out}: a run of version 0.1 goes no further with this one; give another folder')
     if was is said: keep_pictures(out, False, training=split.train, held_out=split.valid)
-    # a body that has learnt after a head of fewer epochs is no part of this run
-    elif was['recipe'].get('epochs') != recipe.epochs: rmtree(out/'checkpoints'/'1', ignore_errors=True)
+    elif was['recipe'].get('epochs') != recipe.epochs: rmtree(out/'checkpoints'/'1', ignore_errors=True)   # its head was another
     write_json(out/'run.json', said)
     return kept
 
