@@ -88,7 +88,6 @@ class AdversarialLoss:
 
 # %% ../nbs/06_losses.ipynb #06a00008
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')
-
 def _check_labels(kind, real_label, fake_label, noise):
     "Refuse labels that a loss has no use for, or that leave it without a bottom."
     if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):

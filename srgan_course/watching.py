@@ -90,7 +90,6 @@ _PANELS = {'losses': ('loss', 'gen_loss', 'crit_loss', 'valid_loss', 'valid_gen_
            'what the critic says': ('d_real', 'd_fake', 'crit_acc'),
            'gradient norms': ('grad', 'gen_grad', 'crit_grad'), 'learning rates': ('lr', 'crit_lr')}
 _LABELS = {'d_real': 'D(x), real', 'd_fake': 'D(G(z)), generated', 'crit_acc': 'accuracy'}
-
 def _panels(df):
     "Panel title -> columns of a history."
     known = {c for cs in _PANELS.values() for c in cs} | {'epoch', 'step'}

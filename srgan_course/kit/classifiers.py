@@ -139,7 +139,10 @@ def body(name:str='resnet50',
         )->Body:          # frozen
     "A body by name, with the weights that the name says; nothing else is slipped in."
     name = os.fspath(name)
-    if name.endswith('.safetensors'): return load_classifier(name).body
+    if name.endswith('.safetensors'):
+        own = load_classifier(name).body
+        own.weights = Path(name).name
+        return own
     if name.endswith('-random'):
         net = make_net(name.removesuffix('-random'), seed=seed)
         return Body(cut_head(net), name, 'random', name.removesuffix('-random'), whole=net)

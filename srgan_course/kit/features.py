@@ -66,7 +66,6 @@ def fuse_norms(net:nn.Module)->nn.Module: # in evaluation mode; changed in place
 # %% ../../nbs/kit/features.ipynb #fe000010
 FULL, SMALL = INCEPTION_FILES = 'pt_inception-2015-12-05-6726825d.pth', 'inception_fid_to_mixed7a_fp16.safetensors'
 _RANDOM = "'random@256' (needs no file)"
-
 def _inception(name, layer):
     "pytorch-fid's Inception, as a `PooledNet`."
     if layer not in [*map(str, LAST), 'logits']:

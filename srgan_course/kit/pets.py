@@ -119,7 +119,6 @@ _COLLARS = [None, (200,50,60), None, (50,110,190), None, (230,180,50), None, (70
 _INK,_SHINE,_TONGUE = (26,20,24),(255,255,255),(226,110,120)
 
 def _mix(a, b, t): return tuple(x + (y - x)*t for x, y in zip(a, b))
-
 def _room(c, r):
     "A background: lights out of focus, stripes, wall and floor, or dots; and a little texture."
     a,b,lx,ly,kind,p = r.one_of(_WALLS),r.one_of(_WALLS),r(-1, 1),r(-1, 1),int(r()*4),r.many(30)
@@ -274,7 +273,6 @@ class Toy:
 
 @lru_cache(maxsize=4096)
 def _drawn(toy): return np.asarray(draw_pet(toy.kind, toy.seed, toy.size))
-
 def toys(n:int,   # how many, cats and dogs in turn
          size:int, # side, pixels
          start:int=0 # first seed

@@ -95,7 +95,6 @@ def compare_slider(a, # PIL image, tensor or array, shown on the left
 
 # %% ../../nbs/kit/show.ipynb #5d0f00a2
 _GAP = 2   # white pixels between the pictures of a sheet
-
 def sheet_size(n:int, h:int, w:int, cols:int=None)->tuple: # how many pictures of which size, pixels; as for `sheet` -> (width, height)
     "How large a sheet will be."
     cols = min(cols or math.ceil(math.sqrt(n)), n)

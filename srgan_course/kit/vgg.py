@@ -51,7 +51,6 @@ def _random_state(layers, seed):
 _VGG_FILES = {'oxford': {'vgg16': 'vgg16_to_relu2_2.safetensors', 'vgg19': 'vgg19_to_relu3_4.safetensors'},
               'torchvision': {'vgg16': 'vgg16-397923af.pth', 'vgg19': 'vgg19-dcbb9e9d.pth'}}
 _URL = 'https://download.pytorch.org/models/'
-
 def _vgg_state(layers, name):
     "Pretrained weights for `layers`, those of the feature net called `name`."
     arch, source, *_ = parse_name(name)
