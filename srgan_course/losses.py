@@ -29,7 +29,6 @@ class ContentLoss(nn.Module):
 
 # %% ../nbs/06_losses.ipynb #06a00004
 DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
-
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
 

@@ -257,7 +257,6 @@ def __call__(self:Upscaler,
 
 # %% ../nbs/10_upscale.ipynb #df6f4dc3
 def _loaded(up): return up if isinstance(up, Upscaler) else Upscaler.load(up)
-
 def upscale_file(src,           # picture to read
                  dst=None,      # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes

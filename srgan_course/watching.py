@@ -33,7 +33,6 @@ def who_is_ahead(d_real:float,       # D(x), the critic's mean output on real pi
 
 # %% ../nbs/08_watching.ipynb #74ac7940
 def _text(v): return '' if v is None else f'{v:.9g}' if isinstance(v, float) else str(v)   # nine digits hold a float32 exactly
-
 class LossHistory(Callback):
     "A CSV with a row a step (losses, terms, critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; cut back on resume."
     order, writes = 70, True      # in the first of several processes

@@ -59,7 +59,6 @@ def _same_padding(net):
             c.padding = (0, 0); c.register_forward_pre_hook(lambda m, args: (F.pad(args[0], (0, 1, 0, 1)),))
 
 VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # what a file of weights may ask for
-
 _FILES = {'resnet50': ('resnet50_v1_pruned_int8.safetensors', 'v1'), 'mobilenet_v2': ('mobilenet_v2_fp16.safetensors', 'same'),
           'squeezenet1_1': ('squeezenet1_1_fp16.safetensors', '')}
 

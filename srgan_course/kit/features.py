@@ -41,7 +41,6 @@ class PooledNet(FrozenNet):
 
 # %% ../../nbs/kit/features.ipynb #fe00000a
 LAST = {64: 'maxpool1', 192: 'maxpool2', 768: 'Mixed_6e', 2048: 'Mixed_7c'}   # features -> the layer that gives them
-
 def inception_layers(dims:int)->nn.Sequential: # one of `LAST`
     "The Inception of FID up to the layer that gives `dims` features, its weights random."
     from torchvision.models import inception_v3
@@ -84,7 +83,6 @@ def _inception(name, layer):
 
 # %% ../../nbs/kit/features.ipynb #fe000012
 _SQUEEZE = dict(caffe='squeezenet1_1_fp16.safetensors', torchvision='squeezenet1_1-b8a52dc0.pth')
-
 def _squeezenet(name, source, layer):
     "SqueezeNet 1.1, as a `PooledNet`: 512 features, or the logits of 1000 classes."
     from torchvision.models import squeezenet1_1

@@ -24,7 +24,6 @@ class _Dice:
     def one_of(self, xs): return xs[int(self()*len(xs))]
 
 def _tilted(t): return (1 - t*t)/(1 + t*t), 2*t/(1 + t*t)   # cosine and sine of an angle, from its half-angle's tangent
-
 class _Canvas:
     "A square picture of `size` pixels with face coordinates: centre (cx,cy), scale and tilt."
     def __init__(self, size, cx=0., cy=0., scale=1., tilt=0.):
@@ -222,7 +221,6 @@ def _mouth(c, k, cat):
 
 # %% ../../nbs/kit/pets.ipynb #d0b43a43
 def _pose(r): return r(-.22, .22), r(-.12, .24), r(.74, 1.08), r(-.22, .22)   # centre x and y, scale, tangent of half the tilt
-
 def draw_pet(kind:str, # 'cat' or 'dog'
              seed:int, # whole number from 0: the picture follows from it
              size:int=64 # side in pixels, 16 or more
@@ -261,7 +259,6 @@ def toy_face(seed:int,    # as for `draw_pet`
 
 # %% ../../nbs/kit/pets.ipynb #7d0c1a13
 TOY_VALID = 10**6   # drawn pets from this seed on are for validation
-
 @dataclass(frozen=True)
 class Toy:
     "A pet to be drawn when it is needed"

@@ -126,7 +126,6 @@ def save_gif(path:Path|str, # file to write
 
 # %% ../../nbs/kit/show.ipynb #0a7a80ff
 CROPS = {'chelsea': (128, 64), 'china': (168, 60), 'coffee': (304, 224)}   # left and top of what is shown of each embedded held-out photo
-
 def crop_box(name:str, # of an embedded photo, or any other
              img:Image.Image, # PIL image
              side:int # pixels

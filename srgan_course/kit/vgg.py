@@ -16,7 +16,6 @@ from .weights import FrozenNet, freeze, pretrained_weights
 
 # %% ../../nbs/kit/vgg.ipynb #43748dac
 VGG = {'vgg16': ('D', (2, 2, 3, 3, 3)), 'vgg19': ('E', (2, 2, 4, 4, 4))} # torchvision's letter, convolutions in each of the five blocks
-
 def vgg_names(arch:str)->list: # 'vgg16' or 'vgg19' -> 'conv1_1', 'relu1_1', ..., 'pool5', as in torchvision's `features`
     "The names of VGG's feature layers."
     return [name for block, n in enumerate(VGG[arch][1], 1)
