@@ -25,7 +25,6 @@ from .losses import CriticLoss, WeightedLoss, plain
 
 # %% ../nbs/18_cats.ipynb #6229423b
 SIZES = (32, 64, 128)   # sides that can be made, pixels
-
 def doublings(size, start=4): "How often `start` is doubled to reach `size`."; return int(math.log2(one_of('size', size, SIZES)//start))
 
 def init_dcgan(net:nn.Module)->nn.Module: # changed in place
@@ -106,7 +105,6 @@ def random_hole(x:Tensor, share:float=.5)->Tensor:
     return x*(out(cy, h)[:, None, :, None] | out(cx, w)[:, None, None, :])
 
 POLICIES = dict(colour=random_colour, shift=random_shift, hole=random_hole)
-
 def policies(names):
     "What names joined by '+' stand for."
     return [POLICIES[one_of('augmentation', p, POLICIES)] for p in names.split('+') if p]
@@ -121,7 +119,6 @@ def diff_augment(x:Tensor,        # pictures in [-1,1], (B,C,H,W)
 
 # %% ../nbs/18_cats.ipynb #13ecf9d4
 NORMS = ('batch', 'spectral', 'none')
-
 def down_block(ni:int, no:int, # channels in and out
                norm='none'     # 'batch', or none
               )->nn.Sequential: # (B,ni,H,W) -> (B,no,H/2,W/2)

@@ -109,7 +109,6 @@ def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is chang
 
 # %% ../nbs/16_recognise.ipynb #65aeb958
 _AT_ONCE = 256   # pictures enlarged before they are scored
-
 def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network, or a function PIL -> PIL
                          x,         # originals, uint8 (n,3,H,W), or `Originals` that are opened as they are needed
                          y,         # (n,) class numbers of the teacher, or None
@@ -184,6 +183,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
+    if progress: progress(dict(step=0, of=r.steps, pictures=len(x)))        # the first row comes after a quarter of the steps
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
                          folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source)))
     ways = {**{w: w for w in CLASSIC}, 'student': net}

@@ -119,6 +119,36 @@ def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
     copy = interpolate(downscale(Image.open(s.valid[0]).convert('RGB'), 4), 4)
     assert leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
 
+def test_a_picture_in_two_classes_is_told(pets):
+    "Which label counts; a class that has no other pictures is told so, in both kinds of split."
+    from srgan_course.kit.splits import three_parts
+    (pets/'dog'/'like.png').write_bytes((pets/'cat'/'0.png').read_bytes())
+    for split in lambda: C.split_pets(pets).dropped, lambda: three_parts(*by_folder(pets)).dropped:
+        with pytest.warns(UserWarning, match=r'1 pair of pictures of two classes look alike \(.*dog/like.png like .*cat/0.png\)'): assert len(split()) == 1
+    (pets/'wolf').mkdir()
+    for i in range(3): (pets/'wolf'/f'{i}.png').write_bytes((pets/'dog'/f'{i}.png').read_bytes())
+    with pytest.warns(UserWarning, match='4 pairs'), pytest.raises(ValueError, match='class wolf has 0 pictures unlike all before'): C.split_pets(pets)
+
+def by_folder(root):
+    "Pictures of a folder of folders, with the numbers of their classes."
+    found = C.class_items(root)
+    return [p for v in found.values() for p in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
+
+def test_one_picture_is_named_alone(saved, pets):
+    "The counts are of nothing where each picture is read by itself."
+    (pets/'cat'/'0.png').write_bytes(b'no picture')
+    rows, bad = K.classify_files(saved[0], [pets])
+    assert len(rows) == 11 and 'cat/0.png' in bad[0]['error'] and 'remove' not in bad[0]['error'] and '1 of 1' not in bad[0]['error']
+
+def test_a_body_from_a_file_is_called_so(saved):
+    assert C.body(saved[1]).label == 'toynet-random (c)' and C.body('toynet-random').label == 'toynet-random'
+
+def test_a_table_holds_its_columns():
+    "Whatever the classes are called: as many lines as classes, numbers under their names."
+    names = ['a\nb', 'l'*200, 'German shepherd dog']
+    text = C.report_lines(C.report(np.eye(3)[[0, 1, 2, 0]]*.8 + .2/3, np.array([0, 1, 2, 0]), names, times=0)).splitlines()
+    assert len(text) == 1 + 5 + 1 + 4 and len({len(l) for l in text[-4:]}) == 1 and 'l'*25 not in '\n'.join(text) and '  German shepherd dog' in text[-4]
+
 def bad_folders(pets):
     yield 'one class', lambda: [p.unlink() for p in (pets/'dog').iterdir()] and (pets/'dog').rmdir(), 'pictures of 1 class'
     yield 'empty class', lambda: (pets/'bird').mkdir(), 'class bird has no picture'
@@ -429,7 +459,7 @@ def test_files_that_are_not_ours(saved, tmp_path):
         p.write_bytes(data)
         with pytest.raises(ValueError, match=says) as e: C.load_classifier(p)
         assert len(str(e.value).splitlines()) == 1
-    refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
+    refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:400], '400 bytes, where the header alone has'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
     torch.save({'a': 1}, p); refused(p.read_bytes(), 'pickle')
     from safetensors.torch import save
     from srgan_course.kit.files import checksum

@@ -230,9 +230,12 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(K, 'toy_teacher', toy)
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
     whole = M.train_recognise(r, out=tmp_path/'whole')
+    said = []
     def stop(row):
+        said.append(row)
         if row['step'] == 6: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'parts', progress=stop)
+    assert said[0] == dict(step=0, of=8, pictures=len(whole['parts'].train))                     # a line before the first step
     one_line(lambda: M.train_recognise(r.replace(lr=2e-3), out=tmp_path/'parts'), 'checkpoint of another recipe')
     with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
         m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
@@ -290,7 +293,9 @@ def test_command(tmp_path, capsys, monkeypatch):
     d = json.loads(capsys.readouterr().out)['pictures'][0]
     assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4',
             'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
+    assert d['size'] == 96
     assert cli.recognise(tmp_path/'pet.png', tmp_path/'bad.png', teacher='toy') == 1
+    assert '96 px (it has no 192) seen by toy 0' in capsys.readouterr().out
     (tmp_path/'worse.png').write_bytes(b'no'); assert cli.recognise(tmp_path/'bad.png', tmp_path/'worse.png', teacher='toy') == 2
     assert 'bad.png' in capsys.readouterr().err
     root = folders(tmp_path/'in', cat=2, dog=2)

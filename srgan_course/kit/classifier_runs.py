@@ -72,7 +72,6 @@ def classifier_dls(split, # a `Split`
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
 LONGER = 'epochs', 'unfreeze'   # what of a recipe may be more when a run goes on
-
 def read_run(out:Path|str, recipe:ClassifierRecipe)->tuple: # classifier, rows of history; None: they are not whole, or another recipe's
     "What a run that is done has made."
     try:

@@ -42,7 +42,6 @@ def fit_labels(y:np.ndarray, teacher # (n,) class numbers, a classifier with `na
 
 # %% ../../nbs/kit/labels.ipynb #e2a00008
 def _letters(s): return ''.join(c for c in s.lower() if c.isalnum())
-
 def name_labels(paths:list, # files such as n01443537_goldfish.jpg
                 names:list=None # of all classes, in the order of their WordNet numbers; ImageNet's where not given
                )->np.ndarray: # (n,) class numbers

@@ -18,7 +18,6 @@ from .weights import save_model
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00005
 ORIGINALS = 'originals'
-
 @dataclass
 class Recognition:
     "What classifiers said of the same pictures, enlarged in several ways."
