@@ -434,6 +434,7 @@ def test_recipes_refuse_what_cannot_be():
         'no field'):
         with pytest.raises(ValueError, match=says): TINY.replace(**kw)
     with pytest.raises(ValueError, match='not in'): C.get_recipe('fast', C.ClassifierRecipe)
+    assert TINY.replace(size=31).size == 31                          # a classifier has no scale that a size could be a multiple of
 
 # ---- files
 

@@ -55,7 +55,7 @@ def near_duplicates(items:list, # paths, open pictures or `Toy`s
                    )->list:   # pairs (i, j), i < j
     "Which pictures look nearly the same"
     pairs = alike_pairs(np.stack(open_all(items, thumbnail)), alike=alike) if len(items) else []
-    if y is not None and (two := [(i, j) for i, j in pairs if y[i] != y[j]]):
+    if y is not None and (two := [(i, j) for i, j in pairs if y[i] != y[j] and not isinstance(items[j], Toy)]):
         a, b = (name_and_size(items[k], k)[0] for k in two[0])
         warnings.warn(f'{len(two)} pair{"s"*(len(two) > 1)} of pictures of two classes look alike ({b} like {a}): the first one counts, in '
                       f'its class, and the other is left out')
