@@ -330,8 +330,7 @@ def fid(
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
-    if Is and name.startswith('random'):
-        raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception or squeezenet-torchvision')
+    if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
     with warnings_as_lines('srgan-fid'):
