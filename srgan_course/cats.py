@@ -25,7 +25,6 @@ from .losses import CriticLoss, WeightedLoss, plain
 
 # %% ../nbs/18_cats.ipynb #6229423b
 SIZES = (32, 64, 128)   # sides that can be made, pixels
-
 def doublings(size, start=4): "How often `start` is doubled to reach `size`."; return int(math.log2(one_of('size', size, SIZES)//start))
 
 def init_dcgan(net:nn.Module)->nn.Module: # changed in place
@@ -51,8 +50,7 @@ class Dense(nn.Module):
 # %% ../nbs/18_cats.ipynb #404eb8ba
 class DCGANGenerator(nn.Module):
     "Noise to pictures in [-1,1]: the generator of DCGAN, or with `dense` the student project's."
-    def __init__(self,
-        size:int=64,    # side of the pictures: 32, 64 or 128
+    def __init__(self, size:int=64,    # side of the pictures: 32, 64 or 128
         nz:int=100,     # numbers of noise
         nf:int=64,      # channels before the last layer; the first has `nf` times a power of two
         channels:int=3, # 3 colour, 1 grey
@@ -75,8 +73,7 @@ class DCGANGenerator(nn.Module):
         init_dcgan(self)
     @property
     def nz(self): return self.args['nz']
-    def forward(self,
-        z:Tensor # noise (B,nz), or (B,nz,1,1)
+    def forward(self, z:Tensor # noise (B,nz), or (B,nz,1,1)
     )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
         return self.last(self.body(self.start(z.reshape(-1, self.nz, 1, 1)))).tanh()
@@ -106,7 +103,6 @@ def random_hole(x:Tensor, share:float=.5)->Tensor:
     return x*(out(cy, h)[:, None, :, None] | out(cx, w)[:, None, None, :])
 
 POLICIES = dict(colour=random_colour, shift=random_shift, hole=random_hole)
-
 def policies(names):
     "What names joined by '+' stand for."
     return [POLICIES[one_of('augmentation', p, POLICIES)] for p in names.split('+') if p]
@@ -121,7 +117,6 @@ def diff_augment(x:Tensor,        # pictures in [-1,1], (B,C,H,W)
 
 # %% ../nbs/18_cats.ipynb #13ecf9d4
 NORMS = ('batch', 'spectral', 'none')
-
 def down_block(ni:int, no:int, # channels in and out
                norm='none'     # 'batch', or none
               )->nn.Sequential: # (B,ni,H,W) -> (B,no,H/2,W/2)
@@ -132,8 +127,7 @@ def down_block(ni:int, no:int, # channels in and out
 # %% ../nbs/18_cats.ipynb #7679da47
 class DCGANCritic(nn.Module):
     "DCGAN's critic: four halvings (at 64 px) and a last convolution that sees everything."
-    def __init__(self,
-        size:int=64,    # side of the pictures
+    def __init__(self, size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
         norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
@@ -147,8 +141,7 @@ class DCGANCritic(nn.Module):
         init_dcgan(self)
         if norm == 'spectral':
             for m in [m for m in self.modules() if isinstance(m, nn.Conv2d)]: nn.utils.parametrizations.spectral_norm(m)
-    def forward(self,
-        x:Tensor # pictures in [-1,1], (B,channels,size,size)
+    def forward(self, x:Tensor # pictures in [-1,1], (B,channels,size,size)
     )->Tensor:   # logits (B,1)
         want = (self.args['channels'], self.size, self.size)
         if tuple(x.shape[1:]) != want: raise ValueError(f'this critic judges pictures (B,{",".join(map(str, want))}), not {tuple(x.shape)}')
@@ -160,7 +153,6 @@ def to_unit(x:Tensor)->Tensor: # pictures in [-1,1] -> in [0,1]
     "From the generator's range to that of pictures."
     return (plain(x).float() + 1).div(2).clamp(0, 1)
 
-# %% ../nbs/18_cats.ipynb #c884485x
 def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
     return torch.from_numpy(noise_rows(n, nz, seed))
@@ -255,14 +247,12 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
-# %% ../nbs/18_cats.ipynb #df07bef7
 def anneal(r:CatsRecipe)->list: # callbacks
     "The rates of a recipe whose rates fall."
     if not r.anneal: return []
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds
     return [ParamScheduler({'lr': combine_scheds([1 - r.anneal, r.anneal], [SchedNo(r.lr, r.lr), SchedCos(r.lr, 0.)])})]
 
-# %% ../nbs/18_cats.ipynb #7307225b
 @torch.no_grad()
 def make_faces(net:nn.Module, # a generator in evaluation mode
                z:Tensor       # noise (n,nz)

@@ -20,8 +20,7 @@ class ContentLoss(nn.Module):
         super().__init__()
         self.how, self.distance = how, DISTANCES[one_of('content loss', how, DISTANCES)]
     def extra_repr(self): return repr(self.how)
-    def forward(self,
-                output:Tensor, # (B,C,H,W)
+    def forward(self, output:Tensor, # (B,C,H,W)
                 target:Tensor  # same shape
                )->Tensor: # scalar
         _same_shape(output, target)
@@ -29,7 +28,6 @@ class ContentLoss(nn.Module):
 
 # %% ../nbs/06_losses.ipynb #06a00004
 DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
-
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
 
@@ -40,8 +38,7 @@ class TVLoss(nn.Module):
         super().__init__()
         self.how, self.size = how, {'l1': torch.abs, 'l2': torch.square}[one_of('total variation', how, ('l1', 'l2'))]
     def extra_repr(self): return repr(self.how)
-    def forward(self,
-                output:Tensor,       # (B,C,H,W)
+    def forward(self, output:Tensor,       # (B,C,H,W)
                 target:Tensor = None # not looked at: every term is called alike
                )->Tensor: # scalar
         x = output.as_subclass(Tensor) # of no special kind
@@ -50,8 +47,7 @@ class TVLoss(nn.Module):
 # %% ../nbs/06_losses.ipynb #bbe30a47
 class PerceptualLoss(nn.Module):
     "Distance between the features of two pictures."
-    def __init__(self,
-                 net:str|nn.Module,        # a feature net or its name, such as 'vgg19-torchvision@relu5_4'
+    def __init__(self, net:str|nn.Module,        # a feature net or its name, such as 'vgg19-torchvision@relu5_4'
                  how:str = 'mse',          # 'mse', 'l1' or 'charbonnier'
                  scale:str|float = 'rms'): # what features are divided by: 'rms', the net's measured one, or a number
         super().__init__()
@@ -59,8 +55,7 @@ class PerceptualLoss(nn.Module):
         self.net = feature_net(net)
         self.scale = self.net.rms if scale == 'rms' else float(scale)
     def __repr__(self): return f'PerceptualLoss({self.net.name!r}, {self.how!r}, scale={self.scale:.4g})'
-    def forward(self,
-                output:Tensor, # (B,3,H,W) in [0,1]
+    def forward(self, output:Tensor, # (B,3,H,W) in [0,1]
                 target:Tensor  # same shape; no gradient goes there
                )->Tensor: # scalar
         _same_shape(output, target); _in_colour(output, self.net.name)
@@ -75,8 +70,7 @@ def _in_colour(x, name):
 class AdversarialLoss:
     "What each player is asked for, from the critic's raw outputs (logits)."
     needs_real = False # True in losses whose generator's part looks at real pictures too
-    def __init__(self,
-                 kind:str = 'bce',       # 'bce', 'lsgan', 'hinge', or 'mean': critic as in 'bce', generator by mean(1 - D)
+    def __init__(self, kind:str = 'bce',       # 'bce', 'lsgan', 'hinge', or 'mean': critic as in 'bce', generator by mean(1 - D)
                  real_label:float = 1.,  # what the critic is to say of real pictures
                  fake_label:float = 0.,  # what it is to say of generated ones
                  noise:float = 0.):      # spread of generated pictures' labels: drawn from N(fake_label, noise)
@@ -88,7 +82,6 @@ class AdversarialLoss:
 
 # %% ../nbs/06_losses.ipynb #06a00008
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')
-
 def _check_labels(kind, real_label, fake_label, noise):
     "Refuse labels that a loss has no use for, or that leave it without a bottom."
     if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):

@@ -15,7 +15,6 @@ from .recipe import HOMES, look_up
 
 # %% ../../nbs/kit/weights.ipynb #9c000006
 NETWORKS = HOMES['network']   # class -> where it is defined
-
 def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
                path,                # file to write, .safetensors
                dtype=torch.float32, # torch.float16 halves the file; vectors (biases, batch norm) stay float32
@@ -35,7 +34,7 @@ def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
 def read_model(path     # a file that `save_model` wrote
               )->tuple: # (tensors by name, metadata by name)
     "Read and check a model file. Nothing in it is executed or unpickled."
-    return read_tensors(path, 'model', advice='get the file again, or load its tensors into a network and save that with save_model')
+    return read_tensors(path, 'model', ['network', 'args'])
 
 # %% ../../nbs/kit/weights.ipynb #9c000008
 def build_network(name:str,   # one of `NETWORKS`
