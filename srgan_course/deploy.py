@@ -47,6 +47,7 @@ def serve(
     token = token or os.environ.get('SRGAN_TOKEN') or None
     app = make_app(limits, token, cors, models=models.split('+') if models else (), devices=device.split('+'), tile=tile,
                    classifier=classifier)
+    app.state.service.look()
     sock = listen(host, port)
     at = f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}/'
     print(f'srgan-serve: {at} is the page, {at}docs the API; Ctrl-C stops it', flush=True)

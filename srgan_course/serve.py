@@ -69,6 +69,21 @@ class Service(Desk):
         first = next(iter(self.models))
         work = lambda device, told: self.upscaler(first, device)(Image.new('RGB', (32, 32)))
         self.ready = all([(await self.submit(work, None).wait()).state == 'done' for _ in self.devices])
+        self.broken = not self.ready
+
+    def reader(self, name):
+        "A classifier by name, and the ways to enlarge."
+        from srgan_course.kit.classifiers import teacher
+        from srgan_course.recognise import picture_ways
+        if name not in self.loaded: self.loaded[name] = teacher(name), picture_ways()
+        return self.loaded[name]
+
+    def look(self):
+        "Load all that was asked for: what would fail at a request fails before there is one."
+        for device in self.devices:
+            for model in self.models: self.upscaler(model, device)(Image.new('RGB', (32, 32)))
+        try: self.classifier and self.reader(self.classifier)
+        except (ValueError, OSError) as e: raise ValueError(f'--classifier {self.classifier}: {e}') from None
 
 # %% ../nbs/19_serve.ipynb #s190000e
 @patch
@@ -119,10 +134,8 @@ async def recognise(self:Service, request):
     body = await self.picture(request, 4)
     key = key_of(body, 'recognise', name)
     def work(device, told):
-        from srgan_course.kit.classifiers import teacher
-        from srgan_course.recognise import picture_ways, recognise_picture
-        if name not in self.loaded: self.loaded[name] = teacher(name), picture_ways()
-        t, ways = self.loaded[name]
+        from srgan_course.recognise import recognise_picture
+        t, ways = self.reader(name)
         try: res = recognise_picture(open_image(body).convert('RGB'), ways, t)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         said = dict(classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r})

@@ -156,6 +156,13 @@ def test_not_ready_while_it_loads():
         problem(c.get('/readyz'), 503, 'loading'); assert c.get('/healthz').json() == {'alive': True}
         gate.set(); until(lambda: c.get('/readyz').status_code == 200)
 
+def test_models_that_cannot_be_loaded():
+    "A device that fails when it is asked to compute: said for what it is, where it was called loading for ever."
+    def load(file, device): raise RuntimeError('CUDA error')
+    with TestClient(make_app(load=load)) as c:
+        until(lambda: c.app.state.service.broken); problem(c.get('/readyz'), 503, 'could not load its models', 'log')
+        with pytest.raises(RuntimeError): c.app.state.service.look()
+
 def test_description_has_every_address():
     with client() as c:
         d, docs = c.get('/openapi.json').json(), c.get('/docs').text
@@ -549,6 +556,18 @@ def test_command():
     assert '(default: 127.0.0.1)' in r.stdout
     for args, says in ((('--queue', '-1'), 'queue is -1'), (('--models', 'lite-x4'), 'lite-x4'), (('--models', 'dcgan-cats'), 'enlarges nothing')):
         r = run(*args); assert r.returncode == 2 and r.stderr.startswith('srgan-serve: ') and says in r.stderr and r.stderr.count('\n') == 1, r.stderr
+
+UNFIT = {'another device': (dict(device='cpu+foo'), "device 'foo' is not there"), 'a device that computes nothing': (dict(device='meta'), 'not there'),
+         'no classifier': (dict(classifier='nope'), "--classifier nope: teacher 'nope' is not known"),
+         'an upscaler': (dict(classifier=str(page.MODEL)), 'not a classifier'), 'a file that is not there': (dict(classifier='no.safetensors'), 'no such file')}
+
+@pytest.mark.parametrize('what', UNFIT)
+def test_what_would_fail_later_is_refused_before_it_listens(what, monkeypatch):
+    import srgan_course.kit.desk as m
+    from srgan_course.deploy import serve
+    monkeypatch.setattr(m, 'listen', lambda *a: pytest.fail('it listens'))
+    options, says = UNFIT[what]
+    with pytest.raises(ValueError, match=re.escape(says)): serve(**options)
 
 def test_nothing_imports_torch():
     code = 'import sys; from srgan_course.serve import make_app; make_app(); print([m for m in ("torch", "fastai") if m in sys.modules])'
