@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from .kit.codec import image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
+from .kit.engines import stoppable
 from .kit.models import model_facts, shipped_models
 from .kit.notes import heard
 from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, docs_page, openapi, read_nothing, read_query
@@ -96,7 +97,8 @@ async def enlarging(self:Service, request, model, format, quality, note):
     def work(device, told):
         up = self.upscaler(model, device)
         def counted(part): self.counters.add('tiles_total'); told(part)
-        try: made = enlarge_bytes(up, body, format, quality, self.tile, counted, note)
+        try:
+            with stoppable(told): made = enlarge_bytes(up, body, format, quality, self.tile, counted, note)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         self.counters.add('pictures_total', model=model)
         return made._replace(model=model, checksum=facts['checksum'], key=key)

@@ -461,6 +461,18 @@ def test_job_is_cancelled():
         gate.set(); until(lambda: not app.state.service.shop.running)
         assert toy.tiles <= 2
 
+def test_cancelled_between_two_layers():
+    "One tile of a real network, which takes seconds: the worker is free within one, and the next job's picture is the right one."
+    app, big = make_app(), png(500, 500)
+    with live(app) as url:
+        shop = app.state.service.shop
+        for stop in httpx.delete, lambda job: app.state.service.shop.stop(next(iter(shop.running)), 'late'):
+            job = url + httpx.post(f'{url}/v1/jobs', content=big).headers['location']
+            until(lambda: shop.running); time.sleep(.5); stop(job)
+            start = time.monotonic(); until(lambda: not shop.running); took = time.monotonic() - start
+            assert took < 1.5, f'it went on for {took:.1f} seconds'
+        assert Image.open(io.BytesIO(httpx.post(f'{url}/v1/upscale', content=png(40, 30)).content)).size == (160, 120)
+
 def test_job_that_fails_says_why():
     with client() as c:
         job = c.post('/v1/jobs', content=half(png(200, 200))).headers['location']
@@ -537,6 +549,22 @@ def test_a_second_signal_ends_it():
         until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
         for s in (signal.SIGTERM, signal.SIGINT): p.send_signal(s); time.sleep(.5)
         start = time.monotonic(); p.communicate(timeout=20); assert time.monotonic() - start < 10
+
+def test_a_second_signal_does_not_wait_for_a_tile():
+    with process() as (p, url):
+        httpx.post(f'{url}/v1/jobs', content=png(500, 500)); until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
+        p.send_signal(signal.SIGTERM); assert 'at work (1), in 120 seconds at most' in p.stdout.readline()
+        p.send_signal(signal.SIGTERM); start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 3
+
+def test_sigterm_waits_no_longer_than_a_request_may():
+    "A job may take its time, a machine that asks a server to go may not. What was done before can still be fetched."
+    with process('--deadline', 1) as (p, url):
+        done, big = (url + httpx.post(f'{url}/v1/jobs', content=b).headers['location'] for b in (png(), png(500, 500)))
+        heard = events(f'{big}/events'); next(heard); until(lambda: httpx.get(done).json()['state'] == 'done')
+        p.send_signal(signal.SIGTERM)
+        end = [*heard][-1][1]; assert end['state'] == 'refused' and 'shutting down' in end['error']
+        assert httpx.get(f'{done}/result').status_code == 200
+        p.communicate(timeout=20); assert p.returncode == 0
 
 def test_sigkill_leaves_nothing(tmp_path):
     "No half result, and no upload, wherever it might lie."

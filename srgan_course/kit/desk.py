@@ -218,13 +218,16 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig, frame):
         "On a signal: leave politely; on a second one: now."
-        if self.desk.shop.draining: self.should_exit = self.force_exit = True
+        if self.desk.shop.draining: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
         else: self.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.leave()))
 
     async def leave(self):
-        "Finish what is at work, and give its client five seconds to fetch it."
-        jobs = [job for job in self.desk.jobs.values() if not job.ended]
-        await self.desk.shop.drain()
+        "Finish what is at work, as far as a request's time allows, and give clients five seconds to fetch what is there."
+        desk, jobs = self.desk, [job for job in self.desk.jobs.values() if not job.fetched]
+        if n := len(desk.shop.running):
+            print(f'srgan-serve: finishing what is at work ({n}), in {desk.limits.deadline:g} seconds at most; a second signal ends it now',
+                  flush=True)
+        await desk.shop.drain(desk.limits.deadline)
         for _ in range(50):
             if all(job.fetched or not job.result for job in jobs): break
             await asyncio.sleep(.1)

@@ -17,7 +17,7 @@ class Stopped(Exception): "Raised inside a job's work when nobody wants its resu
 
 class Job:
     "Work for a `Workshop`, and what became of it: queued, running, then done, failed, cancelled, late or refused."
-    def __init__(self, work,         # function of (device, told); `told(part)` takes 0 to 1, and raises `Stopped` when it is time to stop
+    def __init__(self, work,         # function of (device, told); `told(part)`, 0 to 1, and `told()` raise `Stopped` once it is to stop
                  seconds:float=None): # how long its result may take from now on, in the queue or not
         self.id, self.work, self.seconds, self.state = secrets.token_urlsafe(12), work, seconds, 'queued'
         self.result, self.error, self.part, self.tile, self.begun, self.fetched = None, None, 0., 0, None, False
@@ -85,9 +85,9 @@ class Workshop:
         while self.free and self.waiting:
             device, job, loop = self.free.popleft(), self.waiting.popleft(), asyncio.get_running_loop()
             self.running.add(job); job._tell(state='running', begun=time.perf_counter())
-            def told(part, job=job):
+            def told(part=None, job=job):
                 if job.ended: raise Stopped
-                loop.call_soon_threadsafe(job._moved, part)
+                if part is not None: loop.call_soon_threadsafe(job._moved, part)
             loop.run_in_executor(self._pool, job.work, device, told).add_done_callback(partial(self._over, job, device))
 
 # %% ../../nbs/kit/jobs.ipynb #jb00000d
@@ -102,7 +102,7 @@ def _over(self:Workshop, job, device, future):
 
 @patch
 def stop(self:Workshop, job, state='cancelled', **more):
-    "End a job: out of the queue at once, out of its work at the next tile."
+    "End a job: out of the queue at once, out of its work when that asks."
     if job.ended: return
     if job in self.waiting: self.waiting.remove(job); job.work = None
     if timer := getattr(job, 'timer', None): timer.cancel()
@@ -116,11 +116,14 @@ def close(self:Workshop):
     self._pool.shutdown(wait=False)
 
 @patch
-async def drain(self:Workshop):
+async def drain(self:Workshop, seconds:float=None): # that what is at work may take; None: as many as it wants
     "Take no more work, send away what is queued, and finish what is at work."
     self.draining = True
     for job in [*self.waiting]: self.stop(job, 'refused')
-    await self._idle.wait()
+    try: await asyncio.wait_for(self._idle.wait(), seconds)
+    except TimeoutError:
+        for job in [*self.running]: self.stop(job, 'refused')
+        await self._idle.wait()
 
 # %% ../../nbs/kit/jobs.ipynb #jb000011
 class Shelf:
