@@ -1,10 +1,14 @@
 "Options and fixtures shared by the tests."
-import importlib.util, os, sys
+import ctypes, importlib.util, os, sys
 from pathlib import Path
 import pytest
 
 os.environ.setdefault('MPLBACKEND', 'agg')
 ROOT = Path(__file__).resolve().parent.parent
+
+if sys.platform == 'linux' and hasattr(ctypes.CDLL(None), 'mallopt'):
+    # glibc gives a large tensor's memory back at once; to fetch it anew, page by page, takes as long as a convolution. Kept here, and in forks
+    for what, size in (-3, 10**9), (-1, 2*10**9): ctypes.CDLL(None).mallopt(what, size)        # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
 def pytest_addoption(parser):
     parser.addoption('--slow', action='store_true', help='run what is marked slow, too')

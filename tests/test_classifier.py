@@ -1,8 +1,9 @@
 "Lesson 14's library: what must not move does not, what must be equal is, bad input ends in one line, and the command."
-import json, subprocess, sys
+import json
 import numpy as np, pytest, torch
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+import forked
 from srgan_course import classifier as C
 from srgan_course.kit import classifiers as K, views as N
 from srgan_course.kit.classifiers import save_classifier
@@ -416,8 +417,7 @@ def test_files_that_are_not_ours(saved, tmp_path):
 # ---- the command
 
 def command(*args, cwd=None, ok=None):
-    r = subprocess.run([sys.executable, '-m', 'srgan_course', 'classify', *map(str, args)], cwd=cwd, capture_output=True, text=True,
-                       timeout=1200)
+    r = forked.command('classify', *args, cwd=cwd)
     assert 'Traceback' not in r.stderr, r.stderr
     if ok is not None: assert r.returncode == ok, r.stderr
     return r

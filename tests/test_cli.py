@@ -5,6 +5,7 @@ import pytest
 from fastcore.script import anno_parser
 from PIL import Image
 from conftest import ROOT
+from forked import Forked, command
 
 OPTIONS = dict(demo='out fresh json', upscale='model out scale width height format keep-format quality frames no-note tile device again manifest shard json',
                train='recipe data out minutes resume check valid bs size seed device tensorboard recipes json',
@@ -19,6 +20,10 @@ ENV = {**os.environ, 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1'}
 def run(*args, cwd=None, timeout=300, **env):
     return subprocess.run([sys.executable, '-m', 'srgan_course', *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout,
                           env={**ENV, **env}, stdin=subprocess.DEVNULL)
+
+def fork(*args, **env):
+    "The same without the seconds that importing torch takes."
+    return command(*args, env={**ENV, **env}, timeout=300)
 
 def one_line(r, *words, code=2):
     "The process ended with `code` and one line on standard error that holds `words`; no traceback."
@@ -112,7 +117,7 @@ def test_evaluate(tmp_path):
     from srgan_course.metrics import evaluate_sr, load_result
     assert abs(d['figures']['mean']['psnr'] - evaluate_sr('bicubic', 'embedded', 4).loc['mean', 'psnr']) < 1e-3
     assert load_result(tmp_path/'r.json')['n'] == 3
-    one_line(run('evaluate', '--model', 'bicubic', '--data', tmp_path/'nowhere'), 'nowhere')
+    one_line(fork('evaluate', '--model', 'bicubic', '--data', tmp_path/'nowhere'), 'nowhere')
 
 def test_evaluate_refuses(tmp_path, monkeypatch):
     "A name nobody knows, a damaged file, another network's, a net of LPIPS that is not there: one line each."
@@ -132,14 +137,14 @@ def test_evaluate_refuses(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=line): cli.evaluate(str(model))
     monkeypatch.setenv('SRGAN_WEIGHTS', ''); lpips_net.cache_clear()
     with pytest.raises(FileNotFoundError, match='squeeze-caffe.*SRGAN_WEIGHTS'): cli.evaluate('bicubic', lpips='squeeze-caffe')
-    r = run('evaluate', '--model', 'bicubic', '--lpips', SRGAN_WEIGHTS='', TORCH_HOME=str(tmp_path/'hub'), https_proxy='http://127.0.0.1:9',
-            HTTPS_PROXY='http://127.0.0.1:9')
+    r = fork('evaluate', '--model', 'bicubic', '--lpips', SRGAN_WEIGHTS='', TORCH_HOME=str(tmp_path/'hub'), https_proxy='http://127.0.0.1:9',
+             HTTPS_PROXY='http://127.0.0.1:9')
     one_line(r, 'squeezenet1_1', 'squeeze-caffe')
 
 def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     from srgan_course.generators import MODELS
-    for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(run('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
-    one_line(run('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
+    for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(fork('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
+    one_line(fork('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
 
 def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
     from srgan_course import cli
@@ -207,8 +212,8 @@ def test_models(tmp_path):
 TINY = dict(size=32, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=16, n_blocks=1, critic_nf=8)
 
 def test_train_and_stop(tmp_path, capsys):
-    """A run by a recipe file; the folder of a finished run is refused; SIGTERM and Ctrl-C leave a checkpoint in a real process, which then
-    goes on."""
+    """A run by a recipe file; the folder of a finished run is refused; SIGTERM and Ctrl-C leave a checkpoint in a process of its own, which
+    then goes on."""
     from srgan_course import cli
     from srgan_course.srgan import RECIPES
     recipe = RECIPES['quick'].replace(name='tiny', **TINY).save(tmp_path/'tiny.json')
@@ -217,16 +222,14 @@ def test_train_and_stop(tmp_path, capsys):
             and (tmp_path/'a'/'generator.md').exists())
     with pytest.raises(ValueError, match='finished'): cli.train(str(recipe), out=tmp_path/'a')
     RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
-    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b')],
-                         env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = Forked('train', '--recipe', tmp_path/'long.json', '--out', tmp_path/'b', env=ENV)
     end = time.time() + 120
     while time.time() < end and not list((tmp_path/'b').glob('history*.csv')): time.sleep(.1)
     time.sleep(1.5); p.send_signal(signal.SIGTERM); out, err = p.communicate(timeout=60)
     assert p.returncode == 130 and 'resume' in err and 'Traceback' not in err, (p.returncode, out, err)
     assert list((tmp_path/'b'/'checkpoints').rglob('*.safetensors'))
     seen = (tmp_path/'b'/'history_pretrain.csv').stat().st_size                       # and Ctrl-C, after it has gone on
-    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'train', '--recipe', str(tmp_path/'long.json'), '--out', str(tmp_path/'b'),
-                          '--resume'], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = Forked('train', '--recipe', tmp_path/'long.json', '--out', tmp_path/'b', '--resume', env=ENV)
     end = time.time() + 120
     while time.time() < end and (tmp_path/'b'/'history_pretrain.csv').stat().st_size <= seen: time.sleep(.1)
     p.send_signal(signal.SIGINT); out, err = p.communicate(timeout=60)
@@ -234,7 +237,7 @@ def test_train_and_stop(tmp_path, capsys):
     with pytest.raises(ValueError, match='another recipe'): cli.train(str(recipe), out=tmp_path/'b', resume=True)
 
 def test_train_errors(tmp_path):
-    one_line(run('train', '--recipe', 'quik', '--out', tmp_path/'a'), 'quik', 'quick')
+    one_line(fork('train', '--recipe', 'quik', '--out', tmp_path/'a'), 'quik', 'quick')
     # the others from Python: the same lines, without the seconds that each process takes
     from srgan_course import cli
     for line, settings in {'nowhere': dict(data=str(tmp_path/'nowhere')),
@@ -404,8 +407,8 @@ def test_what_torch_says_of_a_download_is_no_result(monkeypatch, capsys):
 
 def test_fid_wants_pictures_for_kid(tmp_path):
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
-    assert run('fid', tmp_path, '--save-stats', tmp_path/'s.npz', '--features', 'random').returncode == 0
-    r = run('fid', tmp_path/'s.npz', tmp_path, '--kid', '--features', 'random')
+    assert fork('fid', tmp_path, '--save-stats', tmp_path/'s.npz', '--features', 'random').returncode == 0
+    r = fork('fid', tmp_path/'s.npz', tmp_path, '--kid', '--features', 'random')
     assert r.returncode == 2 and 'KID needs the pictures' in r.stderr and 'Traceback' not in r.stderr
 
 def test_cats(tmp_path):

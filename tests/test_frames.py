@@ -199,6 +199,33 @@ def test_fourth_channel_that_is_no_alpha(extra, channels):
     tifffile.imwrite(out := BytesIO(), a, photometric='rgb', extrasamples=[extra])
     assert (to_array(open_image(out.getvalue())) == a[..., :channels]).all()
 
+def icon(*pictures):
+    "An .ico of (pixels (h,w,4) as blue, green, red, alpha; mask (h,w), 1 where nothing is seen; bits said in the directory), 32 or 24 bits each."
+    head, body, at = struct.pack('<HHH', 0, 1, len(pictures)), b'', 6 + 16*len(pictures)
+    for a, mask, said in pictures:
+        h, w, c = a.shape
+        rows = np.pad(a[::-1].reshape(h, w*c), ((0, 0), (0, -w*c % 4))).tobytes() + np.pad(np.packbits(mask[::-1], axis=1), ((0, 0), (0, -(-(-w//8)) % 4))).tobytes()
+        dib = struct.pack('<IiiHHIIiiII', 40, w, 2*h, 1, 8*c, 0, 0, 0, 0, 0, 0) + rows
+        head += struct.pack('<BBBBHHII', w, h, 0, 0, 1, said, len(dib), at + len(body)); body += dib
+    return head + body
+
+@pytest.mark.parametrize('said', [32, 0])
+@pytest.mark.parametrize('w', [16, 37])
+def test_alpha_and_mask_of_an_icon(w, said):
+    "As in Windows: alpha counts, unless it is 0 everywhere; then the mask does, and where that hides nothing, all is seen."
+    a, mask = rng.integers(0, 256, (12, w, 4)).astype(np.uint8), rng.integers(0, 2, (12, w)).astype(np.uint8)
+    none, rgb = a*np.uint8([1, 1, 1, 0]), a[..., 2::-1]
+    assert np.array_equal(to_array(open_image(icon((a, mask, said)))), np.dstack([rgb, a[..., 3]]))
+    assert np.array_equal(to_array(open_image(icon((none, mask, said)))), np.dstack([rgb, 255*(1 - mask)]))
+    assert np.array_equal(to_array(open_image(icon((none, 0*mask, said)))), rgb)
+    if said: assert np.array_equal(to_array(open_image(icon((none, mask, said))[:-12*(4 if w == 16 else 8)])), rgb)     # without a mask, all is seen
+
+def test_an_icon_of_several_depths_gives_the_best():
+    a, mask = rng.integers(0, 256, (12, 16, 4)).astype(np.uint8), np.zeros((12, 16), np.uint8)
+    for order in (0, 1), (1, 0):
+        b = icon(*[((255 - a[..., :3], mask, 24), (a, mask, 32))[i] for i in order])
+        assert np.array_equal(to_array(open_image(b)), a[..., [2, 1, 0, 3]])
+
 @pytest.mark.parametrize('kind, extra, n', [(np.uint8, (), 0), (np.uint16, (), 0), (np.uint8, (2,), 0), (np.uint16, (2,), 0),
                                             (np.uint8, (0,), 1), (np.uint16, (0,), 1), (np.uint8, (0, 0), 2)])
 def test_channels_that_are_left_out_are_said(kind, extra, n):

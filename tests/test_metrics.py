@@ -181,6 +181,15 @@ def test_first_of_several_frames_is_said(tmp_path):
     with pytest.warns(UserWarning, match=r'first frame or page alone is measured of .*f.gif \(2\), .*g.tif \(3\)$') as said: M.evaluate_sr('nearest', tmp_path, 4)
     assert len(said) == 1
 
+def test_each_file_is_opened_twice(tmp_path, monkeypatch):
+    "Once for its head and its frames, once for its pixels: a folder on a slow disk is not read more often than that."
+    from srgan_course.kit import codec
+    Image.new('RGB', (32, 24)).save(tmp_path/'a.png'); Image.new('L', (32, 24)).save(tmp_path/'b.tif', save_all=True, append_images=[Image.new('L', (32, 24))])
+    opened, Clamped = [], codec.Clamped
+    monkeypatch.setattr(codec, 'Clamped', lambda path: opened.append(os.path.basename(path)) or Clamped(path))
+    with pytest.warns(UserWarning, match=r'b.tif \(2\)$'): M.evaluate_sr('nearest', tmp_path, 4)
+    assert sorted(opened) == ['a.png', 'a.png', 'b.tif', 'b.tif']
+
 def test_16_bits_are_rounded_to_8(tmp_path):
     "In grey as in colour, and as whatever else is measured."
     import cv2

@@ -28,6 +28,22 @@ def saved(img, path, **kw):
 
 LONG = dict(exif=exif(70_000), xmp=XMP % (b'x'*70_000), comment=b'c'*70_000, iptc=IPTC + bytes(70_000), icc_profile=SRGB + bytes(17_000_000), dpi=(70_000., 70_000.))
 
+@pytest.mark.parametrize('turn', [1, 3, 5, 6, 7, 8])
+def test_what_is_said_of_width_and_height_turns_with_the_picture(tmp_path, turn):
+    "A PNG's shape of pixels, and a JPEG's resolution in its head and in its EXIF: from five on, the sides change places."
+    want = (lambda a, b: (b, a)) if turn > 4 else (lambda a, b: (a, b))
+    ex = Image.Exif(); ex[274], ex[282], ex[283], ex[296] = turn, 300., 150., 2; ex[0x8769] = {0xA20E: 40., 0xA20F: 20., 0xA002: 8, 0xA003: 9}
+    img = Image.fromarray(noise(9, 8, 3)); img.save(out := BytesIO(), 'PNG', exif=ex)
+    got = open_image(notes.with_chunks(out.getvalue(), {b'pHYs': struct.pack('>IIB', 3, 2, 0)}))
+    assert got.size == want(8, 9) and struct.unpack('>II', got.info['chunks'][b'pHYs'][:8]) == want(3, 2)
+    assert struct.unpack('>II', chunks_of(saved(got, tmp_path/'x.png')[0].read_bytes())[b'pHYs'][:8]) == want(3, 2)
+    img.save(out := BytesIO(), 'JPEG', exif=ex, dpi=(300, 150))
+    for suffix in '.jpg', '.webp':
+        p, _ = saved(open_image(out.getvalue()), tmp_path/f'x{suffix}')
+        with Image.open(p) as got: ex, sub = got.getexif(), got.getexif().get_ifd(0x8769)
+        assert (ex[282], ex[283]) == want(300, 150) and (sub[0xA20E], sub[0xA20F]) == want(40, 20) and (sub[0xA002], sub[0xA003]) == want(8, 9)
+        if suffix == '.jpg': assert got.info['dpi'] == want(300, 150)
+
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.avif', '.gif', '.jp2', '.bmp'])
 @pytest.mark.parametrize('note', LONG)
 def test_a_note_that_is_too_long_costs_no_picture(tmp_path, suffix, note):
@@ -50,7 +66,7 @@ def test_damaged_exif_costs_no_picture(tmp_path):
 @pytest.mark.parametrize('fmt, suffix', [('JPEG', '.jpg'), ('PNG', '.png'), ('WEBP', '.webp'), ('TIFF', '.tif'), ('AVIF', '.avif'), ('GIF', '.gif'),
                                          ('JPEG2000', '.jp2'), ('BMP', '.bmp'), ('PPM', '.ppm'), ('TGA', '.tga'), ('QOI', '.qoi')])
 def test_what_a_format_holds_is_there_and_the_rest_is_said(tmp_path, fmt, suffix):
-    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', iptc=IPTC, comment=b'hello', text={'Title': 'A title'}, dpi=(300., 150.))
+    info = dict(exif=exif(), icc_profile=SRGB, xmp=XMP % b'', iptc=IPTC, photoshop={1034: b'\1'}, comment=b'hello', text={'Title': 'A title'}, dpi=(300., 150.))
     p, said = saved(from_array(noise(9, 8, 3), info), tmp_path/f'x{suffix}')
     got = open_image(p, icc='keep').info
     for k in notes._HOLDS.get(fmt, ()):
@@ -71,6 +87,29 @@ def test_a_caption_goes_from_file_to_file(tmp_path):
     assert 'PNG has no place for IPTC; not in the file' in saved(open_image(out), tmp_path/'x.png')[1][0]
     Image.fromarray(noise(9, 8)).save(tmp_path/'old.tif', tiffinfo={33723: IPTC})
     assert open_image(tmp_path/'old.tif').info['iptc'] == IPTC
+
+def block(k, v, name=b''): return b'8BIM' + struct.pack('>H', k) + bytes([len(name)]) + name + bytes(1 - len(name) % 2) + struct.pack('>I', len(v)) + v + bytes(len(v) % 2)
+
+def test_copyright_goes_from_file_to_file_and_paths_are_said(tmp_path):
+    "Photoshop's flag and address, beside IPTC and without it: a JPEG's and a TIFF's from each other. Thumbnail, digest and paths stay behind."
+    kept = {1034: b'\1', 1035: b'https://example.org/who'}
+    for iptc in {}, {1028: IPTC}:
+        blocks = block(1036, bytes(40)) + b''.join(block(k, v) for k,v in (iptc | kept).items()) + block(1061, bytes(16))
+        path = block(2000, bytes(26), b'a path') if iptc else b''
+        seg = b'Photoshop 3.0\0' + path + blocks
+        Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', extra=b'\xff\xed' + struct.pack('>H', len(seg) + 2) + seg)
+        src = out.getvalue()
+        assert open_image(src).info.get('lost') == ("Photoshop's paths left out" if path else None)
+        for suffix in '.jpg', '.tif', '.tif', '.jpg':
+            src, said = saved(open_image(src), tmp_path/f'x{suffix}')
+            with Image.open(src) as img: found = dict(img.info['photoshop']) if suffix == '.jpg' else {k: v['data'] for k,v in img.get_photoshop_blocks().items()}
+            assert not said and found == iptc | kept, suffix
+        assert saved(open_image(src), tmp_path/'x.png')[1] == [f"{tmp_path/'x.png'}: PNG has no place for {'IPTC, ' if iptc else ''}Photoshop's copyright; not in the file"]
+    none = from_array(noise(9, 8, 3), {'iptc': IPTC + bytes(65_480), 'photoshop': kept})
+    assert saved(none, tmp_path/'y.jpg')[1] == [f"{tmp_path/'y.jpg'}: JPEG has no place for Photoshop's copyright; not in the file"] and open_image(tmp_path/'y.jpg').info['iptc']
+    seg = b'Photoshop 3.0\0' + block(1034, b'\0')                         # no copyright is claimed: nothing to keep
+    Image.fromarray(noise(9, 8, 3)).save(out := BytesIO(), 'JPEG', extra=b'\xff\xed' + struct.pack('>H', len(seg) + 2) + seg)
+    assert 'photoshop' not in open_image(out.getvalue()).info
 
 LAB, GREY = (ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes(), notes.chunk_profile({b'gAMA': struct.pack('>I', 100_000)}, grey=True))
 

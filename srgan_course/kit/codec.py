@@ -183,7 +183,7 @@ def decode(img, f, icc, bits=16):
         except ValueError as e: raise NotRead(line(e)) from e
         img, lost = without_spare(img, spare, lost)
         if top: lost = f'colours of {top.bit_length()} bits were read as 8' + (f'; {lost}' if lost else '')
-    return settle_colours(img, info | dict(lost=lost), icc)
+    return settle_colours(img, info | dict(lost='; '.join(filter(None, (lost, info.get('lost')))) or None), icc)
 
 def open_file(f, name, max_pixels, icc):
     "`identify` and `decode`; whatever goes wrong inside becomes one line that names the file."

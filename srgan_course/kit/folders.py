@@ -305,11 +305,13 @@ def _one_place_each(paths, dst, scale, want):
             if one_name(first) != one_name(f):
                 raise ValueError(f'{first} and {f} would both become {o}; give one of them alone, with another --out')
 
+_LEFT = ' (left out)'
+
 def _result_line(d):
     "What was done with one picture."
     done, of = d.get('frames', (1, 1))
     said = [d['model']] + ['then made smaller by Lanczos']*('resampled' in d) + [f'{of} frames']*(done == of > 1)
-    lost = [k for k in d.get('lost', '').split('; ') if k and not k.endswith(' written as 256')]
+    lost = [k for k in d.get('lost', '').split('; ') if k and not k.endswith((' written as 256', _LEFT))]
     if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
     what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
     first = f'; this is the {what.format(of)}'*(done < of) + ''.join(f'; {k}' for k in lost)
@@ -344,6 +346,8 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             o = result_path(p, dst, up.scale, want)
             if (log := read_log(o.parent)) and o != dst and not again: keep_result(p, o.parent, o, log.get(o.name))
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
+            for k in d.get('lost', '').split('; '):
+                if k.endswith(_LEFT): say(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file')
             if log: write_log(o.parent, o, p, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .files import writable
-from .pixels import from_array, is_16bit, to_8bit, to_array
+from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
 # %% ../../nbs/kit/formats.ipynb #fa000007
 FORMATS = {k: tuple(v.split()) for k,v in dict(        # Pillow's name of a format, and its suffixes
@@ -189,8 +189,23 @@ def deep_top(f, img):
     elif fmt == 'AVIF': bits = _bits_within(head, b'av1C', 6, lambda v: 12 if v & 32 else 10 if v & 64 else 8)
     return 2**bits - 1 if 8 < bits <= 16 else 0
 
+def _best_icon(f, img):
+    """Of an icon's pictures of one size the one of the most colours; Pillow takes the one of the least. Of 32 bits, alpha counts, or
+    where it is 0 everywhere the mask behind the pixels, as in Windows."""
+    of, (w, h) = lambda e, k: e[k] if isinstance(e, dict) else getattr(e, k), img.size
+    img.ico.entry.sort(key=lambda e: (-of(e, 'square'), -of(e, 'color_depth')))
+    b = first_bytes(f)[of(img.ico.entry[img.ico.getentryindex(img.size)], 'offset'):]
+    if tuple(np.frombuffer(b[:20].ljust(20), '<u2')[[2, 3, 4, 5, 7, 8, 9]]) != (w, 0, 2*h, 0, 32, 0, 0): return img.ico.getimage(img.size)
+    at, row = int.from_bytes(b[:4], 'little') + 4*w*h, (w + 31)//32*4
+    a = np.frombuffer(b[at - 4*w*h:at], np.uint8).reshape(h, w, 4)[::-1, :, [2, 1, 0, 3]]
+    mask = np.frombuffer(b[at:at + row*h].ljust(row*h, b'\0'), np.uint8).reshape(h, row)[::-1]
+    if not a[..., 3].any(): a[..., 3] = 255*(1 - np.unpackbits(mask, axis=1)[:, :w])
+    return from_array(a if a[..., 3].min() < 255 else a[..., :3])
+
 def spare_channel(f, img):
-    "2 where the last channel of a picture is not transparency, as its file says; 1 where it is none if it is 0 everywhere; else 0."
+    """2 where the last channel of a picture is not transparency, as its file says; 1 where it is none if it is 0 everywhere; else 0.
+    Of an icon: the picture to take."""
+    if f and img.format == 'ICO': return _best_icon(f, img)
     if img.format != 'TGA': return int(img.format in ('BMP', 'DIB', 'ICO'))
     head = first_bytes(f, 18) if f else b''
     return 0 if len(head) < 18 or head[17] & 15 else 1 if head[1] else 2          # with a palette, the palette has the bits
@@ -202,6 +217,7 @@ def left_out(img):
 
 def without_spare(img, spare, lost=None):
     "(the picture without a channel that is no transparency, what to say of that, or of what was lost before)"
+    if isinstance(spare, Image.Image): return known_mode(spare), lost
     lo, hi = img.getchannel('A').getextrema() if spare and img.mode[-1] == 'A' else (0, 0)
     if not spare or img.mode[-1] != 'A' or spare == 1 and hi: return img, lost
     return img.convert(img.mode[:-1]), 'a channel that its file does not call transparency was left out' if lo < hi else None

@@ -8,6 +8,7 @@ __all__ = ['frame_count', 'read_frames', 'save_frames']
 # %% ../../nbs/kit/frames.ipynb #fb000004
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 import numpy as np
@@ -96,9 +97,14 @@ def first_of(src):
     n, wrong = pages_of(src)
     return [int(not _has_still(src)), n] if n > 1 else None, wrong
 
-def warn_of_more(paths): # picture files
+def pages_in(img)->int: # an open file
+    "How many frames or pages there are, as far as they can be counted: 1 where not."
+    with suppress(Exception), no_bomb_limit(): return len(_places(img))
+    return 1
+
+def warn_of_more(pages:dict): # name of a file -> how many frames or pages it has
     "Say of which files only the first frame or page is looked at."
-    more = [f'{p} ({n})' for p in paths if (n := pages_of(p)[0]) > 1]
+    more = [f'{name} ({n})' for name, n in pages.items() if n > 1]
     if more:
         left = f' and {len(more) - 5} more'*(len(more) > 5)
         warnings.warn(f'the first frame or page alone is measured of {", ".join(more[:5])}{left}', stacklevel=4)

@@ -57,6 +57,11 @@ def png_chunks(f # binary file of a PNG, left where it was
     if res.get(b'pHYs', b'\1')[-1] == 1: res.pop(b'pHYs', None)         # a resolution, which `dpi` says; else the shape of a pixel
     return res
 
+def _turned(chunks, orientation):
+    "The same where EXIF has turned the picture: a pixel's shape, too."
+    b = chunks.get(b'pHYs')
+    return chunks | {b'pHYs': b[4:8] + b[:4] + b[8:]} if b and orientation in (5, 6, 7, 8) else chunks
+
 def with_chunks(b, chunks):
     "The bytes of a PNG with some chunks more, after its head of 33 bytes."
     each = lambda k, v: struct.pack('>I', len(v)) + k + v + struct.pack('>I', zlib.crc32(k + v))
@@ -100,7 +105,7 @@ def settle_colours(img, info, icc):
         if is_16bit(img): info['icc_note'] = 'profile and colours kept (16 bits are not turned into sRGB)'
         elif icc == 'keep' and img.mode != 'CMYK': info['icc_note'] = 'profile and colours kept, as asked'
         else: img, info['icc_profile'], info['icc_note'] = to_srgb(img, info['icc_profile'])
-        if img.mode == 'CMYK': info['lost'] = info.get('lost') or info['icc_note']      # its profile did not fit: gone, asked or not
+        if img.mode == 'CMYK': info['lost'] = '; '.join(filter(None, (info.get('lost'), info['icc_note'])))   # gone, asked or not
         if img is not held: info['chunks'] = {k: v for k,v in chunks.items() if k == b'pHYs'} or None      # true of the old colours
     elif chunks.get(b'cICP', b'\1\x0d')[:2] != b'\1\x0d':
         info['icc_note'] = 'colours kept as cICP says (primaries {}, transfer {}), not turned into sRGB'.format(*chunks[b'cICP'])
@@ -118,13 +123,15 @@ def as_it_was(v):
     "A value of EXIF, or a directory of them, that Pillow writes as the bytes that were read."
     return _Text(v) if isinstance(v, str) else {k: as_it_was(w) for k,w in v.items()} if isinstance(v, dict) else v
 
-def _exif_without(exif, tags):
-    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left."
-    res, inside = Image.Exif(), (0x8769, 0x8825)
-    for k in set(exif) - tags - {*inside}: res[k] = as_it_was(exif[k])
+_ACROSS = {282: 283, 0xA20E: 0xA20F}                   # tags of EXIF for across, and for down: resolution, that of the sensor
+
+def _exif_without(exif, tags, turned=False):
+    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left. `turned`: its sides are."
+    res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turned else {}
+    for k in set(exif) - tags - {*inside}: res[to.get(k, k)] = as_it_was(exif[k])
     for k in inside:
         sub = exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k)
-        if sub: res[k] = as_it_was(dict(sub))
+        if sub: res[k] = as_it_was({to.get(t, t): v for t,v in dict(sub).items()})
     return res.tobytes() if len(res) else b''
 
 _IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no other place for a resolution
@@ -146,9 +153,15 @@ def _resolution(img):
     dpi = tuple(dpi) if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi) else ()
     return dpi, [v//math.gcd(*shape) for v in shape] if not dpi and len({*shape}) == 2 and min(shape) > 0 else ()
 
-def _iptc(img):
-    "The caption, keywords and author that press photographs carry: IPTC's bytes, by themselves or among Photoshop's."
+def _photoshop(img):
+    """What is kept of Photoshop's resources in a JPEG, TIFF or PSD: the caption, keywords and author that press photographs carry (IPTC's
+    bytes, which a TIFF has by themselves, too), whether a copyright is claimed, and the address; and a word on paths, which are not."""
     found = dict(img.info.get('photoshop', {})) | {k: v for k,_,v in getattr(img, 'resources', None) or ()}
+    if img.format == 'TIFF': found |= {k: v['data'] for k,v in img.get_photoshop_blocks().items()}
+    return dict(iptc=_iptc(img, found), photoshop={k: found[k] for k in (1034, 1035) if found.get(k, b'').strip(b'\0')},
+                lost="Photoshop's paths left out" if any(2000 <= k < 2998 for k in found) else None)
+
+def _iptc(img, found):
     b = getattr(img, 'tag_v2', {}).get(33723, found.get(1028))
     if isinstance(b, tuple) and img.format == 'TIFF': b = struct.pack(f'{"<" if img.tag_v2.prefix == b"II" else ">"}{len(b)}I', *b)
     return b if isinstance(b, bytes) and b[:1] == b'\x1c' else None
@@ -166,23 +179,24 @@ def metadata(img, orientation, f=None):
     if dpi: res['dpi'] = dpi
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
-    res['iptc'] = _iptc(img)
-    if f and img.format == 'PNG': res['chunks'] = png_chunks(f)
+    res |= _photoshop(img)
+    if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
-        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274})
+        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation in (5, 6, 7, 8))
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
     return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/notes.ipynb #fc00000e
-_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', comment='comment', text='text', dpi='resolution',
-              chunks='colour code (cICP) or shape of pixels')
-_HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'comment'), 'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
+_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', photoshop="Photoshop's copyright", comment='comment',
+              text='text', dpi='resolution', chunks='colour code (cICP) or shape of pixels')
+_HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop', 'comment'),
+          'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
           'PNG': ('dpi', 'exif', 'icc_profile', 'xmp', 'text', 'chunks'), 'BMP': ('dpi',), 'DIB': ('dpi',),
           **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')),
-          'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc'), 'GIF': ('comment',),
+          'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
 _PNG_KEYS = dict(software='ProcessingSoftware', comment='Comment')
@@ -202,7 +216,7 @@ def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v,
 def notes_of(info, mode, size, fmt, software=None, given=None):
     """A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it.
     `given`: the picture's own mode, where the format does not hold that."""
-    res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'comment', 'text', 'chunks') if info.get(k)}
+    res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
@@ -223,6 +237,7 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     if unfit: lost.append(unfit)
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
         lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
+        if len(photoshop(res)) > 65_519 and 'iptc' not in lost: lost.append('photoshop')
     return {k: v for k,v in res.items() if k not in lost}, lost
 
 def _exif_for(exif, size, software=None, comment=None, dpi=None):
@@ -242,14 +257,15 @@ def _exif_for(exif, size, software=None, comment=None, dpi=None):
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
 
-def photoshop(iptc):
-    "IPTC's bytes as the one resource of a Photoshop block, which is where readers look for them."
-    return b'8BIM\x04\x04\0\0' + struct.pack('>I', len(iptc)) + iptc + bytes(len(iptc) % 2)
+def photoshop(notes):
+    "IPTC's bytes, and what else is kept, as a Photoshop block, which is where readers look for them."
+    kept = ({1028: notes['iptc']} if 'iptc' in notes else {}) | notes.get('photoshop', {})
+    return b''.join(struct.pack('>4sHHI', b'8BIM', k, 0, len(v)) + v + bytes(len(v) % 2) for k,v in kept.items())
 
 def jpeg_notes(notes):
     "The same for Pillow's JPEG writer, and what `with_shape` adds."
-    block, res = b'Photoshop 3.0\0' + photoshop(notes.get('iptc', b'')), {k: v for k,v in notes.items() if k not in ('iptc', 'shape')}
-    if 'iptc' in notes: res['extra'] = b'\xff\xed' + struct.pack('>H', len(block) + 2) + block
+    block, res = b'Photoshop 3.0\0' + photoshop(notes), {k: v for k,v in notes.items() if k not in ('iptc', 'photoshop', 'shape')}
+    if len(block) > 14: res['extra'] = b'\xff\xed' + struct.pack('>H', len(block) + 2) + block
     return res, notes.get('shape')
 
 def with_shape(b, shape):
@@ -259,7 +275,7 @@ def with_shape(b, shape):
 def tiff_notes(notes):
     "The same as a TIFF's tags, less EXIF's."
     res = {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
-    if 'iptc' in notes: res[34377] = photoshop(notes['iptc'])
+    if block := photoshop(notes): res[34377] = block
     if size := notes.get('dpi', notes.get('shape')): res |= {282: size[0], 283: size[1], 296: 1 + ('dpi' in notes)}
     return res
 
