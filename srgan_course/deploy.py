@@ -6,11 +6,11 @@
 __all__ = ['serve', 'scale']
 
 # %% ../nbs/deploy.ipynb #dp000003
-import os, sys
+import os, re, sys
 from json import dumps
 from pathlib import Path
 from .kit.commands import code_for, command, in_range, need_places
-from .kit.server import Limits
+from .kit.server import Limits, check_root
 
 # %% ../nbs/deploy.ipynb #dp000006
 @command
@@ -42,8 +42,11 @@ def serve(
     import uvicorn
     from srgan_course.kit.desk import Server, listen
     from srgan_course.serve import make_app
-    in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1)
-    limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
+    in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1), check_root(root_path)
+    try: limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
+    except ValueError as e: raise ValueError(re.sub(r'^\w+', lambda k: f'--{k[0].replace("_", "-")}', str(e))) from None
+    for k in 'models', 'device':
+        if given[k] and not all(given[k].split('+')): raise ValueError(f'--{k} {given[k]}: a + stands between two names; leave it out')
     token = token or os.environ.get('SRGAN_TOKEN') or None
     app = make_app(limits, token, cors, models=models.split('+') if models else (), devices=device.split('+'), tile=tile,
                    classifier=classifier)

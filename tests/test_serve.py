@@ -169,6 +169,7 @@ def test_description_has_every_address():
         table = endpoints(c.app.state.service)
         for e in table: assert e.method.lower() in d['paths'][e.path] and f'{e.method} {e.path}' in docs
         assert not re.search(r'<script|(?:src|href)="(?:https?:)?//', docs), 'works offline'
+        assert 'Is the process alive?</p>' in docs and 'their figures and licences.</p>' in docs
         assert d['openapi'].startswith('3.1') and len(table) == 12
 
 def test_page_is_the_same_files():
@@ -233,7 +234,7 @@ def test_the_address_is_read_to_its_end():
             for k, v in e.options.items():
                 good = v['default'] if v['type'] != 'boolean' else 'true'
                 problem(c.request(e.method, f'{path}?{k}={good}&{k}={good}', **body), 422, f'{k} is given 2 times')
-                for bad in '', '=', '=%00', '=1;quality=2', '=True': problem(c.request(e.method, f'{path}?{k}{bad}', **body), 422, f'{k} is not')
+                for bad in '', '=', '=%00', '=1;quality=2', '=True', '=1_0', '=%2B7', '=+7', '=07': problem(c.request(e.method, f'{path}?{k}{bad}', **body), 422, f'{k} is not')
         assert not toy.calls
 
 def test_a_body_where_none_is_taken():
@@ -264,6 +265,21 @@ REFUSED = {
     'a quality of PNG': (422, 'PNG has no quality; leave quality out, or give format=jpeg', dict(content=png(), params=dict(quality=50, format='png'))),
     'an option that is not there': (422, "no option 'url'", dict(content=png(), params=dict(url='http://example.org/a.png'))),
     'alpha as JPEG': (422, 'cannot hold transparent pixels', dict(content=png(8, 8, 'RGBA'), params=dict(format='jpeg')))}
+
+CANNOT_HOLD = {'alpha as JPEG': ('jpeg', png(8, 8, 'RGBA'), 'JPEG cannot hold transparent pixels; give format=png or webp'),
+               'alpha of a palette': ('jpeg', png(8, 8, 'RGBA', 'webp'), 'JPEG cannot hold transparent pixels'),
+               'too long a WebP': ('webp', png(5000, 8, 'L'), '20000 x 32 pixels cannot be saved as WEBP, whose sides are at most 16,383; give format=png'),
+               'too high a JPEG': ('jpeg', png(3, 16400, 'L'), 'sides are at most 65,500; give format=png')}
+
+@pytest.mark.parametrize('what', CANNOT_HOLD)
+def test_what_a_format_cannot_hold_is_said_before_the_work(what):
+    "Not after minutes of it, and not after a 202."
+    format, body, says = CANNOT_HOLD[what]
+    with client(toy := Toy()) as c:
+        for path in '/v1/upscale', '/v1/jobs': problem(c.post(f'{path}?format={format}', content=body), 422, says)
+        assert not toy.calls
+        opaque = Image.new('RGBA', (8, 8), (9, 9, 9, 255)); opaque.save(f := io.BytesIO(), 'PNG')
+        assert c.post('/v1/upscale?format=jpeg', content=f.getvalue()).status_code == 200
 
 @pytest.mark.parametrize('what', REFUSED)
 def test_refused(what):
@@ -479,6 +495,52 @@ def test_job_that_fails_says_why():
         until(lambda: c.get(job).json()['state'] == 'failed')
         assert 'damaged' in c.get(job).json()['error']; problem(c.get(f'{job}/result'), 422, 'damaged')
         assert 'damaged' in c.get(f'{job}/events').text
+
+def several(kind, n=3, **more):
+    frames = [Image.new('RGB', (60, 60), (80*i, 0, 0)) for i in range(n)]
+    frames[0].save(f := io.BytesIO(), kind, save_all=True, append_images=frames[1:], **more)
+    return f.getvalue()
+
+@pytest.mark.parametrize('kind', ['PNG', 'WEBP', 'MPO'])
+def test_frames_that_are_left_out_are_told(kind):
+    "In the header of the picture, in what is said of a job, and in what a classifier is asked."
+    says, app = 'the first of 3 frames or pages alone', toy_app(classifier='a')
+    app.state.service.reader = lambda name: (SimpleNamespace(label='a', guesses=lambda p: [('cat', 1.)]), dict(nearest='nearest'))
+    with TestClient(app) as c:
+        assert c.post('/v1/upscale', content=several(kind)).headers['x-lost'] == says
+        job = c.post('/v1/jobs', content=several(kind)).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+        assert c.get(job).json()['lost'] == c.get(f'{job}/result').headers['x-lost'] == says
+        assert f'"lost": "{says}"' in c.get(f'{job}/events').text
+        r = c.post('/v1/recognise', content=several(kind)); assert r.json()['lost'] == r.headers['x-lost'] == says
+        job = c.post('/v1/jobs', content=png(60, 60)).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+        assert 'lost' not in c.get(job).json() and 'lost' not in c.post('/v1/recognise', content=png(60, 60)).json()
+        assert c.post('/v1/recognise', content=png(60, 60, 'RGBA')).json()['lost'] == 'transparency'
+
+def test_a_job_from_the_cache_took_no_time():
+    with client() as c:
+        for timing in r'decode;dur=.*', 'cache;dur=0.0':
+            job = c.post('/v1/jobs', content=png()).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+            r = c.get(f'{job}/result')
+            assert re.fullmatch(timing, r.headers['server-timing']), r.headers['server-timing']
+        assert 'srgan_cache_hits_total 1\n' in c.get('/metrics').text
+
+def test_what_was_fetched_goes_first_and_a_404_says_all_its_reasons():
+    with client(limits=Limits(keep_jobs=3, keep_megabytes=.5)) as c:
+        jobs = []
+        for i in range(5):
+            jobs.append(c.post('/v1/jobs', content=png(seed=i)).headers['location']); until(lambda: c.get(jobs[-1]).json()['state'] == 'done')
+            if i == 1: assert c.get(f'{jobs[1]}/result').status_code == 200
+        assert [c.get(j).status_code for j in jobs] == [404, 404, 200, 200, 200]
+        c.delete(jobs[4])
+        for i in 0, 4: problem(c.get(jobs[i]), 404, 'kept for 15 minutes, at most 3 of them and 0.5 MB', 'make way', 'deleted')
+
+def test_a_result_that_is_not_kept_is_not_called_done():
+    with client(limits=Limits(keep_megabytes=.001)) as c:
+        for cached in False, True:
+            r = c.post('/v1/jobs', content=png(40, 40))
+            if not cached:
+                job = r.headers['location']; until(lambda: c.get(job).json()['state'] == 'failed'); r = c.get(f'{job}/result')
+            problem(r, 413, 'keeps 1,000 at most', '/v1/upscale'); assert c.post('/v1/upscale', content=png(40, 40)).status_code == 200
 
 def test_jobs_are_bounded_and_go():
     with client(limits=Limits(keep_jobs=3, keep_minutes=.01)) as c:

@@ -78,7 +78,7 @@ def stoppable(ask): # function that raises once the work is to stop; None: it wi
     try: yield
     finally: _ASK.reset(was)
 
-def _asked(*_): return (ask := _ASK.get()) and ask()
+def _still_wanted(*_): return (ask := _ASK.get()) and ask()
 
 @contextmanager
 def _ended_by_asking():
@@ -105,7 +105,7 @@ class TorchEngine:
         self.device = pick_device(device)
         self.precision, self.layout = pick_precision(precision, self.device), picture_layout(self.device)
         self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
-        for m in self.net.modules(): m.register_forward_pre_hook(_asked)
+        for m in self.net.modules(): m.register_forward_pre_hook(_still_wanted)
         self.name = self.network = type(net).__name__
         self.args = dict(getattr(net, 'args', None) or {})
         self.checksum = getattr(net, 'meta', {}).get('checksum', '')
@@ -196,7 +196,7 @@ class OnnxEngine:
         try:
             with _ended_by_asking() as options: return self.session.run(None, {'x': np.ascontiguousarray(x, np.float32)}, options)[0]
         except Exception as e:
-            _asked()
+            _still_wanted()
             if 'alloc' in str(e): raise MemoryError(f'{self.name}: out of memory') from None
             raise ValueError(f'{self.name}: {" ".join(str(e).split())[:200]}') from None
 

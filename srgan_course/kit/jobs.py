@@ -132,8 +132,10 @@ class Shelf:
                  n:int=10**9,           # things
                  seconds:float=None,    # how long a thing is kept
                  weigh=len,             # function: bytes of a thing, asked when it is put here
-                 stays=lambda o: False): # function: may it not go yet?
-        self.size, self.n, self.seconds, self.weigh, self.stays, self.bytes, self._all = size, n, seconds, weigh, stays, 0, OrderedDict()
+                 stays=lambda o: False, # function: may it not go yet?
+                 used=lambda o: True):  # function: was it asked for? What was not goes after what was
+        self.size, self.n, self.seconds, self.weigh, self.stays, self.used = size, n, seconds, weigh, stays, used
+        self.bytes, self._all = 0, OrderedDict()
 
     def __len__(self): return len(self._all)
     def values(self): return [o for o, *_ in self._all.values()]
@@ -145,9 +147,9 @@ class Shelf:
         for k, (o, t, _) in [*self._all.items()] if self.seconds is not None else []:
             if time.monotonic() - t > self.seconds and not self.stays(o): self.drop(k)
         while len(self) > self.n or self.bytes > self.size:
-            k = next((k for k, (o, *_) in self._all.items() if not self.stays(o)), None)
-            if k is None: break
-            self.drop(k)
+            may = [(k, self.used(o)) for k, (o, *_) in self._all.items() if not self.stays(o)]
+            if not may: break
+            self.drop(next((k for k, used in may if used), may[0][0]))
 
     def put(self, key, o):
         "Lay a thing here, or weigh it anew."
