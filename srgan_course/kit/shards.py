@@ -6,7 +6,7 @@
 __all__ = ['Work', 'upscale_work', 'run_shard', 'counts_of', 'again_line', 'upscale_list', 'merge_logs', 'shards_report']
 
 # %% ../../nbs/kit/shards.ipynb #sh000004
-import hashlib, io, json, os, platform, secrets, tarfile, threading, time
+import errno, hashlib, io, json, os, platform, secrets, tarfile, threading, time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -45,6 +45,7 @@ class Log:
         if fresh: os.truncate(path, 0)
         self.done, self.begun, self.why, self.finished, self.seconds, t = {}, {}, {}, None, 0., 0.
         for e in read_events(path):
+            if 'begin' in e and 'of' not in e or 'fail' in e and 'error' not in e: continue               # damaged
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
         self.seconds += t
@@ -160,6 +161,9 @@ def stamp_of(src:Path):
     except (OSError, ValueError): return None                                  # a zero byte in a name
     return [s.st_size, s.st_mtime_ns]
 
+# what is wrong with the place of one result; what is wrong with the whole disk ends the shard
+NO_PLACE = errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL
+
 class Shard:
     "One part of a list at work: its log, where its pictures are, where results go."
     def __init__(self, log:Log, root:Path, out:Path, work:Work):
@@ -167,9 +171,9 @@ class Shard:
 
     def is_done(self, name)->bool:
         d, now, dst = self.log.done.get(name), stamp_of(self.root/name), self.out/place_of(name)
-        if not d or not now or stamp_of(dst) is None or dst.stat().st_size != d['bytes']: return False
+        if not d or not d.get('of') or not now or stamp_of(dst) is None or dst.stat().st_size != d.get('bytes'): return False
         if d['of'] == now: return True
-        if d['of'][0] != now[0] or d['sha256'] != sha256_of(self.root/name): return False
+        if d['of'][0] != now[0] or d.get('sha256') != sha256_of(self.root/name): return False
         self.log.write(**{**d, 'of': now})
         return True
 
@@ -182,8 +186,12 @@ class Shard:
 
     def deliver(self, p, body, res, facts):
         dst = self.out/place_of(p.name)
-        dst.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(dst, res)
+        try: dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, res)
+        except OSError as e:
+            if e.errno not in NO_PLACE: raise
+            while self.log.tries(p.name, p.of) < TRIES: self.log.write(begin=p.name, of=p.of)
+            self.log.write(fail=p.name, error=f'no place for its result, {dst}: {e.strerror}')
+            return self.leave_out(p)
         self.log.write(done=p.name, of=p.of, sha256=hashlib.sha256(body).hexdigest(), by=self.work.by, bytes=len(res), **facts)
 
 # %% ../../nbs/kit/shards.ipynb #sh000027
@@ -226,7 +234,8 @@ def do_tar(s:Shard,
             with open(part, 'rb') as f: os.fsync(f.fileno())
             dst.parent.mkdir(parents=True, exist_ok=True); os.replace(part, dst)
             return s.log.write(done=name, of=of, sha256=sha256_of(src), by=s.work.by, bytes=dst.stat().st_size, **facts)
-        except (tarfile.TarError, FileNotFoundError, ValueError) as e:
+        except (tarfile.TarError, ValueError, OSError) as e:
+            if isinstance(e, OSError) and e.errno not in NO_PLACE: raise
             s.log.write(begin=name, of=of); s.log.write(fail=name, error=line_of(e))
         finally: part.unlink(missing_ok=True)
     s.leave_out(Piece(name, of, None))
