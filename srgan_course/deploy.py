@@ -56,8 +56,10 @@ def serve(
     print(f'srgan-serve: {at} is the page, {at}docs the API; Ctrl-C stops it', flush=True)
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
-    Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
-                          loop='asyncio', use_colors=False, root_path=root_path), app.state.service).run([sock])
+    server = Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
+                                   loop='asyncio', use_colors=False, root_path=root_path), app.state.service)
+    server.run([sock])
+    if server.force_exit: os._exit(130)                                        # whatever a worker still writes
 
 # %% ../nbs/deploy.ipynb #dp000011
 @command(only={'not report': 'model tile device shards workers scheduler', 'not scheduler': 'workers'})

@@ -618,6 +618,16 @@ def test_a_second_signal_does_not_wait_for_a_tile():
         p.send_signal(signal.SIGTERM); assert 'at work (1), in 120 seconds at most' in p.stdout.readline()
         p.send_signal(signal.SIGTERM); start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 3
 
+def test_a_second_signal_does_not_wait_for_a_file_to_be_written():
+    code = 'import time, srgan_course.serve as s; s.image_bytes = lambda *a, **k: time.sleep(40); from srgan_course.deploy import serve; serve(port=0)'
+    p = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    try:
+        url = re.search(r'http://\S+?(?=/ )', p.stdout.readline())[0]
+        httpx.post(f'{url}/v1/jobs', content=png(), timeout=30); until(lambda: 'tiles_total 1' in httpx.get(f'{url}/metrics').text)
+        for _ in range(2): p.send_signal(signal.SIGTERM); time.sleep(.5)
+        start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 10 and p.returncode == 130
+    finally: p.kill(); p.communicate()
+
 def test_sigterm_waits_no_longer_than_a_request_may():
     "A job may take its time, a machine that asks a server to go may not. What was done before can still be fetched."
     with process('--deadline', 1) as (p, url):
