@@ -94,7 +94,6 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
 
 # %% ../../nbs/kit/sets.ipynb #5e70000c
 def _floats(x): return x.float()/255 if x.dtype == torch.uint8 else x.float()
-
 def _stack(batch, net, device):
     "Pictures of any sizes as one float batch of the net's size."
     sizes = {x.shape[-2:] for x in batch}
@@ -231,7 +230,6 @@ def load(cls:Stats, path:Path|str)->Stats:
 
 # %% ../../nbs/kit/sets.ipynb #5e700017
 def _is_stats(x): return isinstance(x, Stats) or isinstance(x, (str, Path)) and str(x).endswith('.npz')
-
 def found(x):
     "A folder or a name as its files; all else, and a file of statistics, as it is."
     return _items(x) if isinstance(x, (str, Path)) and not _is_stats(x) else x
