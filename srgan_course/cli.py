@@ -239,12 +239,12 @@ def recognise(
 # %% ../nbs/cli.ipynb #eecbf812
 def _recognise_pictures(paths, ways, t, size, out, json):
     from srgan_course import recognise as m
-    from srgan_course.images import open_image
+    from srgan_course.kit.frames import open_first
     from srgan_course.kit.recognition import guess_figure
     rows, bad = [], []
     for p in paths:
         with among(paths, 'srgan-recognise', bad, file=p):
-            res = m.recognise_picture(open_image(p).convert('RGB'), ways, t, size=size)
+            res = m.recognise_picture(open_first(p).convert('RGB'), ways, t, size=size)
             dst, guesses = out or Path(f'{p.stem}-recognised.jpg'), {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, guesses=guesses))

@@ -228,3 +228,17 @@ def test_complex_statistics_are_refused(tmp_path):
         with pytest.raises(ValueError, match='c.npz: statistics of complex numbers; give real ones'): F.Stats.load(tmp_path/'c.npz')
     np.savez(tmp_path/'r.npz', mu=mu, sigma=sigma.astype(complex))
     with warnings.catch_warnings(): warnings.simplefilter('error'); assert F.fid(tmp_path/'r.npz', F.Stats.load(tmp_path/'r.npz')) < 1e-9
+
+def test_first_of_several_frames_is_said(tmp_path, capsys):
+    "Once for each set, with how many, whatever is worked out, also where features come from the cache; files beyond `n` are not named."
+    from srgan_course.cli import fid
+    for s in 'ab':
+        (d := tmp_path/s).mkdir()
+        for i in range(6): noise = Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 40, 3)).astype(np.uint8)); noise.save(d/f'{i}.png')
+        noise.save(d/'z.gif', save_all=True, append_images=[noise.rotate(90)])
+    for _ in range(2):
+        fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random', dims=32, kid=True, cache=tmp_path/'kept')
+        said = capsys.readouterr().err
+        for s in 'ab': assert said.count(f'the first frame or page alone is measured of {tmp_path/s/"z.gif"} (2)') == 1, said
+    fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random', dims=32, n=6)
+    assert 'z.gif' not in capsys.readouterr().err

@@ -413,3 +413,11 @@ def test_what_a_jpeg_has_no_place_for_is_in_the_result(tmp_path):
         warnings.simplefilter('error')
         res = folders.enlarge_folder(tmp_path/'in', tmp_path/'out', Deep(), progress=False, want=Wanted(format='jpg'))
     assert folders.summary(res).count('has no place') == 1 and 'JPEG has no place for text (left out) in: a.png, b.png' in folders.summary(res)
+
+@pytest.mark.parametrize('suffix, package', [('.jpg', ''), ('.mpo', ''), ('.avif', ''), ('.heic', 'pillow_heif')])
+def test_colours_are_as_fine_as_grey(tmp_path, suffix, package):
+    "Red and blue pixels in turn stay red and blue; where the colour's resolution is halved, they become purple."
+    if package: pytest.importorskip(package)
+    a = np.where(np.indices((16, 16)).sum(0)[..., None] % 2, (200, 30, 30), (30, 30, 200)).astype(np.uint8)
+    assert np.abs(to_array(open_image(save_image(from_array(a), tmp_path/f'x{suffix}'))).astype(int) - a).mean() < 12
+    if suffix == '.avif': assert np.abs(to_array(next(read_frames(save_frames(tmp_path/'f.avif', [from_array(a)]*2, .1)))[0]).astype(int) - a).mean() < 12

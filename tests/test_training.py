@@ -1,7 +1,8 @@
 """What a fresh tester found in the commands that train: other pictures under the names of a run's own, held-out pictures that are trained
 on, numbers that no recipe should hold, empty arguments. Each is refused or said in one line, before a folder is made."""
-import json, re, sys
+import json, re, sys, warnings
 from dataclasses import fields
+from types import SimpleNamespace
 import numpy as np, pytest
 from PIL import Image
 from conftest import ROOT
@@ -209,3 +210,20 @@ def test_empty_arguments_of_a_process(tmp_path):
     one_line(run('upscale', '', cwd=tmp_path), 'an argument is empty')
     one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
     assert not list(tmp_path.iterdir())
+
+def test_first_of_several_frames_is_said(tmp_path, capsys):
+    "Where a run begins, in the look before it, and where pictures are named: once for all files, and nothing where each holds one."
+    from srgan_course.kit.classifiers import classify_files
+    from srgan_course.kit.frames import open_first
+    from srgan_course.kit.inspect import check_source
+    from srgan_course.kit.sources import Smaller
+    one, film = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (80, 80, 3)).astype(np.uint8)) for i in (0, 1)]
+    one.save(tmp_path/'a.png'); one.save(tmp_path/'f.gif', save_all=True, append_images=[film])
+    files, said = [tmp_path/'a.png', tmp_path/'f.gif'], rf'^the first frame or page alone is read of {tmp_path}/f.gif \(2\)$'
+    clf = SimpleNamespace(size=32, classes=['x', 'y'], probs=lambda x: np.array([[.4, .6]]))
+    ways = (lambda f: keep_pictures(tmp_path/'run', False, training=[*f, *[Smaller(p, .5) for p in f]], held_out=f[:1]),
+            lambda f: check_source(f, ALONE, files[:1], lambda *_: {}, True), lambda f: classify_files(clf, f), lambda f: open_first(f[-1]))
+    for way in ways:
+        with pytest.warns(UserWarning, match=said) as seen: way(files)
+        assert len(seen) == 1
+        with warnings.catch_warnings(): warnings.simplefilter('error'); way(files[:1])

@@ -15,6 +15,7 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .devices import pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
+from .frames import warn_of_files
 from .labels import imagenet_classes
 from .pets import TOY_VALID, toys
 from .sources import central_square, find_images
@@ -230,6 +231,7 @@ def classify_files(clf:Classifier, # a `Classifier`
                   )->tuple: # rows (file, class, probability, probs), and the files that cannot be read: (file, why)
     "What it says of each picture; one that cannot be read does not keep the others back."
     files, rows, bad = [f for p in map(Path, paths) for f in (find_images(p) if p.is_dir() else [p])], [], []
+    warn_of_files(files)
     for f in files:
         try: x = load_pictures([f], clf.size)
         except (ValueError, OSError) as e: bad.append(dict(file=str(f), error=' '.join(str(e).split()))); continue

@@ -150,8 +150,7 @@ def warnings_as_lines(name:str): # of the command
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
         yield
-    for w in said:
-        if issubclass(w.category, UserWarning): say(f'{name}: {w.message}')
+    for text in dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)): say(f'{name}: {text}')
 
 def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
     "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."

@@ -288,7 +288,8 @@ def writer_options(fmt:str, quality:int, suffix:str='')->dict:
     "What Pillow's writer of a format is told of quality, 1 to 100, and of the kind of file that a suffix means."
     if fmt == 'JXL' and quality == 100: return dict(lossless=True)
     opts = dict(quality=quality) if fmt in _QUALITY else {}
-    if fmt in ('JPEG', 'MPO', 'PDF'): opts['subsampling'] = 0
+    opts |= dict(JPEG=dict(subsampling=0), MPO=dict(subsampling=0), PDF=dict(subsampling=0), AVIF=dict(subsampling='4:4:4'),
+                 HEIF=dict(chroma=444)).get(fmt, {})               # colours as fine as the grey
     return opts | dict(no_jp2=True) if suffix in ('.j2k', '.j2c', '.jpc') else opts
 
 def as_suffix_says(img, suffix:str): # picture, of a mode that its format holds

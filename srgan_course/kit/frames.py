@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
-from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, tiff_bytes
+from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, open_image, tiff_bytes
 from .files import write_whole
 from .formats import NotRead, in_one_line, line, save_format, writer_options, written_as_less
 from .notes import notes_of, of_later, png_notes, save_with, say_lost, to_srgb, with_chunks
@@ -86,7 +86,7 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
 def pages_of(src):
     "How many frames or pages there are, and what is wrong with those after the first, if anything."
     try: return frame_count(src), None
-    except ValueError as e: return 1, e
+    except (ValueError, OSError) as e: return 1, e
 
 def _has_still(src):
     "Is the still picture of an animated PNG none of its frames?"
@@ -102,12 +102,23 @@ def pages_in(img)->int: # an open file
     with suppress(Exception), no_bomb_limit(): return len(_places(img))
     return 1
 
-def warn_of_more(pages:dict): # name of a file -> how many frames or pages it has
+def warn_of_more(pages:dict,        # name of a file -> how many frames or pages it has
+                 done='measured'):
     "Say of which files only the first frame or page is looked at."
     more = [f'{name} ({n})' for name, n in pages.items() if n > 1]
     if more:
         left = f' and {len(more) - 5} more'*(len(more) > 5)
-        warnings.warn(f'the first frame or page alone is measured of {", ".join(more[:5])}{left}', stacklevel=4)
+        warnings.warn(f'the first frame or page alone is {done} of {", ".join(more[:5])}{left}', stacklevel=4)
+
+def warn_of_files(items, done='read'):
+    "The same of files; what is none, a tensor or an open picture, is passed over."
+    files = dict.fromkeys(p for o in items if isinstance(p := getattr(o, 'of', o), (str, Path)))
+    if files: warn_of_more({str(p): pages_of(p)[0] for p in files}, done)
+
+def open_first(path):
+    "A picture as `open_image` gives it, and a word where there is more than the first frame or page."
+    warn_of_files([path])
+    return open_image(path)
 
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."

@@ -9,6 +9,7 @@ __all__ = []
 import hashlib, json
 from pathlib import Path
 import numpy as np
+from .frames import warn_of_files
 from .sources import get_picture, split_source
 from .splits import alike_pairs, thumbnail
 
@@ -81,6 +82,7 @@ def check_source(source, r, valid=None, # as for `check_pictures`
                 )->int:                 # 1 where training would refuse the source
     "Print the report on a source."
     report, ours, held = check_pictures(source, r, valid)
+    warn_of_files([*ours, *held])
     if ours and held: report['cost'] = cost(ours, held)
     print(json.dumps(report) if as_json else report_text(report))
     return int(bool(report['unreadable']) or 'cost' not in report)

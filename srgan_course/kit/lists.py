@@ -16,6 +16,7 @@ import numpy as np
 from .codec import find_images, why_not
 from .commands import in_range, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
+from .frames import warn_of_files
 from .sources import Smaller, Toy, name_and_size
 from .tars import is_packed
 from .wanted import end_of
@@ -298,7 +299,9 @@ def keep_pictures(out:Path|str, # a run's folder
                  ):
     "Write down the pictures that a run begins with; refuse others where it goes on. A run that has no list is older, and goes on."
     file, now = Path(out)/'pictures.json', {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if not begun: file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
+    if not begun:
+        warn_of_files(o for v in parts.values() for o in v)
+        file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
     if not file.exists() or now == (was := read_json(file)): return
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
     if now == was: return

@@ -16,6 +16,7 @@ from PIL import Image
 from fastcore.basics import patch
 from .features import PooledNet, pooled_net
 from .files import parse_json, sha256_of, write_whole
+from .frames import warn_of_files
 from .measured import rgb_picture
 from .sources import find_source
 
@@ -75,8 +76,9 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
                 ):             # yields lists of tensors (B,3,H,W)
     "Go through a set of pictures; files that cannot be read are listed at the end."
     if n is not None and n < 1: raise ValueError(f'n={n}: take one picture or more of each set, or leave n out for all')
-    bad, batch, count = [], [], 0
-    for x in _ahead(enumerate(_items(pictures)), _load, workers, 2*bs):
+    bad, batch, count, items = [], [], 0, _items(pictures)
+    if isinstance(items, list): warn_of_files(items[:n], 'measured')
+    for x in _ahead(enumerate(items), _load, workers, 2*bs):
         if isinstance(x, str): bad.append(x); continue
         if n is not None: x = x[:n - count]
         count += len(x)
@@ -142,6 +144,7 @@ def features(pictures,             # as for `read_batches`; an (n,d) array or a 
     pictures, net = _items(pictures), pooled_net(net)
     path = _cache_path(cache, pictures, net, kwargs.get('n')) if cache else None
     if path and path.exists():
+        warn_of_files(pictures[:kwargs.get('n')], 'measured')
         with np.load(path, allow_pickle=False) as f: return FeatureSet(f['x'], net.note)
     x = np.concatenate(list(feature_batches(pictures, net, **kwargs)))
     if path: path.parent.mkdir(parents=True, exist_ok=True); b = io.BytesIO(); np.savez(b, x=x); write_whole(path, b.getvalue())
