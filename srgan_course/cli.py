@@ -278,16 +278,14 @@ def _train_recogniser(source, recipe, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    from srgan_course.kit.sets import found
-    wanted, x, y = 'KID' if kid else 'an interval (--draws)' if draws else '', a, b
-    if wanted:
-        for s in a, b:                # told before any weights are looked for
-            if s.endswith('.npz'):
-                raise ValueError(f'{s}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
-            found(s)
-        x, y = (m.features(s, net, **kwargs) for s in (a, b))
-    res = {'fid': m.fid(x, y, net, draws, **kwargs)}
-    if kid: res['kid'] = m.kid(x, y, net, **kwargs)
+    from srgan_course.kit.features import pooled_net
+    from srgan_course.kit.sets import found, two_sets
+    if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
+    x, y, needs = found(a), found(b), [('a covariance', 2, 2)]
+    if score: pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # its weights are missed before anything is measured
+    x, y, _ = two_sets(x, y, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
+    res = {'fid': m.fid(x, y, net, draws)}
+    if kid: res['kid'] = m.kid(x, y, net)
     if score: res['inception_score'] = m.inception_score(a, score, **kwargs)
     return res
 
@@ -331,7 +329,7 @@ def fid(
         raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or '
                          f'squeezenet-caffe')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
-    print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
+    print(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...', file=sys.stderr)
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
