@@ -6,10 +6,10 @@ usage: ship.py RUN NAME [SHARE]  RUN is the folder that `srgan-train --out RUN` 
        ship.py --cards         only write the cards and the pictures anew, from the models and the figures in results/
        ship.py --graphs        only write the ONNX graphs anew, from the models (they hold no weights and point into the .safetensors)
 
-Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json; --cards also results/NAME-outlook.json.
-Set5 is looked for in SRGAN_DATA.
+Writes srgan_course/models/NAME.safetensors, NAME.onnx, NAME.md, NAME-failures.jpg and index.json, and results/NAME-{train,set5,embedded}.json; --cards also results/NAME-outlook.json and NAME-paired.json.
+Set5 and BSDS500 are looked for in SRGAN_DATA.
 """
-import subprocess, sys
+import subprocess, sys, time
 from pathlib import Path
 from frame import RESULTS, ROOT, ledger, read_json, write_json
 from srgan_course.kit.models import read_index, write_index
@@ -114,6 +114,34 @@ def outlook(name, wanted=.1):
             f"pictures or copies of them). At the last of these rates {wanted:g} dB more takes {round(more, -4):,.0f} more steps, "
             f"{f['hours']:.0f} hours at the last part's {f['seconds_a_step']:.2f} s a step.", '']
 
+RIVALS = {'srresnet-x4': 'light-x4'}     # what a card sets a model beside, photograph by photograph
+
+def beside(name):
+    """How much more PSNR the model has than another one on the held-out photographs, with the interval of the paired differences; measured anew where
+    one of the two has other weights than it had."""
+    if name not in RIVALS: return []
+    from srgan_course.data import bsds_split
+    from srgan_course.generators import load_model
+    from srgan_course.kit.models import find_model
+    from srgan_course.metrics import evaluate_sr
+    from srgan_quality import less
+    other, path, start = RIVALS[name], RESULTS/f'{name}-paired.json', time.perf_counter()
+    nets = {m: load_model(find_model(m)) for m in (name, other)}
+    sums = {m: net.meta['checksum'] for m, net in nets.items()}
+    if not path.exists() or read_json(path)['checksums'] != sums:
+        held = bsds_split()['valid']
+        psnr = {m: evaluate_sr(net, held, net.args['scale'], strict=False).psnr[:-1].tolist() for m, net in nets.items()}
+        f = {m: dict(psnr=round(sum(v)/len(v), 4)) for m, v in psnr.items()}
+        f['difference'] = dict(psnr=less(psnr[name], psnr[other]), better_on=sum(a > b for a, b in zip(psnr[name], psnr[other])))
+        ledger(path, f'{name} beside {other}, photograph by photograph, one training each, as they ship', f, 'bsds500, the 100 held-out photographs',
+               len(held), start, seed=0, checksums=sums,
+               protocol='PSNR on Y (BT.601), 4 pixels cropped, x4, LR by bicubic; value: mean difference over the photographs, with its 95 % interval '
+                        'from 1000 draws of whole photographs (seed: of the draws)')
+    r = read_json(path); d = r['figures']['difference']; lo, hi = d['psnr']['interval']
+    return [f"Photograph by photograph it has {d['psnr']['value']:.4f} dB {'more' if d['psnr']['value'] > 0 else 'less'} than `{other}` on these (95 % interval "
+            f"{lo:.4f} to {hi:.4f} dB; better on {d['better_on']} of {r['n']}). That is for other photographs of this kind: each model was trained "
+            f"once, so what another training of either would give is not in the interval.", '']
+
 def nearness(name):
     "The table of KID and what stands beside it, where srgan_quality.py has measured it."
     path = RESULTS/f'{name}-kid.json'
@@ -154,7 +182,7 @@ def card(name, i, made):
         f"On the {r['n']} held-out photographs of BSDS500 (whole pictures): bicubic {held['bicubic']['psnr']:.2f} dB / "
         f"{held['bicubic']['ssim']:.4f}, {name} {held[made]['psnr']:.2f} dB / {held[made]['ssim']:.4f} (float32 weights).", '',
         f"PSNR and SSIM on luminance (BT.601), {s} pixels cropped, LR by Pillow's antialiased bicubic; `srgan-evaluate --model {name} "
-        f"--data set5` gives them again.", '', *outlook(name), *nearness(name),
+        f"--data set5` gives them again.", '', *beside(name), *outlook(name), *nearness(name),
         *([f"At the end the critic says D(x) = {r['balance']['d_real']:.2f} of real pictures and D(G(z)) = {r['balance']['d_fake']:.2f} of "
            f"generated ones (means of the last 50 steps): {who_is_ahead(**r['balance'], real_label=q['real_label'])}."
            + (f" It stands a real patch above a generated one in {100*r['accuracy']:.0f} % of pairs (last 250 steps; 50 % is a coin)."

@@ -387,6 +387,37 @@ def test_a_run_of_an_older_plan_goes_on(photos):
     (photos/'list.txt').write_text('photos/0.png\nphotos/2.png\nphotos/4.png\n')
     assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['done'] == 1
 
+@pytest.mark.parametrize('lines, says', [(b'good.png\rbad/a.png\r', 'its lines end with carriage returns alone; save it with line feeds'),
+                                         (b'good.png\n../x/good.png\n', 'leaves the folder of the list')])
+def test_a_list_that_cannot_be_followed_makes_no_folder(bad_ones, lines, says):
+    (bad_ones/'list.txt').write_bytes(lines)
+    with pytest.raises(ValueError, match=says): run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work())
+    assert not (bad_ones/'out').exists()
+
+def test_a_line_in_another_encoding_is_said_to_be_one(bad_ones):
+    (bad_ones/'list.txt').write_bytes('good.png\né.png\n'.encode('latin-1'))
+    r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', toy_work()._replace(read=len, make=str))
+    assert r['done'] == 1 and [*r['bad'].values()] == ['no such file, and the line is no UTF-8; save the list as UTF-8']
+
+def test_a_result_without_a_place_costs_only_itself(bad_ones):
+    "A folder stands where it goes, a file where its folder goes, or its name grows too long: the shard ended there at every start, with all that came after."
+    Image.new('RGB', (8, 6)).save(bad_ones/'b', 'PNG'); long = f'{"x"*250}.png'
+    (bad_ones/'b.png').mkdir(); (bad_ones/'out'/'in.png.png').mkdir(parents=True); (bad_ones/'out'/'t.tar').mkdir()
+    names = ['b', 'b.png/c.png', 'in.png', long, 't.tar', 'good.png']
+    for n in names[1:4]: shutil.copy(bad_ones/'good.png', bad_ones/n)
+    a_tar(bad_ones/'t.tar', ('a.png', (bad_ones/'good.png').read_bytes()))
+    (bad_ones/'list.txt').write_text('\n'.join(names)); work = toy_work()._replace(read=len, make=str)
+    for done, kept in (2, 0), (0, 2):
+        r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png/c.png', 'in.png', long, 't.tar']) and 'no place for its result' in r['bad'][long]
+    r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
+
+def test_more_shards_than_anybody_can_look_for(photos):
+    from srgan_course.kit.lists import parse_shard
+    assert parse_shard('9/10000000') == (9, 10**7)
+    with pytest.raises(ValueError, match='shard is 10000000000; give a number from 1 to 10,000,000'): parse_shard('9/10000000000')
+    with pytest.raises(ValueError, match='is not I/N'): parse_shard('٣/٤')
+
 def test_a_reason_names_no_class_of_python(bad_ones):
     "And no picture but the line's own; a fault of ours keeps its class."
     from srgan_course.kit.codec import open_image

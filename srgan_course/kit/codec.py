@@ -222,7 +222,7 @@ def find_images(folder:Path|str, # where to look
 
 def why_not(f:Path)->str:
     "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
-    if f.is_file(): return 'no picture by its name'
+    if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
     if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
     if f.is_dir(): return None if os.access(f, os.R_OK | os.X_OK) else 'a folder that may not be read'
     return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'

@@ -6,7 +6,7 @@
 __all__ = ['Work', 'upscale_work', 'run_shard', 'counts_of', 'again_line', 'upscale_list', 'merge_logs', 'shards_report']
 
 # %% ../../nbs/kit/shards.ipynb #sh000004
-import hashlib, io, json, os, platform, secrets, tarfile, threading, time
+import errno, hashlib, io, json, os, platform, secrets, tarfile, threading, time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -160,6 +160,9 @@ def stamp_of(src:Path):
     except (OSError, ValueError): return None                                  # a zero byte in a name
     return [s.st_size, s.st_mtime_ns]
 
+# what is wrong with the place of one result; what is wrong with the whole disk ends the shard
+NO_PLACE = errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL
+
 class Shard:
     "One part of a list at work: its log, where its pictures are, where results go."
     def __init__(self, log:Log, root:Path, out:Path, work:Work):
@@ -182,8 +185,12 @@ class Shard:
 
     def deliver(self, p, body, res, facts):
         dst = self.out/place_of(p.name)
-        dst.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(dst, res)
+        try: dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, res)
+        except OSError as e:
+            if e.errno not in NO_PLACE: raise
+            while self.log.tries(p.name, p.of) < TRIES: self.log.write(begin=p.name, of=p.of)
+            self.log.write(fail=p.name, error=f'no place for its result, {dst}: {e.strerror}')
+            return self.leave_out(p)
         self.log.write(done=p.name, of=p.of, sha256=hashlib.sha256(body).hexdigest(), by=self.work.by, bytes=len(res), **facts)
 
 # %% ../../nbs/kit/shards.ipynb #sh000027
@@ -226,7 +233,8 @@ def do_tar(s:Shard,
             with open(part, 'rb') as f: os.fsync(f.fileno())
             dst.parent.mkdir(parents=True, exist_ok=True); os.replace(part, dst)
             return s.log.write(done=name, of=of, sha256=sha256_of(src), by=s.work.by, bytes=dst.stat().st_size, **facts)
-        except (tarfile.TarError, FileNotFoundError, ValueError) as e:
+        except (tarfile.TarError, ValueError, OSError) as e:
+            if isinstance(e, OSError) and e.errno not in NO_PLACE: raise
             s.log.write(begin=name, of=of); s.log.write(fail=name, error=line_of(e))
         finally: part.unlink(missing_ok=True)
     s.leave_out(Piece(name, of, None))
