@@ -27,7 +27,7 @@ WORDS = {'50': '"50 % larger" is not a measurement'}
 
 def subject(name):
     "What a result is about: light-x4-set5 -> light-x4, bicubic-x4-set5 -> bicubic-x4, demo -> demo."
-    return re.sub(r'-(set5|embedded|train|outlook|kid|fid|lpips|speed)$', '', name)
+    return re.sub(r'-(set5|embedded|train|outlook|paired|kid|fid|lpips|speed)$', '', name)
 
 def about(text, scale=4):
     "The subjects of results, and the methods of the published table, that a text names."
@@ -142,6 +142,18 @@ def test_every_model_has_its_figures_on_its_card():
         text = p.read_text(encoding='utf-8')
         for d in ('set5', 'embedded'):
             assert figure(f'{p.stem}-{d}', 'mean', 'psnr', folder=ROOT/'results') in text, f'{p.name} does not say its PSNR on {d}'
+
+def test_a_model_set_beside_another_is_measured_with_what_ships():
+    "The paired difference on the card of srresnet-x4 is that of the file, of the weights that ship, and its interval is about it."
+    from srgan_course.kit.models import model_facts
+    r, card = RESULTS['srresnet-x4-paired'], PAGES['srresnet-x4.md'].read_text(encoding='utf-8')
+    d, facts = r['figures']['difference'], model_facts(())
+    assert r['checksums'] == {m: facts[m]['checksum'] for m in ('srresnet-x4', 'light-x4')}, 'other weights ship: make the card anew (ship.py --cards)'
+    value, (lo, hi) = d['psnr']['value'], d['psnr']['interval']
+    assert f'{value:.4f} dB more than `light-x4` on the held-out photographs of BSDS500 (95 % interval {lo:.4f} to {hi:.4f} dB; better on {d["better_on"]} of {r["n"]})' in card
+    a, b = (r['figures'][m]['psnr'] for m in ('srresnet-x4', 'light-x4'))
+    assert 0 < lo < value < hi and abs(a - b - value) < 2e-4 and r['n'] == 100
+    wrong = card.replace(f'{value:.4f} dB more', f'{value + .001:.4f} dB more'); assert len(check(wrong, 'srresnet-x4.md', own='srresnet-x4')) == 1
 
 HEAD = '| x4, PSNR / SSIM | Set5 | embedded photos |\n|---|---|---|\n'
 

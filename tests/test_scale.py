@@ -499,7 +499,18 @@ def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
     else:
         run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work()); assert results(tmp_path/'out') == {'in/A.png.png': b'ONE', 'in/a.png.png': b'TWO'}
 
-@pytest.mark.parametrize('text', ['[1]', '{}', '{"shards": "2"}', '{"shards": 0}', '3'])
+def test_a_damaged_log_costs_no_traceback(photos):
+    "Events that lack what they must say, or say it in another form, are passed over: the picture is done anew."
+    work, log = toy_work()._replace(read=len, make=str), photos/'out'/SHARDS/'000000.jsonl'; (photos/'list.txt').write_text('photos/0.png\n')
+    run_shard(photos/'list.txt', 0, 1, photos/'out', work); good = json.loads(next(l for l in log.read_text().splitlines() if '"done"' in l and '"of"' in l))
+    for bad in ([{k: v for k, v in good.items() if k != gone} for gone in ('of', 'bytes')] + [good | dict(bytes='x'), good | dict(of=7), good | dict(t='x'),
+                good | dict(done=5), dict(begin='photos/0.png'), dict(begin=[], of=None), dict(fail='photos/0.png'), good | dict(passed=[])]):
+        log.write_text(json.dumps(bad) + '\n'); merge_logs(photos/'out')
+        assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['done'] == 1, bad
+    log.write_text(json.dumps({k: v for k, v in good.items() if k != 'sha256'}) + '\n')               # size and time tell
+    assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['kept'] == 1
+
+@pytest.mark.parametrize('text', ['', '{"shards": 1, "again": []}', '[1]', '{}', '{"shards": "2"}', '{"shards": 0}', '3'])
 def test_a_plan_that_is_none_is_refused(photos, text):
     "By the report, by a worker and by the count, in one line."
     from srgan_course.kit.lists import count_shards, keep_plan

@@ -681,3 +681,15 @@ def test_nothing_is_written_home(tmp_path):
     env = {k: v for k, v in os.environ.items() if k not in ('ORT_DISABLE_TELEMETRY', 'XDG_CACHE_HOME')}
     subprocess.run([sys.executable, '-c', code], check=True, env=env | dict(HOME=str(tmp_path), TMPDIR=str(tmp_path)))
     assert not [p for p in tmp_path.rglob('*') if p.is_file()]
+
+def test_what_is_given_twice_is_done_once(tmp_path, monkeypatch, capsys):
+    "However it is written; a link to a picture is another picture, with a result of its own."
+    from srgan_course import cli
+    (tmp_path/'in').mkdir(); Image.effect_noise((9, 8), 60).save(tmp_path/'in'/'a.png'); monkeypatch.chdir(tmp_path)
+    paths = ['in/a.png', './in/a.png', 'in/../in/a.png', tmp_path/'in'/'a.png']
+    if links := os.name != 'nt': os.symlink('in', 'way'); os.symlink('a.png', 'in/b.png'); paths += ['way/a.png', 'in/b.png']
+    cli.upscale(*map(Path, paths), out=Path('out')); said = capsys.readouterr()
+    assert f'srgan-upscale: {3 + links} given before, and done once: in/a.png, in/../in/a.png, {tmp_path}/in/a.png' in said.err and said.out.count(' -> ') == 1 + links
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['a-x4.png', 'b-x4.png'][:1 + links]
+    cli.upscale(*map(Path, paths), out=Path('out'), json=True); r = json.loads(capsys.readouterr().out)
+    assert [p['why'] for p in r['passed']] == ['given before, and done once']*(3 + links) and len(r['done']) == 1 + links

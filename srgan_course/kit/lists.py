@@ -143,7 +143,8 @@ SHARDS = '.shards'   # in the folder of results: the plan, and a log for each sh
 def read_plan(out:Path # folder of results
              )->dict:  # the plan
     "What the workers of a run agreed on; a file that is none is refused."
-    plan = read_json(file := Path(out)/SHARDS/'plan.json')
+    try: plan = read_json(file := Path(out)/SHARDS/'plan.json')
+    except ValueError: plan = None                                          # damaged
     good = isinstance(plan, dict) and type(plan.get('shards')) is int and plan['shards'] > 0 and isinstance(plan.get('again', {}), dict)
     if good: return plan
     raise ValueError(f'{file} is no plan of shards; move {file.parent} away, and begin again')
@@ -166,13 +167,17 @@ def keep_plan(out:Path, # folder of results
     return known
 
 # %% ../../nbs/kit/lists.ipynb #ls000007
+# what an event holds, where it holds it
+_KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'error', 'sha256'), str) | dict(
+    bytes=int, t=(int, float), of=(list, type(None)), passed=dict)
+
 def read_events(path:Path # a log
                ):         # yields dicts
-    "The whole lines of a log."
+    "The whole lines of a log; what is no event of ours, after a damage, is passed over."
     for line in path.read_bytes().splitlines() if path.is_file() else []:
         try: event = parse_json(line)
         except ValueError: continue
-        if isinstance(event, dict): yield event
+        if isinstance(event, dict) and all(isinstance(event[k], kind) for k, kind in _KINDS.items() if k in event): yield event
 
 def results_below(folder:Path)->set: # paths
     "The results of lists that lie in the folders inside a folder, by the logs there; a folder of results itself may be enlarged again."

@@ -45,6 +45,7 @@ class Log:
         if fresh: os.truncate(path, 0)
         self.done, self.begun, self.why, self.finished, self.seconds, t = {}, {}, {}, None, 0., 0.
         for e in read_events(path):
+            if 'begin' in e and 'of' not in e or 'fail' in e and 'error' not in e: continue               # damaged
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
         self.seconds += t
@@ -170,9 +171,9 @@ class Shard:
 
     def is_done(self, name)->bool:
         d, now, dst = self.log.done.get(name), stamp_of(self.root/name), self.out/place_of(name)
-        if not d or not now or stamp_of(dst) is None or dst.stat().st_size != d['bytes']: return False
+        if not d or not d.get('of') or not now or stamp_of(dst) is None or dst.stat().st_size != d.get('bytes'): return False
         if d['of'] == now: return True
-        if d['of'][0] != now[0] or d['sha256'] != sha256_of(self.root/name): return False
+        if d['of'][0] != now[0] or d.get('sha256') != sha256_of(self.root/name): return False
         self.log.write(**{**d, 'of': now})
         return True
 
