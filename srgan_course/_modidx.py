@@ -1632,7 +1632,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'srgan_course.kit.sets._enough': ('kit/sets.html#_enough', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._floats': ('kit/sets.html#_floats', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._given': ('kit/sets.html#_given', 'srgan_course/kit/sets.py'),
-                                       'srgan_course.kit.sets._is_stats': ('kit/sets.html#_is_stats', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._items': ('kit/sets.html#_items', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._load': ('kit/sets.html#_load', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._stack': ('kit/sets.html#_stack', 'srgan_course/kit/sets.py'),

@@ -281,9 +281,9 @@ def _figures(a, b, net, kid, score, draws, **kwargs):
     from srgan_course.kit.features import pooled_net
     from srgan_course.kit.sets import found, two_sets
     if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
-    x, y, needs = found(a), found(b), [('a covariance', 2, 2)]
-    if score: pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # its weights are missed before anything is measured
-    x, y, _ = two_sets(x, y, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
+    needs = [('a covariance', 2, 2)]
+    if score: found(a), found(b), pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # before a set is measured
+    x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
     res = {'fid': m.fid(x, y, net, draws)}
     if kid: res['kid'] = m.kid(x, y, net)
     if score: res['inception_score'] = m.inception_score(a, score, **kwargs)

@@ -204,8 +204,7 @@ def inception_score(a,                      # as for `features`; or probabilitie
     p = p[np.random.default_rng(seed).permutation(len(p))].clip(1e-16)
     v = np.array([math.exp((q*(np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.array_split(p, splits)])
     name = 'IS' if note['net'] == 'inception@logits' else f'classifier score ({note["net"]})'
-    return Figure(v.mean(), name, spread=v.std(), **dict(weights=note.get('weights'), resize=note.get('resize')), n=len(p), splits=splits,
-                  seed=seed)
+    return Figure(v.mean(), name, None, v.std(), weights=note.get('weights'), resize=note.get('resize'), n=len(p), splits=splits, seed=seed)
 
 # %% ../nbs/12_fid.ipynb #90bc9374
 def FIDCallback(net='inception@768', # as for `pooled_net`

@@ -273,7 +273,7 @@ def test_files_that_cannot_be_read_are_told_first(folders, tmp_path, unmeasured)
     (b/'001.png').write_bytes(b'')
     refused('1 picture in the second set: a covariance needs 2 or more', a, b, skip=True)
     (tmp_path/'x.tar').write_bytes(bytes(1024))
-    refused(f'no picture in the set that can be read: {tmp_path/"x.tar"}: ', tmp_path/'x.tar', a, skip=True)
+    refused(f'no picture in the set; {tmp_path/"x.tar"}: ', tmp_path/'x.tar', a, skip=True)
     refused('1 of 1 pictures cannot be used', a, b/'001.png', n=1)
     with pytest.raises(AssertionError, match='a set was measured'): refused('', a, write(tmp_path/'c', pictures(2, 3)))
 

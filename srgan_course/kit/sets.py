@@ -90,8 +90,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
         raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; '
                          f'remove them, or leave them out with skip=True (--skip)')
     if batch: yield batch
-    if not count:
-        raise ValueError(f'no picture in the set{" that can be read: "*bool(bad)}{"; ".join(bad[:5])}; give pictures, or a folder of them')
+    if not count: raise ValueError('; '.join(['no picture in the set', *bad[:5], 'give pictures, or a folder of them']))
 
 # %% ../../nbs/kit/sets.ipynb #5e70000c
 def _floats(x): return x.float()/255 if x.dtype == torch.uint8 else x.float()
@@ -186,8 +185,7 @@ class Stats:
     def __repr__(self): return f'Stats(n={self.n}, dims={self.dims})'
 
 @patch
-def add(self:Stats,
-        x # features (B,d): array or tensor
+def add(self:Stats, x # features (B,d): array or tensor
        )->Stats: # itself
     "Take in a batch, in float64."
     x = finite_rows(x)
@@ -231,20 +229,16 @@ def load(cls:Stats, path:Path|str)->Stats:
     return s
 
 # %% ../../nbs/kit/sets.ipynb #5e700017
-def _is_stats(x): return isinstance(x, Stats) or isinstance(x, (str, Path)) and str(x).endswith('.npz')
-
 def found(x):
-    "A folder or a name as its files; all else, and a file of statistics, as it is."
-    return _items(x) if isinstance(x, (str, Path)) and not _is_stats(x) else x
+    "A folder or a name as its files, a file of statistics as `Stats`; all else as it is."
+    if not isinstance(x, (str, Path)): return x
+    return Stats.load(x) if str(x).endswith('.npz') else _items(x)
 
 def _given(x, keep):
-    "Statistics and features as such, pictures as `found` gives them."
-    if _is_stats(x):
-        if keep:
-            raise ValueError(f'{"" if isinstance(x, Stats) else f"{x}: "}statistics hold a mean and a covariance; '
-                             f'{keep if isinstance(keep, str) else "this figure"} needs the pictures, or their features')
-        return x if isinstance(x, Stats) else Stats.load(x)
-    return features(x) if getattr(x, 'ndim', 0) == 2 else found(x)
+    "The same, with features as a `FeatureSet`; statistics are refused where features are needed."
+    s, who = found(x), 'this figure' if keep is True else keep
+    if who and isinstance(s, Stats): raise ValueError(f'{x}: statistics hold a mean and a covariance; {who} needs the pictures, or features')
+    return features(s) if getattr(s, 'ndim', 0) == 2 else s
 
 def _count(x, net, cache=None, n=None, **kwargs):
     "How many pictures there are, None: that is not known. Files are read to their ends, or refused, where a net takes longer than that."
@@ -277,7 +271,7 @@ def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (with
     "Two sets, described by one net."
     sets = [_given(x, keep) for x in (a, b)]
     own = [isinstance(x, (Stats, FeatureSet)) for x in sets]
-    net = net if all(own) else pooled_net(net)
+    if not all(own): net = pooled_net(net)
     said = [None if n.get('net') in (None, 'given features') else f'{n["net"]} ({n.get("weights", "")} {n.get("resize", "")})'
             for n in (x.note if o else net.note for x, o in zip(sets, own))]
     if all(said) and said[0] != said[1]:
