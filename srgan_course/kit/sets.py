@@ -237,7 +237,7 @@ def found(x):
 def _given(x, keep):
     "The same, with features as a `FeatureSet`; statistics are refused where features are needed."
     s, who = found(x), 'this figure' if keep is True else keep
-    if who and isinstance(s, Stats): raise ValueError(f'{x}: statistics hold a mean and a covariance; {who} needs the pictures, or features')
+    if who and isinstance(s, Stats): raise ValueError(f'{x}: statistics hold a mean and a covariance; {who} needs the pictures')
     return features(s) if getattr(s, 'ndim', 0) == 2 else s
 
 def _count(x, net, cache=None, n=None, **kwargs):
