@@ -1514,6 +1514,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'srgan_course/kit/recognition.py'),
                                               'srgan_course.kit.recognition.keep_student': ( 'kit/recognition.html#keep_student',
                                                                                              'srgan_course/kit/recognition.py'),
+                                              'srgan_course.kit.recognition.panel': ( 'kit/recognition.html#panel',
+                                                                                      'srgan_course/kit/recognition.py'),
                                               'srgan_course.kit.recognition.recognition_table': ( 'kit/recognition.html#recognition_table',
                                                                                                   'srgan_course/kit/recognition.py'),
                                               'srgan_course.kit.recognition.won_back': ( 'kit/recognition.html#won_back',

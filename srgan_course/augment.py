@@ -98,7 +98,6 @@ def run_arms(feats:dict, y,   # as for `arm_features`
 
 # %% ../nbs/15_augment.ipynb #a721d02a
 def right(p, y): "Which pictures are right, (seeds,m) bool."; return (np.asarray(p) > .5) == (np.asarray(y) == 1)
-
 def nll(p, y):
     "The loss of each picture, (seeds,m)."
     p = np.clip(np.asarray(p, np.float64), 1e-7, 1 - 1e-7)

@@ -25,7 +25,6 @@ from .losses import CriticLoss, WeightedLoss, plain
 
 # %% ../nbs/18_cats.ipynb #6229423b
 SIZES = (32, 64, 128)   # sides that can be made, pixels
-
 def doublings(size, start=4): "How often `start` is doubled to reach `size`."; return int(math.log2(one_of('size', size, SIZES)//start))
 
 def init_dcgan(net:nn.Module)->nn.Module: # changed in place
@@ -106,7 +105,6 @@ def random_hole(x:Tensor, share:float=.5)->Tensor:
     return x*(out(cy, h)[:, None, :, None] | out(cx, w)[:, None, None, :])
 
 POLICIES = dict(colour=random_colour, shift=random_shift, hole=random_hole)
-
 def policies(names):
     "What names joined by '+' stand for."
     return [POLICIES[one_of('augmentation', p, POLICIES)] for p in names.split('+') if p]
@@ -121,7 +119,6 @@ def diff_augment(x:Tensor,        # pictures in [-1,1], (B,C,H,W)
 
 # %% ../nbs/18_cats.ipynb #13ecf9d4
 NORMS = ('batch', 'spectral', 'none')
-
 def down_block(ni:int, no:int, # channels in and out
                norm='none'     # 'batch', or none
               )->nn.Sequential: # (B,ni,H,W) -> (B,no,H/2,W/2)
@@ -160,7 +157,6 @@ def to_unit(x:Tensor)->Tensor: # pictures in [-1,1] -> in [0,1]
     "From the generator's range to that of pictures."
     return (plain(x).float() + 1).div(2).clamp(0, 1)
 
-# %% ../nbs/18_cats.ipynb #c884485x
 def noise(n:int, nz:int=100, seed:int=0)->Tensor: # (n,nz)
     "Noise that follows from `seed` alone; the first ones do not change with `n`."
     return torch.from_numpy(noise_rows(n, nz, seed))
@@ -255,14 +251,12 @@ def settle(net:nn.Module, # a generator whose weights are averages
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
-# %% ../nbs/18_cats.ipynb #df07bef7
 def anneal(r:CatsRecipe)->list: # callbacks
     "The rates of a recipe whose rates fall."
     if not r.anneal: return []
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds
     return [ParamScheduler({'lr': combine_scheds([1 - r.anneal, r.anneal], [SchedNo(r.lr, r.lr), SchedCos(r.lr, 0.)])})]
 
-# %% ../nbs/18_cats.ipynb #7307225b
 @torch.no_grad()
 def make_faces(net:nn.Module, # a generator in evaluation mode
                z:Tensor       # noise (n,nz)

@@ -6,13 +6,12 @@
 __all__ = ['train_head', 'calibration', 'ece', 'report', 'train_classifier']
 
 # %% ../nbs/14_classifier.ipynb #f1b7ea69
-import math, time
+import math, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
-from .kit.classifier_runs import classifier_dls, keep_run, open_run, read_run
-from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe
+from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifier_dls, keep_run, open_run
 from .kit.classifiers import Classifier, body, load_classifier, load_pictures
 from .kit.views import all_views, cached_features
 from .kit.recipe import get_recipe
@@ -111,10 +110,11 @@ def report_lines(r # from `report`
     "A report as lines."
     ends = lambda k: '[{:.4f}, {:.4f}]'.format(*r['intervals'][k]) if k in r.get('intervals', ()) else ''
     rows = [f'{k:9} {r[k]:.4f}  {ends(k)}'.rstrip() for k in ('loss', 'accuracy', 'f1', 'auc', 'ece')]
-    share = f'{r["n"]} pictures: ' + ', '.join(f'{n} {c}' for n, c in zip(r['counts'], r['classes']))
+    names = [c if len(c) < 25 else f'{c[:21]}...' for c in (' '.join(str(c).split()) for c in r['classes'])]
+    share, w = f'{r["n"]} pictures: ' + ', '.join(f'{n} {c}' for n, c in zip(r['counts'], names)), max(9, *map(len, names))
     uneven = '. The classes are uneven: compare with this, not with an even guess' if max(r['counts']) > 1.5*min(r['counts']) else ''
-    table = [f'{"truth":>9} {"".join(f"{c:>10}" for c in r["classes"])}',
-             *[f'{c:>9} {"".join(f"{n:>10}" for n in row)}' for c, row in zip(r['classes'], np.asarray(r['confusion']).tolist())]]
+    table = [f'{"truth":>{w}} {"".join(f"{c:>{w + 1}}" for c in names)}',
+             *[f'{c:>{w}} {"".join(f"{n:>{w + 1}}" for n in row)}' for c, row in zip(names, np.asarray(r['confusion']).tolist())]]
     return '\n'.join([share, *rows, f'always the largest class: accuracy {r["baseline"]:.4f}{uneven}', *table])
 
 # %% ../nbs/14_classifier.ipynb #b4fbd5b0
@@ -146,11 +146,12 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if progress: print(f'{split}; they are opened or drawn, then the training begins', file=sys.stderr)
     clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
-    done = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
-    if done: clf, rows = read_run(out)
+    kept = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
+    if kept: clf, rows = kept
     else:
         if r.head == 'linear': rows += fit_head(clf, split, r, out and out/'features', device)
         else: fit(0, r.epochs, r.lr)
@@ -158,7 +159,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     res = SimpleNamespace(classifier=clf.to(device), history=rows, split=split, recipe=r)
     res.report = told(lambda: report(clf.probs(split.valid), split.y_valid, split.classes))
     res.seconds = time.monotonic() - start
-    if out and not done: told(lambda: keep_run(res, source, out))
+    if out and not kept: told(lambda: keep_run(res, source, out))
     return res
 
 # %% ../nbs/14_classifier.ipynb #f08f6aca

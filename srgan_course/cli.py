@@ -247,15 +247,16 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             res = m.recognise_picture(open_first(p).convert('RGB'), ways, t, size=size)
             dst, guesses = out or Path(f'{p.stem}-recognised.jpg'), {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
-            rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, guesses=guesses))
-            if not json: print(f'{p} -> {dst}, seen by {t.label}',
+            side = res['originals']['picture'].width
+            rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
+            if not json: print(f'{p} -> {dst}, {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
                                *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return code_for(bad, rows)
 
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
-    judges = [m.teacher(judge)] if judge else []
+    t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:

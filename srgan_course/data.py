@@ -127,7 +127,6 @@ def get_lr(o):
     "LR of a numbered picture; a path or an open picture (as given to `learn.predict`) is an LR picture itself"
     return Image.fromarray(o.pair[0]) if isinstance(o, Nth) else get_picture(o)
 
-# %% ../nbs/02_data.ipynb #9f01c0de
 def get_hr(o):
     "HR of a numbered picture"
     return Image.fromarray(o.pair[1])

@@ -23,7 +23,6 @@ from .srgan import SRGANRecipe, train
 
 # %% ../nbs/demo.ipynb #018e822c
 PHASES = ('pretrain', 'gan')
-
 def training_gif(out, path): # a run's folder, the GIF to write
     "The first picture of the sample sheets, as training went on, with phase and step."
     frames = []
@@ -73,7 +72,6 @@ def measure_all(enlarged:dict, scale:int)->dict: # from `enlarge_all` -> picture
 
 # %% ../nbs/demo.ipynb #34338bdb
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
-
 def clear_run(out): # a run's folder
     "Take away what a run has left in a folder, and nothing else."
     import shutil

@@ -114,7 +114,6 @@ def weighted_mmd2(ks,     # kernels (n,n) and (m,m) within the sets, (n,m) betwe
     return _mean_of_pairs(ks[0], w, w, same[0], True) + _mean_of_pairs(ks[1], v, v, same[1], True) - 2*across
 
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
-
 def _draw_weights(n, rng, k):
     "How often each of `n` is drawn, `k` times; a draw of one alone, which has no pairs, is made again."
     w = rng.multinomial(n, np.full(n, 1/n), size=k)

@@ -57,7 +57,6 @@ def check_batch(x:Tensor  # should be a batch of colour pictures
 
 # %% ../nbs/04_generators.ipynb #7f5ee902
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}   # scale -> how much larger each step of SRResNet makes the picture
-
 class SRResNet(nn.Module):
     "The generator of SRGAN, as published."
     def __init__(self,
@@ -111,7 +110,6 @@ def init_conv(conv:nn.Conv2d, # changed in place
     nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
     conv.weight.data.mul_(gain); nn.init.zeros_(conv.bias)
 
-# %% ../nbs/04_generators.ipynb #b1c0b1c1
 class LightBlock(nn.Module):
     "A residual block without batch norm."
     def __init__(self,

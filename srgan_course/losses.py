@@ -29,7 +29,6 @@ class ContentLoss(nn.Module):
 
 # %% ../nbs/06_losses.ipynb #06a00004
 DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
-
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
 
@@ -88,7 +87,6 @@ class AdversarialLoss:
 
 # %% ../nbs/06_losses.ipynb #06a00008
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')
-
 def _check_labels(kind, real_label, fake_label, noise):
     "Refuse labels that a loss has no use for, or that leave it without a bottom."
     if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):

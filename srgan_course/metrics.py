@@ -79,7 +79,6 @@ def ssim_y(sr, hr, crop:int # as for `psnr_y`
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
-
 def _answer(net, x):
     "What a network makes of a batch of floats, in evaluation mode and without gradient; floats on the CPU."
     p, was = next(net.parameters(), torch.zeros(())), net.training
@@ -158,7 +157,6 @@ def mean_gradient(img # PIL picture, or tensor (..,3,H,W) in [0,1]
 # %% ../nbs/03_metrics.ipynb #5011a1e3
 _LPIPS_NETS = dict(alex='alexnet', vgg='vgg16', squeeze='squeezenet1_1')   # name -> torchvision's name
 _STAND_INS = {'squeeze-caffe': 'squeezenet1_1_fp16.safetensors'}            # name -> file in SRGAN_WEIGHTS
-
 @lru_cache
 def lpips_net(net:str='squeeze' # or 'alex', 'vgg'; 'squeeze-caffe' is a stand-in from SRGAN_WEIGHTS
              )->nn.Module:      # two batches (B,3,H,W) in [-1,1] -> (B,1,1,1)

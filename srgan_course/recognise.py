@@ -18,7 +18,7 @@ from .kit.devices import pick_device, pick_precision, picture_layout
 from .kit.labels import fit_labels
 from .kit.originals import labelled, large_enough, load_originals
 from .kit.recipe import get_recipe
-from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, recognition_table
+from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, panel, recognition_table
 from .kit.sources import central_square, find_source
 from .kit.splits import three_parts
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
@@ -108,7 +108,6 @@ def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is chang
 
 # %% ../nbs/16_recognise.ipynb #65aeb958
 _AT_ONCE = 256   # pictures enlarged before they are scored
-
 def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network, or a function PIL -> PIL
                          x,         # originals, uint8 (n,3,H,W), or `Originals` that are opened as they are needed
                          y,         # (n,) class numbers of the teacher, or None
@@ -119,9 +118,7 @@ def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network
     "Compare ways to enlarge by what classifiers make of the same pictures."
     if y is not None and len(y) != len(x): raise ValueError(f'{len(x)} pictures and {len(y)} labels do not match')
     if ORIGINALS in ways: raise ValueError(f'a way may not be called {ORIGINALS!r}: these take part by themselves')
-    y, everybody, seen = None if y is None else fit_labels(y, teacher), [teacher, *judges], {}
-    for t in everybody:
-        if t.n != teacher.n: raise ValueError(f'{t.name} tells {t.n} classes, {teacher.name} {teacher.n}; they must tell the same ones')
+    y, everybody, seen = None if y is None else fit_labels(y, teacher), panel(teacher, *judges), {}
     for i in range(0, len(x), _AT_ONCE):
         hr = x[i:i+_AT_ONCE]
         lr = small_of(hr, scale)
@@ -174,7 +171,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     if str(source) != 'pets-toy': told(lambda: len(find_source(source)))           # it is there
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
-    t, *judges = told(lambda: [teacher(j) for j in (r.teacher, *r.judges)])        # of several processes, the first one looks and writes
+    t, *judges = told(lambda: panel(*map(teacher, (r.teacher, *r.judges))))        # of several processes, the first one looks and writes
     items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))
     found, device, progress = len(items), pick_device(device), None if rank() else progress
     if r.drop_small: items, y = large_enough(items, y, r.size)
@@ -185,6 +182,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     if out: told(lambda: keep_pictures(out, begun(), training=parts.train, held_out=[*parts.valid, *parts.test]))
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
+    if progress: progress(dict(step=0, of=r.steps, pictures=len(x)))        # the first row comes after a quarter of the steps
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
                          folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source)))
     ways = {**{w: w for w in CLASSIC}, 'student': net}

@@ -208,7 +208,6 @@ def make_losses(r:SRGANRecipe
     if not terms: raise ValueError('all weights are 0: the generator would be asked for nothing; give content=1., say')
     return WeightedLoss(**terms), CriticLoss(adv)
 
-# %% ../nbs/09_srgan.ipynb #999cb109
 class Late(Callback):
     "Larger patches in the last part of a phase (fewer of their pixels stand near a border) and, if asked, another loss."
     order, run_valid = -6, False

@@ -207,7 +207,6 @@ def nine(m:np.ndarray, # (1,h,w)
 
 # %% ../nbs/10_upscale.ipynb #50c7ee19
 _GREY = np.float32([.299, .587, .114])[:, None, None]   # BT.601: what a colour weighs in grey
-
 @patch
 def planes(self:Upscaler,
            x:np.ndarray  # (1 to 4,h,w) in [0,1]: grey or colour, with or without alpha
@@ -257,7 +256,6 @@ def __call__(self:Upscaler,
 
 # %% ../nbs/10_upscale.ipynb #df6f4dc3
 def _loaded(up): return up if isinstance(up, Upscaler) else Upscaler.load(up)
-
 def upscale_file(src,           # picture to read
                  dst=None,      # file or folder to write; NAME-x4.png beside the picture
                  up='light-x4', # an `Upscaler`, or what `Upscaler.load` takes

@@ -33,7 +33,6 @@ def who_is_ahead(d_real:float,       # D(x), the critic's mean output on real pi
 
 # %% ../nbs/08_watching.ipynb #74ac7940
 def _text(v): return '' if v is None else f'{v:.9g}' if isinstance(v, float) else str(v)   # nine digits hold a float32 exactly
-
 class LossHistory(Callback):
     "A CSV with a row a step (losses, terms, critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; cut back on resume."
     order, writes = 70, True      # in the first of several processes
@@ -89,7 +88,6 @@ _PANELS = {'losses': ('loss', 'gen_loss', 'crit_loss', 'valid_loss', 'valid_gen_
            'what the critic says': ('d_real', 'd_fake', 'crit_acc'),
            'gradient norms': ('grad', 'gen_grad', 'crit_grad'), 'learning rates': ('lr', 'crit_lr')}
 _LABELS = {'d_real': 'D(x), real', 'd_fake': 'D(G(z)), generated', 'crit_acc': 'accuracy'}
-
 def _panels(df):
     "Panel title -> columns of a history."
     known = {c for cs in _PANELS.values() for c in cs} | {'epoch', 'step'}
@@ -232,7 +230,6 @@ def save_curves(history:Path|str, # CSV of a `LossHistory`
     plt.close(fig)
     return save_figure(fig, path, dpi=90)
 
-# %% ../nbs/08_watching.ipynb #561a19da
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most once a minute, and when the fit ends."
     order, run_valid, writes = 105, False, True

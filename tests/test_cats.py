@@ -249,6 +249,9 @@ def test_grey_pictures(tmp_path):
     x = next(iter(face_dls(str(folder), C.CatsRecipe(**TINY, channels=1), 'cpu').train))[1]
     assert x.shape == (4, 1, 32, 32) and abs(x.mean().item() - (90/127.5 - 1)) < 1e-5
 
+def test_a_batch_larger_than_the_pictures_is_told():
+    with pytest.warns(UserWarning, match='bs is 14 and there are 13 pictures to learn from'): face_dls('toy', C.CatsRecipe(**TINY | dict(bs=14, toys=16)), 'cpu')
+
 def test_grid_of_an_average_is_settled(tmp_path, capsys):
     "The sheet is what `make_faces` gives of the settled average, and the average in training is left as it was."
     import copy

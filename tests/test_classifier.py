@@ -119,6 +119,36 @@ def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
     copy = interpolate(downscale(Image.open(s.valid[0]).convert('RGB'), 4), 4)
     assert leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
 
+def test_a_picture_in_two_classes_is_told(pets):
+    "Which label counts; a class that has no other pictures is told so, in both kinds of split."
+    from srgan_course.kit.splits import three_parts
+    (pets/'dog'/'like.png').write_bytes((pets/'cat'/'0.png').read_bytes())
+    for split in lambda: C.split_pets(pets).dropped, lambda: three_parts(*by_folder(pets)).dropped:
+        with pytest.warns(UserWarning, match=r'1 pair of pictures of two classes look alike \(.*dog/like.png like .*cat/0.png\)'): assert len(split()) == 1
+    (pets/'wolf').mkdir()
+    for i in range(3): (pets/'wolf'/f'{i}.png').write_bytes((pets/'dog'/f'{i}.png').read_bytes())
+    with pytest.warns(UserWarning, match='4 pairs'), pytest.raises(ValueError, match='class wolf has 0 pictures unlike all before'): C.split_pets(pets)
+
+def by_folder(root):
+    "Pictures of a folder of folders, with the numbers of their classes."
+    found = C.class_items(root)
+    return [p for v in found.values() for p in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
+
+def test_one_picture_is_named_alone(saved, pets):
+    "The counts are of nothing where each picture is read by itself."
+    (pets/'cat'/'0.png').write_bytes(b'no picture')
+    rows, bad = K.classify_files(saved[0], [pets])
+    assert len(rows) == 11 and 'cat/0.png' in bad[0]['error'] and 'remove' not in bad[0]['error'] and '1 of 1' not in bad[0]['error']
+
+def test_a_body_from_a_file_is_called_so(saved):
+    assert C.body(saved[1]).label == 'toynet-random (c)' and C.body('toynet-random').label == 'toynet-random'
+
+def test_a_table_holds_its_columns():
+    "Whatever the classes are called: as many lines as classes, numbers under their names."
+    names = ['a\nb', 'l'*200, 'German shepherd dog']
+    text = C.report_lines(C.report(np.eye(3)[[0, 1, 2, 0]]*.8 + .2/3, np.array([0, 1, 2, 0]), names, times=0)).splitlines()
+    assert len(text) == 1 + 5 + 1 + 4 and len({len(l) for l in text[-4:]}) == 1 and 'l'*25 not in '\n'.join(text) and '  German shepherd dog' in text[-4]
+
 def bad_folders(pets):
     yield 'one class', lambda: [p.unlink() for p in (pets/'dog').iterdir()] and (pets/'dog').rmdir(), 'pictures of 1 class'
     yield 'empty class', lambda: (pets/'bird').mkdir(), 'class bird has no picture'
@@ -263,6 +293,36 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
 
+@pytest.mark.parametrize('head', ['linear', 'own'])
+def test_more_epochs_of_the_head_are_a_new_body(head, tmp_path, monkeypatch):
+    """Resumed with more epochs of the head, even after a kill on the way, a run is the one that had them from the start: its body does not go
+    on from a shorter head. Fewer are refused, and the run is as it was."""
+    if head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    r, s = TINY.replace(unfreeze=2, head=head), toys()
+    longer, run = r.replace(epochs=3), tmp_path/'run'
+    whole = C.train_classifier(longer, split=s, out=tmp_path/'whole')
+    C.train_classifier(r, split=s, out=run)
+    with monkeypatch.context() as m:
+        m.setattr(C, 'report', lambda *a: 1/0)
+        with pytest.raises(ZeroDivisionError): C.train_classifier(longer, split=s, out=run, resume=True)
+    more = C.train_classifier(longer, split=s, out=run, resume=True)
+    assert same(whole.classifier.state_dict(), more.classifier.state_dict()) and whole.history == more.history
+    files = {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
+    for kw, says in (dict(epochs=1), 'more epochs: epochs 3 there, 1 here'), (dict(unfreeze=1), 'more unfreeze: unfreeze 2 there, 1 here'):
+        with pytest.raises(ValueError, match=says): C.train_classifier(longer.replace(**kw), split=s, out=run, resume=True)
+    assert files == {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
+
+@pytest.mark.parametrize('name', ['history.csv', 'classifier.safetensors', 'results.json'])
+def test_what_is_lost_of_a_finished_run_is_made_again(name, tmp_path):
+    r, s = TINY.replace(unfreeze=1), toys()
+    whole, p = C.train_classifier(r, split=s, out=tmp_path), tmp_path/name
+    was = p.read_bytes()
+    for spoil in (p.unlink, lambda: p.write_bytes(was[:len(was)//3])):
+        spoil()
+        again = C.train_classifier(r, split=s, out=tmp_path, resume=True)
+        assert same(whole.classifier.state_dict(), again.classifier.state_dict()) and whole.history == again.history
+        assert p.stat().st_size > len(was)/2
+
 @pytest.fixture
 def odd_addresses(monkeypatch):
     """A machine on which files are read to addresses that are no multiple of 16, and a product that meets one has other last digits (MKL's
@@ -374,6 +434,7 @@ def test_recipes_refuse_what_cannot_be():
         'no field'):
         with pytest.raises(ValueError, match=says): TINY.replace(**kw)
     with pytest.raises(ValueError, match='not in'): C.get_recipe('fast', C.ClassifierRecipe)
+    assert TINY.replace(size=31).size == 31                          # a classifier has no scale that a size could be a multiple of
 
 # ---- files
 
@@ -399,7 +460,7 @@ def test_files_that_are_not_ours(saved, tmp_path):
         p.write_bytes(data)
         with pytest.raises(ValueError, match=says) as e: C.load_classifier(p)
         assert len(str(e.value).splitlines()) == 1
-    refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
+    refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:400], '400 bytes, where the header alone has'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
     torch.save({'a': 1}, p); refused(p.read_bytes(), 'pickle')
     from safetensors.torch import save
     from srgan_course.kit.files import checksum

@@ -131,6 +131,7 @@ def test_labels_that_do_not_fit(tmp_path):
     one_line(lambda: M.labelled(root, toy()), 'labels go from 207 to 281', 'do not fit')
     (root/'labels.json').write_text('{"cat": 0}'); one_line(lambda: M.labelled(root, toy()), 'folder dog is not in the labels')
     (root/'labels.json').write_text('{'); one_line(lambda: M.labelled(root, toy()), 'is not JSON')
+    (root/'labels.json').write_text('[1, 2]'); one_line(lambda: M.labelled(root, toy()), 'no labels; give {"n01440764": 0, ...}')
     (root/'labels.json').unlink(); assert M.labelled(root, toy())[1].tolist() == [0, 0, 0, 1, 1, 1]        # the teacher's own names
     (root/'fox').mkdir(); one_line(lambda: O.sample_folder(root), 'class fox has no picture')
 
@@ -230,17 +231,39 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(K, 'toy_teacher', toy)
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
     whole = M.train_recognise(r, out=tmp_path/'whole')
+    said = []
     def stop(row):
+        said.append(row)
         if row['step'] == 6: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'parts', progress=stop)
+    assert said[0] == dict(step=0, of=8, pictures=len(whole['parts'].train))                     # a line before the first step
     one_line(lambda: M.train_recognise(r.replace(lr=2e-3), out=tmp_path/'parts'), 'checkpoint of another recipe')
     with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
         m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
         one_line(lambda: M.train_recognise(r, out=tmp_path/'parts'), 'a run on other pictures (training: ')
-    parts = M.train_recognise(r, out=tmp_path/'parts')
+    parts = M.train_recognise(r.replace(judges=('toy-1',)), out=tmp_path/'parts')        # who judges in the end teaches nothing
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))
     assert not (tmp_path/'parts'/'checkpoints').exists()
+
+def test_a_panel_is_looked_at_before_anything_is_taught(tmp_path, monkeypatch):
+    """Judges that tell other classes, or the same in another order, and a judge that is the teacher by another name are refused before a
+    step; two classifiers of one name have a table each."""
+    from srgan_course import cli
+    monkeypatch.setattr(K, 'toy_teacher', toy); monkeypatch.setattr(M, 'labelled', lambda *a, **kw: 1/0)
+    def file(name, classes, seed=0):
+        return str(save_classifier(Classifier(body('toynet-random', seed), classes, size=48), tmp_path/f'{name}.safetensors'))
+    mine, other = file('mine', ['cat', 'dog']), file('other', ['cat', 'dog'], 1)
+    r = M.RECOGNISE_RECIPES['quick'].replace(teacher=mine)
+    for judge, *says in ((file('three', ['cat', 'dog', 'fox']), 'tells 3 classes (cat, dog, fox)', 'tells 2 classes (cat, dog)'),
+                         (file('turned', ['dog', 'cat'], 2), 'in the same order'), (file('again', ['cat', 'dog']), 'is given twice')):
+        one_line(lambda: M.train_recognise(r.replace(judges=(judge,)), 'pets-toy', tmp_path/'run'), *says)
+        one_line(lambda: cli.recognise(evaluate='pets-toy', teacher=mine, judge=judge), *says)
+    assert not (tmp_path/'run').exists()
+    one, two, three = N.panel(M.teacher(mine), M.teacher(other), toy())
+    assert (one.name, two.name, three.name) == ('toynet-random (cat, dog)', 'toynet-random (cat, dog), judge 1', 'toy 0')
+    rec = M.evaluate_recognition({}, load_pictures(_toys(4, 48), 48), None, one, [two])
+    assert rec.judges == [two.name] and (rec.of('originals') != rec.of('originals', two.name)).all()
 
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
@@ -271,7 +294,9 @@ def test_command(tmp_path, capsys, monkeypatch):
     d = json.loads(capsys.readouterr().out)['pictures'][0]
     assert {'originals', 'nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4',
             'mine'} == set(d['guesses']) and Image.open(tmp_path/'pet-recognised.jpg').width > 600
+    assert d['size'] == 96
     assert cli.recognise(tmp_path/'pet.png', tmp_path/'bad.png', teacher='toy') == 1
+    assert '96 px (it has no 192) seen by toy 0' in capsys.readouterr().out
     (tmp_path/'worse.png').write_bytes(b'no'); assert cli.recognise(tmp_path/'bad.png', tmp_path/'worse.png', teacher='toy') == 2
     assert 'bad.png' in capsys.readouterr().err
     root = folders(tmp_path/'in', cat=2, dog=2)

@@ -17,7 +17,6 @@ from .sources import SOURCES
 
 # %% ../../nbs/kit/cards.ipynb #7ec21493
 BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # what figures are compared on: nothing may be trained on them
-
 def about_data(source)->list: # as `train` was given it -> lines for the card: the data, their terms, and benchmarks among them
     "What is known of the pictures a model was trained on."
     if not isinstance(source, (str, Path)): return ['pictures that were given to `train` from Python; nothing is known of their terms']

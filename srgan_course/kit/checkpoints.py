@@ -37,7 +37,6 @@ def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of 
     return tensors, parse_json(meta['checkpoint'], path)
 
 def checkpoints(folder:Path|str): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))
-
 def latest_checkpoint(folder:Path|str, # of checkpoints
                       read:bool=False # also read it: (path, tensors, plain values)
                      ):
@@ -52,7 +51,6 @@ def latest_checkpoint(folder:Path|str, # of checkpoints
 
 # %% ../../nbs/kit/checkpoints.ipynb #ee1f5b0a
 def _generators(loaders): return {'python': random, **{f'loader{i}': dl.rng for i,dl in enumerate(loaders) if hasattr(dl, 'rng')}}
-
 def rng_state(loaders=() # fastai `DataLoader`s, which have generators of their own
              )->tuple:   # tensors by name, plain values by name
     "The state of every random generator a run draws from."
@@ -79,7 +77,6 @@ def set_rng_state(state, loaders=()):
 
 # %% ../../nbs/kit/checkpoints.ipynb #1f44e7b7
 def _plain(v): return [_plain(o) for o in v] if isinstance(v, (tuple, list)) else v.item() if isinstance(v, np.generic) else v
-
 def opt_state(opt):
     "A torch optimiser's state as (tensors, plain values)."
     sd = opt.state_dict()
@@ -235,7 +232,6 @@ def _numbered(self:Resumable):
 
 # %% ../../nbs/kit/checkpoints.ipynb #6dd271b6
 def _under(prefix, t): return {k[len(prefix)+1:]: v for k,v in t.items() if k.startswith(prefix + '/')}
-
 @patch
 def _circumstances(self:Resumable):
     return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': self.device.type, 'precision': self.computes}
@@ -324,7 +320,8 @@ def _check_run(self:Resumable, path, t, p):
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
             a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
-        if diff := differences(a, b): raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
+        if diff := differences(a, b, ('judges',)):                    # who judges in the end teaches nothing
+            raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):
         if a.get(k) != b.get(k):

@@ -9,13 +9,14 @@ __all__ = ['CLASSIFIER_RECIPES', 'ClassifierRecipe', 'classifier_dls']
 import csv, json
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 import numpy as np, torch
 from torch import Tensor
 from .classifiers import load_classifier, save_classifier
 from .views import change
 from .files import read_json, write_json, write_whole
 from .recipe import RATE, SHARE, Recipe, import_fastai, one_of
-from .results import save_result
+from .results import load_result, save_result
 from .sources import central_square, get_picture
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f10005
@@ -37,6 +38,7 @@ class ClassifierRecipe(Recipe):
     unfreeze_lr:float = 1e-4   # Adam's in these
     classes:tuple = ()         # the classes there must be; any where empty
 
+    scaled = False
     ranges = Recipe.ranges | dict(lr=RATE, unfreeze_lr=RATE, valid=(*SHARE, True), views=(0, 1000), degrees=(0, 180), jitter=(0, 1),
                                   unfreeze=(0, 10**6))
     def __post_init__(self):
@@ -70,32 +72,39 @@ def classifier_dls(split, # a `Split`
     return dls
 
 # %% ../../nbs/kit/classifier_runs.ipynb #e2f1000b
-def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->bool: # is the run in it done?
+LONGER = 'epochs', 'unfreeze'   # what of a recipe may be more when a run goes on
+def read_run(out:Path|str, recipe:ClassifierRecipe)->tuple: # classifier, rows of history; None: they are not whole, or another recipe's
+    "What a run that is done has made."
+    try:
+        rows = csv.DictReader((out/'history.csv').read_text(encoding='utf-8').splitlines())
+        rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
+        clf, was = load_classifier(out/'classifier.safetensors'), load_result(out/'results.json')['recipe']
+    except (OSError, ValueError, TypeError, AttributeError): return None
+    if len(rows) == recipe.epochs + recipe.unfreeze and all(was.get(k) == getattr(recipe, k) for k in LONGER): return clf, rows
+
+def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->tuple: # as from `read_run`
     "Set up a run's folder, or see that what lies in it is this run."
+    from srgan_course.kit.checkpoints import differences
     from srgan_course.kit.lists import keep_pictures
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
-    was, longer = said, ('epochs', 'unfreeze')
+    was, kept = said, None
     if (out/'run.json').is_file():
-        if not resume: raise ValueError(f'{out} holds a run already; go on with it (resume), or give another folder')
+        if not resume: raise ValueError(f'{out} holds a run already; go on with it (--resume), or give another folder')
         was = read_json(out/'run.json')
         if not (isinstance(was, dict) and said.keys() <= was.keys() and isinstance(was['recipe'], dict)):
             raise ValueError(f'{out/"run.json"}: damaged, it does not say its {", ".join(said)}; give another folder')
         keep_pictures(out, True, training=split.train, held_out=split.valid)
-        diff = [k for k, v in said['recipe'].items() if k not in longer and was['recipe'].get(k) != v]
+        diff = [k for k, v in said['recipe'].items() if k not in LONGER and was['recipe'].get(k) != v]
         if diff := diff + [k for k in ('classes', 'train', 'valid') if was[k] != said[k]]:
             raise ValueError(f'{out} holds another run: {", ".join(diff)} differ; give another folder')
-    done = (out/'classifier.safetensors').is_file() and all(was['recipe'].get(k) == said['recipe'][k] for k in longer)
-    if not done and any(out.glob('checkpoints/epoch-*')):
-        raise ValueError(f'{out}: a run of version 0.1 goes no further with this one; give another folder')
+        if fewer := [k for k in LONGER if was['recipe'].get(k, 0) > said['recipe'][k]]:
+            raise ValueError(f'{out} holds a run with more {" and ".join(fewer)}: {differences(was["recipe"], said["recipe"])}; fewer make '
+                             f'another run, so give another folder')
+        kept = read_run(out, recipe)
     if was is said: keep_pictures(out, False, training=split.train, held_out=split.valid)
+    elif was['recipe'].get('epochs') != recipe.epochs: rmtree(out/'checkpoints'/'1', ignore_errors=True)   # its head was another
     write_json(out/'run.json', said)
-    return done
-
-def read_run(out:Path|str)->tuple: # classifier, rows of history
-    "What a run that is done has made."
-    rows = csv.DictReader((out/'history.csv').read_text(encoding='utf-8').splitlines())
-    rows = [{k: int(v) if k in ('phase', 'epoch') else float(v) for k, v in row.items()} for row in rows]
-    return load_classifier(out/'classifier.safetensors'), rows
+    return kept
 
 def keep_run(res, source, out): # classifier, history, report, recipe and seconds; where the pictures came from; folder
     "Write what a training made: the classifier, curves, history and figures."

@@ -60,7 +60,6 @@ def _same_padding(net):
             c.padding = (0, 0); c.register_forward_pre_hook(lambda m, args: (F.pad(args[0], (0, 1, 0, 1)),))
 
 VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # what a file of weights may ask for
-
 _FILES = {'resnet50': ('resnet50_v1_pruned_int8.safetensors', 'v1'), 'mobilenet_v2': ('mobilenet_v2_fp16.safetensors', 'same'),
           'squeezenet1_1': ('squeezenet1_1_fp16.safetensors', '')}
 
@@ -139,7 +138,10 @@ def body(name:str='resnet50',
         )->Body:          # frozen
     "A body by name, with the weights that the name says; nothing else is slipped in."
     name = os.fspath(name)
-    if name.endswith('.safetensors'): return load_classifier(name).body
+    if name.endswith('.safetensors'):
+        own = load_classifier(name).body
+        own.weights = Path(name).name
+        return own
     if name.endswith('-random'):
         net = make_net(name.removesuffix('-random'), seed=seed)
         return Body(cut_head(net), name, 'random', name.removesuffix('-random'), whole=net)

@@ -191,7 +191,6 @@ def bfloat16_gain()->float:
 
 # %% ../../nbs/kit/devices.ipynb #a35c8b68
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16')
-
 def check_precision(precision:str):
     "Refuse what is no precision."
     if precision not in PRECISIONS: raise ValueError(f'precision {precision!r} is not in {PRECISIONS}')

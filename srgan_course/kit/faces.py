@@ -6,6 +6,7 @@
 __all__ = ['load_faces', 'nearest_faces']
 
 # %% ../../nbs/kit/faces.ipynb #fa0e0003
+import warnings
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
@@ -64,6 +65,7 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
     if len(items) < 12:
         raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     train, held = [o for i, o in enumerate(items) if i % 6], items[::6]
+    if r.bs > len(train): warnings.warn(f'bs is {r.bs} and there are {len(train)} pictures to learn from: a batch holds some of them twice')
     dls = DataLoaders(FaceLoader(load_faces(train, round(r.size*(1 + r.zoom)), r.channels), r, True),
                       FaceLoader(load_faces(held, r.size, r.channels), r, False), device=device)
     dls.pictures = dict(training=train, held_out=held)            # for `kit.lists.keep_pictures`

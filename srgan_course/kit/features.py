@@ -40,7 +40,6 @@ class PooledNet(FrozenNet):
 
 # %% ../../nbs/kit/features.ipynb #fe00000a
 LAST = {64: 'maxpool1', 192: 'maxpool2', 768: 'Mixed_6e', 2048: 'Mixed_7c'}   # features -> the layer that gives them
-
 def inception_layers(dims:int)->nn.Sequential: # one of `LAST`
     "The Inception of FID up to the layer that gives `dims` features, its weights random."
     from torchvision.models import inception_v3
@@ -65,7 +64,6 @@ def fuse_norms(net:nn.Module)->nn.Module: # in evaluation mode; changed in place
 # %% ../../nbs/kit/features.ipynb #fe000010
 FULL, SMALL = INCEPTION_FILES = 'pt_inception-2015-12-05-6726825d.pth', 'inception_fid_to_mixed7a_fp16.safetensors'
 _RANDOM = "'random@256' (needs no file)"
-
 def _inception(name, layer):
     "pytorch-fid's Inception, as a `PooledNet`."
     if layer not in [*map(str, LAST), 'logits']:
@@ -84,7 +82,6 @@ def _inception(name, layer):
 
 # %% ../../nbs/kit/features.ipynb #fe000012
 _SQUEEZE = dict(caffe='squeezenet1_1_fp16.safetensors', torchvision='squeezenet1_1-b8a52dc0.pth')
-
 def _squeezenet(name, source, layer):
     "SqueezeNet 1.1, as a `PooledNet`: 512 features, or the logits of 1000 classes."
     from torchvision.models import squeezenet1_1

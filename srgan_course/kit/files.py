@@ -151,6 +151,7 @@ def _header(raw):
     "The header of a safetensors file, which must fit the file to the byte."
     n = 8 + int.from_bytes(raw[:8], 'little')
     if raw[8:9] != b'{': raise ValueError(f'it begins with {raw[:8]!r}')
+    if n > len(raw): raise ValueError(f'{len(raw):,} bytes, where the header alone has {n:,}')
     head = json.loads(raw[8:n])
     end = n + max((v['data_offsets'][1] for k, v in head.items() if k != '__metadata__'), default=0)
     if end != len(raw): raise ValueError(f'{len(raw):,} bytes, where the header speaks of {end:,}')

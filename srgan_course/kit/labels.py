@@ -20,7 +20,8 @@ def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...},
                )->dict: # folder -> (class number, name)
     "Which folder is which class."
     d = read_json(path)
-    say = lambda why: ValueError(f'{path}: {why}; give {{"0": ["n01440764", "tench"], ...}} or {{"n01440764": "tench", ...}}')
+    say = lambda why: ValueError(f'{path}: {why}; give {{"n01440764": 0, ...}}, {{"n01440764": "tench", ...}} or '
+                                 f'{{"0": ["n01440764", "tench"], ...}}')
     if not isinstance(d, dict) or not d: raise say('no labels')
     if all(k.isdigit() and isinstance(v, list) and len(v) == 2 for k, v in d.items()):
         out = {str(v[0]): (int(k), str(v[1])) for k, v in d.items()}
@@ -42,7 +43,6 @@ def fit_labels(y:np.ndarray, teacher # (n,) class numbers, a classifier with `na
 
 # %% ../../nbs/kit/labels.ipynb #e2a00008
 def _letters(s): return ''.join(c for c in s.lower() if c.isalnum())
-
 def name_labels(paths:list, # files such as n01443537_goldfish.jpg
                 names:list=None # of all classes, in the order of their WordNet numbers; ImageNet's where not given
                )->np.ndarray: # (n,) class numbers

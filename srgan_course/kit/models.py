@@ -14,7 +14,6 @@ from .files import check_tensors, parse_json, read_json, write_json
 
 # %% ../../nbs/kit/models.ipynb #c0e00006
 MODELS = Path(find_spec('srgan_course').origin).parent/'models'
-
 def shipped_models(noise=False # those that make pictures from noise, instead of those that enlarge?
                   )->dict: # name -> file
     "The models inside the package."

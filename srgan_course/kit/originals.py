@@ -64,7 +64,6 @@ def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or
 
 # %% ../../nbs/kit/originals.ipynb #e3f0000c
 IN_MEMORY = 2**31   # bytes of pictures that are held in memory; of more, each is opened when it is needed
-
 class Originals:
     "Pictures opened when they are asked for: the same bytes as from `load_pictures`, and no more of them in memory than are asked for."
     def __init__(self, items, size): self.items, self.size, self.shape = list(items), size, torch.Size((len(items), 3, size, size))

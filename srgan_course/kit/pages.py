@@ -54,7 +54,6 @@ def _here(name, room):
 # %% ../../nbs/kit/pages.ipynb #d3d4010a
 _keep = r'^```.*?^```|^ {4}.*?$|^#+ .*?$|!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([^)\n]*\)|``.+?``|<[^>\n]+>'
 _code = re.compile(rf'(?P<keep>{_keep})|`(?P<name>[A-Za-z][\w.]*)(?P<call>\(\))?`', re.M | re.S)
-
 def link_names(text:str, find)->str: # Markdown; name -> address or None
     "Link the backticked names that lead somewhere."
     def one(m):

@@ -24,7 +24,6 @@ class _Dice:
     def one_of(self, xs): return xs[int(self()*len(xs))]
 
 def _tilted(t): return (1 - t*t)/(1 + t*t), 2*t/(1 + t*t)   # cosine and sine of an angle, from its half-angle's tangent
-
 class _Canvas:
     "A square picture of `size` pixels with face coordinates: centre (cx,cy), scale and tilt."
     def __init__(self, size, cx=0., cy=0., scale=1., tilt=0.):
@@ -119,7 +118,6 @@ _COLLARS = [None, (200,50,60), None, (50,110,190), None, (230,180,50), None, (70
 _INK,_SHINE,_TONGUE = (26,20,24),(255,255,255),(226,110,120)
 
 def _mix(a, b, t): return tuple(x + (y - x)*t for x, y in zip(a, b))
-
 def _room(c, r):
     "A background: lights out of focus, stripes, wall and floor, or dots; and a little texture."
     a,b,lx,ly,kind,p = r.one_of(_WALLS),r.one_of(_WALLS),r(-1, 1),r(-1, 1),int(r()*4),r.many(30)
@@ -223,7 +221,6 @@ def _mouth(c, k, cat):
 
 # %% ../../nbs/kit/pets.ipynb #d0b43a43
 def _pose(r): return r(-.22, .22), r(-.12, .24), r(.74, 1.08), r(-.22, .22)   # centre x and y, scale, tangent of half the tilt
-
 def draw_pet(kind:str, # 'cat' or 'dog'
              seed:int, # whole number from 0: the picture follows from it
              size:int=64 # side in pixels, 16 or more
@@ -262,7 +259,6 @@ def toy_face(seed:int,    # as for `draw_pet`
 
 # %% ../../nbs/kit/pets.ipynb #7d0c1a13
 TOY_VALID = 10**6   # drawn pets from this seed on are for validation
-
 @dataclass(frozen=True)
 class Toy:
     "A pet to be drawn when it is needed"
@@ -274,7 +270,6 @@ class Toy:
 
 @lru_cache(maxsize=4096)
 def _drawn(toy): return np.asarray(draw_pet(toy.kind, toy.seed, toy.size))
-
 def toys(n:int,   # how many, cats and dogs in turn
          size:int, # side, pixels
          start:int=0 # first seed

@@ -37,6 +37,7 @@ class Recipe:
     copies:int = 0             # how many smaller copies of each training picture are added, each four fifths of the one before
     workers:int = 0            # processes that prepare batches (0: none besides this one)
 
+    scaled = True   # are its pictures made smaller by `scale`?
     # a field, or a product of fields: the smallest and the largest number; True: it must be above the smallest
     ranges = {'size': (1, 8192), 'bs': (1, 2**16), 'steps_per_epoch': (1, 10**6), 'epochs': (1, 10**6), 'seed': (0, 2*10**9),
               'copies': (0, 32), 'workers': (0, 64), 'bs x size x size': (1, 2**28), 'bs x steps_per_epoch': (1, 10**7)}
@@ -44,7 +45,7 @@ class Recipe:
     def __post_init__(self):
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
-        if self.size < self.scale or self.size % self.scale:
+        if self.scaled and (self.size < self.scale or self.size % self.scale):
             near = max(1, round(self.size/self.scale))*self.scale
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
         for n, limits in self.ranges.items(): in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)

@@ -14,7 +14,6 @@ from .files import read_json, write_json
 
 # %% ../../nbs/kit/results.ipynb #48971aa2
 def _package(): return Path(find_spec('srgan_course').origin).resolve().parent   # this package's folder
-
 def _processor():
     "What the machine calls its processor."
     try: return re.search(r'model name\s*:\s*(.+)', Path('/proc/cpuinfo').read_text()).group(1).strip()

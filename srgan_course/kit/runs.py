@@ -59,7 +59,6 @@ class Say(Callback):
         if self.first is not None: self.out.write(f'\r{self.line()}\x1b[K\n' if self.out.isatty() else self.line() + '\n'); self.out.flush()
 
 _SAID = {'loss': 'loss', 'gen_loss': 'generator', 'crit_loss': 'critic', 'd_real': 'D(x)', 'd_fake': 'D(G(z))'}
-
 def tensorboard(folder:Path|str):
     "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
     try: from fastai.callback.tensorboard import TensorBoardCallback

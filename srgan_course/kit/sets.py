@@ -94,7 +94,6 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
 
 # %% ../../nbs/kit/sets.ipynb #5e70000c
 def _floats(x): return x.float()/255 if x.dtype == torch.uint8 else x.float()
-
 def _stack(batch, net, device):
     "Pictures of any sizes as one float batch of the net's size."
     sizes = {x.shape[-2:] for x in batch}

@@ -95,7 +95,6 @@ def compare_slider(a, # PIL image, tensor or array, shown on the left
 
 # %% ../../nbs/kit/show.ipynb #5d0f00a2
 _GAP = 2   # white pixels between the pictures of a sheet
-
 def sheet_size(n:int, h:int, w:int, cols:int=None)->tuple: # how many pictures of which size, pixels; as for `sheet` -> (width, height)
     "How large a sheet will be."
     cols = min(cols or math.ceil(math.sqrt(n)), n)
@@ -127,7 +126,6 @@ def save_gif(path:Path|str, # file to write
 
 # %% ../../nbs/kit/show.ipynb #0a7a80ff
 CROPS = {'chelsea': (128, 64), 'china': (168, 60), 'coffee': (304, 224)}   # left and top of what is shown of each embedded held-out photo
-
 def crop_box(name:str, # of an embedded photo, or any other
              img:Image.Image, # PIL image
              side:int # pixels

@@ -6,6 +6,7 @@
 __all__ = ['near_duplicates', 'leaks', 'Split', 'split_pets', 'three_parts']
 
 # %% ../../nbs/kit/splits.ipynb #9d01c0e0
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from .codec import find_images
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws
-from .sources import get_picture, items_of, source_folder
+from .sources import get_picture, items_of, name_and_size, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
 def thumbnail(img:Image.Image # a PIL picture
@@ -44,15 +45,21 @@ def open_all(items:list, # paths, open pictures or `Toy`s
         try: out.append(what(get_picture(o)))
         except (ValueError, OSError) as e: bad.append(' '.join(str(e).split()))
     some = '; '.join(bad[:3]) + ' ...'*(len(bad) > 3)
-    if bad: raise ValueError(f'{len(bad)} of {len(items)} pictures cannot be read: {some}; remove them')
+    if bad: raise ValueError(f'{len(bad)} of {len(items)} pictures cannot be read: {some}; remove them' if len(items) > 1 else some)
     return out
 
 # %% ../../nbs/kit/splits.ipynb #af2c62be
 def near_duplicates(items:list, # paths, open pictures or `Toy`s
-                    alike:float=.95 # from this correlation on two pictures count as one
+                    alike:float=.95, # from this correlation on two pictures count as one
+                    y=None # (n,) class numbers: a pair of two classes is told
                    )->list:   # pairs (i, j), i < j
     "Which pictures look nearly the same"
-    return alike_pairs(np.stack(open_all(items, thumbnail)), alike=alike) if len(items) else []
+    pairs = alike_pairs(np.stack(open_all(items, thumbnail)), alike=alike) if len(items) else []
+    if y is not None and (two := [(i, j) for i, j in pairs if y[i] != y[j] and not isinstance(items[j], Toy)]):
+        a, b = (name_and_size(items[k], k)[0] for k in two[0])
+        warnings.warn(f'{len(two)} pair{"s"*(len(two) > 1)} of pictures of two classes look alike ({b} like {a}): the first one counts, in '
+                      f'its class, and the other is left out')
+    return pairs
 
 def leaks(train:list, valid:list, # items
           alike:float=.95 # from this correlation on two pictures count as one
@@ -64,7 +71,6 @@ def leaks(train:list, valid:list, # items
 # %% ../../nbs/kit/splits.ipynb #09b0374f
 def _breed(path): return 'cat' if Path(path).name[:1].isupper() else 'dog'   # so names Oxford-IIIT Pet its files
 def _kind(o): return o.kind if isinstance(o, Toy) else Path(o).parent.name
-
 def check_classes(found:dict, # class -> items
                   classes:tuple=() # those that are wanted; any where empty
                  )->dict:    # the same, sorted
@@ -114,7 +120,8 @@ def _stratified(y, share, seed, names):
     for k, c in enumerate(names):
         mine = np.flatnonzero(y == k)
         if len(mine) < 2:
-            raise ValueError(f'class {c} has {len(mine)} picture{"s"*(len(mine) != 1)}; it takes two: one to learn from, one to judge by')
+            raise ValueError(f'class {c} has {len(mine)} picture{"s"*(len(mine) != 1)} unlike all before; it takes two: one to learn from, '
+                             f'one to judge by')
         order = np.argsort(draws(len(mine), seed, k, 4), kind='stable')
         held += mine[order][:min(len(mine) - 1, max(1, round(share*len(mine))))].tolist()
     return sorted(held)
@@ -135,7 +142,7 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
     found = class_items(source, classes)
     items, y = [o for v in found.values() for o in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
     gone = {}
-    for i, j in near_duplicates(items, alike) if alike else ():
+    for i, j in near_duplicates(items, alike, y) if alike else ():
         if i not in gone: gone.setdefault(j, i)
     keep = np.array([i for i in range(len(items)) if i not in gone])
     held = set(keep[_stratified(y[keep], valid, seed, list(found))].tolist())
@@ -166,7 +173,7 @@ def three_parts(items:list, # paths, open pictures or `Toy`s
     if not (valid > 0 and test > 0 and valid + test < 1):
         raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
     if y is not None and len(y) != len(items): raise ValueError(f'{len(items)} pictures and {len(y)} labels do not match')
-    gone = {j for _, j in near_duplicates(items, alike)}
+    gone = {j for _, j in near_duplicates(items, alike, y)}
     keep = [i for i in range(len(items)) if i not in gone]
     if len(keep) < 3: raise ValueError(f'{len(keep)} different pictures; it takes three or more to learn from, to watch by and to judge by')
     order = np.array(keep)[np.argsort(draws(len(keep), seed, 15), kind='stable')]

@@ -11,7 +11,6 @@ import numpy as np
 
 # %% ../../nbs/kit/stats.ipynb #297655c0
 _ENDS = [2.5, 97.5] # of every interval, in percent: it is to hold the truth in 95 of 100 studies
-
 def resamples(n:int, # pictures
               times:int=1000, # draws
               seed:int=0 # of the draws

@@ -16,7 +16,6 @@ from .weights import FrozenNet, freeze, pretrained_weights
 
 # %% ../../nbs/kit/vgg.ipynb #43748dac
 VGG = {'vgg16': ('D', (2, 2, 3, 3, 3)), 'vgg19': ('E', (2, 2, 4, 4, 4))} # torchvision's letter, convolutions in each of the five blocks
-
 def vgg_names(arch:str)->list: # 'vgg16' or 'vgg19' -> 'conv1_1', 'relu1_1', ..., 'pool5', as in torchvision's `features`
     "The names of VGG's feature layers."
     return [name for block, n in enumerate(VGG[arch][1], 1)
@@ -51,7 +50,6 @@ def _random_state(layers, seed):
 _VGG_FILES = {'oxford': {'vgg16': 'vgg16_to_relu2_2.safetensors', 'vgg19': 'vgg19_to_relu3_4.safetensors'},
               'torchvision': {'vgg16': 'vgg16-397923af.pth', 'vgg19': 'vgg19-dcbb9e9d.pth'}}
 _URL = 'https://download.pytorch.org/models/'
-
 def _vgg_state(layers, name):
     "Pretrained weights for `layers`, those of the feature net called `name`."
     arch, source, *_ = parse_name(name)

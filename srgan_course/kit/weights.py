@@ -15,7 +15,6 @@ from .recipe import HOMES, look_up
 
 # %% ../../nbs/kit/weights.ipynb #9c000006
 NETWORKS = HOMES['network']   # class -> where it is defined
-
 def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
                path,                # file to write, .safetensors
                dtype=torch.float32, # torch.float16 halves the file; vectors (biases, batch norm) stay float32
