@@ -179,7 +179,8 @@ def classify(
         r = m.evaluate_classifier(clf, evaluate)
         return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
-    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join('{class:12} {probability:.4f}  {file}'.format(**r) for r in rows))
+    if json: print(js.dumps(dict(pictures=rows, bad=bad)))
+    for r in [] if json else rows: print('{class:12} {probability:.4f}  {file}'.format(**r))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
     return code_for(bad, rows)
 
