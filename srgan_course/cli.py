@@ -53,7 +53,8 @@ def upscale(
     return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
-@command(only={'resume': 'any_number', 'not check': 'data resume tensorboard'})
+@command(only={'not recipes': 'recipe data out minutes resume check valid bs size seed device tensorboard any_number',
+               'resume': 'any_number', 'not check': 'data out resume tensorboard'})
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
     data:str='embedded', # A folder, a known name (embedded, bsds500, ...), a part (bsds500/train), or several (bsds500+t91+FOLDER)
@@ -152,7 +153,7 @@ def models(
           f'srgan-evaluate --model NAME. Their cards: {MODELS}')
 
 # %% ../nbs/cli.ipynb #5548c7db
-@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model'})
+@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model', 'not model': 'out'})
 def classify(
     *paths:Path, # Pictures, or folders of pictures
     model:Path=None, # A classifier's .safetensors file (default: the one in --out)
@@ -178,8 +179,8 @@ def classify(
         r = m.evaluate_classifier(clf, evaluate)
         return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
-    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
-        for r in rows))
+    if json: print(js.dumps(dict(pictures=rows, bad=bad)))
+    for r in [] if json else rows: print('{class:12} {probability:.4f}  {file}'.format(**r))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
     return code_for(bad, rows)
 
@@ -214,8 +215,7 @@ def recognise(
 ):
     "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
-    if not (paths or train or evaluate):
-        raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
+    if not (paths or train or evaluate): raise ValueError('nothing to do; give pictures, or --evaluate FOLDER, or --train FOLDER')
     need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
@@ -279,16 +279,14 @@ def _train_recogniser(source, recipe, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    from srgan_course.kit.sets import found
-    wanted, x, y = 'KID' if kid else 'an interval (--draws)' if draws else '', a, b
-    if wanted:
-        for s in a, b:                # told before any weights are looked for
-            if s.endswith('.npz'):
-                raise ValueError(f'{s}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
-            found(s)
-        x, y = (m.features(s, net, **kwargs) for s in (a, b))
-    res = {'fid': m.fid(x, y, net, draws, **kwargs)}
-    if kid: res['kid'] = m.kid(x, y, net, **kwargs)
+    from srgan_course.kit.features import pooled_net
+    from srgan_course.kit.sets import found, two_sets
+    if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
+    needs = [('a covariance', 2, 2)]
+    if score: found(a), found(b), pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # before a set is measured
+    x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
+    res = {'fid': m.fid(x, y, net, draws)}
+    if kid: res['kid'] = m.kid(x, y, net)
     if score: res['inception_score'] = m.inception_score(a, score, **kwargs)
     return res
 
@@ -322,17 +320,18 @@ def fid(
     from srgan_course.metrics import save_result
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
     start, name = time.monotonic(), features.split('@')[0]
+    if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
+    idle = given(features=None if features == 'inception' else features, dims=dims, n=n, cache=cache, skip=skip or None)
+    if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     need_places(result, make=True), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
-    if Is and name.startswith('random'):
-        raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or '
-                         f'squeezenet-caffe')
+    if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
-    print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
+    print(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...', file=sys.stderr)
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))

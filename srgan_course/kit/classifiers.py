@@ -105,8 +105,7 @@ def pretrained(arch:str)->tuple: # one of `architectures` -> the network, the we
 # %% ../../nbs/kit/classifiers.ipynb #e2b00013
 class Body(FrozenNet):
     "A network without its head, with frozen weights: pictures (B,3,H,W) in [0,1], feature maps (B,nf,h,w) out."
-    def __init__(self,
-                 net,              # module (B,3,H,W) -> (B,nf,h,w)
+    def __init__(self, net,              # module (B,3,H,W) -> (B,nf,h,w)
                  name, weights='random', # as for `FrozenNet`
                  arch='', variant='', # what `make_net` needs to make it again
                  whole=None):      # the network it was cut from, for its own head
@@ -134,8 +133,7 @@ def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pic
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00018b
 # a torchvision network, 'NAME-random', 'toynet-turns', or a classifier of ours (.safetensors)
-def body(name:str='resnet50',
-         seed:int=0       # of random weights
+def body(name:str='resnet50', seed:int=0       # of random weights
         )->Body:          # frozen
     "A body by name, with the weights that the name says; nothing else is slipped in."
     name = os.fspath(name)
@@ -166,8 +164,7 @@ def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
 
 class Classifier(nn.Module):
     "A body, and a head that names our classes."
-    def __init__(self,
-                 body:Body,    # a `Body`
+    def __init__(self, body:Body,    # a `Body`
                  classes:list, # their names, in the order of the logits
                  head:str='linear',# or 'own'
                  size:int=128, # side of the pictures it is made for
@@ -185,10 +182,8 @@ class Classifier(nn.Module):
         "From now on the body learns, too."
         self.body.frozen = False
         return self.requires_grad_(True)
-    def probs(self,
-              pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
-              bs:int=64
-             )->np.ndarray: # (n,C) probabilities
+    def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
+              bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
         device, was = next(self.parameters()).device, self.training
@@ -244,8 +239,7 @@ def classify_files(clf:Classifier, # a `Classifier`
 # %% ../../nbs/kit/classifiers.ipynb #e2b00020
 class Teacher(FrozenNet):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
-    def __init__(self,
-                 net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
+    def __init__(self, net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
                  name:str,       # what it is called in tables
                  classes:list=None, # C names; numbers where not given
                  weights:str='', # the file they came from
@@ -282,8 +276,7 @@ class Teacher(FrozenNet):
         return [(self.classes[i], v) for i, v in zip(top.indices.tolist(), top.values.tolist())]
 
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
-def teacher(name:str='resnet50'
-           )->Teacher:
+def teacher(name:str='resnet50')->Teacher:
     "A teacher by name, with the weights that the name says; nothing else is slipped in."
     if isinstance(name, Teacher): return name
     if name == 'toy' or str(name).startswith('toy-'): return toy_teacher(int(str(name)[4:] or 0))
