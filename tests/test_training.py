@@ -318,3 +318,15 @@ def test_no_command_writes_over_the_run_of_another(tmp_path):
                   lambda: train_classifier('quick', 'pets-toy', tmp_path, device='cpu')):
         with pytest.raises(ValueError, match=wanted): begin()
     assert [p.name for p in tmp_path.iterdir()] == ['pictures.json'] and (tmp_path/'pictures.json').read_bytes() == was
+
+def test_held_out_pictures_of_one_colour_are_left_out_or_refused(tmp_path):
+    "PSNR is infinite on them, and a ledger holds finite figures: a run would end without its results."
+    train_on, held = folder(tmp_path/'a', n=3), folder(tmp_path/'held', seed=1, n=1)
+    Image.new('RGB', (60, 50), (9, 8, 7)).save(held/'flat.png')
+    with pytest.warns(UserWarning, match='1 of 2 held-out pictures is of one colour.*[(]flat[)]: not measured'):
+        res = train(ALONE, train_on, tmp_path/'run', valid=held, device='cpu', progress=False)
+    assert json.loads((tmp_path/'run'/'results.json').read_text())['n'] == 1 and np.isfinite(res.table.psnr).all()
+    (held/'0.bmp').unlink()
+    with pytest.raises(ValueError, match='every held-out picture is of one colour.*give others [(]--valid[)]'):
+        train(ALONE, train_on, tmp_path/'other', valid=held, device='cpu', progress=False)
+    assert not (tmp_path/'other'/'checkpoints').exists()
