@@ -178,8 +178,7 @@ def classify(
         r = m.evaluate_classifier(clf, evaluate)
         return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
-    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join(f"{r['class']:12} {r['probability']:.4f}  {r['file']}"
-        for r in rows))
+    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join('{class:12} {probability:.4f}  {file}'.format(**r) for r in rows))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
     return code_for(bad, rows)
 
@@ -214,13 +213,14 @@ def recognise(
 ):
     "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
-    if not (paths or train or evaluate):
-        raise ValueError('nothing to do; say srgan-recognise photo.jpg, or --evaluate FOLDER, or --train FOLDER')
+    if not (paths or train or evaluate): raise ValueError('nothing to do; give pictures, or --evaluate FOLDER, or --train FOLDER')
     need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    if len({one_name(f'{p.stem}-recognised.jpg') for p in paths}) < len(paths):
+    figures = {one_name(out or f'{p.stem}-recognised.jpg') for p in paths}
+    if len(figures) < len(paths):
         raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
+    if own := [p for p in paths if one_name(p) in figures]: raise ValueError(f'{own[0]} is a picture itself; give another --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
@@ -263,7 +263,7 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
         plain = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
         return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: plain(d) for k, d in tables.items()})))
     note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
-    print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.round(4).to_string()}' for k, d in tables.items()))
+    print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
 
 def _train_recogniser(source, recipe, changes, labels, out, json):
     from srgan_course import recognise as m
@@ -271,7 +271,7 @@ def _train_recogniser(source, recipe, changes, labels, out, json):
     say = lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items()))
     res = m.train_recognise(r, source, out, labels, progress=None if json else say)
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
-    print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items())
+    print('\n' + '\n\n'.join(f'{k}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items())
           + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model '
             f'{out/"student.safetensors"}')
 
