@@ -20,6 +20,8 @@ def pytest_sessionstart(session):
     bfloat16_works()
 
 def pytest_collection_modifyitems(config, items):
+    # what takes long is begun first: at the end, when a worker has nothing left, the other one is busy with something short
+    items.sort(key=lambda item: item.path.name not in ('test_notebooks.py', 'test_site.py'))
     for flag in ('slow', 'cuda'):
         if config.getoption('--' + flag): continue
         skip = pytest.mark.skip(reason=f'{flag}: run with --{flag}')

@@ -78,7 +78,8 @@ def process(folder):
     env = {**os.environ, 'PYTHONPATH': str(folder), 'PATH': f'{folder/"bin"}{os.pathsep}{os.environ["PATH"]}', 'PYTHONUTF8': '1',
            'MPLBACKEND': 'agg'}
     script = shutil.which('nbdev-proc-nbs', path=os.path.dirname(sys.executable))
-    return subprocess.run([script, '--n-workers', '2'], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    # in one process: each more would import fastai again
+    return subprocess.run([script, '--n-workers', '0'], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):

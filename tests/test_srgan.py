@@ -15,7 +15,7 @@ from srgan_course.losses import AdversarialLoss
 from srgan_course import demo
 from srgan_course.kit import cards, inspect, phases
 from srgan_course.srgan import RECIPES, SRGANRecipe, train
-from srgan_course.watching import who_is_ahead
+from srgan_course.watching import Curves, who_is_ahead
 from fastai.callback.core import Callback
 
 TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4,
@@ -41,19 +41,23 @@ def pictures(n=4, size=200):
 # ---- recipes
 
 @pytest.mark.parametrize('name', RECIPES)
-def test_two_steps_and_resume(name, tmp_path):
+def test_two_steps_and_resume(name, tmp_path, monkeypatch):
     """Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of
-    each phase and goes on; where patches grow, the second step sees the large ones."""
+    each phase and goes on; where patches grow, the second step sees the large ones. The curves take longer than the steps: drawn at the end."""
     r = RECIPES[name]
     r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5,
                   feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net),
                   start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
+    draw = Curves.draw; monkeypatch.setattr(Curves, 'draw', lambda self: None)
     for phase in build(r).phases:
         with pytest.raises(KeyboardInterrupt, match='resume'):
             train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
         assert [p.name for p in checkpoints(out/'checkpoints'/phase)] == ['step-00000001.safetensors']
-    res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
+    with monkeypatch.context() as m:
+        m.setattr(Curves, 'draw', draw)
+        res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
+    assert Image.open(out/f'curves_{phase}.png').width > 200
     if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350
     for phase in build(r).phases:
         lines = (out/f'history_{phase}.csv').read_text().splitlines()
