@@ -50,8 +50,7 @@ class Dense(nn.Module):
 # %% ../nbs/18_cats.ipynb #404eb8ba
 class DCGANGenerator(nn.Module):
     "Noise to pictures in [-1,1]: the generator of DCGAN, or with `dense` the student project's."
-    def __init__(self,
-        size:int=64,    # side of the pictures: 32, 64 or 128
+    def __init__(self, size:int=64,    # side of the pictures: 32, 64 or 128
         nz:int=100,     # numbers of noise
         nf:int=64,      # channels before the last layer; the first has `nf` times a power of two
         channels:int=3, # 3 colour, 1 grey
@@ -74,8 +73,7 @@ class DCGANGenerator(nn.Module):
         init_dcgan(self)
     @property
     def nz(self): return self.args['nz']
-    def forward(self,
-        z:Tensor # noise (B,nz), or (B,nz,1,1)
+    def forward(self, z:Tensor # noise (B,nz), or (B,nz,1,1)
     )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
         return self.last(self.body(self.start(z.reshape(-1, self.nz, 1, 1)))).tanh()
@@ -129,8 +127,7 @@ def down_block(ni:int, no:int, # channels in and out
 # %% ../nbs/18_cats.ipynb #7679da47
 class DCGANCritic(nn.Module):
     "DCGAN's critic: four halvings (at 64 px) and a last convolution that sees everything."
-    def __init__(self,
-        size:int=64,    # side of the pictures
+    def __init__(self, size:int=64,    # side of the pictures
         nf:int=64,      # channels of the first layer
         channels:int=3, # 3 colour, 1 grey
         norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
@@ -144,8 +141,7 @@ class DCGANCritic(nn.Module):
         init_dcgan(self)
         if norm == 'spectral':
             for m in [m for m in self.modules() if isinstance(m, nn.Conv2d)]: nn.utils.parametrizations.spectral_norm(m)
-    def forward(self,
-        x:Tensor # pictures in [-1,1], (B,channels,size,size)
+    def forward(self, x:Tensor # pictures in [-1,1], (B,channels,size,size)
     )->Tensor:   # logits (B,1)
         want = (self.args['channels'], self.size, self.size)
         if tuple(x.shape[1:]) != want: raise ValueError(f'this critic judges pictures (B,{",".join(map(str, want))}), not {tuple(x.shape)}')

@@ -53,7 +53,8 @@ def upscale(
     return upscale_paths(paths, model, device, out, tile, again, json, want, manifest, shard, not no_note)
 
 # %% ../nbs/cli.ipynb #4a326c3e
-@command(only={'resume': 'any_number', 'not check': 'data resume tensorboard'})
+@command(only={'not recipes': 'recipe data out minutes resume check valid bs size seed device tensorboard any_number',
+               'resume': 'any_number', 'not check': 'data out resume tensorboard'})
 def train(
     recipe:str='quick', # A recipe by name, or a JSON file
     data:str='embedded', # A folder, a known name (embedded, bsds500, ...), a part (bsds500/train), or several (bsds500+t91+FOLDER)
@@ -152,7 +153,7 @@ def models(
           f'srgan-evaluate --model NAME. Their cards: {MODELS}')
 
 # %% ../nbs/cli.ipynb #5548c7db
-@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model'})
+@command(only={'train': 'recipe body epochs seed resume', 'not train': 'model', 'not model': 'out'})
 def classify(
     *paths:Path, # Pictures, or folders of pictures
     model:Path=None, # A classifier's .safetensors file (default: the one in --out)
@@ -322,15 +323,16 @@ def fid(
     from srgan_course.metrics import save_result
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
     start, name = time.monotonic(), features.split('@')[0]
+    if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
+    idle = given(features=None if features == 'inception' else features, dims=dims, n=n, cache=cache, skip=skip or None)
+    if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     need_places(result, make=True), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
-    if Is and name.startswith('random'):
-        raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, squeezenet-torchvision or '
-                         f'squeezenet-caffe')
+    if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
     with warnings_as_lines('srgan-fid'):

@@ -70,19 +70,20 @@ class Pictures:
         degrade=downscale,  # function (picture, factor) -> smaller picture
         fit=None,           # crop to a square and resize to this side
         keep_mb=2048,       # memory for decoded pictures, MB
-        lr=None):           # LR pictures that were given, by HR's name without suffix; None: they are made
+        lr=None,            # LR pictures that were given, by HR's name without suffix; None: they are made
+        what=''):           # 'held-out ', for messages, which then name whole paths
         self.recipe,self.degrade,self.fit,self.keep,self.given = recipe,degrade,fit,keep_mb*2**20,lr
         seen = [(o, *name_and_size(o, i)) for i, o in enumerate(items)]
         fits = lambda s: min(s) >= recipe.size
         self.items,self.sizes = [o for o, _, s in seen if fits(s)],[s for *_, s in seen if fits(s)]
         self.skipped = [n for _, n, s in seen if not fits(s)]
-        first = ', '.join(Path(n).name for n in self.skipped[:3]) + (', ...' if len(self.skipped) > 3 else '')
+        first = ', '.join(n if what else Path(n).name for n in self.skipped[:3]) + (', ...' if len(self.skipped) > 3 else '')
         if not self.items:
-            raise ValueError(f'no picture is as large as the {recipe.size} x {recipe.size} px crop ({first}); give larger pictures or a '
-                             f'smaller size')
+            raise ValueError(f'no {what}picture is as large as the {recipe.size} x {recipe.size} px crop ({first}); give larger pictures '
+                             f'or a smaller size')
         if self.skipped:
-            warnings.warn(f'{len(self.skipped)} of {len(seen)} pictures are smaller than the {recipe.size} x {recipe.size} px crop and '
-                          f'left out: {first}', stacklevel=4)
+            warnings.warn(f'{len(self.skipped)} of {len(seen)} {what}pictures are smaller than the {recipe.size} x {recipe.size} px crop '
+                          f'and left out: {first}', stacklevel=4)
         self._kept,self._bytes = {},0
 
     def __len__(self): return len(self.items)
@@ -236,7 +237,7 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
                          f'no lr')
     if recipe.copies: train = list(train) + smaller_copies(train, recipe.copies, recipe.size)
     given = None if lr is None else _partners([*train, *held], lr, recipe.scale)
-    pics = [Pictures(o, recipe, degrade, fit, keep_mb, given) for o in (train, held)]
+    pics = [Pictures(o, recipe, degrade, fit, keep_mb, given, what) for o, what in ((train, ''), (held, 'held-out '))]
     train,held = [[Nth(p, i) for i in range(len(p))] for p in pics]
     side = min(map(min, pics[1].sizes))
     block = fv.DataBlock((fv.ImageBlock, fv.ImageBlock), get_x=get_lr, get_y=get_hr,

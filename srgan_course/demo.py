@@ -100,7 +100,7 @@ def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words
               f'Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
               'The gradient counts stripes as sharpness, too: look for a pattern that repeats every four pixels.']
     if words: lines.append(f'The critic at the end: D(x) {words["d_real"]:.2f}, D(G(z)) {words["d_fake"]:.2f}: {who_is_ahead(**words)}.')
-    lines += ['', f'Look at {out/"before_after.png"}, {out/"curves.png"} and {out/"samples.gif"}.',
+    lines += ['', f'Look at {out/"before_after.png"}, {out/"curves.png"} and {out/"samples.gif"} (256 colours a frame).',
               f'Next: srgan-upscale YOUR_PHOTO.jpg --model {out/"generator.safetensors"}; srgan-train --recipe quick --data YOUR_FOLDER; '
               f'srgan-lessons (09 explains what you have just seen).']
     return '\n'.join(lines)

@@ -35,8 +35,7 @@ def mix_networks(a:nn.Module, # given at t=0
 # %% ../nbs/17_esrgan.ipynb #4c7d0fc0
 class DenseBlock(nn.Module):
     "Five convolutions, each of which sees all that came before; a share of the last is added to the input."
-    def __init__(self,
-        nf:int=64,       # channels in and out
+    def __init__(self, nf:int=64,       # channels in and out
         gc:int=32,       # channels that each convolution adds
         percent:int=20   # share of the result that is added
     ):
@@ -54,8 +53,7 @@ class DenseBlock(nn.Module):
 # %% ../nbs/17_esrgan.ipynb #34e78932
 class RRDB(nn.Module):
     "Three dense blocks, a share of whose result is added to the input."
-    def __init__(self,
-        nf:int=64,     # channels in and out
+    def __init__(self, nf:int=64,     # channels in and out
         gc:int=32,     # channels that each convolution of a dense block adds
         percent:int=20 # share of the result that is added
     ):
@@ -68,8 +66,7 @@ class RRDB(nn.Module):
 # %% ../nbs/17_esrgan.ipynb #522ea786
 class RRDBNet(nn.Module):
     "The generator of ESRGAN; its parts are called as in BasicSR, so that published weights fit."
-    def __init__(self,
-        scale:int=4,     # 2, 3 or 4
+    def __init__(self, scale:int=4,     # 2, 3 or 4
         nf:int=64,       # channels
         n_blocks:int=23, # RRDBs
         gc:int=32,       # channels that each convolution of a dense block adds
@@ -83,8 +80,7 @@ class RRDBNet(nn.Module):
         for i in range(len(STEPS[scale])): setattr(self, f'conv_up{i + 1}', conv(nf, nf))
         self.conv_hr, self.conv_last = conv(nf, nf), conv(nf, 3)
 
-    def forward(self,
-        x:Tensor # pictures in [0,1], (B,3,H,W)
+    def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
     )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
         f = self.conv_first(check_batch(x))
         f = f + self.conv_body(self.body(f))
@@ -126,8 +122,7 @@ class RelativisticLoss(AdversarialLoss):
 # %% ../nbs/17_esrgan.ipynb #f688e732
 class VGGCritic(SRGANCritic):
     "ESRGAN's discriminator: SRGAN's, one level deeper, halving by 4x4 convolutions, with a small head."
-    def __init__(self,
-        size:int=128, # side of the pictures, pixels; a multiple of 32
+    def __init__(self, size:int=128, # side of the pictures, pixels; a multiple of 32
         nf:int=64     # channels of the first layer
     ):
         nn.Module.__init__(self)
@@ -143,8 +138,7 @@ class VGGCritic(SRGANCritic):
 # %% ../nbs/17_esrgan.ipynb #e4c37812
 class UNetCritic(nn.Module):
     "Real-ESRGAN's discriminator: a U-Net that judges every pixel; its inner kernels are held, as matrices, at spectral norm 1."
-    def __init__(self,
-        nf:int=64 # channels of the first layer
+    def __init__(self, nf:int=64 # channels of the first layer
     ):
         super().__init__()
         self.args = dict(nf=nf)
@@ -157,8 +151,7 @@ class UNetCritic(nn.Module):
             for m in () if self.first.weight.is_meta else (*self.down, *self.up, *self.after):
                 for _ in range(50): m.weight
 
-    def forward(self,
-        x:Tensor # pictures in [0,1], (B,3,H,W), sides multiples of 8
+    def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W), sides multiples of 8
     )->Tensor:   # logits (B,1,H,W): a verdict for every pixel
         if x.dim() != 4 or x.shape[1] != 3 or any(s < 8 or s % 8 for s in x.shape[2:]):
             raise ValueError(f'UNetCritic judges pictures (B,3,H,W) with sides that are multiples of 8, not {tuple(x.shape)}')

@@ -24,8 +24,7 @@ def upsample_layers(nf:int=64, # channels in and out
 # %% ../nbs/04_generators.ipynb #90a20249
 class ResBlock(nn.Module):
     "SRResNet's residual block."
-    def __init__(self,
-        nf:int=64 # channels in and out
+    def __init__(self, nf:int=64 # channels in and out
     ):
         super().__init__()
         self.layers = nn.Sequential(
@@ -59,8 +58,7 @@ def check_batch(x:Tensor  # should be a batch of colour pictures
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}   # scale -> how much larger each step of SRResNet makes the picture
 class SRResNet(nn.Module):
     "The generator of SRGAN, as published."
-    def __init__(self,
-        scale:int=4,    # 2, 3 or 4
+    def __init__(self, scale:int=4,    # 2, 3 or 4
         nf:int=64,      # channels
         n_blocks:int=16 # residual blocks
     ):
@@ -72,8 +70,7 @@ class SRResNet(nn.Module):
         self.up   = nn.Sequential(*[upsample_layers(nf, k) for k in STEPS[scale]])
         self.tail = nn.Conv2d(nf, 3, 9, padding=4)
 
-    def forward(self,
-        x:Tensor # pictures in [0,1], (B,3,H,W)
+    def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
     )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
         x = self.head(check_batch(x))
         return self.tail(self.up(x + self.mid(self.body(x))))
@@ -88,14 +85,12 @@ class SRResNet(nn.Module):
 # %% ../nbs/04_generators.ipynb #b1c0b1c0
 class Bicubic(nn.Module):
     "Pillow's bicubic enlargement of float pictures."
-    def __init__(self,
-        scale:int=4 # how many times larger
+    def __init__(self, scale:int=4 # how many times larger
     ):
         super().__init__()
         self.scale = scale
 
-    def forward(self,
-        x:Tensor # (B,C,H,W)
+    def forward(self, x:Tensor # (B,C,H,W)
     )->Tensor:   # (B,C,scale*H,scale*W), float32 (or float64 if `x` is)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         with torch.autocast(x.device.type, enabled=False): return F.interpolate(x, scale_factor=self.scale, mode='bicubic', antialias=True)
@@ -112,8 +107,7 @@ def init_conv(conv:nn.Conv2d, # changed in place
 
 class LightBlock(nn.Module):
     "A residual block without batch norm."
-    def __init__(self,
-        nf:int=40 # channels in and out
+    def __init__(self, nf:int=40 # channels in and out
     ):
         super().__init__()
         self.conv1, self.conv2 = [nn.Conv2d(nf, nf, 3, padding=1) for _ in range(2)]
@@ -137,8 +131,7 @@ def full_size_layers(nf:int,   # channels in
 # %% ../nbs/04_generators.ipynb #757078f1
 class LightSR(nn.Module):
     "The small network that ships: adds to the bicubic picture what bicubic cannot know."
-    def __init__(self,
-        scale:int=4,    # 2, 3 or 4
+    def __init__(self, scale:int=4,    # 2, 3 or 4
         nf:int=40,      # channels
         n_blocks:int=12,# residual blocks
         full:int=0      # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
@@ -153,8 +146,7 @@ class LightSR(nn.Module):
         self.skip = Bicubic(scale)
         for m,g in (self.head, 1.), (self.mid, .1), (self.tail, .02): init_conv(m, g)
 
-    def forward(self,
-        x:Tensor # pictures in [0,1], (B,3,H,W)
+    def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
     )->Tensor:   # pictures, about [0,1], (B,3,scale*H,scale*W), float32 also under autocast
         f = self.head(check_batch(x) - .5)
         detail = self.shuffle(self.tail(self.grow(f + self.mid(self.body(f)))))

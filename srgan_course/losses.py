@@ -20,8 +20,7 @@ class ContentLoss(nn.Module):
         super().__init__()
         self.how, self.distance = how, DISTANCES[one_of('content loss', how, DISTANCES)]
     def extra_repr(self): return repr(self.how)
-    def forward(self,
-                output:Tensor, # (B,C,H,W)
+    def forward(self, output:Tensor, # (B,C,H,W)
                 target:Tensor  # same shape
                )->Tensor: # scalar
         _same_shape(output, target)
@@ -39,8 +38,7 @@ class TVLoss(nn.Module):
         super().__init__()
         self.how, self.size = how, {'l1': torch.abs, 'l2': torch.square}[one_of('total variation', how, ('l1', 'l2'))]
     def extra_repr(self): return repr(self.how)
-    def forward(self,
-                output:Tensor,       # (B,C,H,W)
+    def forward(self, output:Tensor,       # (B,C,H,W)
                 target:Tensor = None # not looked at: every term is called alike
                )->Tensor: # scalar
         x = output.as_subclass(Tensor) # of no special kind
@@ -49,8 +47,7 @@ class TVLoss(nn.Module):
 # %% ../nbs/06_losses.ipynb #bbe30a47
 class PerceptualLoss(nn.Module):
     "Distance between the features of two pictures."
-    def __init__(self,
-                 net:str|nn.Module,        # a feature net or its name, such as 'vgg19-torchvision@relu5_4'
+    def __init__(self, net:str|nn.Module,        # a feature net or its name, such as 'vgg19-torchvision@relu5_4'
                  how:str = 'mse',          # 'mse', 'l1' or 'charbonnier'
                  scale:str|float = 'rms'): # what features are divided by: 'rms', the net's measured one, or a number
         super().__init__()
@@ -58,8 +55,7 @@ class PerceptualLoss(nn.Module):
         self.net = feature_net(net)
         self.scale = self.net.rms if scale == 'rms' else float(scale)
     def __repr__(self): return f'PerceptualLoss({self.net.name!r}, {self.how!r}, scale={self.scale:.4g})'
-    def forward(self,
-                output:Tensor, # (B,3,H,W) in [0,1]
+    def forward(self, output:Tensor, # (B,3,H,W) in [0,1]
                 target:Tensor  # same shape; no gradient goes there
                )->Tensor: # scalar
         _same_shape(output, target); _in_colour(output, self.net.name)
@@ -74,8 +70,7 @@ def _in_colour(x, name):
 class AdversarialLoss:
     "What each player is asked for, from the critic's raw outputs (logits)."
     needs_real = False # True in losses whose generator's part looks at real pictures too
-    def __init__(self,
-                 kind:str = 'bce',       # 'bce', 'lsgan', 'hinge', or 'mean': critic as in 'bce', generator by mean(1 - D)
+    def __init__(self, kind:str = 'bce',       # 'bce', 'lsgan', 'hinge', or 'mean': critic as in 'bce', generator by mean(1 - D)
                  real_label:float = 1.,  # what the critic is to say of real pictures
                  fake_label:float = 0.,  # what it is to say of generated ones
                  noise:float = 0.):      # spread of generated pictures' labels: drawn from N(fake_label, noise)

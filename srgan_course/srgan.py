@@ -20,6 +20,7 @@ from .kit.recipe import HOMES, RATE, SHARE, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
 from .kit.devices import check_precision, pick_device
 from .kit.glasses import Alike, Glasses
+from .kit.vgg import parse_name
 from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
@@ -98,6 +99,7 @@ def check_recipe(r): # a recipe; `ValueError` says which setting, and what to gi
         raise ValueError('a relativistic loss has no labels; leave real_label, fake_label and label_noise as they are')
     if r.critic == 'none' and r.pre_epochs:
         raise ValueError(f'pre_epochs is {r.pre_epochs}, but without a critic there is one phase; give pre_epochs=0 and set epochs')
+    if r.feature_net: parse_name(r.feature_net)
     if r.perceptual and not r.feature_net:
         raise ValueError("perceptual is not 0, but no feature_net is named; give feature_net='vgg19-random@relu1_2', say")
     if (r.shift or r.soften) and r.critic != 'PoolCritic':
@@ -160,8 +162,7 @@ def start_from(net, start)->int: # tensors that were taken
     net.load_state_dict(same, strict=False)
     return len(same)
 
-def make_generator(r:SRGANRecipe
-                  )->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
+def make_generator(r:SRGANRecipe)->torch.nn.Module: # (B,3,H,W) -> (B,3,scale*H,scale*W)
     "The generator of a recipe: random, or begun from the model that it names."
     args = dict(scale=r.scale, nf=r.nf, n_blocks=r.n_blocks) | (dict(full=r.full) if r.full else {})
     if 'gc' in signature(look_up('generator', r.generator)).parameters: args['gc'] = max(1, r.nf//2)    # dense blocks grow by half
@@ -169,8 +170,7 @@ def make_generator(r:SRGANRecipe
     if r.start: start_from(net, r.start)
     return net
 
-def make_critic(r:SRGANRecipe
-               )->torch.nn.Module: # (B,3,H,W) -> logits: (B,1), or (B,1,h,w) where it judges places
+def make_critic(r:SRGANRecipe)->torch.nn.Module: # (B,3,H,W) -> logits: (B,1), or (B,1,h,w) where it judges places
     "Its critic."
     critic = look_up('critic', r.critic)(*([r.size] if judges_one_size(r) else []), r.critic_nf)
     return Glasses(critic, r.shift, r.soften) if r.shift or r.soften else critic
@@ -193,8 +193,7 @@ def check_weights(r): # before a run
                              f'smaller shift or soften') from None
 
 # %% ../nbs/09_srgan.ipynb #0eb5cfad
-def make_losses(r:SRGANRecipe
-               )->tuple: # the generator's `WeightedLoss`, the critic's `CriticLoss`
+def make_losses(r:SRGANRecipe)->tuple: # the generator's `WeightedLoss`, the critic's `CriticLoss`
     "What each player is asked for; a term of weight 0 is left out."
     labels = () if r.adv_kind.startswith('ra-') else (r.real_label, r.fake_label, r.label_noise)
     adv = look_up('adversarial', r.adv_kind)(r.adv_kind.removeprefix('ra-'), *labels)
@@ -248,8 +247,7 @@ def build_game(r:SRGANRecipe)->Training:
                     dict(fit=r.size if r.whole else None), r.size if judges_one_size(r) else None)
 
 # %% ../nbs/09_srgan.ipynb #4fc40537
-def make_dls(r:SRGANRecipe,
-             source,      # what `train` takes
+def make_dls(r:SRGANRecipe, source,      # what `train` takes
              device=None, # as in `train`
              valid=None   # source of the held-out pictures; None: as `sr_dls` splits
             ):            # DataLoaders of (LR, HR) in [0,1]: (bs,3,size/scale,size/scale), (bs,3,size,size)
@@ -336,8 +334,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
         return told(lambda: measure(job, nets, pictures, out, source, dls))
 
 # %% ../nbs/09_srgan.ipynb #d4147d47
-def resized(r:SRGANRecipe,
-            size:int # HR pixels, a multiple of the scale
+def resized(r:SRGANRecipe, size:int # HR pixels, a multiple of the scale
            )->SRGANRecipe:
     "The recipe with patches of `size` HR pixels; those of pretraining and the late ones change in proportion."
     part = lambda v: max(1, round(v*size/r.size/r.scale))*r.scale if v else 0

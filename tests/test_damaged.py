@@ -1,10 +1,11 @@
 """Bits flipped and ends cut off in whatever a run or the package keeps: refused in one line, or equal to what it was. Nothing is executed,
 and a run goes on from the checkpoint before."""
 import pickle, random, shutil
-import pytest, torch
+import numpy as np, pytest, torch
 from srgan_course.generators import LightSR, MODELS, load_model, save_model
 from srgan_course.kit import engines, models
 from srgan_course.kit.checkpoints import Resumable, latest_checkpoint, read_checkpoint, write_checkpoint
+from srgan_course.kit.files import write_tensors
 from srgan_course.kit.phases import kept_recipe
 from srgan_course.kit.lists import keep_pictures
 from srgan_course.kit.sets import Stats
@@ -94,6 +95,39 @@ def damage_checkpoints(folder, n, capsys):
         assert path == old and p == want and t['w'].tolist() == [4.]*3, what
         assert len(capsys.readouterr().out.strip().splitlines()) == 1
     new.write_bytes(raw); assert latest_checkpoint(folder) == new
+
+# ---- intact files of another kind
+
+def of_other_kinds(folder):
+    "file -> what it is called"
+    from PIL import Image
+    photo = Image.new('RGB', (32, 32))
+    for name, fmt in dict(p='PNG', j='JPEG', g='GIF', w='WEBP', t='TIFF', b='BMP').items(): photo.save(folder/f'{name}.safetensors', fmt)
+    (folder/'recipe.json').write_text('{"scale": 4, "bs": 8}\n'); (folder/'lfs.safetensors').write_text('version https://git-lfs.github.com/spec/v1\n')
+    np.savez(folder/'s.npz', mu=np.zeros(3), sigma=np.eye(3))
+    (folder/'m.onnx').write_bytes((MODELS/'light-x4.onnx').read_bytes()); (folder/'d.safetensors').mkdir()
+    (folder/'t.pth').write_bytes(b'PK\x03\x04' + bytes(26) + b'archive/data.pkl')
+    write_checkpoint(folder/'step-00000001.safetensors', {'w': torch.zeros(3)}, dict(step=1))
+    write_tensors(folder/'c.safetensors', {'w': torch.zeros(3)}, dict(classifier='1', head='own'))
+    calls = {'[pjgwtb].safetensors': 'a picture, not a model', '*.json': 'text or JSON, not a model', 'lfs*': 'text or JSON, not a model', 'm.onnx': 'an ONNX file',
+             's.npz': 'NumPy arrays (.npz), not a model', 'd.*': 'is a folder', 't.pth': 'a pickle (torch.save)', 'step-*': 'a checkpoint of a training', 'c.*': 'a classifier; '}
+    return {f: said for k, said in calls.items() for f in folder.glob(k)}
+
+def test_files_of_another_kind_are_called_so(tmp_path, monkeypatch):
+    "Wherever a model is asked for; they were damaged, or no model."
+    from srgan_course import cli
+    from srgan_course.kit.community import load_enlarger
+    from srgan_course.srgan import start_from
+    kinds = of_other_kinds(tmp_path)
+    assert len(kinds) == 14
+    doors = (load_model, lambda f: start_from(LightSR(2, 4, 1), f), lambda f: cli.models(f), load_enlarger, lambda f: cli.models(f, export=tmp_path/'out.onnx'))
+    for f, said in kinds.items():
+        for door in doors:
+            with pytest.raises((ValueError, OSError)) as e: door(f)
+            assert said in str(e.value) and f.name in str(e.value) and 'damaged' not in str(e.value) and '\n' not in str(e.value), (f.name, e.value)
+    with pytest.raises(ValueError, match=r"no model '.*' \(a folder\); known are light-x2"): load_enlarger(tmp_path)
+    for shipped in MODELS.glob('*.safetensors'):
+        with pytest.raises(ValueError, match='a network that makes pictures; wanted is a checkpoint'): read_checkpoint(shipped)
 
 def test_checkpoint_before_is_used(tmp_path, capsys): damage_checkpoints(tmp_path, 100, capsys)
 

@@ -364,7 +364,7 @@ def test_bad_recipes():
     bad(lambda: Recipe(scale=5), 'scale 5 is not in (2, 3, 4); give scale=2, 3 or 4')
     bad(lambda: Recipe(size=98), 'size 98 is not a multiple of scale 4', 'size=96')
     bad(lambda: Recipe(bs=0), 'bs is 0'); bad(lambda: Recipe(seed=-1), 'seed is -1')
-    bad(lambda: Recipe(augment=1), 'augment is 1, a int; give a bool')
+    bad(lambda: Recipe(augment=1), 'augment is 1; give True or False')
     bad(lambda: Recipe.from_json('{'), 'not JSON'); bad(lambda: Recipe.from_json('{"bs": 4, "batch": 2}'), "no field 'batch'")
 
 def test_recipe_file_names_itself(tmp_path):

@@ -1,5 +1,5 @@
 "Lesson 17: networks, critics, loss, mixing, published names, DIV2K."
-import re, shutil
+import os, re, shutil
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
@@ -198,6 +198,27 @@ def test_div2k_windows(tmp_path):
     cut_windows(pairs, tmp_path/'cut', 2, 64, 'train')
     assert when == [p.stat().st_mtime_ns for p in lr]
     assert starts(10, 4) == [0, 4, 6] and starts(8, 4) == [0, 4] and starts(3, 4) == [0]
+
+def test_windows_follow_the_pictures(tmp_path):
+    "Others under the same names, older by their date: windows and small pictures that were made of the ones before are made anew."
+    for split in 'train', 'valid':
+        div2k(tmp_path); (tmp_path/'DIV2K_train_HR').rename(tmp_path/f'DIV2K_{split}_HR') if split == 'valid' else None
+        shutil.rmtree(tmp_path/'DIV2K_train_LR_bicubic')
+        if split == 'train': (tmp_path/'DIV2K_train_HR').rename(tmp_path/'kept')
+    (tmp_path/'kept').rename(tmp_path/'DIV2K_train_HR')
+    windows = lambda: {p.relative_to(out): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.glob('?R/train/*.png'))}
+    out = div2k_windows(tmp_path, 2, 64, downscale); was = windows()
+    div2k_windows(tmp_path, 2, 64, downscale)
+    assert len(was) == 20 and windows() == was                     # nothing is done twice
+    hr = tmp_path/'DIV2K_train_HR'/'0001.png'
+    draw_pet('dog', 5, 70).resize((140, 100)).save(hr); os.utime(hr, (10**9, 10**9))
+    div2k_windows(tmp_path, 2, 64, downscale); now = windows()
+    assert {p for p in was if now[p][1] != was[p][1]} == {p for p in was if '0001_' in p.name} and now.keys() == was.keys()
+    for p in (p for p in now if p.parts[0] == 'LR' and '0001_train_0_0' in p.name):
+        a, b = Image.open(out/p), Image.open(out/'HR'/'train'/p.name)
+        assert np.abs(np.asarray(downscale(b, 2), int)[4:-4, 4:-4] - np.asarray(a, int)[4:-4, 4:-4]).max() <= 2
+    hr.unlink(); div2k_windows(tmp_path, 2, 64, downscale)
+    assert {*windows()} == {p for p in was if '0002_' in p.name}    # and those of a picture that is gone, with it
 
 def test_div2k_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='DIV2K_train_HR'): div2k_pairs(tmp_path)

@@ -109,6 +109,12 @@ IDLE = {'cats --n 2 --recipe quick': '--recipe counts only with --train', 'cats 
         'recognise --evaluate pets-toy --steps 5': '--steps counts only with --train',
         'train --check pics --data pics': '--data does not count with --check', 'train --any-number': '--any-number counts only with --resume',
         'scale pics --out big --scheduler tcp://x --workers 2': '--workers does not count with --scheduler',
+        'train --recipes --data pics': '--data does not count with --recipes', 'train --recipes --check pics': '--check does not count with --recipes',
+        'train --recipes --seed 3': '--seed does not count with --recipes', 'train --check pics --out run': '--out does not count with --check',
+        'classify pics --model x.safetensors --out run': '--out does not count with --model',
+        'fid pics pics --features inception@768 --dims 64': '--dims does not count with --features inception@768',
+        'fid a.npz b.npz --features random': '--features does not count with two .npz files',
+        'fid a.npz b.npz --n 5': '--n does not count with two .npz files', 'fid a.npz b.npz --cache kept': '--cache does not count with two .npz files',
         'scale pics --out big --report --shards 2': '--shards does not count with --report'}
 
 @pytest.mark.parametrize('line', IDLE)

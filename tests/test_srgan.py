@@ -21,6 +21,12 @@ from fastai.callback.core import Callback
 TINY = RECIPES['quick'].replace(name='tiny', size=32, pre_size=0, sample_every=0, bs=2, steps_per_epoch=3, pre_epochs=2, epochs=2, nf=4,
                                 n_blocks=1, critic_nf=2, precision='float32', perceptual=.05, feature_net='vgg19-random@relu1_1')
 
+DRAW = Curves.draw
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    "A training draws its curves after each phase, which takes longer than a few steps: here they are drawn where a test looks at them."
+    monkeypatch.setattr(Curves, 'draw', lambda self: None)
+
 class StopAfter(Callback):
     "Ctrl-C after `n` steps of a phase."
     def __init__(self, n, phase): self.n, self.gan = n, phase == 'gan'
@@ -43,19 +49,18 @@ def pictures(n=4, size=200):
 @pytest.mark.parametrize('name', RECIPES)
 def test_two_steps_and_resume(name, tmp_path, monkeypatch):
     """Each recipe at its own networks, sizes and losses (batch 2; VGG's layers random where they cannot be had) is stopped after a step of
-    each phase and goes on; where patches grow, the second step sees the large ones. The curves take longer than the steps: drawn at the end."""
+    each phase and goes on; where patches grow, the second step sees the large ones."""
     r = RECIPES[name]
     r = r.replace(bs=2, steps_per_epoch=1 if r.late else 2, epochs=2 if r.late else 1, pre_epochs=min(1, r.pre_epochs), late=r.late and .5,
                   feature_net=re.sub('-(torchvision|oxford)', '-random', r.feature_net),
                   start=r.start if r.start in shipped_models() else '', precision='float32', save_every=0, sample_every=0)
     out = tmp_path/'a'
-    draw = Curves.draw; monkeypatch.setattr(Curves, 'draw', lambda self: None)
     for phase in build(r).phases:
         with pytest.raises(KeyboardInterrupt, match='resume'):
             train(r, pictures(), out, resume=(out/'recipe.json').exists(), progress=False, device='cpu', cbs=[StopAfter(1, phase)])
         assert [p.name for p in checkpoints(out/'checkpoints'/phase)] == ['step-00000001.safetensors']
     with monkeypatch.context() as m:
-        m.setattr(Curves, 'draw', draw)
+        m.setattr(Curves, 'draw', DRAW)
         res = train(r, pictures(), out, resume=True, progress=False, device='cpu')
     assert Image.open(out/f'curves_{phase}.png').width > 200
     if r.generator == 'SRResNet': assert count_params(res.generator) == 1_547_350

@@ -12,8 +12,11 @@ from srgan_course import cli
 from srgan_course.cats import CatsRecipe, train_cats
 from srgan_course.classifier import ClassifierRecipe, train_classifier
 from srgan_course.data import sr_dls
+from srgan_course.kit.checkpoints import SaveEvery
+from srgan_course.kit.inspect import check_source
+from srgan_course.kit.labels import read_labels
 from srgan_course.kit.lists import keep_pictures
-from srgan_course.kit.recipe import Recipe, named_recipes
+from srgan_course.kit.recipe import Recipe, build, named_recipes
 from srgan_course.kit.recognition import RecogniseRecipe
 from srgan_course.srgan import SRGANRecipe, train
 
@@ -73,6 +76,48 @@ def test_any_list_is_kept_by_content(tmp_path):
     refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x + 1]), '1 gone (picture 1, 3 x 8 x 8, ')
     a.write_bytes(a.read_bytes()[:-1] + b'!')
     refused(tmp_path/'r', lambda: keep_pictures(tmp_path/'r', True, training=[a, x]), '1 of other content (0.bmp, 9,054 bytes)')
+
+# ---- what is in the pictures, and which folder is meant
+
+def half_clear(path, names, n=1):
+    "The same folder, with `n` pictures through which a ground can be seen, and one whose alpha hides nothing."
+    noise = np.random.default_rng(7).integers(0, 256, (50, 60, 3), np.uint8)
+    for i, alpha in enumerate([90]*n + [255]):
+        Image.fromarray(np.dstack([noise + i, np.full((50, 60), alpha, np.uint8)])).save(path/names.format(f'clear{i}'))
+    return path
+
+def test_transparent_pictures_are_told(tmp_path, capsys):
+    "Once, at the start, by all that train; a picture whose alpha hides nothing is as good as any."
+    a = half_clear(folder(tmp_path/'a'), '{}.png', 2)
+    with pytest.warns(UserWarning, match='^2 of 7 pictures have transparent pixels, and are trained on as if opaque: clear[01].png, clear[01].png; put'):
+        train(ALONE, a, tmp_path/'sr', progress=False, device='cpu')
+    with pytest.warns(UserWarning, match='2 of 10 pictures'): train(ALONE, folder(tmp_path/'b', 1, 3), tmp_path/'valid', valid=a, progress=False, device='cpu')
+    assert check_source(a, ALONE, cost=lambda *_: {}, as_json=False) == 0
+    assert '2 with transparent pixels, trained on as if opaque: clear0.png, clear1.png' in capsys.readouterr().out
+    cats = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=1, epochs=1, nz=4, nf=2, crit_nf=2)
+    with pytest.warns(UserWarning, match='^1 of 14 pictures have'): train_cats(cats, half_clear(folder(tmp_path/'c', n=12), '{}.png'), tmp_path/'cats')
+    kinds = folder(folder(tmp_path/'k', 3, names='cat/{}.bmp'), 4, names='dog/{}.bmp')
+    half_clear(kinds, 'dog/{}.png')
+    r = ClassifierRecipe('tiny', size=32, bs=4, epochs=1, body='toynet-random', classes=('cat', 'dog'))
+    with pytest.warns(UserWarning, match='^1 of [0-9]+ pictures have transparent'): train_classifier(r, kinds, tmp_path/'classes')
+
+def test_held_out_pictures_that_are_too_small_are_called_so(tmp_path):
+    rv = folder(tmp_path/'rv', n=2, size=(20, 20))
+    refused(tmp_path, lambda: sr_dls('embedded', ALONE, valid=rv), f'no held-out picture is as large as the {ALONE.size} x {ALONE.size} px crop', str(rv/'0.bmp'))
+    Image.new('RGB', (64, 64)).save(rv/'large.png')
+    with pytest.warns(UserWarning, match=f'^2 of 3 held-out pictures are smaller than .* left out: {rv}/0.bmp'): sr_dls('embedded', ALONE, valid=rv)
+
+@pytest.mark.parametrize('command', [True, False])
+def test_a_run_that_is_stopped_names_no_class(command, tmp_path, monkeypatch, capsys):
+    "Someone at a command line has options, and no callbacks; before a run keeps anything, nothing is promised."
+    monkeypatch.setattr('srgan_course.kit.checkpoints.is_cli', lambda: command)
+    dls = sr_dls('embedded', ALONE, device='cpu')
+    def stopped(*cbs):
+        with pytest.raises(KeyboardInterrupt): build(ALONE).phases['pretrain'].learner(dls, cbs=[StopAfter(2, 'pretrain'), *cbs]).fit(1)
+    stopped()
+    assert capsys.readouterr().out == 'stopped after step 2 (test): no checkpoint was kept\n'
+    stopped(SaveEvery(tmp_path))
+    assert ('go on: --resume, where the command has it\n' if command else f"learn.resume('{tmp_path}')") in (said := capsys.readouterr().out), said
 
 # ---- held-out pictures that are trained on
 
@@ -151,6 +196,27 @@ def test_a_bad_recipe_makes_no_folder(settings, says, tmp_path):
     (tmp_path/'r.json').write_text(json.dumps(json.loads(TINY.to_json()) | settings))
     with pytest.raises(ValueError) as e: cli.train(str(tmp_path/'r.json'), data='pets-toy', out=tmp_path/'run')
     assert says in str(e.value) and str(tmp_path/'r.json') in str(e.value) and not (tmp_path/'run').exists()
+
+@pytest.mark.parametrize('text, says', [
+    ('{"scale": "4"}', "scale is the text '4'; give a whole number"), ('{"bs": 4.5}', 'bs is 4.5; give a whole number'),
+    ('{"bs": true}', 'bs is True; give a whole number'), ('{"augment": 1}', 'augment is 1; give True or False'), ('{"name": null}', 'name is None; give text'),
+    ('{"size": 56, "size": 64}', "not JSON that is read here ('size' stands in it twice)"), ('{"feature_net": "foo"}', "feature net 'foo' is not of the form"),
+    ('{"feature_net": "vgg19-random@relu9_9"}', "has no layer 'relu9_9'"), ('{"sice": 56}', "a recipe has no field 'sice'")])
+def test_a_recipe_that_is_not_meant_is_one_line(text, says, tmp_path):
+    "Whatever the pictures: none is read."
+    (tmp_path/'r.json').write_text(text)
+    for kw in dict(out=tmp_path/'run'), dict(check=str(tmp_path/'nowhere')):
+        with pytest.raises(ValueError) as e: cli.train(str(tmp_path/'r.json'), **kw)
+        assert f'{tmp_path/"r.json"}: ' in str(e.value) and says in str(e.value) and '\n' not in str(e.value)
+    assert [p.name for p in tmp_path.iterdir()] == ['r.json']
+
+def test_a_whole_number_may_be_written_with_a_point():
+    r = SRGANRecipe.from_json('{"scale": 4.0, "bs": 8.0, "pre_lr": 1}')
+    assert (r.scale, r.bs, r.pre_lr) == (4, 8, 1.) and [type(v) for v in (r.scale, r.bs, r.pre_lr)] == [int, int, float]
+
+def test_labels_that_name_a_folder_twice_are_refused(tmp_path):
+    (tmp_path/'labels.json').write_text('{"n01440764": "tench", "n01443537": "goldfish", "n01440764": "goldfish"}')
+    with pytest.raises(ValueError, match="labels.json is not JSON that is read here .'n01440764' stands in it twice"): read_labels(tmp_path/'labels.json')
 
 @pytest.mark.parametrize('settings', [dict(shift=20, soften=0), dict(critic='UNetCritic', shift=0, soften=0, size=36),
                                       dict(size=16, bs=1, shift=0, soften=0)])

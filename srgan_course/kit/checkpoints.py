@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
-from fastcore.all import L, patch
+from fastcore.all import L, is_cli, patch
 from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import parse_json, read_tensors, write_tensors
 from .commands import in_range
@@ -155,26 +155,28 @@ def _signals(learn):
 @patch
 def disk_failed(self:Resumable, what:str, e:Exception):
     "A failing disk ends the fit at the next safe point, with one clear error."
-    self.ask_stop(f'{what} failed', OSError(f'{what} failed: {e.strerror or e} ({e.filename or "no file"}); what was saved before is '
-                                            f'untouched'))
+    self.ask_stop(f'{what} failed', OSError(f'{what} failed: {e.strerror or e} ({e.filename or "no file"}); what was saved is untouched'))
 
 @patch
 def _stop_here(self:Resumable):
     "Leave what is needed to go on, say how, and end the fit."
     for cb in self.cbs:
         if hasattr(type(cb), 'swap_back'): cb.swap_back()
-    saves = [cb for cb in self.cbs if isinstance(cb, SaveEvery)]
-    try: kept = [cb.save() for cb in saves]
-    except OSError: kept = [p for cb in saves for p in checkpoints(cb.folder)[-1:]]
-    how = 'no checkpoint could be kept' if saves else 'no checkpoint, because there is no SaveEvery'
-    if kept: how = f'checkpoint {kept[-1]}; to go on: learn.resume({str(kept[-1].parent)!r}) and the same call of fit'
+    try: kept = [cb.save() for cb in self.cbs if isinstance(cb, SaveEvery)]
+    except OSError: kept = self._kept()
+    how = 'no checkpoint was kept'
+    if kept:
+        again = '--resume, where the command has it' if is_cli() else f'learn.resume({str(kept[-1].parent)!r}) and the same call of fit'
+        how = f'checkpoint {kept[-1]}; to go on: {again}'
     if rank() == 0: print(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}')
     raise CancelFitException
 
 @patch
+def _kept(self:Resumable): return [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
+
+@patch
 def last_kept(self:Resumable):
-    kept = [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
-    return f'the last good checkpoint is {kept[-1]}' if kept else 'no checkpoint was kept'
+    return f'the last good checkpoint is {kept[-1]}' if (kept := self._kept()) else 'no checkpoint was kept'
 
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
@@ -278,8 +280,7 @@ class SaveEvery(Callback):
         self.folder, self.every, self.epochs, self.keep, self.mine = Path(folder), steps, epochs or (None if steps else 1), keep, False
     def check_fresh(self):
         if not self.mine and (old := checkpoints(self.folder)):
-            raise ValueError(f'{self.folder} holds checkpoints of another run (up to {old[-1].name}); go on with '
-                             f'learn.resume({str(self.folder)!r}), or give another folder')
+            raise ValueError(f'{self.folder} holds checkpoints of another run (up to {old[-1].name}); resume that, or give another folder')
     def save(self):
         "Write a checkpoint, and let the oldest go."
         self.mine = True

@@ -134,8 +134,7 @@ def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pic
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00018b
 # a torchvision network, 'NAME-random', 'toynet-turns', or a classifier of ours (.safetensors)
-def body(name:str='resnet50',
-         seed:int=0       # of random weights
+def body(name:str='resnet50', seed:int=0       # of random weights
         )->Body:          # frozen
     "A body by name, with the weights that the name says; nothing else is slipped in."
     name = os.fspath(name)
@@ -185,10 +184,8 @@ class Classifier(nn.Module):
         "From now on the body learns, too."
         self.body.frozen = False
         return self.requires_grad_(True)
-    def probs(self,
-              pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
-              bs:int=64
-             )->np.ndarray: # (n,C) probabilities
+    def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
+              bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
         device, was = next(self.parameters()).device, self.training
@@ -282,8 +279,7 @@ class Teacher(FrozenNet):
         return [(self.classes[i], v) for i, v in zip(top.indices.tolist(), top.values.tolist())]
 
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`
-def teacher(name:str='resnet50'
-           )->Teacher:
+def teacher(name:str='resnet50')->Teacher:
     "A teacher by name, with the weights that the name says; nothing else is slipped in."
     if isinstance(name, Teacher): return name
     if name == 'toy' or str(name).startswith('toy-'): return toy_teacher(int(str(name)[4:] or 0))

@@ -87,7 +87,8 @@ def refuse_empty(args:list, may=()): # of the command line; options that may be 
 
 def refuse_idle(f, args, kwargs, only): # a command, as called; {'train': options that count only with it, 'not train': without it}
     "Refuse an option that would be passed over."
-    said = {k for k, v in signature(f).bind(*args, **kwargs).arguments.items() if v not in (signature(f).parameters[k].default, ())}
+    of = signature(f)
+    said = {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
     for key, options in dict(only).items():
         barred, others, idle = key[:4] == 'not ', key.removeprefix('not ').split(), [o for o in options.split() if o in said]
         if not idle or barred != bool(there := [o for o in others if o in said]): continue

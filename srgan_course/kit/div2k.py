@@ -6,39 +6,55 @@
 __all__ = []
 
 # %% ../../nbs/kit/div2k.ipynb #d2000002
+import shutil
 from pathlib import Path
 from PIL import Image
 from .codec import find_images, open_image, save_image
+from .files import read_json, write_json
 from .sources import div2k_pairs
 
 # %% ../../nbs/kit/div2k.ipynb #d2000005
+def state(*files): return [n for p in files for n in (p.stat().st_size, p.stat().st_mtime_ns)]     # bytes and time of change of each
+
+def noted(file): # a note of what something was made of: a picture's name -> its `state`
+    return was if file.is_file() and isinstance(was := read_json(file), dict) else {}
+
 def make_lr(folder, scale, split, shrink):
-    "The bicubic LR folder of a DIV2K that came without."
+    "The bicubic LR folder of a DIV2K that came without; made again where the large pictures are no longer those it was made of."
     large, out = find_images(Path(folder)/f'DIV2K_{split}_HR'), Path(folder)/f'DIV2K_{split}_LR_bicubic'/f'X{scale}'
+    file, now = out.with_name(f'{out.name}.json'), {p.name: state(p) for p in large}
+    if out.is_dir() and noted(file) in ({}, now): return                        # without a note, it came with them
     for p in large:               # from the headers: what cannot be done is said before anything is written
         with Image.open(p) as im: w, h = im.size
         if w % scale or h % scale: raise ValueError(f'{p}: {w} x {h} is not a multiple of {scale}; cut it, or give the LR pictures')
     part = out.with_name(f'{out.name}.part')
     part.mkdir(parents=True, exist_ok=True)
     for p in large:
-        if not (q := part/f'{p.stem}x{scale}.png').exists(): save_image(shrink(open_image(p), scale), q)
-    part.rename(out)
+        q = part/f'{p.stem}x{scale}.png'
+        if not q.exists() or state(q)[1] < state(p)[1]: save_image(shrink(open_image(p), scale), q)
+    shutil.rmtree(out, ignore_errors=True); write_json(file, now); part.rename(out)
 
 # %% ../../nbs/kit/div2k.ipynb #d2000007
 def starts(n, size): return [min(i, n - size) for i in range(0, n, size)] if n > size else [0]
 
 def cut_windows(pairs, out, scale, size, split):
-    "Cut pairs into aligned windows, out/LR/split and out/HR/split. What is there already stays."
+    "Cut pairs into aligned windows, out/LR/split and out/HR/split. What is there stays, as long as the pictures are those it was cut from."
+    was, now, wanted = noted(out/f'{split}.json'), {}, set()
     for lr, hr in pairs:
         with Image.open(hr) as im: W, H = im.size
         spots = [(x, y) for y in starts(H//scale, size//scale) for x in starts(W//scale, size//scale)]
         files = [[out/k/split/f'{hr.stem}_{split}_{x}_{y}.png' for k in ('LR', 'HR')] for x, y in spots]
-        if all(f.exists() for two in files for f in two): continue
+        wanted |= {*(ours := sum(files, []))}
+        now[hr.stem] = mine = state(lr, hr)
+        there = all(f.exists() for f in ours)       # without a note, by their dates
+        if there and (was[hr.stem] == mine if hr.stem in was else state(*ours)[1] >= max(mine[1::2])): continue
         a, b, s = open_image(lr).convert('RGB'), open_image(hr).convert('RGB'), size//scale
         for (x, y), (fl, fh) in zip(spots, files):
             box = x, y, min(x + s, a.width), min(y + s, a.height)
             for f in fl, fh: f.parent.mkdir(parents=True, exist_ok=True)
             save_image(a.crop(box), fl); save_image(b.crop([scale*v for v in box]), fh)
+    for f in {*out.glob(f'?R/{split}/*.png')} - wanted: f.unlink()               # of pictures that are gone
+    if now != was: write_json(out/f'{split}.json', now)
 
 # %% ../../nbs/kit/div2k.ipynb #d2000009
 def div2k_windows(folder:Path|str, # holds DIV2K_train_HR, DIV2K_valid_HR, and their LR pictures or none
@@ -50,7 +66,6 @@ def div2k_windows(folder:Path|str, # holds DIV2K_train_HR, DIV2K_valid_HR, and t
     folder, size = Path(folder), size//scale*scale
     out = folder/f'windows_bicubic_X{scale}_{size}'
     for split in 'train', 'valid':
-        hr, lr = folder/f'DIV2K_{split}_HR', folder/f'DIV2K_{split}_LR_bicubic'/f'X{scale}'
-        if hr.is_dir() and not lr.is_dir(): make_lr(folder, scale, split, shrink)
+        if (folder/f'DIV2K_{split}_HR').is_dir(): make_lr(folder, scale, split, shrink)
         cut_windows(div2k_pairs(folder, scale, split), out, scale, size, split)
     return out

@@ -6,7 +6,8 @@
 __all__ = ['write_whole', 'write_json', 'read_json']
 
 # %% ../../nbs/kit/files.ipynb #986d927b
-import errno, hashlib, json, os, secrets, stat
+import errno, hashlib, json, os, re, secrets, stat
+from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -87,10 +88,17 @@ def one_name(path:Path|str)->str:
     return real.lower() if ignores_case(os.path.dirname(real)) else real
 
 # %% ../../nbs/kit/files.ipynb #f11e0021
-def parse_json(text:str|bytes, where='this'): # JSON; where it is from, for the message
-    "What a text says; what is no JSON, or nested deeper than Python follows, is refused in one line."
-    try: return json.loads(text)
-    except RecursionError: raise ValueError(f'{where} is not JSON that is read here (nested too deep)') from None
+def _once(pairs):
+    if len(d := dict(pairs)) == len(pairs): return d
+    raise LookupError(f'{Counter(k for k, _ in pairs).most_common(1)[0][0]!r} stands in it twice')
+
+def parse_json(text:str|bytes, where='this', # JSON; where it is from, for the message
+               pairs=_once):                 # what makes a dict of a list of pairs; None: the last of two of one name counts
+    "What a text says; what is no JSON, nested deeper than Python follows, or says a thing twice, is refused in one line."
+    try: return json.loads(text, object_pairs_hook=pairs)
+    except (RecursionError, LookupError) as e:
+        why = e if isinstance(e, LookupError) else 'nested too deep'
+        raise ValueError(f'{where} is not JSON that is read here ({why})') from None
     except ValueError as e: raise ValueError(f'{where} is not JSON ({e})') from None
 
 # %% ../../nbs/kit/files.ipynb #998f613d
@@ -169,6 +177,12 @@ def _intact(raw, head, start, meta):
             return any(_hash(text, parts, f) == meta[entry] for f in forms)
 
 # %% ../../nbs/kit/files.ipynb #52c93b78
+_BEGINS = { # how a file begins that is no safetensors file
+    rb'\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|BM.{4}\0{4}|RIFF.{4}WEBP|.{4}ftyp(avi|hei|mif)': 'a picture',
+    rb'PK.{28,60}\.npy': 'NumPy arrays (.npz)', rb'\x08[\x01-\x20]\x12': 'an ONNX file', rb'[\s -~]{9}': 'text or JSON'}
+_HOLDS = dict(checkpoint='a checkpoint of a training, and what that made is beside its folder checkpoints', # entry of the metadata -> whose
+              classifier='a classifier', network='a network that makes pictures')
+
 def check_tensors(path:Path|str, # a file that `write_tensors` wrote
                   kind:str='file of this package', # what it should be, for the message: 'model', 'checkpoint', ...
                   wants:tuple=(), # entries that the metadata must have
@@ -176,9 +190,12 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
                  )->tuple: # (its bytes; its header: name -> dtype, shape, data_offsets; metadata by name)
     "Read and check a file of tensors as far as that goes without torch: all of it, but for the tensors."
     path = Path(path)
+    if path.is_dir(): raise IsADirectoryError(f'{path} is a folder; give a .safetensors file')
     if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
     raw = path.read_bytes()
     if not raw: raise ValueError(f'{path}: damaged, the file is empty; {advice}')
+    if raw[8:9] != b'{' and (other := next((v for k, v in _BEGINS.items() if re.match(k, raw[:99], re.S)), '')):
+        raise ValueError(f'{path}: {other}, not a {kind}; give a .safetensors file')
     if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):     # a header's length can begin with the same byte, a header cannot
         do = f'srgan-models --convert {path} writes its weights as .safetensors' if kind == 'model' else 'give a .safetensors file'
         raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; {do}')
@@ -190,6 +207,7 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
         raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]}); {advice}') from None
     if not FORMS.keys() & meta.keys(): raise ValueError(f'{path}: damaged, or not a {kind}: it holds no checksum; {advice}')
     if missing := [k for k in wants if k not in meta]:
+        if other := next((v for k, v in _HOLDS.items() if k in meta), ''): raise ValueError(f'{path}: {other}; wanted is a {kind}')
         raise ValueError(f'{path}: damaged, or not a {kind}: it does not say its {", ".join(missing)}; {advice}')
     if not intact: raise ValueError(f'{path}: damaged, its checksum does not fit; {advice}')
     return raw, head, meta

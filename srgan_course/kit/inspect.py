@@ -10,6 +10,7 @@ import hashlib, json
 from pathlib import Path
 import numpy as np
 from .frames import warn_of_files
+from .lists import has_clear
 from .sources import get_picture, split_source
 from .splits import alike_pairs, thumbnail
 
@@ -20,7 +21,7 @@ def inspect_picture(o)->dict: # a file, or an open picture -> 'name' and 'size',
     try: img = get_picture(o)
     except (ValueError, OSError) as e: return {**known, 'error': ' '.join(str(e).split())}
     data = Path(o).read_bytes() if isinstance(o, (str, Path)) else img.tobytes()
-    return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'thumb': thumbnail(img)}
+    return {**known, 'size': img.size, 'digest': hashlib.sha256(data).hexdigest(), 'thumb': thumbnail(img), 'clear': has_clear(o)}
 
 def twins(seen:list)->tuple: # from `inspect_picture`, readable -> groups of equal files, pairs of nearly equal pictures: by number
     "Which pictures are there more than once."
@@ -46,8 +47,8 @@ def check_pictures(source,        # what `train` takes
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
         sizes=dict(smallest=by_area[0], median=by_area[len(by_area)//2], largest=by_area[-1]) if by_area else {},
         unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
-        too_small=[s['name'] for s in readable if min(s['size']) < size], duplicates=[[name(i) for i in g] for g in equal],
-        near_duplicates=[[name(i), name(j)] for i,j in near],
+        too_small=[s['name'] for s in readable if min(s['size']) < size], transparent=[s['name'] for s in readable if s['clear']],
+        duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
         leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if crosses(i, j)])
     return report, *([s['item'] for s in part] for part in usable)
 
@@ -63,6 +64,7 @@ def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expecte
         lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
     if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
     if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}")
+    if names := d['transparent']: lines.append(f"{len(names)} with transparent pixels, trained on as if opaque: {some(names)}")
     for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
     for g in d['near_duplicates'][:5]: lines.append(f'nearly the same picture (look at them): {some(g)}')
     if d['duplicates'] or d['near_duplicates']:
@@ -78,8 +80,7 @@ def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expecte
 
 def check_source(source, r, valid=None, # as for `check_pictures`
                  cost=None,             # function of the two lists of pictures: what a run will take, a dict
-                 as_json:bool=False
-                )->int:                 # 1 where training would refuse the source
+                 as_json:bool=False)->int:                 # 1 where training would refuse the source
     "Print the report on a source."
     report, ours, held = check_pictures(source, r, valid)
     warn_of_files([*ours, *held])

@@ -8,12 +8,14 @@ __all__ = ['MOST', 'SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment'
            'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import os, re, stat, zlib
+import os, re, stat, warnings, zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
-from .codec import find_images, why_not
+from PIL import Image
+from .codec import find_images, identify, open_binary, open_image, why_not
 from .commands import in_range, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
 from .frames import warn_of_files
@@ -175,7 +177,7 @@ def read_events(path:Path # a log
                ):         # yields dicts
     "The whole lines of a log; what is no event of ours, after a damage, is passed over."
     for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try: event = parse_json(line)
+        try: event = parse_json(line, pairs=None)
         except ValueError: continue
         if isinstance(event, dict) and all(isinstance(event[k], kind) for k, kind in _KINDS.items() if k in event): yield event
 
@@ -191,7 +193,7 @@ def read_log(dst:Path # folder of results
     "Which model made which file of what; the last word counts."
     log = {}
     for line in (dst/LOG).read_text(encoding='utf-8', errors='replace').splitlines() if (dst/LOG).is_file() else []:
-        try: d = parse_json(line); log[d['file']] = d | dict(model=d['model'])
+        try: d = parse_json(line, pairs=None); log[d['file']] = d | dict(model=d['model'])
         except (ValueError, KeyError, TypeError): pass
     return log
 
@@ -307,6 +309,25 @@ def _changed(was, now):
     parts = some([o for o in a if o not in new], 'gone'), some([o for o in b if o not in old], 'new'), some(other, 'of other content')
     return ', '.join(filter(None, parts)) or f'{len(was)} there, {len(now)} here, or in another order'
 
+# %% ../../nbs/kit/lists.ipynb #4d91dac1
+def has_clear(o)->bool: # a file, or an open picture; of anything else nothing is transparent
+    "Whether a picture has transparent pixels: a file is decoded only where its head speaks of them. One that cannot be read has none."
+    if not isinstance(o, (str, Path, Image.Image)): return False
+    try:
+        with open_binary(o) if isinstance(o, (str, Path)) else nullcontext() as f: img = identify(f, 2**28) if f else o
+        if img.mode[-1] not in 'Aa' and 'transparency' not in img.info: return False
+        img = open_image(o)
+        return img.mode[-1] == 'A' and img.getchannel('A').getextrema()[0] < 255
+    except (ValueError, OSError): return False
+
+def say_clear(items): # pictures to train on, or to judge by
+    "Warn, in one line, of pictures that are trained on as if nothing in them were transparent."
+    names = [Path(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or f'picture {i}').name
+             for i, o in enumerate(items) if has_clear(o)]
+    if names: warnings.warn(f'{len(names)} of {len(items)} pictures have transparent pixels, and are trained on as if opaque: '
+                            f'{", ".join(names[:3])}{", ..."*(len(names) > 3)}; put them on a ground first, if that is not meant',
+                            stacklevel=4)
+
 # %% ../../nbs/kit/lists.ipynb #4d91dabe
 def keep_pictures(out:Path|str, # a run's folder
                   begun:bool,   # is there a run in it that is to go on?
@@ -315,7 +336,7 @@ def keep_pictures(out:Path|str, # a run's folder
     "Write down the pictures that a run begins with; refuse others where it goes on. A run that has no list is older, and goes on."
     file, now = Path(out)/'pictures.json', {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
     if not begun:
-        warn_of_files(o for v in parts.values() for o in v)
+        for said in say_clear, warn_of_files: said([o for v in parts.values() for o in v])
         file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, now)
     if not file.exists() or now == (was := read_json(file)): return
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes

@@ -27,7 +27,7 @@ def find_model(name, # name of a model that ships, or a file
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.is_file(): return p
     have = ', '.join(known) or 'none in this installation'
-    raise ValueError(f'no model {str(name)!r}; known are {have}, or give a .safetensors file{also}')
+    raise ValueError(f'no model {str(name)!r}{" (a folder)"*p.is_dir()}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
 def is_foreign(path:Path # a model's file
@@ -73,9 +73,7 @@ def model_facts(files=() # models by name, or files; none: all that ship
                )->dict: # name -> facts
     "Each file's own header, and what `index.json` knows of it besides."
     shipped, index, facts = shipped_models() | shipped_models(noise=True), read_index(), {}
-    if unknown := [str(f) for f in files if str(f) not in shipped and not Path(f).is_file()]:
-        raise ValueError(f'no model {", ".join(unknown)}; known are {", ".join(sorted(shipped))}, or give a .safetensors file')
-    for p in [Path(shipped.get(str(f), f)) for f in files or sorted(shipped)]:
+    for p in [find_model(f) for f in files or sorted(shipped)]:
         own, known = read_header(p), index.get(p.stem, {})
         if known.get('checksum', own['checksum']) != own['checksum']: known = {}
         facts[p.stem] = {**known, **own, 'licence': known.get('licence') or own['licence'], 'file': str(p)}

@@ -81,8 +81,7 @@ def step_seconds(job:Training, dls)->dict: # phase -> seconds a step
         res[k] = told(lambda: watch.seconds)*p.slower
     return res
 
-def fit_minutes(job:Training, seconds:dict, minutes:float
-               )->Recipe:
+def fit_minutes(job:Training, seconds:dict, minutes:float)->Recipe:
     "A recipe of the same proportions whose steps take about `minutes`."
     # 93 % of the time is for steps; the rest goes to validation and samples
     want = .93*60*minutes / sum(p.steps*seconds[k] for k,p in job.phases.items())

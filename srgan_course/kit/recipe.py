@@ -21,6 +21,7 @@ RATE, SHARE = (0, 1, True), (0, 1 - 1e-7)   # `ranges` of learning rates, and of
 
 # %% ../../nbs/kit/recipe.ipynb #19db46f0
 SCALES = (2, 3, 4)   # the factors offered
+_TYPES = {str: 'text', int: 'a whole number', float: 'a number', bool: 'True or False', tuple: 'a list', dict: 'names with values'}
 
 @dataclass(frozen=True)
 class Recipe:
@@ -51,12 +52,10 @@ class Recipe:
         for n, limits in self.ranges.items(): in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
 
     def _check_type(self, name, typ):
-        v = getattr(self, name)
-        if typ in (float, 'float') and type(v) is int: object.__setattr__(self, name, v := float(v))   # JSON and people write 1 for 1.0
-        if typ in (tuple, 'tuple') and type(v) is list: object.__setattr__(self, name, v := tuple(v))
-        typ = {t.__name__: t for t in (str, int, float, bool, tuple, dict)}.get(typ, typ)
-        if typ in (str, int, float, bool, tuple, dict) and type(v) is not typ:
-            raise ValueError(f'{name} is {v!r}, a {type(v).__name__}; give a {typ.__name__}')
+        v, typ = getattr(self, name), {t.__name__: t for t in _TYPES}.get(typ, typ)
+        if (typ, type(v)) in ((float, int), (tuple, list)) or typ is int and type(v) is float and v.is_integer():
+            object.__setattr__(self, name, v := typ(v))                             # JSON and people write 1 for 1.0, and 4.0 for 4
+        if typ in _TYPES and type(v) is not typ: raise ValueError(f'{name} is {"the text "*(type(v) is str)}{v!r}; give {_TYPES[typ]}')
         if typ is float and not math.isfinite(v) or typ is int and abs(v) > 2**31 - 1:
             raise ValueError(f'{name} is {v}; give a {"finite number" if typ is float else "number of at most 2,147,483,647"}')
 
@@ -64,7 +63,7 @@ def _own_fields(cls, kw):
     "`kw`, if all its names are fields of `cls`."
     have = [f.name for f in fields(cls)]
     if unknown := [k for k in kw if k not in have]:
-        raise ValueError(f'{cls.__name__} has no field {", ".join(map(repr, unknown))}; it has {", ".join(have)}')
+        raise ValueError(f'a recipe has no field {", ".join(map(repr, unknown))}; it has {", ".join(have)}')
     return kw
 
 @patch
@@ -116,8 +115,7 @@ HOMES = dict(
             'UNetCritic': 'srgan_course.esrgan'},
     adversarial={**dict.fromkeys(('bce', 'lsgan', 'hinge', 'mean'), 'srgan_course.losses:AdversarialLoss'),
                  **dict.fromkeys(('ra-bce', 'ra-lsgan', 'ra-hinge'), 'srgan_course.esrgan:RelativisticLoss')},
-    build={'SRGANRecipe': 'srgan_course.srgan:build_game'},
-    layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
+    build={'SRGANRecipe': 'srgan_course.srgan:build_game'}, layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
     ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'},
     RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.kit.recognition'},
@@ -166,8 +164,7 @@ def get_recipe(recipe, # a recipe, the name of one, or a JSON file
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4e
 def recipe_lines(cls, # class of the recipes of networks that enlarge
-                 as_json:bool=False
-                )->str:
+                 as_json:bool=False)->str:
     "The named recipes of a class, a line each."
     rs = named_recipes(cls)
     if as_json: return json.dumps({k: asdict(r) for k, r in rs.items()})

@@ -117,7 +117,7 @@ def save_gif(path:Path|str, # file to write
              ms:int=300,   # how long each is shown, milliseconds
              last:int=2000 # and the last one
             )->Path:
-    "A film of pictures, that begins again."
+    "A film of pictures, that begins again; a GIF holds 256 colours a frame, chosen for each."
     frames = [f.convert('RGB') for f in frames]
     if not frames: raise ValueError(f'{path}: no picture for a film')
     out = BytesIO()

@@ -119,8 +119,7 @@ SOURCES = {s.name: s for s in (
     Source('embedded', 'five photographs to train on, three held out, from installed packages',
            'public domain, CC0 and CC BY 2.0: see PHOTOS'),
     Source('pets-toy', 'cats and dogs by draw_pet, any number', 'Apache-2.0, as this package'),
-    Source('set5', 'five pictures, a benchmark: never train on it', 'none stated'),
-    Source('t91', '91 small photographs', 'none stated'),
+    Source('set5', 'five pictures, a benchmark: never train on it', 'none stated'), Source('t91', '91 small photographs', 'none stated'),
     Source('faces', 'aligned faces of celebrities (CelebA)', 'CelebA: non-commercial research only, nothing may be shown or handed on',
            'hub', 'flwrlabs/celeba',
            revision='2d738f56e0e7f925ea36ae7c808ea925264aacec', pattern='img_align+identity+attr/train-0000[01]*.parquet'),
@@ -216,7 +215,7 @@ def find_source(name:Path|str # a folder, or a known name, also of a part: 'bsds
     if name == 'bsds500': return find_source('bsds500/train') + find_source('bsds500/test')   # val is the benchmark BSD100
     if folder := source_folder(name): return find_images(folder)
     if name == 'embedded': return list(photo_paths('train').values())
-    if name == 'pets-toy': raise ValueError("'pets-toy' is drawn, not stored in files; give it to sr_dls or pets_dls, or call draw_pet")
+    if name == 'pets-toy': raise ValueError("'pets-toy' is drawn, not stored in files; give a folder or another name")
     if base not in SOURCES:
         raise FileNotFoundError(f'{name!r} is neither a folder nor a known source; give a folder or one of {", ".join(SOURCES)}')
     return find_images(_fetch(SOURCES[base])/part)
@@ -231,7 +230,7 @@ def items_of(source):
 
 def _held_out(items):
     "One in ten, evenly spaced, at least one and at most 100."
-    if len(items) < 2: raise ValueError('one picture cannot be split into training and validation; give more pictures, or valid=...')
+    if len(items) < 2: raise ValueError('one picture cannot be split into training and validation; give more, or held-out ones (valid)')
     n = min(100, max(1, len(items)//10))
     valid = {i*len(items)//n for i in range(n)}
     return [o for i, o in enumerate(items) if i not in valid],[o for i, o in enumerate(items) if i in valid]
@@ -303,8 +302,7 @@ def div2k_folder(source:Path|str # a folder, or a name such as 'div2k'
 
 # %% ../../nbs/kit/sources.ipynb #94a85c32
 def div2k_from_hub(folder:Path|str,          # the layout grows here
-                   scale:int=2,
-                   split:str='train',        # or 'valid'
+                   scale:int=2, split:str='train',        # or 'valid'
                    track:str='bicubic',      # or 'unknown'
                    names:str='*',            # which pictures, by name
                    repo:str='eugenesiow/Div2k' # a data set of the Hub that holds DIV2K's archives, or its pictures in their folders

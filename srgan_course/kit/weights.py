@@ -34,7 +34,7 @@ def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
 def read_model(path     # a file that `save_model` wrote
               )->tuple: # (tensors by name, metadata by name)
     "Read and check a model file. Nothing in it is executed or unpickled."
-    return read_tensors(path, 'model', advice='get the file again, or load its tensors into a network and save that with save_model')
+    return read_tensors(path, 'model', ['network', 'args'])
 
 # %% ../../nbs/kit/weights.ipynb #9c000008
 def build_network(name:str,   # one of `NETWORKS`
