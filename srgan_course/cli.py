@@ -219,8 +219,7 @@ def recognise(
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
     figures = {one_name(out or f'{p.stem}-recognised.jpg') for p in paths}
-    if len(figures) < len(paths):
-        raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
+    if len(figures) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give one at a time')
     if own := [p for p in paths if one_name(p) in figures]: raise ValueError(f'{own[0]} is a picture itself; give another --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
@@ -229,8 +228,7 @@ def recognise(
     from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
     if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
-    changes = given(teacher=teacher, share=share, steps=steps, seed=seed)
-    if train: return one_run(_train_recogniser, train, recipe, changes, labels, out, json)
+    if train: return one_run(_train_recogniser, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
