@@ -228,7 +228,7 @@ def recognise(
     from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
     if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
-    if train: return one_run(_train_recogniser, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
+    if train: return one_run(_train_student, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
@@ -264,7 +264,7 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
     print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
 
-def _train_recogniser(source, recipe, changes, labels, out, json):
+def _train_student(source, recipe, changes, labels, out, json):
     from srgan_course import recognise as m
     r, out = m.get_recipe(recipe, m.RecogniseRecipe).replace(**changes), out or Path('runs/recognise')
     say = lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items()))
