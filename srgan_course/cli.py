@@ -179,7 +179,8 @@ def classify(
         r = m.evaluate_classifier(clf, evaluate)
         return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
-    print(js.dumps(dict(pictures=rows, bad=bad)) if json else '\n'.join('{class:12} {probability:.4f}  {file}'.format(**r) for r in rows))
+    if json: print(js.dumps(dict(pictures=rows, bad=bad)))
+    for r in [] if json else rows: print('{class:12} {probability:.4f}  {file}'.format(**r))
     for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
     return code_for(bad, rows)
 
@@ -278,16 +279,14 @@ def _train_student(source, recipe, changes, labels, out, json):
 def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
-    from srgan_course.kit.sets import found
-    wanted, x, y = 'KID' if kid else 'an interval (--draws)' if draws else '', a, b
-    if wanted:
-        for s in a, b:                # told before any weights are looked for
-            if s.endswith('.npz'):
-                raise ValueError(f'{s}: statistics hold a mean and a covariance; {wanted} needs the pictures: give their folder')
-            found(s)
-        x, y = (m.features(s, net, **kwargs) for s in (a, b))
-    res = {'fid': m.fid(x, y, net, draws, **kwargs)}
-    if kid: res['kid'] = m.kid(x, y, net, **kwargs)
+    from srgan_course.kit.features import pooled_net
+    from srgan_course.kit.sets import found, two_sets
+    if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
+    needs = [('a covariance', 2, 2)]
+    if score: found(a), found(b), pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # before a set is measured
+    x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
+    res = {'fid': m.fid(x, y, net, draws)}
+    if kid: res['kid'] = m.kid(x, y, net)
     if score: res['inception_score'] = m.inception_score(a, score, **kwargs)
     return res
 
@@ -332,7 +331,7 @@ def fid(
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
-    print(f'srgan-fid: {a} against {b} by {net} ...', file=sys.stderr)
+    print(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...', file=sys.stderr)
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))

@@ -6,11 +6,11 @@
 __all__ = ['serve', 'scale']
 
 # %% ../nbs/deploy.ipynb #dp000003
-import os, sys
+import os, re, sys
 from json import dumps
 from pathlib import Path
 from .kit.commands import code_for, command, in_range, need_places
-from .kit.server import Limits
+from .kit.server import Limits, check_root
 
 # %% ../nbs/deploy.ipynb #dp000006
 @command
@@ -42,18 +42,24 @@ def serve(
     import uvicorn
     from srgan_course.kit.desk import Server, listen
     from srgan_course.serve import make_app
-    in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1)
-    limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
+    in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1), check_root(root_path)
+    try: limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
+    except ValueError as e: raise ValueError(re.sub(r'^\w+', lambda k: f'--{k[0].replace("_", "-")}', str(e))) from None
+    for k in 'models', 'device':
+        if given[k] and not all(given[k].split('+')): raise ValueError(f'--{k} {given[k]}: a + stands between two names; leave it out')
     token = token or os.environ.get('SRGAN_TOKEN') or None
     app = make_app(limits, token, cors, models=models.split('+') if models else (), devices=device.split('+'), tile=tile,
                    classifier=classifier)
+    app.state.service.look()
     sock = listen(host, port)
     at = f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}/'
     print(f'srgan-serve: {at} is the page, {at}docs the API; Ctrl-C stops it', flush=True)
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
-    Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
-                          loop='asyncio', use_colors=False, root_path=root_path), app.state.service).run([sock])
+    server = Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
+                                   loop='asyncio', use_colors=False, root_path=root_path), app.state.service)
+    server.run([sock])
+    if server.force_exit: os._exit(130)                                        # whatever a worker still writes
 
 # %% ../nbs/deploy.ipynb #dp000011
 @command(only={'not report': 'model tile device shards workers scheduler', 'not scheduler': 'workers'})

@@ -71,8 +71,7 @@ def tuned(r, start, epochs:int=1):
 # %% ../nbs/13_domain.ipynb #fd4e4fd8
 class Judge:
     "Squares of one kind, and all that a model is told by them."
-    def __init__(self,
-                 hr:Tensor,               # bytes (n,3,H,W)
+    def __init__(self, hr:Tensor,               # bytes (n,3,H,W)
                  groups,                  # (n,) the picture that each comes from
                  scale:int=4,
                  kid_net:str='inception@768', # features for KID

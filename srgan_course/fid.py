@@ -41,8 +41,6 @@ def frechet_distance(mu1:np.ndarray, sigma1:np.ndarray, # mean (d,) and covarian
 # %% ../nbs/12_fid.ipynb #dfa03b19
 def few_pictures(n, dims):
     "Warn where sets are too small for the covariances of so many features, or of two sizes; statistics may not know theirs (None)."
-    for k,which in zip(n, ('first', 'second')):
-        if k is not None and k < 2: raise ValueError(f'{k} picture in the {which} set: a covariance needs 2 or more')
     known = [k for k in n if k is not None]
     if (small := min(known, default=dims + 1)) <= dims:
         warnings.warn(f'FID of {small} pictures with {dims} features: their covariance has no full rank, and the figure is too high by an '
@@ -79,7 +77,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
        )->Figure:
     "Fréchet Inception distance of two sets of pictures."
     in_range('draws', draws or None, 2, 10**6)       # one draw has no spread
-    a, b, said = two_sets(a, b, kwargs.pop('net', features), bool(draws), **kwargs)
+    a, b, said = two_sets(a, b, kwargs.pop('net', features), bool(draws), ('a covariance', 2, 2), **kwargs)
     few_pictures(said['n'], said['dims'])
     dist = lambda s, t: frechet_distance(s.mu, s.sigma, t.mu, t.sigma)
     if not draws: return Figure(dist(a, b), 'FID', **said)
@@ -144,7 +142,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Kernel Inception distance: unbiased, mean over subsets, with their spread."
-    a, b, said = two_sets(a, b, kwargs.pop('net', features), True, **kwargs)
+    a, b, said = two_sets(a, b, kwargs.pop('net', features), True, ('KID', 2, 2), **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)
     n, m, g = len(x), len(y), _labels(groups, len(x), len(y))
     size = min(size, n, m)
@@ -174,10 +172,8 @@ def precision_recall(fake, real,            # as for `features`
                      **kwargs               # cache, bs, workers, n, skip of `features`
                     )->tuple:               # two `Figure`s from 0 to 1
     "Share of made pictures that lie among real ones (precision), and of real ones that lie among made ones (recall)."
-    a, b, said = two_sets(fake, real, net, True, **kwargs)
+    a, b, said = two_sets(fake, real, net, True, (f'k={k}', k + 1, k + 1), **kwargs)
     x, y = (torch.from_numpy(finite_rows(s.x)) for s in (a, b))
-    if min(len(x), len(y)) <= k:
-        raise ValueError(f'{min(len(x), len(y))} pictures have no {k} neighbours; give more pictures or a smaller k')
     return Figure(_inside(x, y, _radii(y, k)), 'precision', k=k, **said), Figure(_inside(y, x, _radii(x, k)), 'recall', k=k, **said)
 
 # %% ../nbs/12_fid.ipynb #1511bbbd
@@ -207,8 +203,7 @@ def inception_score(a,                      # as for `features`; or probabilitie
     p = p[np.random.default_rng(seed).permutation(len(p))].clip(1e-16)
     v = np.array([math.exp((q*(np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.array_split(p, splits)])
     name = 'IS' if note['net'] == 'inception@logits' else f'classifier score ({note["net"]})'
-    return Figure(v.mean(), name, spread=v.std(), **dict(weights=note.get('weights'), resize=note.get('resize')), n=len(p), splits=splits,
-                  seed=seed)
+    return Figure(v.mean(), name, None, v.std(), weights=note.get('weights'), resize=note.get('resize'), n=len(p), splits=splits, seed=seed)
 
 # %% ../nbs/12_fid.ipynb #90bc9374
 def FIDCallback(net='inception@768', # as for `pooled_net`

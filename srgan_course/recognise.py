@@ -29,8 +29,7 @@ from .losses import PerceptualLoss
 # %% ../nbs/16_recognise.ipynb #b7052eea
 class RecogniseLoss(nn.Module):
     "What a student is asked for: the teacher's scores, and the pixels and features if wished."
-    def __init__(self,
-                 teacher=None,   # a `Teacher`
+    def __init__(self, teacher=None,   # a `Teacher`
                  logits:float=1.,# weight of the mean squared difference of scores before the softmax
                  pixel:float=0., # weight of the mean absolute difference of pixels
                  feature:float=0., # weight of the perceptual loss

@@ -7,8 +7,10 @@ __all__ = ['enlarge_bytes', 'make_app']
 
 # %% ../nbs/19_serve.ipynb #s1900003
 import asyncio, json, os, time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from fastcore.basics import patch
 from PIL import Image
@@ -19,11 +21,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from .kit.codec import image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
+from .kit.engines import stoppable
+from .kit.formats import fit_format, save_format
+from .kit.frames import first_of
 from .kit.models import model_facts, shipped_models
 from .kit.notes import heard
-from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, docs_page, openapi, read_nothing, read_query
+from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, check_origin, check_token
+from .kit.server import docs_page, openapi, read_nothing, read_query
 
 # %% ../nbs/19_serve.ipynb #s1900006
+def _left_out(body):
+    "What of a file's frames or pages is not looked at, in words."
+    (i, n), wrong = (found := first_of(body))[0] or (1, 1), found[1]
+    said = f'the first of {n} frames or pages alone' if i else f'the still alone, and not the film of {n} frames beside it'
+    return [said]*(n > 1 or not i) + ['what follows the first frame or page is damaged']*bool(wrong)
+
 def enlarge_bytes(up,                           # an `Upscaler`
                   body:bytes,                   # a picture file
                   format:str='png', quality:int=95, # of the result
@@ -35,9 +47,9 @@ def enlarge_bytes(up,                           # an `Upscaler`
     t0 = time.perf_counter(); img = open_image(body, icc='keep')
     t1 = time.perf_counter(); out = up(img, tile, told)
     if not note: out.info.pop('made_by', None)
-    t2, n = time.perf_counter(), img.info.get('frames', 1)
+    t2 = time.perf_counter()
     with heard() as lost: file = image_bytes(out, f'picture.{format}', quality, like=img)
-    lost = '; '.join(filter(None, [f'the first of {n} frames or pages alone'*(n > 1), img.info.get('lost'), *lost]))
+    lost = '; '.join(filter(None, [*_left_out(body), img.info.get('lost'), *lost]))
     return Made(file, PICTURES[format], took=dict(decode=t1 - t0, enlarge=t2 - t1, encode=time.perf_counter() - t2), lost=lost)
 
 # %% ../nbs/19_serve.ipynb #s190000b
@@ -55,6 +67,8 @@ class Service(Desk):
                  load=_load_upscaler):         # function of (file, device): an `Upscaler`
         super().__init__(limits, devices)
         self.tile, self.classifier, self.load, self.loaded = tile, classifier, load, {}
+        twice = [n for n, m in Counter(Path(m).stem for m in models).items() if m > 1]
+        if twice: raise ValueError(f'two models are called {", ".join(twice)}; name each once, or give one file another name')
         self.models = model_facts(models or sorted(shipped_models(), key=lambda name: name != 'light-x4'))
         for name, f in self.models.items():
             if 'scale' not in f['args']: raise ValueError(f'{name} enlarges nothing; leave it out')
@@ -69,19 +83,46 @@ class Service(Desk):
         first = next(iter(self.models))
         work = lambda device, told: self.upscaler(first, device)(Image.new('RGB', (32, 32)))
         self.ready = all([(await self.submit(work, None).wait()).state == 'done' for _ in self.devices])
+        self.broken = not self.ready
+
+    def reader(self, name):
+        "A classifier by name, and the ways to enlarge."
+        from srgan_course.kit.classifiers import teacher
+        from srgan_course.recognise import picture_ways
+        if name not in self.loaded: self.loaded[name] = teacher(name), picture_ways()
+        return self.loaded[name]
+
+    def look(self):
+        "Load all that was asked for: what would fail at a request fails before there is one."
+        for device in self.devices:
+            for model in self.models: self.upscaler(model, device)(Image.new('RGB', (32, 32)))
+        try: self.classifier and self.reader(self.classifier)
+        except (ValueError, OSError) as e: raise ValueError(f'--classifier {self.classifier}: {e}') from None
 
 # %% ../nbs/19_serve.ipynb #s190000e
+def _check_fit(body, format, scale):
+    "Refuse, before anything is enlarged, a picture whose result a format cannot hold."
+    try:
+        with Image.open(BytesIO(body)) as img: save_format(f'picture.{format}', (scale*img.width, scale*img.height))
+        if format == 'jpeg' and img.has_transparency_data: fit_format(open_image(body), 'JPEG')
+    except ValueError as e:
+        for files, options in ('save as .png or .webp', 'give format=png or webp'), ('save as .png or .tif', 'give format=png'):
+            e = str(e).removeprefix(f'picture.{format}: ').replace(files, options)
+        raise Problem(422, f'{e}.') from None
+
 @patch
 async def enlarging(self:Service, request, model, format, quality, note):
     "The key of an enlargement, and the work that makes it."
     facts = self.models[model]
     if format == 'png' and quality != 95: raise Problem(422, 'PNG has no quality; leave quality out, or give format=jpeg or webp.')
     body = await self.picture(request, facts['scale'])
+    await asyncio.to_thread(_check_fit, body, format, facts['scale'])
     key = key_of(body, facts['checksum'], format, quality, note)
     def work(device, told):
         up = self.upscaler(model, device)
         def counted(part): self.counters.add('tiles_total'); told(part)
-        try: made = enlarge_bytes(up, body, format, quality, self.tile, counted, note)
+        try:
+            with stoppable(told): made = enlarge_bytes(up, body, format, quality, self.tile, counted, note)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         self.counters.add('pictures_total', model=model)
         return made._replace(model=model, checksum=facts['checksum'], key=key)
@@ -119,14 +160,14 @@ async def recognise(self:Service, request):
     body = await self.picture(request, 4)
     key = key_of(body, 'recognise', name)
     def work(device, told):
-        from srgan_course.kit.classifiers import teacher
-        from srgan_course.recognise import picture_ways, recognise_picture
-        if name not in self.loaded: self.loaded[name] = teacher(name), picture_ways()
-        t, ways = self.loaded[name]
-        try: res = recognise_picture(open_image(body).convert('RGB'), ways, t)
+        from srgan_course.recognise import recognise_picture
+        t, ways = self.reader(name)
+        try: img = open_image(body); res = recognise_picture(img.convert('RGB'), ways, t)
         except ValueError as e: raise Problem(422, f'{e}.') from None
+        lost = '; '.join([*_left_out(body), *['transparency']*(img.mode[-1] == 'A')])
         said = dict(classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r})
-        return Made(json.dumps(said).encode(), 'application/json', key=key)
+        if lost: said['lost'] = lost
+        return Made(json.dumps(said).encode(), 'application/json', key=key, lost=lost)
     return await self.deliver(request, key, work)
 
 @patch
@@ -162,6 +203,7 @@ def make_app(limits:Limits=Limits(),
              **kwargs        # for `Service`
             )->Starlette:    # its `state.service` is the `Service`
     "The whole server as an ASGI app."
+    check_token(token), check_origin(cors)
     s = Service(limits, **kwargs)
     table = endpoints(s)
     def answer(e):

@@ -48,8 +48,7 @@ def grow(box:tuple,   # (top, bottom, left, right)
 # %% ../nbs/10_upscale.ipynb #48ca8bf7
 class Upscaler:
     "Enlarges pictures of any mode and size with a network."
-    def __init__(self,
-        net,                     # maps (B,3,h,w) in [0,1] to (B,3,s*h,s*w); copied. Or the file of one
+    def __init__(self, net,                     # maps (B,3,h,w) in [0,1] to (B,3,s*h,s*w); copied. Or the file of one
         scale:int=None,          # how many times larger, where `net` does not say it
         overlap:int=None,        # pixels of the small picture that a tile reads beyond its own; measured by `receptive_radius`
         device='auto',           # 'auto', 'cpu', 'cuda', 'mps'

@@ -242,3 +242,62 @@ def test_first_of_several_frames_is_said(tmp_path, capsys):
         for s in 'ab': assert said.count(f'the first frame or page alone is measured of {tmp_path/s/"z.gif"} (2)') == 1, said
     fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random', dims=32, n=6)
     assert 'z.gif' not in capsys.readouterr().err
+
+# ---- what can be known of both sets is said before either is measured
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    "A network that must not run."
+    def never(*args): raise AssertionError('a set was measured')
+    monkeypatch.setattr(N.PooledNet, 'forward', never)
+
+def refused(says, *args, **kw):
+    from srgan_course.cli import fid
+    with pytest.raises((ValueError, OSError)) as e: fid(*map(str, args), **(dict(features='random', dims=32) | kw))
+    assert says in str(e.value) and '\n' not in str(e.value), e.value
+
+def test_sets_that_are_too_small_are_told_first(folders, tmp_path, unmeasured):
+    a, one = folders[0], write(tmp_path/'one', pictures(1, 3))
+    for kw in {}, dict(kid=True), dict(draws=5), dict(cache=tmp_path/'kept'):
+        refused('1 picture in the second set: a covariance needs 2 or more', a, one, **kw)
+        refused('1 picture in the first set: a covariance needs 2 or more', one/'000.png', a, **kw)
+    refused('1 picture in the first set', a, a, n=1)
+    with pytest.raises(ValueError, match='1 picture in the second set: KID needs 2'): F.kid(a, one, 'random@32')
+    with pytest.raises(ValueError, match='1 picture in the second set: k=3 needs 4'): F.precision_recall(a, one, 'random@32')
+
+def test_files_that_cannot_be_read_are_told_first(folders, tmp_path, unmeasured):
+    "Cut ones, too; with `skip` what is left has to be enough. Files beyond `n` are not looked at."
+    a, b = folders[0], write(tmp_path/'b', pictures(3, 3))
+    (b/'002.png').write_bytes((b/'002.png').read_bytes()[:-40])
+    for kw in {}, dict(kid=True), dict(cache=tmp_path/'kept'): refused(f'1 of 3 pictures cannot be used: {b/"002.png"}: ', a, b, **kw)
+    (b/'001.png').write_bytes(b'')
+    refused('1 picture in the second set: a covariance needs 2 or more', a, b, skip=True)
+    (tmp_path/'x.tar').write_bytes(bytes(1024))
+    refused(f'no picture in the set; {tmp_path/"x.tar"}: ', tmp_path/'x.tar', a, skip=True)
+    refused('1 of 1 pictures cannot be used', a, b/'001.png', n=1)
+    with pytest.raises(AssertionError, match='a set was measured'): refused('', a, write(tmp_path/'c', pictures(2, 3)))
+
+def test_what_statistics_do_not_hold_is_told_first(folders, tmp_path, unmeasured):
+    S.Stats(dict(net='random1@32', resize='none')).add(np.random.default_rng(0).normal(size=(40, 32))).save(tmp_path/'s.npz')
+    refused('the second with random1@32', folders[0], tmp_path/'s.npz')
+    refused(f'{tmp_path/"s.npz"}: statistics hold a mean and a covariance; KID needs the pictures', folders[0], tmp_path/'s.npz', kid=True)
+    refused('statistics have no Inception Score', tmp_path/'s.npz', folders[0], Is=True, features='squeezenet-caffe', dims=None)
+
+def test_the_score_is_looked_after_first(folders, tmp_path, unmeasured, monkeypatch):
+    "Its weights, and whether the pictures are enough for its ten parts."
+    known = N.named_net
+    def named(name):
+        if name.endswith('logits'): raise FileNotFoundError('no weights of the score')
+        return known('random@32')
+    monkeypatch.setattr(N, 'named_net', named)
+    refused('no weights of the score', *folders, Is=True, features='inception', dims=64)
+    refused('no picture in', tmp_path, folders[0], Is=True, features='inception', dims=64)
+    monkeypatch.setattr(N, 'named_net', lambda name: known('random@32'))
+    refused('9 pictures in the first set: the score in ten parts needs 10 or more', *folders, Is=True, features='inception', dims=64, n=9)
+
+def test_statistics_are_not_said_to_be_of_another_net(tmp_path, capsys):
+    from srgan_course.cli import fid
+    S.Stats(dict(net='random1@32', resize='none')).add(np.random.default_rng(0).normal(size=(40, 32))).save(tmp_path/'s.npz')
+    fid(*[str(tmp_path/'s.npz')]*2)
+    said = capsys.readouterr()
+    assert 'inception' not in said.out + said.err and 'random1@32' in said.out and said.err.startswith(f'srgan-fid: {tmp_path/"s.npz"} against ')

@@ -138,6 +138,20 @@ def test_odd_tables_are_one_line(tmp_path):
         assert not p.with_suffix('.safetensors').exists()
     with pytest.raises(ValueError, match="'.' is no file; give the .pth"): hub.convert_file('.')
 
+def test_what_holds_no_weights_is_told_in_words(tmp_path):
+    "A picture, a tar file, a folder, a cut file, objects: no class of Python, and what to give instead."
+    import tarfile
+    from PIL import Image
+    Image.new('RGB', (9, 9)).save(tmp_path/'a.jpg'); (tmp_path/'d').mkdir()
+    with tarfile.open(tmp_path/'t.tar', 'w') as t: t.add(tmp_path/'a.jpg')
+    torch.save({'a': torch.ones(99)}, tmp_path/'cut.pth'); (tmp_path/'cut.pth').write_bytes((tmp_path/'cut.pth').read_bytes()[:400])
+    torch.save({'a': os.mkdir}, tmp_path/'o.pth'); torch.save({'a': torch.ones(2)}, tmp_path/'d'/'whole.pth')
+    for name in 'a.jpg', 't.tar', 'cut.pth', 'o.pth', 'd':
+        with pytest.raises((ValueError, OSError)) as e: hub.convert_file(tmp_path/name)
+        want = 'd: a folder; give a file in it' if name == 'd' else f'{name} cannot be read as weights alone: damaged, or no .pth or .pt of tensors; give one'
+        assert want in str(e.value) and 'Error' not in str(e.value) and '\n' not in str(e.value)
+    assert 'whole.safetensors: 1 tensors' in hub.convert_file(tmp_path/'d'/'whole.pth')
+
 def test_options_without_their_command(tmp_path):
     "Nothing is passed over: --out alone, and a name that is empty."
     from srgan_course import cli

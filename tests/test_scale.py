@@ -7,7 +7,7 @@ from PIL import Image
 from conftest import script
 from scale_toy import toy_work
 from srgan_course.kit.lists import SHARDS, read_events, shard_lines
-from srgan_course.kit.shards import merge_logs, run_shard
+from srgan_course.kit.shards import counts_of, merge_logs, run_shard
 
 HERE = Path(__file__).parent
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
@@ -238,6 +238,20 @@ def test_two_of_one_name_and_links_in_a_tar(tmp_path):
     want_in = [('y.png.png', 'old'), ('x.png.png', 'new'), ('X.png.png', 'other')]
     assert [(n, 'old' if 'OLD' in b.upper() else 'new' if 'NEW' in b.upper() else 'other') for n, b in in_tar(tmp_path/'out'/'t.tar')] == want_in
     assert merge_logs(tmp_path/'out')['passed'] == want
+
+def test_a_tar_is_counted_by_its_pictures(tmp_path):
+    "A line of a list may stand for many; a bad one, and what is no picture, do not count."
+    for p in 'ab': (tmp_path/f'{p}.png').write_bytes(b'x')
+    a_tar(tmp_path/'t.tar', *((f'{i}.png', b'x') for i in range(12)), ('bad.png', b''), ('note.txt', b'x'))
+    work = toy_work()
+    def read(body):
+        if not body: raise ValueError('the file is empty')
+        return work.read(body)
+    (tmp_path/'list.txt').write_text('a.png\nt.tar\nb.png\n')
+    r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work._replace(read=read))
+    assert (r['done'], r['pictures'], counts_of(r)) == (3, 14, '3 done (14 pictures), 0 done before, 1 left out')
+    r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work)
+    assert (r['pictures'], counts_of(r)) == (0, '0 done, 3 done before')
 
 def test_lines_that_are_no_picture(tmp_path):
     "A pipe would be waited for, for ever; a folder named .tar ended the shard. Each costs only itself, with its reason."

@@ -156,12 +156,20 @@ def test_not_ready_while_it_loads():
         problem(c.get('/readyz'), 503, 'loading'); assert c.get('/healthz').json() == {'alive': True}
         gate.set(); until(lambda: c.get('/readyz').status_code == 200)
 
+def test_models_that_cannot_be_loaded():
+    "A device that fails when it is asked to compute: said for what it is, where it was called loading for ever."
+    def load(file, device): raise RuntimeError('CUDA error')
+    with TestClient(make_app(load=load)) as c:
+        until(lambda: c.app.state.service.broken); problem(c.get('/readyz'), 503, 'could not load its models', 'log')
+        with pytest.raises(RuntimeError): c.app.state.service.look()
+
 def test_description_has_every_address():
     with client() as c:
         d, docs = c.get('/openapi.json').json(), c.get('/docs').text
         table = endpoints(c.app.state.service)
         for e in table: assert e.method.lower() in d['paths'][e.path] and f'{e.method} {e.path}' in docs
         assert not re.search(r'<script|(?:src|href)="(?:https?:)?//', docs), 'works offline'
+        assert 'Is the process alive?</p>' in docs and 'their figures and licences.</p>' in docs
         assert d['openapi'].startswith('3.1') and len(table) == 12
 
 def test_page_is_the_same_files():
@@ -226,7 +234,7 @@ def test_the_address_is_read_to_its_end():
             for k, v in e.options.items():
                 good = v['default'] if v['type'] != 'boolean' else 'true'
                 problem(c.request(e.method, f'{path}?{k}={good}&{k}={good}', **body), 422, f'{k} is given 2 times')
-                for bad in '', '=', '=%00', '=1;quality=2', '=True': problem(c.request(e.method, f'{path}?{k}{bad}', **body), 422, f'{k} is not')
+                for bad in '', '=', '=%00', '=1;quality=2', '=True', '=1_0', '=%2B7', '=+7', '=07': problem(c.request(e.method, f'{path}?{k}{bad}', **body), 422, f'{k} is not')
         assert not toy.calls
 
 def test_a_body_where_none_is_taken():
@@ -257,6 +265,21 @@ REFUSED = {
     'a quality of PNG': (422, 'PNG has no quality; leave quality out, or give format=jpeg', dict(content=png(), params=dict(quality=50, format='png'))),
     'an option that is not there': (422, "no option 'url'", dict(content=png(), params=dict(url='http://example.org/a.png'))),
     'alpha as JPEG': (422, 'cannot hold transparent pixels', dict(content=png(8, 8, 'RGBA'), params=dict(format='jpeg')))}
+
+CANNOT_HOLD = {'alpha as JPEG': ('jpeg', png(8, 8, 'RGBA'), 'JPEG cannot hold transparent pixels; give format=png or webp'),
+               'alpha of a palette': ('jpeg', png(8, 8, 'RGBA', 'webp'), 'JPEG cannot hold transparent pixels'),
+               'too long a WebP': ('webp', png(5000, 8, 'L'), '20000 x 32 pixels cannot be saved as WEBP, whose sides are at most 16,383; give format=png'),
+               'too high a JPEG': ('jpeg', png(3, 16400, 'L'), 'sides are at most 65,500; give format=png')}
+
+@pytest.mark.parametrize('what', CANNOT_HOLD)
+def test_what_a_format_cannot_hold_is_said_before_the_work(what):
+    "Not after minutes of it, and not after a 202."
+    format, body, says = CANNOT_HOLD[what]
+    with client(toy := Toy()) as c:
+        for path in '/v1/upscale', '/v1/jobs': problem(c.post(f'{path}?format={format}', content=body), 422, says)
+        assert not toy.calls
+        opaque = Image.new('RGBA', (8, 8), (9, 9, 9, 255)); opaque.save(f := io.BytesIO(), 'PNG')
+        assert c.post('/v1/upscale?format=jpeg', content=f.getvalue()).status_code == 200
 
 @pytest.mark.parametrize('what', REFUSED)
 def test_refused(what):
@@ -454,12 +477,71 @@ def test_job_is_cancelled():
         gate.set(); until(lambda: not app.state.service.shop.running)
         assert toy.tiles <= 2
 
+def test_cancelled_between_two_layers():
+    "One tile of a real network: the worker is free long before the tile would have been done, and the next job's picture is the right one."
+    app, big, clock = make_app(devices=['cpu']), png(500, 500), time.monotonic
+    with live(app) as url:
+        shop, start = app.state.service.shop, clock()
+        httpx.post(f'{url}/v1/upscale?note=false', content=big, timeout=120); whole = clock() - start
+        for stop in httpx.delete, lambda job: shop.stop(next(iter(shop.running)), 'late'):
+            job = url + httpx.post(f'{url}/v1/jobs', content=big).headers['location']
+            until(lambda: shop.running); stop(job)
+            start = clock(); until(lambda: not shop.running); took = clock() - start
+            assert took < max(1.5, whole/3), f'it went on for {took:.1f} seconds, where all of it takes {whole:.1f}'
+        assert Image.open(io.BytesIO(httpx.post(f'{url}/v1/upscale', content=png(40, 30)).content)).size == (160, 120)
+
 def test_job_that_fails_says_why():
     with client() as c:
         job = c.post('/v1/jobs', content=half(png(200, 200))).headers['location']
         until(lambda: c.get(job).json()['state'] == 'failed')
         assert 'damaged' in c.get(job).json()['error']; problem(c.get(f'{job}/result'), 422, 'damaged')
         assert 'damaged' in c.get(f'{job}/events').text
+
+def several(kind, n=3, **more):
+    frames = [Image.new('RGB', (60, 60), (80*i, 0, 0)) for i in range(n)]
+    frames[0].save(f := io.BytesIO(), kind, save_all=True, append_images=frames[1:], **more)
+    return f.getvalue()
+
+@pytest.mark.parametrize('kind', ['PNG', 'WEBP', 'MPO'])
+def test_frames_that_are_left_out_are_told(kind):
+    "In the header of the picture, in what is said of a job, and in what a classifier is asked."
+    says, app = 'the first of 3 frames or pages alone', toy_app(classifier='a')
+    app.state.service.reader = lambda name: (SimpleNamespace(label='a', guesses=lambda p: [('cat', 1.)]), dict(nearest='nearest'))
+    with TestClient(app) as c:
+        assert c.post('/v1/upscale', content=several(kind)).headers['x-lost'] == says
+        job = c.post('/v1/jobs', content=several(kind)).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+        assert c.get(job).json()['lost'] == c.get(f'{job}/result').headers['x-lost'] == says
+        assert f'"lost": "{says}"' in c.get(f'{job}/events').text
+        r = c.post('/v1/recognise', content=several(kind)); assert r.json()['lost'] == r.headers['x-lost'] == says
+        job = c.post('/v1/jobs', content=png(60, 60)).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+        assert 'lost' not in c.get(job).json() and 'lost' not in c.post('/v1/recognise', content=png(60, 60)).json()
+        assert c.post('/v1/recognise', content=png(60, 60, 'RGBA')).json()['lost'] == 'transparency'
+
+def test_a_job_from_the_cache_took_no_time():
+    with client() as c:
+        for timing in r'decode;dur=.*', 'cache;dur=0.0':
+            job = c.post('/v1/jobs', content=png()).headers['location']; until(lambda: c.get(job).json()['state'] == 'done')
+            r = c.get(f'{job}/result')
+            assert re.fullmatch(timing, r.headers['server-timing']), r.headers['server-timing']
+        assert 'srgan_cache_hits_total 1\n' in c.get('/metrics').text
+
+def test_what_was_fetched_goes_first_and_a_404_says_all_its_reasons():
+    with client(limits=Limits(keep_jobs=3, keep_megabytes=.5)) as c:
+        jobs = []
+        for i in range(5):
+            jobs.append(c.post('/v1/jobs', content=png(seed=i)).headers['location']); until(lambda: c.get(jobs[-1]).json()['state'] == 'done')
+            if i == 1: assert c.get(f'{jobs[1]}/result').status_code == 200
+        assert [c.get(j).status_code for j in jobs] == [404, 404, 200, 200, 200]
+        c.delete(jobs[4])
+        for i in 0, 4: problem(c.get(jobs[i]), 404, 'kept for 15 minutes, at most 3 of them and 0.5 MB', 'make way', 'deleted')
+
+def test_a_result_that_is_not_kept_is_not_called_done():
+    with client(limits=Limits(keep_megabytes=.001)) as c:
+        for cached in False, True:
+            r = c.post('/v1/jobs', content=png(40, 40))
+            if not cached:
+                job = r.headers['location']; until(lambda: c.get(job).json()['state'] == 'failed'); r = c.get(f'{job}/result')
+            problem(r, 413, 'keeps 1,000 at most', '/v1/upscale'); assert c.post('/v1/upscale', content=png(40, 40)).status_code == 200
 
 def test_jobs_are_bounded_and_go():
     with client(limits=Limits(keep_jobs=3, keep_minutes=.01)) as c:
@@ -531,6 +613,32 @@ def test_a_second_signal_ends_it():
         for s in (signal.SIGTERM, signal.SIGINT): p.send_signal(s); time.sleep(.5)
         start = time.monotonic(); p.communicate(timeout=20); assert time.monotonic() - start < 10
 
+def test_a_second_signal_does_not_wait_for_a_tile():
+    with process() as (p, url):
+        httpx.post(f'{url}/v1/jobs', content=png(500, 500)); until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
+        p.send_signal(signal.SIGTERM); assert 'at work (1), in 120 seconds at most' in p.stdout.readline()
+        p.send_signal(signal.SIGTERM); start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 3
+
+def test_a_second_signal_does_not_wait_for_a_file_to_be_written():
+    code = 'import time, srgan_course.serve as s; s.image_bytes = lambda *a, **k: time.sleep(40); from srgan_course.deploy import serve; serve(port=0)'
+    p = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+    try:
+        url = re.search(r'http://\S+?(?=/ )', p.stdout.readline())[0]
+        httpx.post(f'{url}/v1/jobs', content=png(), timeout=30); until(lambda: 'tiles_total 1' in httpx.get(f'{url}/metrics').text)
+        for _ in range(2): p.send_signal(signal.SIGTERM); time.sleep(.5)
+        start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 10 and p.returncode == 130
+    finally: p.kill(); p.communicate()
+
+def test_sigterm_waits_no_longer_than_a_request_may():
+    "A job may take its time, a machine that asks a server to go may not. What was done before can still be fetched."
+    with process('--deadline', 1) as (p, url):
+        done, big = (url + httpx.post(f'{url}/v1/jobs', content=b).headers['location'] for b in (png(), png(500, 500)))
+        heard = events(f'{big}/events'); next(heard); until(lambda: httpx.get(done).json()['state'] == 'done')
+        p.send_signal(signal.SIGTERM)
+        end = [*heard][-1][1]; assert end['state'] == 'refused' and 'shutting down' in end['error']
+        assert httpx.get(f'{done}/result').status_code == 200
+        p.communicate(timeout=20); assert p.returncode == 0
+
 def test_sigkill_leaves_nothing(tmp_path):
     "No half result, and no upload, wherever it might lie."
     for d in ('here', 'tmp'): (tmp_path/d).mkdir()
@@ -549,6 +657,18 @@ def test_command():
     assert '(default: 127.0.0.1)' in r.stdout
     for args, says in ((('--queue', '-1'), 'queue is -1'), (('--models', 'lite-x4'), 'lite-x4'), (('--models', 'dcgan-cats'), 'enlarges nothing')):
         r = run(*args); assert r.returncode == 2 and r.stderr.startswith('srgan-serve: ') and says in r.stderr and r.stderr.count('\n') == 1, r.stderr
+
+UNFIT = {'another device': (dict(device='cpu+foo'), "device 'foo' is not there"), 'a device that computes nothing': (dict(device='meta'), 'not there'),
+         'no classifier': (dict(classifier='nope'), "--classifier nope: teacher 'nope' is not known"),
+         'an upscaler': (dict(classifier=str(page.MODEL)), 'not a classifier'), 'a file that is not there': (dict(classifier='no.safetensors'), 'no such file')}
+
+@pytest.mark.parametrize('what', UNFIT)
+def test_what_would_fail_later_is_refused_before_it_listens(what, monkeypatch):
+    import srgan_course.kit.desk as m
+    from srgan_course.deploy import serve
+    monkeypatch.setattr(m, 'listen', lambda *a: pytest.fail('it listens'))
+    options, says = UNFIT[what]
+    with pytest.raises(ValueError, match=re.escape(says)): serve(**options)
 
 def test_nothing_imports_torch():
     code = 'import sys; from srgan_course.serve import make_app; make_app(); print([m for m in ("torch", "fastai") if m in sys.modules])'

@@ -1,5 +1,5 @@
 "The page as srgan-serve serves it, in a real Chromium: the server enlarges, the page says what the server says."
-import re, threading
+import io, re, threading
 import httpx, pytest
 from PIL import Image
 from test_page import browser_only, chromium, encoded, give, photo, result, visit   # noqa: F401  (chromium is a fixture)
@@ -34,6 +34,15 @@ def test_picture_is_the_api_s(chromium, server, kind, tmp_path):
     assert shown[:2] == list(img.size)
     if kind != 'RGBA': assert bytes(shown[2]) == img.tobytes()
     assert pg.inner_text('#status').startswith('Done: 160 × 120 pixels in ') and not pg.complaints, pg.complaints
+    pg.context.close()
+
+@browser_only
+def test_says_what_is_left_out(chromium, server):
+    _, url = server; pg = settled(visit(chromium, url))
+    Image.new('RGB', (12, 10)).save(f := io.BytesIO(), 'WEBP', save_all=True, append_images=[Image.new('RGB', (12, 10), 'red')])
+    give(pg, f.getvalue()); pg.wait_for_selector('#download:not([hidden]), #error:not([hidden])')
+    pg.wait_for_function("document.getElementById('status').innerText.startsWith('Done')")
+    assert pg.inner_text('#status').endswith(' MB (the first of 2 frames or pages alone).') and not pg.complaints
     pg.context.close()
 
 @browser_only

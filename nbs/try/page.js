@@ -72,7 +72,7 @@ async function upscale(file) {
     const bytes = await offer(result, file.name || 'photo');
     signal.throwIfAborted();
     const seconds = ((performance.now() - start)/1000).toFixed(1);
-    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(bytes/1e6).toFixed(1)} MB.`);
+    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(bytes/1e6).toFixed(1)} MB${result.lost ? ` (${result.lost})` : ''}.`);
   } catch (e) {
     if (mine !== running) return;
     show('result', false);

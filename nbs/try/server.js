@@ -30,18 +30,19 @@
       if (error) throw new Error(error);
       if (tile && state === 'running') told({done: tile, of: tiles});
     }
-    return (await ask(`${job}/result`, {signal})).blob();
+    const result = await ask(`${job}/result`, {signal});
+    return {file: await result.blob(), lost: decodeURIComponent(result.headers.get('X-Lost') ?? '')};
   }
 
   async function upscale(bitmap, told = () => {}, signal = undefined, file = undefined) {
     const job = `v1/jobs/${(await (await ask('v1/jobs', {method: 'POST', body: file, signal})).json()).id}`;
     try {
-      const file = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
+      const {file, lost} = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
       const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = window.SRGAN_API.scale;
       picture.close();
       signal?.throwIfAborted();
       told({done: 1, of: 1, box: {t: 0, l: 0, b: h/s, r: w/s}, data});
-      return {data, w, h, blob: async () => file};
+      return {data, w, h, lost, blob: async () => file};
     } finally { ask(job, {method: 'DELETE', keepalive: true}).catch(() => {}); }  // what is cancelled stops; what is done is forgotten
   }
 

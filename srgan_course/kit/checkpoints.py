@@ -272,8 +272,7 @@ def save_checkpoint(self:Resumable, path:Path|str # ends in .safetensors
 class SaveEvery(Callback):
     "Keeps the last `keep` checkpoints of a run: every so many steps or epochs, at the end, and when the run is stopped."
     order = 100
-    def __init__(self,
-                 folder:Path|str, # where they go: step-00000120.safetensors, ...
+    def __init__(self, folder:Path|str, # where they go: step-00000120.safetensors, ...
                  steps:int=None,  # every so many steps
                  epochs:int=None, # every so many epochs; default 1 where `steps` is not given
                  keep:int=2):     # how many stay

@@ -105,8 +105,7 @@ def pretrained(arch:str)->tuple: # one of `architectures` -> the network, the we
 # %% ../../nbs/kit/classifiers.ipynb #e2b00013
 class Body(FrozenNet):
     "A network without its head, with frozen weights: pictures (B,3,H,W) in [0,1], feature maps (B,nf,h,w) out."
-    def __init__(self,
-                 net,              # module (B,3,H,W) -> (B,nf,h,w)
+    def __init__(self, net,              # module (B,3,H,W) -> (B,nf,h,w)
                  name, weights='random', # as for `FrozenNet`
                  arch='', variant='', # what `make_net` needs to make it again
                  whole=None):      # the network it was cut from, for its own head
@@ -165,8 +164,7 @@ def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
 
 class Classifier(nn.Module):
     "A body, and a head that names our classes."
-    def __init__(self,
-                 body:Body,    # a `Body`
+    def __init__(self, body:Body,    # a `Body`
                  classes:list, # their names, in the order of the logits
                  head:str='linear',# or 'own'
                  size:int=128, # side of the pictures it is made for
@@ -241,8 +239,7 @@ def classify_files(clf:Classifier, # a `Classifier`
 # %% ../../nbs/kit/classifiers.ipynb #e2b00020
 class Teacher(FrozenNet):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
-    def __init__(self,
-                 net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
+    def __init__(self, net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
                  name:str,       # what it is called in tables
                  classes:list=None, # C names; numbers where not given
                  weights:str='', # the file they came from

@@ -27,9 +27,10 @@ class Desk:
     "Takes requests, has the work done, hands over what was made."
     def __init__(self, limits:Limits, devices=('auto',)): # one worker for each device
         self.limits, self.devices, self.shop, self.counters = limits, devices, Workshop(devices, limits.queue), Counters()
-        self.arriving, self.ready = 0, False
+        self.arriving, self.ready, self.broken = 0, False, False
         self.cache = Shelf(int(limits.cache_megabytes*1e6), weigh=lambda made: len(made.body))
         self.jobs = Shelf(int(limits.keep_megabytes*1e6), limits.keep_jobs, limits.keep_minutes*60, stays=lambda job: not job.ended,
+                          used=lambda job: job.fetched,
                           weigh=lambda job: len(job.result.body) if job.result else 0)
 
 def key_of(body:bytes, *options # a request's, all that a result follows from
@@ -119,8 +120,13 @@ def file(self:Desk, request, made)->Response:
 @patch
 def take_job(self:Desk, key, work)->Response: # 202
     "A job for later, and where to ask for it."
-    if made := self.cache.get(key): job = Job(None); job.state, job.part, job.result = 'done', 1., made
-    else: job = self.submit(work, 60*self.limits.keep_minutes)
+    def kept(made):
+        if (n := len(made.body)) <= self.jobs.size: return made
+        raise Problem(413, f'The result has {n:,} bytes, and this server keeps {self.jobs.size:,} at most; use POST /v1/upscale.')
+    if made := self.cache.get(key):
+        job = Job(None); job.state, job.part, job.result = 'done', 1., kept(made)._replace(took=dict(cache=0))
+        self.counters.add('cache_hits_total')
+    else: job = self.submit(lambda *of: kept(work(*of)), 60*self.limits.keep_minutes)
     self.jobs.put(job.id, job)
     asyncio.ensure_future(self.keep(job))
     return job
@@ -137,21 +143,28 @@ async def keep(self:Desk, job):
 @patch
 def job(self:Desk, id)->Job:
     if job := self.jobs.get(id): return job
-    raise Problem(404, f'There is no such job (any more): results are kept for {self.limits.keep_minutes:g} minutes. '
-                       f'Send the picture again.')
+    l = self.limits
+    raise Problem(404, f'There is no such job (any more): results are kept for {l.keep_minutes:g} minutes, at most {l.keep_jobs} '
+                       f'of them and {l.keep_megabytes:g} MB; older ones make way for newer ones, '
+                       f'and what is deleted is gone. Send the picture again.')
+
+@patch
+def facts(self:Desk, job, f)->dict: # what `news_of` says of it
+    "What a client is told of a job: also why it has no result, or what is not in its result."
+    if job.ended and not job.result: f['error'] = self.why(job).detail
+    return f | dict(lost=job.result.lost) if job.ended and job.result and job.result.lost else f
 
 @patch
 async def job_events(self:Desk, request, id):
     job = self.job(id)
     async def events():
         async for f in news_of(job):
-            if f and job.ended and not job.result: f['error'] = self.why(job).detail
-            yield f'event: {"end" if job.ended else "progress"}\ndata: {json.dumps(f)}\n\n' if f else ': still here\n\n'
+            yield f'event: {"end" if job.ended else "progress"}\ndata: {json.dumps(self.facts(job, f))}\n\n' if f else ': still here\n\n'
     return StreamingResponse(events(), media_type='text/event-stream', headers={'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no'})
 
 @patch
 async def job_state(self:Desk, request, id):
-    async for f in news_of(self.job(id)): return JSONResponse(f)
+    async for f in news_of(job := self.job(id)): return JSONResponse(self.facts(job, f))
 
 @patch
 async def job_result(self:Desk, request, id):
@@ -173,6 +186,7 @@ async def healthz(self:Desk, request): return JSONResponse(dict(alive=True))
 @patch
 async def readyz(self:Desk, request):
     if self.shop.draining: raise self.busy()
+    if self.broken: raise Problem(503, 'This server could not load its models and serves nothing; its log says why.')
     if not self.ready: raise Problem(503, 'This server is loading its models; ask again in 2 seconds.', Retry_After=2)
     return JSONResponse(dict(ready=True))
 
@@ -217,13 +231,16 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig, frame):
         "On a signal: leave politely; on a second one: now."
-        if self.desk.shop.draining: self.should_exit = self.force_exit = True
+        if self.desk.shop.draining: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
         else: self.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.leave()))
 
     async def leave(self):
-        "Finish what is at work, and give its client five seconds to fetch it."
-        jobs = [job for job in self.desk.jobs.values() if not job.ended]
-        await self.desk.shop.drain()
+        "Finish what is at work, as far as a request's time allows, and give clients five seconds to fetch what is there."
+        desk, jobs = self.desk, [job for job in self.desk.jobs.values() if not job.fetched]
+        if n := len(desk.shop.running):
+            print(f'srgan-serve: finishing what is at work ({n}), in {desk.limits.deadline:g} seconds at most; a second signal ends it now',
+                  flush=True)
+        await desk.shop.drain(desk.limits.deadline)
         for _ in range(50):
             if all(job.fetched or not job.result for job in jobs): break
             await asyncio.sleep(.1)

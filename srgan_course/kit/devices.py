@@ -22,7 +22,7 @@ def pick_device(device='auto'     # 'cpu', 'cuda', 'mps', 'auto' or None
     import torch
     if device is None or str(device) == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
-    try: torch.empty(0, device=device)
+    try: torch.empty(0, device=device).cpu()                         # torch's 'meta' is there, and computes nothing
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ValueError(f'device {str(device)!r} is not there; give cpu, or leave it out') from None
     return torch.device(device)

@@ -16,8 +16,7 @@ from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, find_weights, freez
 # %% ../../nbs/kit/features.ipynb #fe000007
 class PooledNet(FrozenNet):
     "A network that gives a row of features for each picture in [0,1]."
-    def __init__(self,
-                 net,             # module or function (B,3,H,W) -> (B,d), or (B,d,h,w), which is averaged over places
+    def __init__(self, net,             # module or function (B,3,H,W) -> (B,d), or (B,d,h,w), which is averaged over places
                  name:str=None,   # stands in every statement
                  size:int=None,   # pixels a side that pictures are brought to; None: taken as they are
                  mean=0., std=1., # of each channel, as the network was taught

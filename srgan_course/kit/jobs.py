@@ -17,7 +17,7 @@ class Stopped(Exception): "Raised inside a job's work when nobody wants its resu
 
 class Job:
     "Work for a `Workshop`, and what became of it: queued, running, then done, failed, cancelled, late or refused."
-    def __init__(self, work,         # function of (device, told); `told(part)` takes 0 to 1, and raises `Stopped` when it is time to stop
+    def __init__(self, work,         # function of (device, told); `told(part)`, 0 to 1, and `told()` raise `Stopped` once it is to stop
                  seconds:float=None): # how long its result may take from now on, in the queue or not
         self.id, self.work, self.seconds, self.state = secrets.token_urlsafe(12), work, seconds, 'queued'
         self.result, self.error, self.part, self.tile, self.begun, self.fetched = None, None, 0., 0, None, False
@@ -85,9 +85,9 @@ class Workshop:
         while self.free and self.waiting:
             device, job, loop = self.free.popleft(), self.waiting.popleft(), asyncio.get_running_loop()
             self.running.add(job); job._tell(state='running', begun=time.perf_counter())
-            def told(part, job=job):
+            def told(part=None, job=job):
                 if job.ended: raise Stopped
-                loop.call_soon_threadsafe(job._moved, part)
+                if part is not None: loop.call_soon_threadsafe(job._moved, part)
             loop.run_in_executor(self._pool, job.work, device, told).add_done_callback(partial(self._over, job, device))
 
 # %% ../../nbs/kit/jobs.ipynb #jb00000d
@@ -102,7 +102,7 @@ def _over(self:Workshop, job, device, future):
 
 @patch
 def stop(self:Workshop, job, state='cancelled', **more):
-    "End a job: out of the queue at once, out of its work at the next tile."
+    "End a job: out of the queue at once, out of its work when that asks."
     if job.ended: return
     if job in self.waiting: self.waiting.remove(job); job.work = None
     if timer := getattr(job, 'timer', None): timer.cancel()
@@ -116,11 +116,14 @@ def close(self:Workshop):
     self._pool.shutdown(wait=False)
 
 @patch
-async def drain(self:Workshop):
+async def drain(self:Workshop, seconds:float=None): # that what is at work may take; None: as many as it wants
     "Take no more work, send away what is queued, and finish what is at work."
     self.draining = True
     for job in [*self.waiting]: self.stop(job, 'refused')
-    await self._idle.wait()
+    try: await asyncio.wait_for(self._idle.wait(), seconds)
+    except TimeoutError:
+        for job in [*self.running]: self.stop(job, 'refused')
+        await self._idle.wait()
 
 # %% ../../nbs/kit/jobs.ipynb #jb000011
 class Shelf:
@@ -129,8 +132,10 @@ class Shelf:
                  n:int=10**9,           # things
                  seconds:float=None,    # how long a thing is kept
                  weigh=len,             # function: bytes of a thing, asked when it is put here
-                 stays=lambda o: False): # function: may it not go yet?
-        self.size, self.n, self.seconds, self.weigh, self.stays, self.bytes, self._all = size, n, seconds, weigh, stays, 0, OrderedDict()
+                 stays=lambda o: False, # function: may it not go yet?
+                 used=lambda o: True):  # function: was it asked for? What was not goes after what was
+        self.size, self.n, self.seconds, self.weigh, self.stays, self.used = size, n, seconds, weigh, stays, used
+        self.bytes, self._all = 0, OrderedDict()
 
     def __len__(self): return len(self._all)
     def values(self): return [o for o, *_ in self._all.values()]
@@ -142,9 +147,9 @@ class Shelf:
         for k, (o, t, _) in [*self._all.items()] if self.seconds is not None else []:
             if time.monotonic() - t > self.seconds and not self.stays(o): self.drop(k)
         while len(self) > self.n or self.bytes > self.size:
-            k = next((k for k, (o, *_) in self._all.items() if not self.stays(o)), None)
-            if k is None: break
-            self.drop(k)
+            may = [(k, self.used(o)) for k, (o, *_) in self._all.items() if not self.stays(o)]
+            if not may: break
+            self.drop(next((k for k, used in may if used), may[0][0]))
 
     def put(self, key, o):
         "Lay a thing here, or weigh it anew."

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['BROKEN', 'PROBLEMS', 'PICTURES', 'Endpoint', 'Limits', 'Problem', 'read_query', 'read_body', 'read_nothing',
-           'check_picture', 'Counters', 'Gate', 'openapi', 'docs_page']
+           'check_picture', 'Counters', 'check_token', 'check_origin', 'check_root', 'Gate', 'openapi', 'docs_page']
 
 # %% ../../nbs/kit/server.ipynb #sv000003
-import asyncio, hmac, html, json, struct, time
+import asyncio, hmac, html, json, re, struct, time
 from collections import Counter, namedtuple
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -77,14 +77,14 @@ def read_query(query, # of a request
     res = {k: s.get('default') for k, s in options.items()}
     for k, v in query.multi_items():
         if not (s := options.get(k)):
-            raise Problem(422, f'There is no option {ascii(k)[:60]} here; there are: {", ".join(options) or "none"}.')
+            has = f'there are: {", ".join(options)}' if options else 'this address has none'
+            raise Problem(422, f'There is no option {ascii(k)[:60]} here; {has}.')
         if (n := len(query.getlist(k))) > 1: raise Problem(422, f'{k} is given {n} times; give it once.')
         if s['type'] == 'boolean':
             if v not in ('true', 'false'): raise Problem(422, f'{k} is not true or false.')
             v = v == 'true'
         elif s['type'] == 'integer':
-            try: v = int(v) if v.isascii() and len(v) < 20 else None
-            except ValueError: v = None
+            v = int(v) if re.fullmatch('-?(0|[1-9][0-9]{0,18})', v) else None
             if v is None or not s['minimum'] <= v <= s['maximum']:
                 raise Problem(422, f'{k} is not a whole number from {s["minimum"]} to {s["maximum"]}.')
         elif v not in s['enum']: raise Problem(422, f'{k} is not one of {", ".join(s["enum"])}.')
@@ -168,6 +168,26 @@ class Counters:
             rows.append(f'srgan_{name}{"{" + at + "}" if at else ""} {v:.12g}')
         return '\n'.join(rows) + '\n'
 
+# %% ../../nbs/kit/server.ipynb #91e54820
+def check_token(token:str): # wanted of clients, or None
+    "Refuse a token that no header can bring as it is."
+    if token and not (token == token.strip() and token.isprintable()):
+        raise ValueError(f'--token (or SRGAN_TOKEN) is {token!r}: white space around it or control characters get lost; leave them out')
+
+def check_origin(cors:str): # whose pages may use the API, or None
+    "Refuse an origin that no browser sends in this form."
+    if not cors or cors == '*': return
+    m = re.fullmatch(r'([a-z][a-z0-9+.-]*)://([^@/]*@)?([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?([/?#].*)?', cors, re.I | re.A)
+    scheme, _, host, port, _ = m.groups() if m else [None]*5
+    usual = (scheme, port) in (('http', ':80'), ('https', ':443'))
+    want = f'{scheme}://{host}{"" if usual or not port else port}'.lower() if m else 'one such as https://example.org'
+    if cors != want: raise ValueError(f'--cors is {cors!r}, which no browser sends as an origin; give {want}')
+
+def check_root(path:str): # where a proxy shows this server; '': at the top
+    "Refuse a path that would make wrong addresses."
+    if path and not re.fullmatch('(/[A-Za-z0-9._~%-]+)+', path):
+        raise ValueError(f'--root-path is {path!r}; give a path such as /enlarge, with a slash before it and none behind')
+
 # %% ../../nbs/kit/server.ipynb #sv00001b
 class Gate:
     "ASGI middleware: token, declared length, counters, headers."
@@ -184,7 +204,7 @@ class Gate:
             if kind.lower() != 'bearer' or not hmac.compare_digest(given.encode('latin-1'), self.token.encode()):
                 return Problem(401, 'This server wants a token: Authorization: Bearer TOKEN.', WWW_Authenticate='Bearer')
         size = head.get('content-length', '')
-        if size.isdigit() and int(size) > self.limits.megabytes*1e6:
+        if size.isdecimal() and int(size) > self.limits.megabytes*1e6:
             return Problem(413, f'The body has {int(size):,} bytes, and this server takes {self.limits.megabytes*1e6:,.0f}; '
                                 f'send a smaller file.')
 
@@ -238,6 +258,7 @@ def docs_page(table, base)->str: # HTML
         may = f'{v["minimum"]} to {v["maximum"]}' if 'minimum' in v else ', '.join(v.get('enum', ('true', 'false')))
         said = f'{may} ({json.dumps(v["default"]).strip(chr(34))}){"; " + v["description"] if "description" in v else ""}'
         return f'<li><code>{k}</code>: {html.escape(said)}</li>'
-    rows = ''.join(f'<h2><code>{e.method} {e.path}</code></h2><p>{html.escape(e.does)}{" (body: a picture file)" if e.takes else ""}.</p>'
+    end = lambda e: e.does + (' (body: a picture file).' if e.takes else '.'*(e.does[-1] != '?'))
+    rows = ''.join(f'<h2><code>{e.method} {e.path}</code></h2><p>{html.escape(end(e))}</p>'
                    f'<ul>{"".join(say(*o) for o in e.options.items())}</ul>' for e in table)
     return _DOCS.format(rows=rows, base=html.escape(base))

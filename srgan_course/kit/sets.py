@@ -85,12 +85,12 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
         if not bad or skip: batch.append(x)
         if sum(map(len, batch)) >= bs: yield batch; batch = []
         if count == n: break
-    if bad and skip: warnings.warn(f'{len(bad)} of {len(bad) + count} pictures left out: {"; ".join(bad[:5])}')
-    elif bad:
+    if bad and skip and count: warnings.warn(f'{len(bad)} of {len(bad) + count} pictures left out: {"; ".join(bad[:5])}')
+    elif bad and not skip:
         raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; '
                          f'remove them, or leave them out with skip=True (--skip)')
     if batch: yield batch
-    if not count: raise ValueError('no picture in the set; give a folder, a list, a tensor or statistics')
+    if not count: raise ValueError('; '.join(['no picture in the set', *bad[:5], 'give pictures, or a folder of them']))
 
 # %% ../../nbs/kit/sets.ipynb #5e70000c
 def _floats(x): return x.float()/255 if x.dtype == torch.uint8 else x.float()
@@ -184,8 +184,7 @@ class Stats:
     def __repr__(self): return f'Stats(n={self.n}, dims={self.dims})'
 
 @patch
-def add(self:Stats,
-        x # features (B,d): array or tensor
+def add(self:Stats, x # features (B,d): array or tensor
        )->Stats: # itself
     "Take in a batch, in float64."
     x = finite_rows(x)
@@ -229,35 +228,59 @@ def load(cls:Stats, path:Path|str)->Stats:
     return s
 
 # %% ../../nbs/kit/sets.ipynb #5e700017
-def _is_stats(x): return isinstance(x, Stats) or isinstance(x, (str, Path)) and str(x).endswith('.npz')
 def found(x):
-    "A folder or a name as its files; all else, and a file of statistics, as it is."
-    return _items(x) if isinstance(x, (str, Path)) and not _is_stats(x) else x
+    "A folder or a name as its files, a file of statistics as `Stats`; all else as it is."
+    if not isinstance(x, (str, Path)): return x
+    return Stats.load(x) if str(x).endswith('.npz') else _items(x)
+
+def _given(x, keep):
+    "The same, with features as a `FeatureSet`; statistics are refused where features are needed."
+    s, who = found(x), 'this figure' if keep is True else keep
+    if who and isinstance(s, Stats): raise ValueError(f'{x}: statistics hold a mean and a covariance; {who} needs the pictures')
+    return features(s) if getattr(s, 'ndim', 0) == 2 else s
+
+def _count(x, net, cache=None, n=None, **kwargs):
+    "How many pictures there are, None: that is not known. Files are read to their ends, or refused, where a net takes longer than that."
+    if isinstance(x, (Stats, FeatureSet)): return len(x) or None
+    if not isinstance(x, list) or not all(isinstance(p, (str, Path)) for p in x): return None
+    if torch.cuda.is_available() or cache and (p := _cache_path(cache, x, net, n)) and p.exists(): return min(len(x), n or len(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')                        # said where they are measured
+        return sum(len(y) for batch in read_batches(x, n=n, **kwargs) for y in batch)
+
+def _enough(counts, needs):
+    "Refuse sets of too few pictures for what is to be worked out."
+    for what, *least in needs:
+        for k, m, which in zip(counts, least, ('first', 'second')):
+            if k is not None and k < m: raise ValueError(f'{k} picture{"s"*(k > 1)} in the {which} set: {what} needs {m} or more')
 
 def _described(x, net, keep, cache=None, **kwargs):
     "A set as `Stats`, or as a `FeatureSet` where every picture's features are needed."
-    if _is_stats(x):
-        if keep: raise ValueError('statistics hold a mean and a covariance; this figure needs the pictures, or their features')
-        return x if isinstance(x, Stats) else Stats.load(x)
-    if not (keep or cache or isinstance(x, FeatureSet) or getattr(x, 'ndim', 0) == 2): return Stats.of(x, net, **kwargs)
+    if isinstance(x, Stats): return x
+    if not (keep or cache or isinstance(x, FeatureSet)): return Stats.of(x, net, **kwargs)
     f = features(x, net, cache, **kwargs)
     return f if keep else f.stats
 
 def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (without `keep`) statistics or a file of them
              net,      # as for `pooled_net`
-             keep,     # whether every picture's features are needed
+             keep,     # whether every picture's features are needed; what needs them, for the message
+             *needs,   # for each figure: its name, and how many pictures of the first and of the second set it needs
              **kwargs  # cache, bs, workers, n, skip of `features`
             )->tuple:  # both as `FeatureSet` or `Stats`, and the statement: net, weights, dims, resize, n
     "Two sets, described by one net."
-    a, b = (_described(x, net, keep, **kwargs) for x in [found(x) for x in (a, b)])
-    said = [f'{s.note["net"]} ({s.note.get("weights", "")} {s.note.get("resize", "")})' if s.note.get('net') not in (None, 'given features')
-            else None for s in (a, b)]
+    sets = [_given(x, keep) for x in (a, b)]
+    own = [isinstance(x, (Stats, FeatureSet)) for x in sets]
+    if not all(own): net = pooled_net(net)
+    said = [None if n.get('net') in (None, 'given features') else f'{n["net"]} ({n.get("weights", "")} {n.get("resize", "")})'
+            for n in (x.note if o else net.note for x, o in zip(sets, own))]
     if all(said) and said[0] != said[1]:
-        raise ValueError(f'the first set was measured with {said[0]}, the second with {said[1]}; measure both with one net')
+        raise ValueError(f'the first set is measured with {said[0]}, the second with {said[1]}; measure both with one net')
+    _enough([_count(x, net, **kwargs) for x in sets], needs)
+    a, b = (_described(x, net, keep, **kwargs) for x in sets)
+    _enough(n := [len(s) or None for s in (a, b)], needs)      # batches are counted as they come
     if a.dims != b.dims: raise ValueError(f'{a.dims} features in the first set and {b.dims} in the second; both must come from one net')
     note = {**b.note, **a.note} if said[0] else {**a.note, **b.note}
-    return a, b, dict(net=note.get('net'), weights=note.get('weights'), dims=a.dims, resize=note.get('resize'),
-                      n=[len(s) or None for s in (a, b)])
+    return a, b, dict(net=note.get('net'), weights=note.get('weights'), dims=a.dims, resize=note.get('resize'), n=n)
 
 # %% ../../nbs/kit/sets.ipynb #5e70001a
 def crops(pictures,     # as for `read_batches`

@@ -275,7 +275,9 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
         flow(pieces, work, log, s.deliver, s.leave_out)
         for name in filter(is_tar, todo): do_tar(s, name)
         left = [name for name in todo if name not in log.done]
-        res = dict(shard=f'{i}/{n}', done=len(todo) - len(left), kept=len(names) - len(todo), seconds=round(time.perf_counter() - t, 3))
+        pictures = sum(log.done[name].get('pictures', 1) for name in todo if name in log.done)       # a tar file holds several
+        res = dict(shard=f'{i}/{n}', done=len(todo) - len(left), pictures=pictures, kept=len(names) - len(todo),
+                   seconds=round(time.perf_counter() - t, 3))
         log.write(end=round(time.time()), counts=res)
         return res | dict(bad=s.lost, passed=_passed(log, names), again=twice)
     finally: log.close()
@@ -284,7 +286,8 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
 def counts_of(r:dict # of `run_shard`
              )->str:
     "What has become of a shard's pictures."
-    return f"{r['done']} done, {r['kept']} done before" + f", {len(r['bad'])} left out"*bool(r['bad'])
+    held = f" ({r['pictures']} pictures)"*(r['pictures'] != r['done'])
+    return f"{r['done']} done{held}, {r['kept']} done before" + f", {len(r['bad'])} left out"*bool(r['bad'])
 
 def again_line(lines:list)->list: # that name a picture again -> one line, or none
     n, one = len(lines), len(lines) == 1

@@ -17,8 +17,7 @@ def charbonnier(output:Tensor, target:Tensor, eps:float=1e-3)->Tensor: # same sh
 # %% ../../nbs/kit/terms.ipynb #92aeebfd
 class GridLoss(nn.Module):
     "What repeats from block to block in the output and not in the target: the mark of a pixel shuffle that stamps."
-    def __init__(self,
-        scale:int=4, # side of a block, pixels: the generator's enlargement
+    def __init__(self, scale:int=4, # side of a block, pixels: the generator's enlargement
         blocks:int=5 # side of the neighbourhood that is averaged, blocks
     ):
         super().__init__()

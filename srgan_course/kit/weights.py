@@ -77,14 +77,14 @@ def read_weights(path # .pth, .pt or .safetensors
                 )->dict: # name -> tensor, float32 where it is no whole number
     "The weights in others' file, without running code from it; whole numbers are multiplied by their scale."
     path = Path(path)
-    if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
+    if not path.is_file(): raise FileNotFoundError(f'{path}: {"a folder; give a file in it" if path.is_dir() else "there is no such file"}')
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
             d = load_file(path)
         else: d = torch.load(path, map_location='cpu', weights_only=True)
     except OSError: raise
-    except Exception as e: raise ValueError(f'{path} cannot be read as weights alone ({type(e).__name__})') from None
+    except Exception: raise ValueError(f'{path} cannot be read as weights alone: damaged, or no .pth or .pt of tensors; give one') from None
     tables = [k for k in ('params_ema', 'ema_state_dict', 'params', 'state_dict') if isinstance(d, dict) and isinstance(d.get(k), dict)]
     if tables[1:]: warnings.warn(f'{path} holds {len(tables)} tables of weights ({", ".join(tables)}): {tables[0]} is taken', stacklevel=2)
     if tables: d = d[tables[0]]
