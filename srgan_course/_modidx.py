@@ -77,7 +77,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'srgan_course.cli._recognise_pictures': ('cli.html#_recognise_pictures', 'srgan_course/cli.py'),
                                   'srgan_course.cli._train_cats': ('cli.html#_train_cats', 'srgan_course/cli.py'),
                                   'srgan_course.cli._train_classifier': ('cli.html#_train_classifier', 'srgan_course/cli.py'),
-                                  'srgan_course.cli._train_recogniser': ('cli.html#_train_recogniser', 'srgan_course/cli.py'),
+                                  'srgan_course.cli._train_student': ('cli.html#_train_student', 'srgan_course/cli.py'),
                                   'srgan_course.cli.cats': ('cli.html#cats', 'srgan_course/cli.py'),
                                   'srgan_course.cli.classify': ('cli.html#classify', 'srgan_course/cli.py'),
                                   'srgan_course.cli.demo': ('cli.html#demo', 'srgan_course/cli.py'),

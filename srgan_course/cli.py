@@ -219,8 +219,9 @@ def recognise(
     need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    if len({one_name(f'{p.stem}-recognised.jpg') for p in paths}) < len(paths):
-        raise ValueError('two of the pictures have one name, and so would their figures; give them one at a time, with --out')
+    figures = {one_name(out or f'{p.stem}-recognised.jpg') for p in paths}
+    if len(figures) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give one at a time')
+    if own := [p for p in paths if one_name(p) in figures]: raise ValueError(f'{own[0]} is a picture itself; give another --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
@@ -228,8 +229,7 @@ def recognise(
     from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
     if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
-    changes = given(teacher=teacher, share=share, steps=steps, seed=seed)
-    if train: return one_run(_train_recogniser, train, recipe, changes, labels, out, json)
+    if train: return one_run(_train_student, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
@@ -263,15 +263,15 @@ def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
         plain = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
         return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: plain(d) for k, d in tables.items()})))
     note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
-    print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.round(4).to_string()}' for k, d in tables.items()))
+    print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
 
-def _train_recogniser(source, recipe, changes, labels, out, json):
+def _train_student(source, recipe, changes, labels, out, json):
     from srgan_course import recognise as m
     r, out = m.get_recipe(recipe, m.RecogniseRecipe).replace(**changes), out or Path('runs/recognise')
     say = lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items()))
     res = m.train_recognise(r, source, out, labels, progress=None if json else say)
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
-    print('\n' + '\n\n'.join(f'{k}\n{d.round(4).to_string()}' for k, d in res['tables'].items())
+    print('\n' + '\n\n'.join(f'{k}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items())
           + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model '
             f'{out/"student.safetensors"}')
 

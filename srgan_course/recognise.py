@@ -15,6 +15,7 @@ from .images import downscale
 from .kit.classifiers import teacher
 from .kit.community import load_enlarger
 from .kit.devices import pick_device, pick_precision, picture_layout
+from .kit.files import digest
 from .kit.labels import fit_labels
 from .kit.originals import labelled, large_enough, load_originals
 from .kit.recipe import get_recipe
@@ -183,8 +184,9 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     if progress: progress(dict(step=0, of=r.steps, pictures=len(x)))        # the first row comes after a quarter of the steps
+    about = {'weights of the teacher': digest('', t.state_dict())[:16]} if r.teacher.endswith('.safetensors') else {}
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
-                         folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source)))
+                         folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source), **about))
     ways = {**{w: w for w in CLASSIC}, 'student': net}
     rec = told(lambda: evaluate_recognition(ways, xt, parts.y_test, t, judges, r.scale, r.precision))
     for m in (net, loss, t, *judges): m.cpu()

@@ -1,5 +1,6 @@
 "Lesson 16's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
 import json, subprocess, sys
+from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT, script
@@ -265,6 +266,27 @@ def test_a_panel_is_looked_at_before_anything_is_taught(tmp_path, monkeypatch):
     rec = M.evaluate_recognition({}, load_pictures(_toys(4, 48), 48), None, one, [two])
     assert rec.judges == [two.name] and (rec.of('originals') != rec.of('originals', two.name)).all()
 
+def test_a_training_goes_on_with_its_own_teacher(tmp_path, monkeypatch):
+    "Another classifier at the same path is another teacher."
+    def teacher(seed): return str(save_classifier(Classifier(body('toynet-random', seed), ['cat', 'dog'], size=48), tmp_path/'t.safetensors'))
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=4, bs=2, nf=4, n_blocks=1, teacher=teacher(0), judges=())
+    def stop(row):
+        if row['step'] == 2: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): M.train_recognise(r, out=tmp_path/'run', progress=stop)
+    teacher(1); one_line(lambda: M.train_recognise(r, out=tmp_path/'run'), "checkpoint of another recipe: weights of the teacher '")
+    teacher(0); assert len(M.train_recognise(r, out=tmp_path/'run')['rows']) == 4
+
+def test_no_figure_takes_the_place_of_a_picture(tmp_path, monkeypatch):
+    "By --out, through a link, or by the name that another picture's figure would have: refused before anything is read."
+    from srgan_course import cli
+    monkeypatch.chdir(tmp_path)
+    for n in 'a.jpg', 'a-recognised.jpg': (tmp_path/n).write_bytes(b'a photo')
+    (tmp_path/'link.jpg').symlink_to('a.jpg')
+    monkeypatch.setattr(M, 'picture_ways', lambda *args: 1/0)
+    for paths, out in ((['a.jpg'], 'a.jpg'), (['link.jpg'], tmp_path/'a.jpg'), (['a.jpg'], 'link.jpg'), (['a-recognised.jpg', 'a.jpg'], None)):
+        one_line(lambda: cli.recognise(*map(Path, paths), out=out and Path(out)), 'is a picture itself; give another --out')
+    assert (tmp_path/'a.jpg').read_bytes() == (tmp_path/'a-recognised.jpg').read_bytes() == b'a photo'
+
 def test_small_pictures_are_left_out(tmp_path):
     items = [Image.new('RGB', (50, 40)), Image.new('RGB', (48, 48)), Image.new('RGB', (60, 70))]
     got, y = O.large_enough(items, np.array([5, 6, 7]), 48); assert got == items[1:] and y.tolist() == [6, 7]
@@ -285,6 +307,9 @@ def test_made_folder_by_class(tmp_path):
 
 # ---- the command
 
+class Small(torch.nn.Module):
+    def forward(self, x): return x/1000
+
 def test_command(tmp_path, capsys, monkeypatch):
     from srgan_course import cli
     monkeypatch.chdir(tmp_path); monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
@@ -302,6 +327,10 @@ def test_command(tmp_path, capsys, monkeypatch):
     root = folders(tmp_path/'in', cat=2, dog=2)
     cli.recognise(evaluate=str(root), teacher='toy', judge='toy-1', size=48, json=True)
     d = json.loads(capsys.readouterr().out); assert d['n'] == 4 and d['labels'] and set(d['figures']) == {'toy 0', 'toy 1'}
+    monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: K.Teacher(torch.nn.Sequential(make_net('toynet', 2, seed=seed), Small()), f'toy {seed}', ['cat', 'dog']))
+    cli.recognise(evaluate=str(root), teacher='toy', size=48)                    # a loss of hundred-thousandths is a number, too
+    assert all(float(l.split()[1]) > 0 for l in capsys.readouterr().out.splitlines() if l.startswith(('nearest', 'bicubic')))
+    monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
     r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=2, bs=2, nf=4, n_blocks=1).save(tmp_path/'tiny.json')
     cli.recognise(train='pets-toy', recipe=str(r), out=tmp_path/'run', json=True)
     assert json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'run'/'student.safetensors').is_file()

@@ -660,7 +660,7 @@ def test_command():
 
 UNFIT = {'another device': (dict(device='cpu+foo'), "device 'foo' is not there"), 'a device that computes nothing': (dict(device='meta'), 'not there'),
          'no classifier': (dict(classifier='nope'), "--classifier nope: teacher 'nope' is not known"),
-         'an upscaler': (dict(classifier=str(page.MODEL)), 'not a classifier'), 'a file that is not there': (dict(classifier='no.safetensors'), 'no such file')}
+         'an upscaler': (dict(classifier=str(page.MODEL)), 'wanted is a classifier'), 'a file that is not there': (dict(classifier='no.safetensors'), 'no such file')}
 
 @pytest.mark.parametrize('what', UNFIT)
 def test_what_would_fail_later_is_refused_before_it_listens(what, monkeypatch):

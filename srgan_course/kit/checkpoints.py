@@ -321,7 +321,7 @@ def _check_run(self:Resumable, path, t, p):
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
             a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
-        if diff := differences(a, b, ('judges',)):                    # who judges in the end teaches nothing
+        if diff := differences(a, b, ('judges', *(b.keys() - a.keys()))):     # who judges teaches nothing; an older checkpoint says less
             raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):
