@@ -287,12 +287,13 @@ def test_first_of_several_frames_is_said(tmp_path, capsys):
     one.save(tmp_path/'a.png'); one.save(tmp_path/'f.gif', save_all=True, append_images=[film])
     files, said = [tmp_path/'a.png', tmp_path/'f.gif'], rf'^the first frame or page alone is read of {tmp_path}/f.gif \(2\)$'
     clf = SimpleNamespace(size=32, classes=['x', 'y'], probs=lambda x: np.array([[.4, .6]]))
-    ways = (lambda f: keep_pictures(tmp_path/'run', False, training=[*f, *[Smaller(p, .5) for p in f]], held_out=f[:1]),
+    ways = (lambda f: keep_pictures(tmp_path/'run', False, 'srgan-train', training=[*f, *[Smaller(p, .5) for p in f]], held_out=f[:1]),
             lambda f: check_source(f, ALONE, files[:1], lambda *_: {}, True), lambda f: classify_files(clf, f), lambda f: open_first(f[-1]))
     for way in ways:
         with pytest.warns(UserWarning, match=said) as seen: way(files)
         assert len(seen) == 1
         with warnings.catch_warnings(): warnings.simplefilter('error'); way(files[:1])
+
 # ---- whose folder it is
 
 def test_a_demo_deletes_and_continues_only_a_demo(tmp_path):
@@ -311,11 +312,12 @@ def test_a_demo_deletes_and_continues_only_a_demo(tmp_path):
     assert [p.name for p in run.iterdir()] == ['thesis.txt']
 
 def test_no_command_writes_over_the_run_of_another(tmp_path):
+    from srgan_course.kit.classifier_runs import open_run
     keep_pictures(tmp_path, False, 'srgan-recognise', training=[], held_out=[])
     was = (tmp_path/'pictures.json').read_bytes()
     wanted = 'holds a run of srgan-recognise; give another folder'
     for begin in (lambda: train(ALONE, 'embedded', tmp_path, device='cpu', progress=False), lambda: train_cats('quick', 'toy', tmp_path, device='cpu'),
-                  lambda: train_classifier('quick', 'pets-toy', tmp_path, device='cpu')):
+                  lambda: open_run(tmp_path, ClassifierRecipe('mine'), SimpleNamespace(classes=[], train=[], valid=[]))):
         with pytest.raises(ValueError, match=wanted): begin()
     assert [p.name for p in tmp_path.iterdir()] == ['pictures.json'] and (tmp_path/'pictures.json').read_bytes() == was
 
