@@ -41,7 +41,8 @@ def game_groups(model:nn.Module):
 class SRGANLearner(Resumable, GANLearner):
     "A `GANLearner` whose every batch teaches critic and generator from one generator pass; with a `switcher` they take turns as in fastai."
     players = ('critic', 'generator')
-    def __init__(self, dls,                     # `DataLoaders` of (input, real picture)
+    def __init__(self,
+        dls,                     # `DataLoaders` of (input, real picture)
         generator:nn.Module,     # makes pictures: (B,3,h,w), or noise, -> (B,3,H,W)
         critic:nn.Module,        # judges pictures: (B,3,H,W) -> raw logits
         gen_loss_func,           # `(fake_pred, output, target) -> scalar`; also gets `real_pred=` if it has `needs_real`

@@ -82,7 +82,7 @@ def test_upscale_one_and_errors(tmp_path):
     for d in 'ab': (tmp_path/d).mkdir(); photo(tmp_path/d/'x.png')
     for pair in (('a', 'b'), ('a/x.png', 'b/x.png')):                 # the second would take the place of the first, or be taken for done
         one_line(run('upscale', *(tmp_path/p for p in pair), '--out', tmp_path/'out'), 'would both become', str(tmp_path/'out'/'x-x4.png'))
-    one_line(run('upscale', src, src, '--out', 'one.png'), 'one.png is one file, but 2 pictures', 'give a folder')
+    one_line(run('upscale', src, tmp_path/'a'/'x.png', '--out', 'one.png'), 'one.png is one file, but 2 pictures', 'give a folder')
     for d in 'ab': shutil.rmtree(tmp_path/d)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a b.jpg', 'bad.png', 'big.png', 'empty', 'pickle.safetensors']
 

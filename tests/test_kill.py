@@ -78,7 +78,7 @@ def fill_and_resume(parent, folder, place, size, **job):
     parent.start(out=str(folder/'full.json'), folder=str(folder), place=place, full=size, **job)
     assert os.waitstatus_to_exitcode(parent.wait()) == 1
     said = (folder/'full.json.log').read_text()
-    assert 'what was saved before is untouched' in said, said
+    assert 'what was saved is untouched' in said, said
     nothing_half_written(folder)
     assert not list(folder.glob('.*.tmp'))
     return parent.finish(folder/'out.json', folder=str(folder), seed=3, **job)

@@ -223,7 +223,7 @@ async def page(self:Desk, request, name='index.html'):
 # %% ../../nbs/kit/desk.ipynb #dk000018
 class Server(uvicorn.Server):
     "uvicorn's server, which leaves when the job in hand is done."
-    def __init__(self, config, desk): super().__init__(config); self.desk = desk
+    def __init__(self, config, desk): super().__init__(config); self.desk, self.asked = desk, False
 
     async def serve(self, sockets=None):
         self.loop = asyncio.get_running_loop()
@@ -231,8 +231,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig, frame):
         "On a signal: leave politely; on a second one: now."
-        if self.desk.shop.draining: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
+        if self.asked: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
         else: self.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.leave()))
+        self.asked = True
 
     async def leave(self):
         "Finish what is at work, as far as a request's time allows, and give clients five seconds to fetch what is there."

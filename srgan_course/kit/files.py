@@ -207,7 +207,7 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
         raise ValueError(f'{path}: damaged, or not a safetensors file ({" ".join(str(e).split())[:80]}); {advice}') from None
     if not FORMS.keys() & meta.keys(): raise ValueError(f'{path}: damaged, or not a {kind}: it holds no checksum; {advice}')
     if missing := [k for k in wants if k not in meta]:
-        if other := next((v for k, v in _HOLDS.items() if k in meta), ''): raise ValueError(f'{path}: {other}; wanted is a {kind}')
+        if other := [v for k, v in _HOLDS.items() if k in {*meta} - {*wants}]: raise ValueError(f'{path}: {other[0]}; wanted is a {kind}')
         raise ValueError(f'{path}: damaged, or not a {kind}: it does not say its {", ".join(missing)}; {advice}')
     if not intact: raise ValueError(f'{path}: damaged, its checksum does not fit; {advice}')
     return raw, head, meta

@@ -106,7 +106,7 @@ def unread(f, # file that Pillow does not identify
     "What to say of it: its kind, or that it is damaged."
     fmt = _begins(_PLUGIN, head)
     if fmt not in readable() and (kind := _begins(_KINDS, head)): return NotRead(kind)
-    fmt = fmt or next((k for k in readable() if Image.OPEN[k][1] and Image.OPEN[k][1](head[:16])), None)
+    fmt = fmt or next((k for k in readable() if Image.OPEN[k][1] and Image.OPEN[k][1](head[:16].ljust(16, b'\0'))), None)
     if not fmt: return NotRead(f'not a picture that Pillow can read (it begins with {head[:12]!r})')
     f.seek(0)
     try: odd = _ODD.get(fmt, lambda f: None)(f)

@@ -27,7 +27,8 @@ def find_model(name, # name of a model that ships, or a file
     if str(name) in known: return known[str(name)]
     if p.suffix == '.safetensors' or p.is_file(): return p
     have = ', '.join(known) or 'none in this installation'
-    raise ValueError(f'no model {str(name)!r}{" (a folder)"*p.is_dir()}; known are {have}, or give a .safetensors file{also}')
+    folder = ' (a folder)' if name and p.is_dir() else ''
+    raise ValueError(f'no model {str(name)!r}{folder}; known are {have}, or give a .safetensors file{also}')
 
 # %% ../../nbs/kit/models.ipynb #c0e00009
 def is_foreign(path:Path # a model's file
