@@ -51,14 +51,14 @@ class Dense(nn.Module):
 class DCGANGenerator(nn.Module):
     "Noise to pictures in [-1,1]: the generator of DCGAN, or with `dense` the student project's."
     def __init__(self, size:int=64,    # side of the pictures: 32, 64 or 128
-        nz:int=100,     # numbers of noise
-        nf:int=64,      # channels before the last layer; the first has `nf` times a power of two
-        channels:int=3, # 3 colour, 1 grey
-        dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
-        kernel:int=4,   # of the doublings: 4, or the student's 3
-        leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
-        repeat:int=0    # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
-    ):
+                       nz:int=100,     # numbers of noise
+                       nf:int=64,      # channels before the last layer; the first has `nf` times a power of two
+                       channels:int=3, # 3 colour, 1 grey
+                       dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
+                       kernel:int=4,   # of the doublings: 4, or the student's 3
+                       leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
+                       repeat:int=0    # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
+                      ):
         super().__init__()
         one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4))
         self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, repeat=int(repeat))
@@ -74,7 +74,7 @@ class DCGANGenerator(nn.Module):
     @property
     def nz(self): return self.args['nz']
     def forward(self, z:Tensor # noise (B,nz), or (B,nz,1,1)
-    )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
+                     )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
         return self.last(self.body(self.start(z.reshape(-1, self.nz, 1, 1)))).tanh()
 
@@ -128,11 +128,11 @@ def down_block(ni:int, no:int, # channels in and out
 class DCGANCritic(nn.Module):
     "DCGAN's critic: four halvings (at 64 px) and a last convolution that sees everything."
     def __init__(self, size:int=64,    # side of the pictures
-        nf:int=64,      # channels of the first layer
-        channels:int=3, # 3 colour, 1 grey
-        norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
-        augment:str=''  # what it sees the pictures through while training, see `diff_augment`
-    ):
+                       nf:int=64,      # channels of the first layer
+                       channels:int=3, # 3 colour, 1 grey
+                       norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
+                       augment:str=''  # what it sees the pictures through while training, see `diff_augment`
+                      ):
         super().__init__()
         n, norm = doublings(size), one_of('norm', norm, NORMS)
         self.size, self.augment, self.args = size, augment, dict(size=size, nf=nf, channels=channels, norm=norm, augment=augment)
@@ -142,7 +142,7 @@ class DCGANCritic(nn.Module):
         if norm == 'spectral':
             for m in [m for m in self.modules() if isinstance(m, nn.Conv2d)]: nn.utils.parametrizations.spectral_norm(m)
     def forward(self, x:Tensor # pictures in [-1,1], (B,channels,size,size)
-    )->Tensor:   # logits (B,1)
+                     )->Tensor:   # logits (B,1)
         want = (self.args['channels'], self.size, self.size)
         if tuple(x.shape[1:]) != want: raise ValueError(f'this critic judges pictures (B,{",".join(map(str, want))}), not {tuple(x.shape)}')
         f = self.body(diff_augment(plain(x), self.augment if self.training else ''))

@@ -106,7 +106,7 @@ def report(probs,        # (n,C) probabilities
 
 # %% ../nbs/14_classifier.ipynb #ab1c0008
 def report_lines(r # from `report`
-               )->str:
+                )->str:
     "A report as lines."
     ends = lambda k: '[{:.4f}, {:.4f}]'.format(*r['intervals'][k]) if k in r.get('intervals', ()) else ''
     rows = [f'{k:9} {r[k]:.4f}  {ends(k)}'.rstrip() for k in ('loss', 'accuracy', 'f1', 'auc', 'ece')]

@@ -34,8 +34,8 @@ def judge(head:nn.Module, f:Tensor)->Tensor: # a critic's last layers, features 
 class SRGANCritic(nn.Module):
     "SRGAN's discriminator, for pictures of one size."
     def __init__(self, size:int=96, # side of the pictures, pixels; a multiple of 16
-        nf:int=64    # channels of the first layer
-    ):
+                       nf:int=64    # channels of the first layer
+                      ):
         super().__init__()
         if size < 16 or size % 16: raise ValueError(f'size {size} is not a multiple of 16; give 64, 96 or 128, say, or use PoolCritic')
         self.size, self.args = size, dict(size=size, nf=nf)
@@ -43,7 +43,7 @@ class SRGANCritic(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(8*nf*(size//16)**2, 16*nf), nn.LeakyReLU(.2, inplace=True), nn.Linear(16*nf, 1))
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,size,size)
-    )->Tensor:   # logits (B,1): above 0 means "photograph"
+                     )->Tensor:   # logits (B,1): above 0 means "photograph"
         if tuple(x.shape[1:]) != (3, self.size, self.size):
             raise ValueError(f'this critic judges pictures (B,3,{self.size},{self.size}), not {tuple(x.shape)}; build it with their size, '
                              f'or use PoolCritic')
@@ -53,7 +53,7 @@ class SRGANCritic(nn.Module):
 class PoolCritic(nn.Module):
     "SRGAN's eight convolutions, then the mean over the picture: any size goes."
     def __init__(self, nf:int=64 # channels of the first layer
-    ):
+                      ):
         super().__init__()
         self.args = dict(nf=nf)
         self.body = critic_body(nf)
@@ -61,7 +61,7 @@ class PoolCritic(nn.Module):
                                   nn.Linear(16*nf, 1))
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W), each side 16 pixels or more
-    )->Tensor:   # logits (B,1): above 0 means "photograph"
+                     )->Tensor:   # logits (B,1): above 0 means "photograph"
         if x.dim() != 4 or x.shape[1] != 3 or min(x.shape[2:]) < 16:
             raise ValueError(f'PoolCritic judges pictures (B,3,H,W) of 16 pixels or more, not {tuple(x.shape)}')
         return judge(self.head, self.body(x))

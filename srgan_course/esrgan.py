@@ -36,9 +36,9 @@ def mix_networks(a:nn.Module, # given at t=0
 class DenseBlock(nn.Module):
     "Five convolutions, each of which sees all that came before; a share of the last is added to the input."
     def __init__(self, nf:int=64,       # channels in and out
-        gc:int=32,       # channels that each convolution adds
-        percent:int=20   # share of the result that is added
-    ):
+                       gc:int=32,       # channels that each convolution adds
+                       percent:int=20   # share of the result that is added
+                      ):
         super().__init__()
         self.share = percent/100
         for i in range(5):
@@ -54,9 +54,9 @@ class DenseBlock(nn.Module):
 class RRDB(nn.Module):
     "Three dense blocks, a share of whose result is added to the input."
     def __init__(self, nf:int=64,     # channels in and out
-        gc:int=32,     # channels that each convolution of a dense block adds
-        percent:int=20 # share of the result that is added
-    ):
+                       gc:int=32,     # channels that each convolution of a dense block adds
+                       percent:int=20 # share of the result that is added
+                      ):
         super().__init__()
         self.share = percent/100
         self.rdb1, self.rdb2, self.rdb3 = [DenseBlock(nf, gc, percent) for _ in range(3)]
@@ -67,11 +67,11 @@ class RRDB(nn.Module):
 class RRDBNet(nn.Module):
     "The generator of ESRGAN; its parts are called as in BasicSR, so that published weights fit."
     def __init__(self, scale:int=4,     # 2, 3 or 4
-        nf:int=64,       # channels
-        n_blocks:int=23, # RRDBs
-        gc:int=32,       # channels that each convolution of a dense block adds
-        percent:int=20   # share of a block's result that is added: 20 as published
-    ):
+                       nf:int=64,       # channels
+                       n_blocks:int=23, # RRDBs
+                       gc:int=32,       # channels that each convolution of a dense block adds
+                       percent:int=20   # share of a block's result that is added: 20 as published
+                      ):
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks, gc=gc, percent=percent)
         conv = lambda ni, no: nn.Conv2d(ni, no, 3, padding=1)
@@ -81,7 +81,7 @@ class RRDBNet(nn.Module):
         self.conv_hr, self.conv_last = conv(nf, nf), conv(nf, 3)
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
-    )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
+                     )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
         f = self.conv_first(check_batch(x))
         f = f + self.conv_body(self.body(f))
         for i,k in enumerate(STEPS[self.args['scale']]):
@@ -123,8 +123,8 @@ class RelativisticLoss(AdversarialLoss):
 class VGGCritic(SRGANCritic):
     "ESRGAN's discriminator: SRGAN's, one level deeper, halving by 4x4 convolutions, with a small head."
     def __init__(self, size:int=128, # side of the pictures, pixels; a multiple of 32
-        nf:int=64     # channels of the first layer
-    ):
+                       nf:int=64     # channels of the first layer
+                      ):
         nn.Module.__init__(self)
         if size < 32 or size % 32: raise ValueError(f'size {size} is not a multiple of 32; give 96, 128 or 192, say')
         self.size, self.args = size, dict(size=size, nf=nf)
@@ -139,7 +139,7 @@ class VGGCritic(SRGANCritic):
 class UNetCritic(nn.Module):
     "Real-ESRGAN's discriminator: a U-Net that judges every pixel; its inner kernels are held, as matrices, at spectral norm 1."
     def __init__(self, nf:int=64 # channels of the first layer
-    ):
+                      ):
         super().__init__()
         self.args = dict(nf=nf)
         sn = lambda ni, no, k=3, stride=1: spectral_norm(nn.Conv2d(ni*nf, no*nf, k, stride, 1, bias=False))
@@ -152,7 +152,7 @@ class UNetCritic(nn.Module):
                 for _ in range(50): m.weight
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W), sides multiples of 8
-    )->Tensor:   # logits (B,1,H,W): a verdict for every pixel
+                     )->Tensor:   # logits (B,1,H,W): a verdict for every pixel
         if x.dim() != 4 or x.shape[1] != 3 or any(s < 8 or s % 8 for s in x.shape[2:]):
             raise ValueError(f'UNetCritic judges pictures (B,3,H,W) with sides that are multiples of 8, not {tuple(x.shape)}')
         act = lambda m, x: F.leaky_relu(m(x), .2)

@@ -25,7 +25,7 @@ def upsample_layers(nf:int=64, # channels in and out
 class ResBlock(nn.Module):
     "SRResNet's residual block."
     def __init__(self, nf:int=64 # channels in and out
-    ):
+                      ):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf), nn.PReLU(),
@@ -59,9 +59,9 @@ STEPS = {2: (2,), 3: (3,), 4: (2, 2)}   # scale -> how much larger each step of 
 class SRResNet(nn.Module):
     "The generator of SRGAN, as published."
     def __init__(self, scale:int=4,    # 2, 3 or 4
-        nf:int=64,      # channels
-        n_blocks:int=16 # residual blocks
-    ):
+                       nf:int=64,      # channels
+                       n_blocks:int=16 # residual blocks
+                      ):
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks)
         self.head = nn.Sequential(nn.Conv2d(3, nf, 9, padding=4), nn.PReLU())
@@ -71,7 +71,7 @@ class SRResNet(nn.Module):
         self.tail = nn.Conv2d(nf, 3, 9, padding=4)
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
-    )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
+                     )->Tensor:   # pictures, about [0,1] once trained, (B,3,scale*H,scale*W)
         x = self.head(check_batch(x))
         return self.tail(self.up(x + self.mid(self.body(x))))
 
@@ -86,12 +86,12 @@ class SRResNet(nn.Module):
 class Bicubic(nn.Module):
     "Pillow's bicubic enlargement of float pictures."
     def __init__(self, scale:int=4 # how many times larger
-    ):
+                      ):
         super().__init__()
         self.scale = scale
 
     def forward(self, x:Tensor # (B,C,H,W)
-    )->Tensor:   # (B,C,scale*H,scale*W), float32 (or float64 if `x` is)
+                     )->Tensor:   # (B,C,scale*H,scale*W), float32 (or float64 if `x` is)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         with torch.autocast(x.device.type, enabled=False): return F.interpolate(x, scale_factor=self.scale, mode='bicubic', antialias=True)
 
@@ -108,7 +108,7 @@ def init_conv(conv:nn.Conv2d, # changed in place
 class LightBlock(nn.Module):
     "A residual block without batch norm."
     def __init__(self, nf:int=40 # channels in and out
-    ):
+                      ):
         super().__init__()
         self.conv1, self.conv2 = [nn.Conv2d(nf, nf, 3, padding=1) for _ in range(2)]
         init_conv(self.conv1); init_conv(self.conv2, .1)
@@ -132,10 +132,10 @@ def full_size_layers(nf:int,   # channels in
 class LightSR(nn.Module):
     "The small network that ships: adds to the bicubic picture what bicubic cannot know."
     def __init__(self, scale:int=4,    # 2, 3 or 4
-        nf:int=40,      # channels
-        n_blocks:int=12,# residual blocks
-        full:int=0      # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
-    ):
+                       nf:int=40,      # channels
+                       n_blocks:int=12,# residual blocks
+                       full:int=0      # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
+                      ):
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks) | (dict(full=full) if full else {})
         self.head = nn.Conv2d(3, nf, 3, padding=1)
@@ -147,7 +147,7 @@ class LightSR(nn.Module):
         for m,g in (self.head, 1.), (self.mid, .1), (self.tail, .02): init_conv(m, g)
 
     def forward(self, x:Tensor # pictures in [0,1], (B,3,H,W)
-    )->Tensor:   # pictures, about [0,1], (B,3,scale*H,scale*W), float32 also under autocast
+                     )->Tensor:   # pictures, about [0,1], (B,3,scale*H,scale*W), float32 also under autocast
         f = self.head(check_batch(x) - .5)
         detail = self.shuffle(self.tail(self.grow(f + self.mid(self.body(f)))))
         skip = self.skip(x)

@@ -82,9 +82,9 @@ class Upscaler:
 # %% ../nbs/10_upscale.ipynb #aa100004
 @patch(cls_method=True)
 def load(cls:Upscaler,
-    name='light-x4', # name of a model that ships, or a .safetensors or .onnx file
-    **kwargs         # for `Upscaler`
-):
+         name='light-x4', # name of a model that ships, or a .safetensors or .onnx file
+         **kwargs         # for `Upscaler`
+        ):
     "An upscaler with the weights of a file."
     return cls(find_model(name), **kwargs)
 

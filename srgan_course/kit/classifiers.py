@@ -71,10 +71,10 @@ def architectures()->list: # names
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0000e
 def make_net(arch:str,      # one of `architectures`
-          n_classes:int=1000,
-          variant:str='', # one of VARIANTS
-          seed:int=0     # of the random weights
-         )->nn.Module:   # the whole network
+             n_classes:int=1000,
+             variant:str='', # one of VARIANTS
+             seed:int=0     # of the random weights
+            )->nn.Module:   # the whole network
     "A network with random weights; other random numbers go on as if nothing had been built."
     if arch not in architectures():
         raise ValueError(f"network {arch!r} is not known; give resnet50, vgg16, toynet or another of torchvision's classifiers")
@@ -259,8 +259,8 @@ class Teacher(FrozenNet):
         return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
 
     def scores(self, x:Tensor, # uint8 (n,3,H,W)
-               bs:int=16, precision:str='float32' # 'auto', 'float32' or 'bfloat16'
-              )->np.ndarray:  # float32 (n,C)
+                     bs:int=16, precision:str='float32' # 'auto', 'float32' or 'bfloat16'
+                    )->np.ndarray:  # float32 (n,C)
         "What it says of pictures."
         device, out = next(self.parameters()).device, []
         half = pick_precision(precision, device) == 'bfloat16'
@@ -269,7 +269,7 @@ class Teacher(FrozenNet):
         return torch.cat(out).numpy()
 
     def guesses(self, img, k:int=5 # a PIL picture
-               )->list:        # (class, probability), the likeliest first
+                     )->list:        # (class, probability), the likeliest first
         "What it takes a picture for."
         p = torch.from_numpy(self.scores(torch.from_numpy(np.asarray(img.convert('RGB')).transpose(2, 0, 1).copy())[None])).double()
         top = p.softmax(1)[0].topk(min(k, self.n))

@@ -21,9 +21,9 @@ def _infinite_is_nan(net, x, y): return torch.where(y.isinf(), torch.nan, y) if 
 class Foreign(nn.Module):
     "A network that spandrel knows, as one of ours."
     def __init__(self,
-        model,          # `ImageModelDescriptor` of spandrel, for one channel or three
-        checksum:str='' # of its file
-    ):
+                 model,          # `ImageModelDescriptor` of spandrel, for one channel or three
+                 checksum:str='' # of its file
+                ):
         super().__init__()
         self.net, self.model, self.kind = model.model, model, model.architecture.name
         self.net.register_forward_hook(_infinite_is_nan)

@@ -98,10 +98,10 @@ class TorchEngine:
     "A copy of a network in torch, in evaluation mode, on any of its devices."
     kind, overlap = 'torch', None
     def __init__(self,
-        net,                    # `nn.Module` that maps (B,3,h,w) to (B,3,s*h,s*w)
-        device='auto',          # 'auto', 'cpu', 'cuda', 'mps'
-        precision:str='float32' # or 'bfloat16': not exact, and faster only where the processor is made for it
-    ):
+                 net,                    # `nn.Module` that maps (B,3,h,w) to (B,3,s*h,s*w)
+                 device='auto',          # 'auto', 'cpu', 'cuda', 'mps'
+                 precision:str='float32' # or 'bfloat16': not exact, and faster only where the processor is made for it
+                ):
         self.device = pick_device(device)
         self.precision, self.layout = pick_precision(precision, self.device), picture_layout(self.device)
         self.net = copy.deepcopy(net).float().eval().to(self.device, memory_format=self.layout)
@@ -111,8 +111,8 @@ class TorchEngine:
         self.checksum = getattr(net, 'meta', {}).get('checksum', '')
 
     def __call__(self,
-        x:np.ndarray # (B,3,h,w), float32
-    )->np.ndarray:   # what the network makes of it, float32
+                 x:np.ndarray # (B,3,h,w), float32
+                )->np.ndarray:   # what the network makes of it, float32
         import torch
         x = torch.from_numpy(np.require(x, requirements='CW')).to(self.device)
         if x.dim() == 4: x = x.contiguous(memory_format=self.layout)
@@ -167,9 +167,9 @@ class OnnxEngine:
     "A network in ONNX Runtime, on the processor. Needs no torch."
     kind, device = 'onnx', 'cpu'
     def __init__(self,
-        path,            # an .onnx file of `export_onnx`
-        threads:int=None # None: OMP_NUM_THREADS, else the cores that this process may use
-    ):
+                 path,            # an .onnx file of `export_onnx`
+                 threads:int=None # None: OMP_NUM_THREADS, else the cores that this process may use
+                ):
         self.path, self.threads = Path(path), threads or _cores()
         digest = _read_whole(self.path)[-64:].decode()
         self.session = self._open(self.threads)
@@ -191,8 +191,8 @@ class OnnxEngine:
                              f'weights beside it') from None
 
     def __call__(self,
-        x:np.ndarray # (B,3,h,w), float32; or noise (B,nz)
-    )->np.ndarray:   # what the network makes of it, float32
+                 x:np.ndarray # (B,3,h,w), float32; or noise (B,nz)
+                )->np.ndarray:   # what the network makes of it, float32
         try:
             with _ended_by_asking() as options: return self.session.run(None, {'x': np.ascontiguousarray(x, np.float32)}, options)[0]
         except Exception as e:

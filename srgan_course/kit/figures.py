@@ -69,7 +69,7 @@ def over_seeds(figs:list # one `Figure` a seed, of the same test pictures
                   **{**figs[0].statement, 'seeds': k})
 
 def apart(a:list, b:list # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed
-       )->Figure: # mean of a - b with its interval
+         )->Figure: # mean of a - b with its interval
     "How far two arms are apart, seed by seed on the same test pictures."
     n = max(len(a), len(b))
     if {len(a), len(b)} - {1, n}: raise ValueError(f'{len(a)} and {len(b)} figures; give one for each seed')

@@ -176,6 +176,8 @@ class RecogniseRecipe(Recipe):
         one_of('network', self.network, HOMES['generator']), check_precision(self.precision)
         if self.valid + self.test >= 1: raise ValueError(f'valid is {self.valid} and test {self.test}; give shares whose sum is below 1')
         if not self.logits + self.pixel + self.feature: raise ValueError('logits, pixel and feature are 0; give one a weight above 0')
+        if self.feature and not self.feature_net:
+            raise ValueError("feature is not 0, but no feature_net is named; give feature_net='vgg16-oxford@relu2_2', say")
         if self.side*self.scale > self.size:
             raise ValueError(f'side {self.side} times {self.scale} is over size {self.size}; give side={self.size//self.scale} or less')
 

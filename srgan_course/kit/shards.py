@@ -332,7 +332,7 @@ def merge_logs(out:Path|str,  # folder of results
                 again=[*plan.get('again', {}).values()])
 
 def shards_report(r:dict # of `merge_logs`
-                )->str:
+                 )->str:
     "The report, to be read."
     cost = f', cost {r["cost"]:.4g}' if r['cost'] else ''
     lines = [f'{r["shards"] - len(r["left"])} of {r["shards"]} shards finished: {r["pictures"]} pictures, '

@@ -18,8 +18,8 @@ def charbonnier(output:Tensor, target:Tensor, eps:float=1e-3)->Tensor: # same sh
 class GridLoss(nn.Module):
     "What repeats from block to block in the output and not in the target: the mark of a pixel shuffle that stamps."
     def __init__(self, scale:int=4, # side of a block, pixels: the generator's enlargement
-        blocks:int=5 # side of the neighbourhood that is averaged, blocks
-    ):
+                       blocks:int=5 # side of the neighbourhood that is averaged, blocks
+                      ):
         super().__init__()
         self.scale, self.blocks = scale, blocks
     def extra_repr(self): return f'{self.scale}, {self.blocks}'
