@@ -72,12 +72,12 @@ def tuned(r, start, epochs:int=1):
 class Judge:
     "Squares of one kind, and all that a model is told by them."
     def __init__(self, hr:Tensor,               # bytes (n,3,H,W)
-                 groups,                  # (n,) the picture that each comes from
-                 scale:int=4,
-                 kid_net:str='inception@768', # features for KID
-                 fid_net:str='inception@192', # for FID: fewer features than squares
-                 perceptual:str=None,     # an LPIPS net, or a stand-in by its name; None: not measured
-                 draws:int=1000):         # of the bootstrap
+                       groups,                  # (n,) the picture that each comes from
+                       scale:int=4,
+                       kid_net:str='inception@768', # features for KID
+                       fid_net:str='inception@192', # for FID: fewer features than squares
+                       perceptual:str=None,     # an LPIPS net, or a stand-in by its name; None: not measured
+                       draws:int=1000):         # of the bootstrap
         if len(hr) != len(groups): raise ValueError(f'{len(groups)} groups for {len(hr)} squares')
         self.hr, self.lr, self.groups, self.scale = hr, shrink(hr, scale), np.asarray(groups), scale
         self.nets, self.perceptual, self.draws, self.truth = dict(kid=kid_net, fid=fid_net), perceptual, draws, None

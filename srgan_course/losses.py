@@ -48,8 +48,8 @@ class TVLoss(nn.Module):
 class PerceptualLoss(nn.Module):
     "Distance between the features of two pictures."
     def __init__(self, net:str|nn.Module,        # a feature net or its name, such as 'vgg19-torchvision@relu5_4'
-                 how:str = 'mse',          # 'mse', 'l1' or 'charbonnier'
-                 scale:str|float = 'rms'): # what features are divided by: 'rms', the net's measured one, or a number
+                       how:str = 'mse',          # 'mse', 'l1' or 'charbonnier'
+                       scale:str|float = 'rms'): # what features are divided by: 'rms', the net's measured one, or a number
         super().__init__()
         self.how, self.distance = how, DISTANCES[one_of('perceptual loss', how, DISTANCES)]
         self.net = feature_net(net)
@@ -71,9 +71,9 @@ class AdversarialLoss:
     "What each player is asked for, from the critic's raw outputs (logits)."
     needs_real = False # True in losses whose generator's part looks at real pictures too
     def __init__(self, kind:str = 'bce',       # 'bce', 'lsgan', 'hinge', or 'mean': critic as in 'bce', generator by mean(1 - D)
-                 real_label:float = 1.,  # what the critic is to say of real pictures
-                 fake_label:float = 0.,  # what it is to say of generated ones
-                 noise:float = 0.):      # spread of generated pictures' labels: drawn from N(fake_label, noise)
+                       real_label:float = 1.,  # what the critic is to say of real pictures
+                       fake_label:float = 0.,  # what it is to say of generated ones
+                       noise:float = 0.):      # spread of generated pictures' labels: drawn from N(fake_label, noise)
         _check_labels(kind, real_label, fake_label, noise)
         self.kind, self.real_label, self.fake_label, self.noise = kind, real_label, fake_label, noise
         self.probability = kind != 'hinge' and not self.needs_real # whether the critic's answers can be read as D(x)

@@ -30,10 +30,10 @@ from .losses import PerceptualLoss
 class RecogniseLoss(nn.Module):
     "What a student is asked for: the teacher's scores, and the pixels and features if wished."
     def __init__(self, teacher=None,   # a `Teacher`
-                 logits:float=1.,# weight of the mean squared difference of scores before the softmax
-                 pixel:float=0., # weight of the mean absolute difference of pixels
-                 feature:float=0., # weight of the perceptual loss
-                 feature_net=''): # its feature net, such as 'vgg16-oxford@relu2_2'
+                       logits:float=1.,# weight of the mean squared difference of scores before the softmax
+                       pixel:float=0., # weight of the mean absolute difference of pixels
+                       feature:float=0., # weight of the perceptual loss
+                       feature_net=''): # its feature net, such as 'vgg16-oxford@relu2_2'
         super().__init__()
         if min(logits, pixel, feature) < 0 or logits + pixel + feature == 0:
             raise ValueError(f'weights are logits {logits}, pixel {pixel}, feature {feature}; give 0 or more, and one above 0')

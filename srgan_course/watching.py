@@ -37,7 +37,7 @@ class LossHistory(Callback):
     "A CSV with a row a step (losses, terms, critic's accuracy, D(x), D(G(z)), gradient norms) and one a validation; cut back on resume."
     order, writes = 70, True      # in the first of several processes
     def __init__(self, path:Path|str, # the file, .csv
-                 every:int=1): # a row every so many steps
+                       every:int=1): # a row every so many steps
         self.file, self.every, self.cols, self.rows = Path(path), every, [], 0
     def before_fit(self):
         if not self.learn.fitting or self.learn.saved or self.rows: return
@@ -136,7 +136,7 @@ class EMA(Callback):
     "Keeps a moving average of the generator's weights in `.model`, which stands in for it in validation, predictions and samples."
     order, early = 5, True
     def __init__(self, decay:float=.999,  # share of the old average that a step keeps
-                 warmup:bool=True): # begin with a short memory: min(decay, (1+step)/(10+step))
+                       warmup:bool=True): # begin with a short memory: min(decay, (1+step)/(10+step))
         if not 0 <= decay < 1: raise ValueError(f'decay {decay} is not in [0, 1); give .999, say')
         self.decay, self.warmup, self.shadow, self.trained, self.count = decay, warmup, None, None, 0
     @property
@@ -175,8 +175,8 @@ class SampleGrid(Callback):
     "Draws what the generator makes of the same inputs: `sample-00000100.png`, ... and at the end `samples.gif`."
     order, writes = 90, True
     def __init__(self, xb:Tensor,           # inputs, (n,3,h,w) or noise
-                 path:Path|str,       # folder for the frames and the GIF
-                 every:int=None):     # every so many steps; default once an epoch
+                       path:Path|str,       # folder for the frames and the GIF
+                       every:int=None):     # every so many steps; default once an epoch
         self.xb, self.folder, self.every = xb.as_subclass(Tensor), Path(path), every
     @property
     def frames(self): return sorted(self.folder.glob('sample-*.png'))

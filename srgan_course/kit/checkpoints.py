@@ -130,7 +130,7 @@ class Resumable(TorchLearner):
     "A `TorchLearner` that is stopped only between two steps and goes on from a checkpoint."
     fitting, saved, stopped = False, None, None
     def __init__(self, dls, model, loss_func=None, recipe=None, # kept in checkpoints; another one is refused at `resume`
-                 **kwargs): # of `TorchLearner`
+                       **kwargs): # of `TorchLearner`
         self.recipe, self.n_steps, self.n_epochs = recipe, 0, 0       # steps and epochs of all calls of fit
         TorchLearner.__init__(self, dls, model, loss_func=loss_func, **kwargs)
         self.add_cbs([Order(), *([Distributed()] if world() > 1 else [])])
@@ -273,9 +273,9 @@ class SaveEvery(Callback):
     "Keeps the last `keep` checkpoints of a run: every so many steps or epochs, at the end, and when the run is stopped."
     order = 100
     def __init__(self, folder:Path|str, # where they go: step-00000120.safetensors, ...
-                 steps:int=None,  # every so many steps
-                 epochs:int=None, # every so many epochs; default 1 where `steps` is not given
-                 keep:int=2):     # how many stay
+                       steps:int=None,  # every so many steps
+                       epochs:int=None, # every so many epochs; default 1 where `steps` is not given
+                       keep:int=2):     # how many stay
         self.folder, self.every, self.epochs, self.keep, self.mine = Path(folder), steps, epochs or (None if steps else 1), keep, False
     def check_fresh(self):
         if not self.mine and (old := checkpoints(self.folder)):

@@ -106,9 +106,9 @@ def pretrained(arch:str)->tuple: # one of `architectures` -> the network, the we
 class Body(FrozenNet):
     "A network without its head, with frozen weights: pictures (B,3,H,W) in [0,1], feature maps (B,nf,h,w) out."
     def __init__(self, net,              # module (B,3,H,W) -> (B,nf,h,w)
-                 name, weights='random', # as for `FrozenNet`
-                 arch='', variant='', # what `make_net` needs to make it again
-                 whole=None):      # the network it was cut from, for its own head
+                       name, weights='random', # as for `FrozenNet`
+                       arch='', variant='', # what `make_net` needs to make it again
+                       whole=None):      # the network it was cut from, for its own head
         super().__init__(net, name, weights)
         self.arch, self.variant, self._whole = arch, variant, [whole]
         with torch.no_grad(): y = net(torch.zeros(1, 3, 64, 64))
@@ -165,10 +165,10 @@ def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
 class Classifier(nn.Module):
     "A body, and a head that names our classes."
     def __init__(self, body:Body,    # a `Body`
-                 classes:list, # their names, in the order of the logits
-                 head:str='linear',# or 'own'
-                 size:int=128, # side of the pictures it is made for
-                 seed:int=0):  # of the head's weights
+                       classes:list, # their names, in the order of the logits
+                       head:str='linear',# or 'own'
+                       size:int=128, # side of the pictures it is made for
+                       seed:int=0):  # of the head's weights
         super().__init__()
         if len(classes) < 2: raise ValueError(f'{len(classes)} class; give two or more')
         if head not in ('linear', 'own'): raise ValueError(f"head {head!r} is not in ('linear', 'own')")
@@ -183,7 +183,7 @@ class Classifier(nn.Module):
         self.body.frozen = False
         return self.requires_grad_(True)
     def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
-              bs:int=64)->np.ndarray: # (n,C) probabilities
+                    bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
         device, was = next(self.parameters()).device, self.training
@@ -240,11 +240,11 @@ def classify_files(clf:Classifier, # a `Classifier`
 class Teacher(FrozenNet):
     "A whole classifier that only judges: frozen, in evaluation mode, with its own normalisation."
     def __init__(self, net:nn.Module,  # module (B,3,H,W) -> scores (B,C)
-                 name:str,       # what it is called in tables
-                 classes:list=None, # C names; numbers where not given
-                 weights:str='', # the file they came from
-                 normalise:bool=True, # ImageNet's mean and spread; False: `net` does it itself
-                 size:int=64):   # side of the picture that it is tried on
+                       name:str,       # what it is called in tables
+                       classes:list=None, # C names; numbers where not given
+                       weights:str='', # the file they came from
+                       normalise:bool=True, # ImageNet's mean and spread; False: `net` does it itself
+                       size:int=64):   # side of the picture that it is tried on
         super().__init__(net.to(memory_format=torch.channels_last), name, weights, *(() if normalise else ((0.,)*3, (1.,)*3)))
         with torch.no_grad(): z = self(torch.zeros(1, 3, size, size))
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] < 2:

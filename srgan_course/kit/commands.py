@@ -137,8 +137,8 @@ def given(**options)->dict:
 
 @contextmanager
 def among(paths:list, name:str, # what a command was given, and its name
-           bad:list,    # what could not be done is noted here, with the reason
-           **path):     # the one at hand: file=...
+          bad:list,    # what could not be done is noted here, with the reason
+          **path):     # the one at hand: file=...
     "Of several paths, one that cannot be done is named and the others are done; a single one is the command's own error."
     try: yield
     except _ERRORS as e:

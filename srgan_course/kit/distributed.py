@@ -79,7 +79,7 @@ def stopping(learn):
 
 # %% ../../nbs/kit/distributed.ipynb #dd00000f
 def in_one_row(tensors:list, # changed in place
-             how):         # function that changes a flat tensor in place, such as a broadcast
+               how):         # function that changes a flat tensor in place, such as a broadcast
     "Do something to all numbers of many tensors at once."
     for dtype in dict.fromkeys(t.dtype for t in tensors):
         some = [t for t in tensors if t.dtype == dtype]

@@ -24,8 +24,8 @@ from fastai.metrics import accuracy
 class EpochRows(Callback):
     "A row of history an epoch, kept in checkpoints; what an epoch draws at random follows from (seed, phase, epoch)."
     def __init__(self, phase, # 0: the head learns, 1: the body, too
-                 seed,        # of order, views and dropout
-                 rows):       # list that grows
+                       seed,        # of order, views and dropout
+                       rows):       # list that grows
         self.phase, self.seed, self.rows, self.losses = phase, seed, rows, []
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
@@ -130,10 +130,10 @@ class PairBatches:
     "Batches of small pictures and originals, floats in [0,1], by step."
     n_inp, epoch, start, part = 1, 0, 0, slice(None)
     def __init__(self, x,        # uint8 (n,3,H,W), or `Originals`
-                 shrink,         # (x, scale) -> uint8 (n,3,H/scale,W/scale)
-                 steps:int, bs:int=8,
-                 side:int=0,     # of the small patches; 0: whole pictures
-                 scale:int=3, seed:int=0, device:str='cpu'):
+                       shrink,         # (x, scale) -> uint8 (n,3,H/scale,W/scale)
+                       steps:int, bs:int=8,
+                       side:int=0,     # of the small patches; 0: whole pictures
+                       scale:int=3, seed:int=0, device:str='cpu'):
         self.x, self.shrink, self.steps, self.bs, self.side = x, shrink, steps, bs, side
         self.scale, self.seed, self.device = scale, seed, device
     def __len__(self): return self.steps

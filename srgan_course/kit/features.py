@@ -17,10 +17,10 @@ from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, find_weights, freez
 class PooledNet(FrozenNet):
     "A network that gives a row of features for each picture in [0,1]."
     def __init__(self, net,             # module or function (B,3,H,W) -> (B,d), or (B,d,h,w), which is averaged over places
-                 name:str=None,   # stands in every statement
-                 size:int=None,   # pixels a side that pictures are brought to; None: taken as they are
-                 mean=0., std=1., # of each channel, as the network was taught
-                 weights:str=''): # the file they came from
+                       name:str=None,   # stands in every statement
+                       size:int=None,   # pixels a side that pictures are brought to; None: taken as they are
+                       mean=0., std=1., # of each channel, as the network was taught
+                       weights:str=''): # the file they came from
         name = name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__)
         super().__init__(net, name, weights, mean, std, own=False)
         self.size = size

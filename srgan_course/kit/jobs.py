@@ -18,7 +18,7 @@ class Stopped(Exception): "Raised inside a job's work when nobody wants its resu
 class Job:
     "Work for a `Workshop`, and what became of it: queued, running, then done, failed, cancelled, late or refused."
     def __init__(self, work,         # function of (device, told); `told(part)`, 0 to 1, and `told()` raise `Stopped` once it is to stop
-                 seconds:float=None): # how long its result may take from now on, in the queue or not
+                       seconds:float=None): # how long its result may take from now on, in the queue or not
         self.id, self.work, self.seconds, self.state = secrets.token_urlsafe(12), work, seconds, 'queued'
         self.result, self.error, self.part, self.tile, self.begun, self.fetched = None, None, 0., 0, None, False
         self.queued, self._news = time.perf_counter(), asyncio.Event()
@@ -62,7 +62,7 @@ class Full(Exception): "Raised by `Workshop.submit`: there is no place in the qu
 class Workshop:
     "Does jobs one after the other, one at a time on each device."
     def __init__(self, devices=('auto',), # what a job's work is given
-                 places:int=8):           # in the queue, besides the jobs at work
+                       places:int=8):           # in the queue, besides the jobs at work
         self.places, self.free, self.size, self.waiting, self.running = places, deque(devices), len(devices), deque(), set()
         self.draining, self.seconds, self._pool = False, deque([1.], 16), ThreadPoolExecutor(len(devices), 'worker')
         self._idle = asyncio.Event(); self._idle.set()
@@ -129,11 +129,11 @@ async def drain(self:Workshop, seconds:float=None): # that what is at work may t
 class Shelf:
     "Things by key, at most `n` of them and `size` bytes together; what was not asked for longest goes first."
     def __init__(self, size:int,        # bytes
-                 n:int=10**9,           # things
-                 seconds:float=None,    # how long a thing is kept
-                 weigh=len,             # function: bytes of a thing, asked when it is put here
-                 stays=lambda o: False, # function: may it not go yet?
-                 used=lambda o: True):  # function: was it asked for? What was not goes after what was
+                       n:int=10**9,           # things
+                       seconds:float=None,    # how long a thing is kept
+                       weigh=len,             # function: bytes of a thing, asked when it is put here
+                       stays=lambda o: False, # function: may it not go yet?
+                       used=lambda o: True):  # function: was it asked for? What was not goes after what was
         self.size, self.n, self.seconds, self.weigh, self.stays, self.used = size, n, seconds, weigh, stays, used
         self.bytes, self._all = 0, OrderedDict()
 

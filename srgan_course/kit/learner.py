@@ -48,13 +48,13 @@ class TorchLearner(Learner):
     _stop, _last, _values, fitting, n_steps = None, False, None, True, 0
     anywhere = bool                         # is a flag true in any process? `Distributed` asks the others, too
     def __init__(self, dls, model:nn.Module, loss_func=None, # as in fastai's `Learner`
-                 lr:float=1e-4,           # of Adam, where `fit` is given none
-                 precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
-                 channels_last:bool=True, # keep weights and batches in the layout that convolutions like best
-                 opt_func=None,           # a torch optimiser's class; None: Adam
-                 betas:tuple=(.9, .999),  # of Adam
-                 moms=None,               # as in fastai; None: the first of `betas` all along
-                 **kwargs):
+                       lr:float=1e-4,           # of Adam, where `fit` is given none
+                       precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
+                       channels_last:bool=True, # keep weights and batches in the layout that convolutions like best
+                       opt_func=None,           # a torch optimiser's class; None: Adam
+                       betas:tuple=(.9, .999),  # of Adam
+                       moms=None,               # as in fastai; None: the first of `betas` all along
+                       **kwargs):
         check_precision(precision)
         self.precision, self.channels_last, self.step_stats = precision, channels_last, {}
         Learner.__init__(self, dls, model, loss_func=loss_func, lr=lr, opt_func=torch_opt(opt_func, betas, self.wrap),

@@ -95,7 +95,7 @@ def to_array(img:Image.Image # a PIL image
 class DeepImage(Image.Image):
     "A 16-bit picture in colour or with alpha: for Pillow its 8-bit view, with all 16 bits in `deep`."
     def __init__(self, deep:np.ndarray, # uint16 array (H,W,2), (H,W,3) or (H,W,4): grey and alpha, RGB, RGBA
-                 info:dict=None): # metadata, as in `Image.info`
+                       info:dict=None): # metadata, as in `Image.info`
         super().__init__()
         view = Image.fromarray(to_8bit(deep))
         self.im, self._mode, self._size, self.info = view.im, view.mode, view.size, dict(info or {})

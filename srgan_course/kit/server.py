@@ -42,8 +42,8 @@ class Limits:
 class Problem(Exception):
     "What went wrong and what to do, for the client to read."
     def __init__(self, status:int, # of HTTP
-                 detail:str,       # one or two sentences
-                 **headers):       # more headers; _ stands for -
+                       detail:str,       # one or two sentences
+                       **headers):       # more headers; _ stands for -
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, {k.replace('_', '-'): str(v) for k, v in headers.items()}
 

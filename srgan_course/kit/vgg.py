@@ -95,9 +95,9 @@ FEATURE_RMS = { # network-source: root mean square of each layer over the embedd
 class FeatureNet(FrozenNet):
     "A frozen network that takes pictures in [0,1], normalises them as it was taught, and returns features."
     def __init__(self, net:nn.Module,        # (B,3,H,W) normalised -> features; frozen in place
-                 name:str,             # stands in labels: source and layer
-                 rms:float = 1.,       # root mean square of its activations on photographs
-                 **kwargs):            # mean and std of each channel, as it was taught
+                       name:str,             # stands in labels: source and layer
+                       rms:float = 1.,       # root mean square of its activations on photographs
+                       **kwargs):            # mean and std of each channel, as it was taught
         super().__init__(freeze(net), name, **kwargs)
         self.rms = rms
     def __repr__(self): return f'FeatureNet({self.name!r}, rms={self.rms:.4g})'
