@@ -274,7 +274,7 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
     if flat := [k for k, im in res.items() if all(a == b for a, b in im.getextrema())]:
         said = f'of one colour, which any enlargement gives exactly, so no PSNR is finite on it ({flat[0]}{", ..."*(len(flat) > 1)})'
         if len(flat) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
-        warnings.warn(f'{len(flat)} of {len(res)} held-out pictures is {said}: not measured', stacklevel=3)
+        warnings.warn(f'{len(flat)} of {len(res)} held-out pictures {"are" if flat[1:] else "is"} {said}: not measured', stacklevel=3)
     return {k: im for k, im in res.items() if k not in flat}
 
 def sample_inputs(pictures:dict, # name -> HR picture

@@ -15,7 +15,7 @@ from srgan_course.data import sr_dls
 from srgan_course.kit.checkpoints import SaveEvery
 from srgan_course.kit.inspect import check_source
 from srgan_course.kit.labels import read_labels
-from srgan_course.kit.lists import keep_pictures
+from srgan_course.kit.lists import keep_pictures, left_in
 from srgan_course.kit.recipe import Recipe, build, named_recipes
 from srgan_course.kit.recognition import RecogniseRecipe
 from srgan_course.srgan import SRGANRecipe, train
@@ -29,6 +29,10 @@ def folder(path, seed=0, n=4, size=(60, 50), names='{}.bmp'):
         p = path/names.format(i); p.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8)).save(p)
     return path
+
+def all_known(out):
+    "What a run leaves is what no other run may write over."
+    assert {p.name for p in out.iterdir()} == {*left_in(out)}
 
 def files(out): return {p: p.read_bytes() for p in out.rglob('*') if p.is_file()}
 
@@ -59,13 +63,13 @@ def test_other_pictures_of_the_same_names_and_bytes_are_refused(tmp_path):
 def test_other_cats_of_the_same_names_and_bytes_are_refused(tmp_path):
     a, b, out = folder(tmp_path/'a', n=12), folder(tmp_path/'b', 1, n=12), tmp_path/'run'
     r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=1, epochs=1, nz=4, nf=2, crit_nf=2)
-    train_cats(r, a, out)
+    train_cats(r, a, out); all_known(out)
     refused(out, lambda: train_cats(r, b, out, resume=True), 'training: 10 of other content (1.bmp', 'held_out: 2 of other content (0.bmp')
 
 def test_other_classes_of_the_same_names_and_bytes_are_refused(tmp_path):
     a, b = (folder(folder(tmp_path/k, s, names='cat/{}.bmp'), s + 9, names='dog/{}.bmp') for k, s in (('a', 0), ('b', 1)))
     r, out = ClassifierRecipe('tiny', size=32, bs=4, epochs=1, body='toynet-random', classes=('cat', 'dog')), tmp_path/'run'
-    train_classifier(r, a, out)
+    train_classifier(r, a, out); all_known(out)
     refused(out, lambda: train_classifier(r, b, out, resume=True), 'training: ', 'of other content')
 
 def test_any_list_is_kept_by_content(tmp_path):
@@ -332,3 +336,6 @@ def test_held_out_pictures_of_one_colour_are_left_out_or_refused(tmp_path):
     with pytest.raises(ValueError, match='every held-out picture is of one colour.*give others [(]--valid[)]'):
         train(ALONE, train_on, tmp_path/'other', valid=held, device='cpu', progress=False)
     assert not (tmp_path/'other'/'checkpoints').exists()
+
+def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
+    train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')

@@ -334,7 +334,7 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     once, place = {}, lambda p: one_name(p) if p.is_dir() else os.path.join(one_name(p.parent), p.name)
     twice = [str(p) for p in paths if once.setdefault(place(p), p) is not p]
     res['passed'] += [dict(src=p, why='given before, and done once') for p in twice]
-    if progress: [say(f'srgan-upscale: {l}') for l in some_line(f'{len(twice)} given before, and done once', twice)]
+    for l in some_line(f'{len(twice)} given before, and done once', twice) if progress else (): say(f'srgan-upscale: {l}')
     paths = [*once.values()]
     if len(paths) > 1 and dst and Path(dst).suffix and not Path(dst).is_dir():
         raise ValueError(f'--out {dst} is one file, but {len(paths)} pictures were given; give a folder')

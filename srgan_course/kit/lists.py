@@ -329,8 +329,10 @@ def say_clear(items): # pictures to train on, or to judge by
                             stacklevel=4)
 
 # %% ../../nbs/kit/lists.ipynb #4d91dabe
-_RUN = ('pictures.json', 'recipe.json', 'run.json', 'results.json', 'history.csv', 'history_gan.csv', 'history_pretrain.csv', 'checkpoints',
-        'curves.png', 'samples', 'samples.gif', 'before_after.png', *(f'{n}.safetensors' for n in ('generator', 'classifier', 'student')))
+_RUN = ('pictures.json', 'recipe.json', 'run.json', 'results.json', 'history.csv', 'history.json', 'checkpoints', 'curves.png',
+        'samples.gif', 'before_after.png', 'generator.md', 'features', 'samples', 'tensorboard',
+        *(f'{a}_{p}{b}' for p in ('pretrain', 'gan') for a, b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png'))),
+        *(f'{n}.safetensors' for n in ('generator', 'pretrained', 'classifier', 'student')))
 
 def left_in(folder:Path|str)->list:
     "What lies in a folder under a name that a run would write over."
