@@ -137,11 +137,13 @@ def check_for_judging(f):
 @checks('few runs, wide intervals.')
 def check_half_width(f):
     from scipy.stats import t
-    for gaps in np.array([4., 5, 6.5]), np.array([0., 1]), np.array([-3., -1, -4, -1, -5]), np.ones(3):
+    for gaps in np.array([4., 5, 6.5]), np.array([0., 1]), np.array([-3., -1, -4, -1, -5]):
         k, s = len(gaps), gaps.std(ddof=1)
         got, want = float(ask(f, gaps.copy())), t.ppf(.975, k - 1)*s/k**.5
         if np.isclose(got, want, atol=2e-3): continue
-        why = '; 1.96 is for very many runs' if np.isclose(got, 1.96*s/k**.5, atol=1e-3) else ''
+        why = {'1.96 is for very many runs': 1.96*s, 'that is the whole width': 2*want*k**.5, 'k runs have k - 1 degrees of freedom':
+               t.ppf(.975, k)*s, 'ddof=1 is missing': t.ppf(.975, k - 1)*gaps.std(), 'that is an interval of 90 %': t.ppf(.95, k - 1)*s}
+        why = ''.join(f'; {w}' for w, v in why.items() if np.isclose(got, v/k**.5, atol=1e-3))
         return f'for {gaps.tolist()} it gives {got:.3f}, not {want:.3f}{why}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #4d99dca4
