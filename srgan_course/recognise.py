@@ -184,9 +184,10 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     if progress: progress(dict(step=0, of=r.steps, pictures=len(x)))        # the first row comes after a quarter of the steps
-    about = {'weights of the teacher': digest('', t.state_dict())[:16]} if r.teacher.endswith('.safetensors') else {}
+    agree = {k: v for k, v in json.loads(r.to_json()).items() if k != 'judges'} | dict(source=str(source))    # judges teach nothing
+    if r.teacher.endswith('.safetensors'): agree['weights of the teacher'] = digest('', t.state_dict())[:16]
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
-                         folder=out and out/'checkpoints', recipe=json.loads(r.to_json()) | dict(source=str(source), **about))
+                         folder=out and out/'checkpoints', recipe=agree)
     ways = {**{w: w for w in CLASSIC}, 'student': net}
     rec = told(lambda: evaluate_recognition(ways, xt, parts.y_test, t, judges, r.scale, r.precision))
     for m in (net, loss, t, *judges): m.cpu()

@@ -103,9 +103,11 @@ def at_one_folder(folder, up, k, n):
     "`k` processes at one folder, results in one folder; then its list, in `k` parts at once and twice as a whole."
     a_batch(folder/'in', n, sides=(16, 40)); a_list(folder)
     want = alone(up, sorted((folder/'in').rglob('*.*')), folder/'alone')
+    made = []
     for p in [start(folder/'in', '--out', folder/'out', '--json') for _ in range(k)]:
-        r = json.loads(ended(p)[0])
+        r = json.loads(ended(p)[0]); made += [d['src'] for d in r['done']]
         assert len(r['done']) + len(r['kept']) == n and r['bad'] == r['passed'] == []
+    assert len(made) == len({*made}) == n, 'a picture was done twice'
     assert results(folder/'out') == want
     nothing_left(folder/'out'); whole_log(folder/'out', n)
     parts = [start('--manifest', folder/'list.txt', '--shard', f'{i}/{k}', '--out', folder/'parts', '--json') for i in range(k)]
@@ -117,6 +119,26 @@ def at_one_folder(folder, up, k, n):
         assert sorted(results(out/'in').values()) == sorted(want.values())
         nothing_left(out)
         r = merge_logs(out); assert r['pictures'] == n and not r['bad'] and not r['left']
+
+@posix
+def test_a_process_that_is_killed_gives_up_its_claim(tmp_path, up):
+    "Another one leaves its picture until the end, waits for it, and does it; what a third has made meanwhile is left as it is, and said."
+    a_batch(tmp_path/'in', 6, sides=(16, 40))
+    names = [o.relative_to(tmp_path/'out').as_posix() for o in out_files(sorted((tmp_path/'in').rglob('*.*')), tmp_path/'in', tmp_path/'out').values()]
+    (tmp_path/'out').mkdir()
+    hold = ('import sys, time; from pathlib import Path; from srgan_course.kit.lists import claims\n'
+            'with claims(Path(sys.argv[1])) as mine: print(*map(mine, sys.argv[2:]), flush=True); time.sleep(300)')
+    held = subprocess.Popen([sys.executable, '-c', hold, tmp_path/'out', *names[:2]], env=ENV, stdout=subprocess.PIPE, text=True)
+    try:
+        assert held.stdout.readline().split() == ['True', 'True']
+        p = start(tmp_path/'in', '--out', tmp_path/'out')
+        for line in p.stderr:
+            if 'waiting' in line: break
+        assert line == 'srgan-upscale: waiting for 2 of another process\n' and sorted(results(tmp_path/'out')) == sorted(names[2:])
+        (tmp_path/'out'/names[0]).parent.mkdir(exist_ok=True); upscale_file(sorted((tmp_path/'in').rglob('*.*'))[0], tmp_path/'out'/names[0], up)
+    finally: held.kill()
+    assert ended(p)[0] == '5 done, 1 done by another process\n' and sorted(results(tmp_path/'out')) == sorted(names)
+    held.wait(); held.stdout.close()
 
 def test_two_processes_at_one_folder(tmp_path, up): at_one_folder(tmp_path, up, 2, 10)
 

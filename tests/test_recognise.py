@@ -374,9 +374,9 @@ def test_last_sentence():
     assert pairs['logits + pixels - start']['interval'][0] < 0
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
     for words in (f"On {d['n']} other photos", "the judge is a ResNet-50 (not the usual one: a pruned network", f"cost it {cost} points",
-                  f"student is {won['logits + pixels']} points above bicubic", f"end {won['pixels only']} above", f"is {won['start']} above",
-                  f"{p(pairs['logits + pixels - start']['difference'])} gained since then cannot be told from none "
-                  f"({span(pairs['logits + pixels - start']['interval'])})", f"is {won['srgan-x4, made smaller']} above"):
+                  f"| the student | {won['logits + pixels']} |", f"classifier in the loss | {won['pixels only']} |", f"began from | {won['start']} |",
+                  f"The {p(pairs['logits + pixels - start']['difference'])} points that the student gained since it began cannot be told from none "
+                  f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training | {won['srgan-x4, made smaller']} |"):
         assert words in readme, words
 
 # ---- the groups of the study

@@ -308,7 +308,7 @@ class TimeBudget(Callback):
             self.learn.ask_stop(f'the {self.minutes:g} minutes are used')
 
 # %% ../../nbs/kit/checkpoints.ipynb #ba4d9d60
-def differences(a:dict, b:dict, but:tuple=() # settings there and here; names that may differ
+def differences(a:dict, b:dict, but=() # settings there and here; names that may differ
                )->str: # '' where all are equal
     "Which settings differ, and how."
     return '; '.join(f'{k} {a.get(k)!r} there, {b.get(k)!r} here' for k in sorted({*a, *b} - {*but}) if a.get(k) != b.get(k))
@@ -321,7 +321,7 @@ def _check_run(self:Resumable, path, t, p):
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
             a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
-        if diff := differences(a, b, ('judges', *(b.keys() - a.keys()))):     # who judges teaches nothing; an older checkpoint says less
+        if diff := differences(a, b, b.keys() - a.keys()):     # an older checkpoint says less
             raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):

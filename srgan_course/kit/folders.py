@@ -7,8 +7,10 @@ __all__ = []
 
 # %% ../../nbs/kit/folders.ipynb #1217cd4f
 import json, math, os, sys, time
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -17,37 +19,10 @@ from .commands import among, code_for, need_paths, say
 from .devices import available_memory
 from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
-from .lists import LOG, passed_lines, read_log, some_line, to_do
+from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
 from .pixels import from_array, to_8bit, to_array
-from .wanted import Wanted, end_of, result_name, result_path, size_to_make
-
-# %% ../../nbs/kit/folders.ipynb #05ebebef
-def out_files(files:list,  # pictures to read
-              root:Path,   # folder they are in
-              dst:Path,    # folder to write
-              scale:int=4, # of the model
-              want:Wanted=Wanted()
-             )->dict:      # picture -> file to write
-    "A name for each result, and no name twice."
-    names, taken, stem = {}, set(), lambda f: str(f.relative_to(root).with_suffix('')).lower()
-    same = Counter(map(stem, files))
-    for f in files:
-        end = end_of(f) if same[stem(f)] > 1 else ''
-        name = lambda: f.relative_to(root).with_name(result_name(f, scale, end, want))
-        while str(name()).lower() in taken: end += end_of(f)
-        taken.add(str(name()).lower())
-        names[f] = dst/name()
-    return names
-
-def target_folder(src:Path,   # folder of pictures
-                  dst,        # folder to write, or None: beside it
-                  scale:int,  # of the model
-                  want:Wanted=Wanted()
-                 )->Path:     # folder to write
-    "FOLDER-x4 beside the folder, where nothing else is said."
-    src = Path(os.path.realpath(src))
-    return Path(dst) if dst else src.with_name(f'{src.name}-{want.tag(scale)}')
+from .wanted import Wanted, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -174,8 +149,9 @@ def show_progress(i:float,    # pictures done; a fraction counts
 def summary(result:dict # of `upscale_folder`
            )->str:      # lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
-    n = {k: len(result[k]) for k in ('done', 'kept', 'bad')}
-    said = [f'{n["done"]} done'] + [f'{n["kept"]} done before']*(n['kept'] > 0) + [f'{n["bad"]} could not be done:']*(n['bad'] > 0)
+    done, kept, bad, others = (len(result.get(k, ())) for k in ('done', 'kept', 'bad', 'others'))
+    said = [f'{done} done'] + [f'{kept - others} done before']*(kept > others) + [f'{others} done by another process']*bool(others)
+    said += [f'{bad} could not be done:']*bool(bad)
     of = lambda i: [f'{Path(d["src"]).name} ({d["frames"][1]})' for d in result['done'] if d.get('frames', [2])[0] == i]
     first = some_line('only the first frame or page, --frames enlarges all of', of(1))
     first += some_line('only the still beside a film of frames', of(0))
@@ -199,19 +175,20 @@ def failed(e:Exception)->Future:
 def in_a_row(todo:dict,     # picture -> file to write
              up,   # the upscaler
              tile:int=None, # longest side of a tile, pixels of the small picture
-             told=None,     # function of the pictures done (a fraction counts) and the picture at hand
-             want:Wanted=Wanted()
+             told=None,     # function of the part done of this picture and the one that is written, and of the picture
+             want:Wanted=Wanted(),
+             mine=iter      # of the pictures, gives those that are to be done
             ):              # yields (picture, `Future` of what `_write_result` returns)
     "Each picture through the network, while the next one is read and the one before is written."
-    files = list(todo)
+    files, first = mine(todo), True
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        read = lambda i: reader.submit(open_image, files[i], icc='keep') if i < len(files) else None
-        coming = read(0)
-        for i,f in enumerate(files):
-            t, now, coming = time.perf_counter(), coming, read(i + 1)
+        read = lambda: [(f, reader.submit(open_image, f, icc='keep')) for f in islice(files, 1)]
+        coming = read()
+        while coming:
+            t, [(f, now)], coming = time.perf_counter(), coming, read()
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
-                img, part = now.result(), told and (lambda p: told(max(i - .5, 0) + .49*p, f))
+                img, part, first = now.result(), told and (lambda p, start=.5*(not first): told(start + .49*p, f)), False
                 if want.frames and are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
@@ -230,7 +207,8 @@ def at_once(todo:dict,     # small picture -> file to write
             up,   # the upscaler, on the CPU
             tile:int=None, # longest side of a tile, pixels of the small picture
             n:int=2,       # how many at once
-            want:Wanted=Wanted()
+            want:Wanted=Wanted(),
+            mine=iter      # of the pictures, gives those that are to be done
            ):              # yields (picture, `Future` of what `_write_result` returns), in order
     "Whole pictures side by side, one thread each: nobody waits for the others after every layer, and one is packed while the next is made."
     def work(f, dst):
@@ -238,8 +216,8 @@ def at_once(todo:dict,     # small picture -> file to write
         return enlarge_file(f, dst, up, tile, want=want)
     begun = deque()
     with up.engine.one_thread(), ThreadPoolExecutor(n) as pool:
-        for pair in todo.items():
-            begun.append((pair[0], pool.submit(work, *pair)))
+        for f in mine(todo):
+            begun.append((f, pool.submit(work, f, todo[f])))
             if len(begun) > n: yield begun.popleft()
         yield from begun
 
@@ -257,39 +235,52 @@ def enlarge_folder(src,               # folder of pictures
                    again:bool=False,  # do what is done already, too
                    progress:bool=True, # show a bar?
                    want:Wanted=Wanted() # size, format, every frame
-                  )->dict:            # `done`, `kept`, `bad`, `passed` over (lists), `exit_code`, `seconds`
+                  )->dict:            # `done`, `kept`, `bad`, `passed` over, `others` (of the kept, by another process): lists; `exit_code`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
     _check_folder(dst := target_folder(src, dst, up.scale, want), src)
     files, passed = to_do(src, dst)
-    names, todo = out_files(files, src, dst, up.scale, want), {}
+    names, todo, others, left = out_files(files, src, dst, up.scale, want), {}, [], []
     dst.mkdir(parents=True, exist_ok=True)
+    key, before = {f: o.relative_to(dst).as_posix() for f,o in names.items()}, {f: stamp_of(o) for f,o in names.items()}
     log, mark = {} if again else read_log(dst), made_with(up, want)
     for f,o in names.items():
-        made, at = log.get(o.relative_to(dst).as_posix()), _stamp(f, dst)
+        made, at = log.get(key[f]), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
     done, bad, waiting = [], [], []
     def settle(f, job):
         try: done.append(job.result()); write_log(dst, todo[f], f, mark)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
-        if progress: show_progress(len(done) + len(bad), len(todo), f.name, t)
-    def both(todo):
-        n = up.engine.threads if len(todo) > 1 else 1
-        small = {f: o for f,o in todo.items() if n > 1 and is_small(f)}
-        if small: yield from at_once(small, up, tile, n, want)
-        yield from in_a_row({f: o for f,o in todo.items() if f not in small}, up, tile,
-                            (lambda i, f: show_progress(len(small) + i, len(todo), f.name, t)) if progress else None, want)
+        if progress: show(0, f)
+    def show(part, f): show_progress(len(done) + len(bad) + len(others) + part, len(todo), f.name, t)
+    logged = lru_cache(1)(lambda stamp: read_log(dst))
+    def is_new(f): # has another process made its result meanwhile?
+        return stamp_of(todo[f]) != before[f] and is_done(f, todo[f], logged(str(stamp_of(dst/LOG))).get(key[f]), mark, _stamp(f, dst))
+    def mine(claim, wait, some):
+        for f in some:
+            if not claim(key[f], wait): left.append(f)
+            elif is_new(f): others.append(f)
+            else: yield f
+    def both(some, mine):
+        n = up.engine.threads if len(some) > 1 else 1
+        small = {f: o for f,o in some.items() if n > 1 and is_small(f)}
+        if small: yield from at_once(small, up, tile, n, want, mine)
+        yield from in_a_row({f: o for f,o in some.items() if f not in small}, up, tile, show if progress else None, want, mine)
     try:
-        for made in both(todo):
-            waiting.append(made)
-            if len(waiting) > 1: settle(*waiting.pop(0))                   # its result was written while the network did the next
-        while waiting: settle(*waiting.pop(0))
+        for wait in False, True:                       # what is left is waited for, with no claim in hand: its process ends it, or dies
+            some = {f: todo[f] for f in left} if wait else todo
+            if wait and progress and (n := sum(not is_new(f) for f in left)): say(f'srgan-upscale: waiting for {n} of another process')
+            with claims(dst) as claim:
+                for made in both(some, partial(mine, claim, wait)):
+                    waiting.append(made)
+                    if len(waiting) > 1: settle(*waiting.pop(0))           # its result was written while the network did the next
+                while waiting: settle(*waiting.pop(0))
     except KeyboardInterrupt:
         while waiting: settle(*waiting.pop(0))
         raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
-    kept = [str(f) for f in files if f not in todo]
-    return dict(done=done, kept=kept, bad=bad, passed=passed, exit_code=code_for(bad, done + kept),
+    kept, others = [str(f) for f in files if f not in todo or f in others], [str(f) for f in others]
+    return dict(done=done, kept=kept, bad=bad, passed=passed, others=others, exit_code=code_for(bad, done + kept),
                 seconds=round(time.perf_counter() - t, 3))
 
 # %% ../../nbs/kit/folders.ipynb #f01d0002
@@ -344,7 +335,7 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     for p in paths:
         if p.is_dir():
             r = enlarge_folder(p, dst, up, tile, again, progress, want)
-            for k in res: res[k] += r[k]
+            for k in [*res] + ['others']*bool(r['others']): res[k] = res.get(k, []) + r[k]
             if progress: say(summary(r), out=True)
             continue
         with among(paths, 'srgan-upscale', res['bad'], src=p):

@@ -8,9 +8,9 @@ __all__ = ['MOST', 'SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment'
            'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import os, re, stat, warnings, zlib
+import errno, os, re, stat, warnings, zlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
@@ -229,6 +229,27 @@ def to_do(src:Path,       # folder of pictures
         raise ValueError(f'no picture in {src}, but for {held}')
     others = sorted(f for f in {*src.rglob('*')} - {*files} if shown(f) and not inside(f))
     return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or why_not(f))]
+
+# %% ../../nbs/kit/lists.ipynb #f01e0005
+def stamp_of(src:Path):
+    "Size and time of a file, or None."
+    try: s = os.stat(src)
+    except (OSError, ValueError): return None                                  # a zero byte in a name
+    return [s.st_size, s.st_mtime_ns]
+
+@contextmanager
+def claims(dst:Path): # folder of results; gives a function of a result's name, and of whether to wait for it: is it ours to make?
+    "Claim results, until the end. Windows, and some file systems, have no such locks: there two processes may make the same."
+    try:
+        import fcntl
+        file = os.open(dst/'.upscaled.lock', os.O_RDWR | os.O_CREAT, 0o666)
+    except (ImportError, OSError): yield lambda name, wait=False: True; return
+    def claim(name, wait=False):
+        try: fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(os.fsencode(name)))
+        except OSError as e: return e.errno not in (errno.EACCES, errno.EAGAIN)
+        return True
+    try: yield claim
+    finally: os.close(file)
 
 # %% ../../nbs/kit/lists.ipynb #sh000009
 def some_line(what:str, names:list)->list:

@@ -20,7 +20,7 @@ from .files import sha256_of, writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
 from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, named_again, numbered_lines, one_place_each
-from .lists import parse_shard, passed_lines, place_of, read_events, read_plan, shard_lines, some_line
+from .lists import parse_shard, passed_lines, place_of, read_events, read_plan, shard_lines, some_line, stamp_of
 from .tars import open_tar, pick_members
 
 # %% ../../nbs/kit/shards.ipynb #sh000017
@@ -155,12 +155,6 @@ def flow(pieces, # of `Piece`s, in order
     except BaseException: log.give_back(); raise
 
 # %% ../../nbs/kit/shards.ipynb #sh000025
-def stamp_of(src:Path):
-    "Size and time of a file, or None."
-    try: s = os.stat(src)
-    except (OSError, ValueError): return None                                  # a zero byte in a name
-    return [s.st_size, s.st_mtime_ns]
-
 # what is wrong with the place of one result; what is wrong with the whole disk ends the shard
 NO_PLACE = errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL
 

@@ -7,6 +7,7 @@ __all__ = ['Wanted']
 
 # %% ../../nbs/kit/wanted.ipynb #wn000004
 import os
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -118,6 +119,33 @@ def result_path(src:Path,  # picture
     elif want.format and dst.suffix.lower() != want.suffix(src): raise ValueError(f'{dst} is no {want.format}; leave out the format')
     if os.path.realpath(dst) == os.path.realpath(src): raise ValueError(f'{dst} is the picture itself; give another name for the result')
     return dst
+
+# %% ../../nbs/kit/wanted.ipynb #05ebebef
+def out_files(files:list,  # pictures to read
+              root:Path,   # folder they are in
+              dst:Path,    # folder to write
+              scale:int=4, # of the model
+              want:Wanted=Wanted()
+             )->dict:      # picture -> file to write
+    "A name for each result, and no name twice."
+    names, taken, stem = {}, set(), lambda f: str(f.relative_to(root).with_suffix('')).lower()
+    same = Counter(map(stem, files))
+    for f in files:
+        end = end_of(f) if same[stem(f)] > 1 else ''
+        name = lambda: f.relative_to(root).with_name(result_name(f, scale, end, want))
+        while str(name()).lower() in taken: end += end_of(f)
+        taken.add(str(name()).lower())
+        names[f] = dst/name()
+    return names
+
+def target_folder(src:Path,   # folder of pictures
+                  dst,        # folder to write, or None: beside it
+                  scale:int,  # of the model
+                  want:Wanted=Wanted()
+                 )->Path:     # folder to write
+    "FOLDER-x4 beside the folder, where nothing else is said."
+    src = Path(os.path.realpath(src))
+    return Path(dst) if dst else src.with_name(f'{src.name}-{want.tag(scale)}')
 
 # %% ../../nbs/kit/wanted.ipynb #wn00000e
 @lru_cache
