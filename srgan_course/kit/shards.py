@@ -92,12 +92,12 @@ class Work(NamedTuple):
     # bytes of a file, picture, result -> what the log should say; `said`: what people should know
     facts:Callable = lambda body, img, out: {}
 
-def _pack(img, out):
+def _as_png(img, out):
     with heard() as lost: body = image_bytes(out, 'result.png', like=img)
     img.info['lost'] = '; '.join(filter(None, [img.info.get('lost'), *lost]))
     return body
 
-def _facts(body, img, out):
+def _to_log(body, img, out):
     frames, wrong = first_of(body)
     said = frames and ('the first' if frames[0] else 'the still beside a film') + f' of {frames[1]} frames or pages alone'
     said = '; '.join(filter(None, (said, wrong and 'what follows the first frame or page is damaged', img.info.get('lost'))))
@@ -108,7 +108,7 @@ def upscale_work(up,           # an `Upscaler`
                 )->Work:
     "The three steps of `srgan-upscale`."
     return Work(f'{made_with(up)} tile={tile}',
-                lambda body: open_image(body, icc='keep'), lambda img: up(img, tile), _pack, _facts)
+                lambda body: open_image(body, icc='keep'), lambda img: up(img, tile), _as_png, _to_log)
 
 # %% ../../nbs/kit/shards.ipynb #sh000021
 class Piece(NamedTuple):
