@@ -1686,6 +1686,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Shard.is_done': ( 'kit/shards.html#shard.is_done',
                                                                                     'srgan_course/kit/shards.py'),
+                                         'srgan_course.kit.shards.Shard.is_taken': ( 'kit/shards.html#shard.is_taken',
+                                                                                     'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Shard.leave_out': ( 'kit/shards.html#shard.leave_out',
                                                                                       'srgan_course/kit/shards.py'),
                                          'srgan_course.kit.shards.Work': ('kit/shards.html#work', 'srgan_course/kit/shards.py'),

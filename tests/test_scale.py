@@ -426,6 +426,18 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
         assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png/c.png', 'in.png', long, 't.tar']) and 'no place for its result' in r['bad'][long]
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
 
+def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
+    "It stood where a result goes before the run: its picture is left out, at every start and in the report, until it is moved away. --again takes the place."
+    Image.new('RGB', (8, 6)).save(bad_ones/'b.png'); out = bad_ones/'out'; (out/'t.tar').parent.mkdir(); work = toy_work()._replace(read=len, make=str)
+    a_tar(bad_ones/'t.tar', ('a.png', (bad_ones/'good.png').read_bytes())); (bad_ones/'list.txt').write_text('b.png\ngood.png\nt.tar\n')
+    theirs = [out/'b.png.png', out/'t.tar']; [p.write_text('a diary') for p in theirs]
+    for done, kept in (1, 0), (0, 1):
+        r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 't.tar']) and 'was there before the run, and is no result of it; move it away' in r['bad']['t.tar']
+        assert merge_logs(out)['bad'] == r['bad'] and [p.read_text() for p in theirs] == ['a diary']*2
+    theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
+    r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
+
 def test_more_shards_than_anybody_can_look_for(photos):
     from srgan_course.kit.lists import parse_shard
     assert parse_shard('9/10000000') == (9, 10**7)

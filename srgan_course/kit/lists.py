@@ -170,7 +170,7 @@ def keep_plan(out:Path, # folder of results
 
 # %% ../../nbs/kit/lists.ipynb #ls000007
 # what an event holds, where it holds it
-_KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'error', 'sha256'), str) | dict(
+_KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'taken', 'error', 'sha256'), str) | dict(
     bytes=int, t=(int, float), of=(list, type(None)), passed=dict)
 
 def read_events(path:Path # a log
