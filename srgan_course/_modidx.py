@@ -556,6 +556,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.need_places': ( 'kit/commands.html#need_places',
                                                                                       'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.one_line': ( 'kit/commands.html#one_line',
+                                                                                   'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.one_of': ('kit/commands.html#one_of', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.one_run': ( 'kit/commands.html#one_run',
                                                                                   'srgan_course/kit/commands.py'),

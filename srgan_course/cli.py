@@ -10,8 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
-                                       warnings_as_lines)
+from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_line,
+                                       one_run, say, warnings_as_lines)
 from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
@@ -180,8 +180,8 @@ def classify(
         return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
-    for r in [] if json else rows: print('{class:12} {probability:.4f}  {file}'.format(**r))
-    for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
+    for r in [] if json else rows: print(one_line('{class:12} {probability:.4f}  {file}'.format(**r)))
+    for b in bad: say(f"srgan-classify: {b['error']}")
     return code_for(bad, rows)
 
 def _train_classifier(source, recipe, changes, out, resume, json):
@@ -249,7 +249,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             side = res['originals']['picture'].width
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
-            if not json: print(f'{p} -> {dst}, {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
+            if not json: print(one_line(f'{p} -> {dst}') + f', {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
                                *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return code_for(bad, rows)

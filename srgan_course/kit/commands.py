@@ -20,6 +20,10 @@ from .files import writable
 _OBEYED = {c: f'\\x{c:02x}' if c < 256 else f'\\u{c:04x}'
            for c in (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0x202a, 0x202f), *range(0x2066, 0x206a))}
 
+def one_line(text)->str:
+    "A text that names a file, on one line: what would begin another one is printed as its letter."
+    return str(text).translate({9: r'\t', 10: r'\n', 13: r'\r'})
+
 class _Plain(io.TextIOWrapper):
     "Text for a terminal that obeys nothing in it."
     def write(self, s): return super().write(s.translate(_OBEYED))
@@ -143,7 +147,7 @@ def among(paths:list, name:str, # what a command was given, and its name
     try: yield
     except _ERRORS as e:
         if len(paths) == 1: raise
-        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); say(f'{name}: {e}')
+        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); say(f'{name}: {one_line(e)}')
 
 @contextmanager
 def warnings_as_lines(name:str): # of the command
@@ -151,7 +155,7 @@ def warnings_as_lines(name:str): # of the command
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
         yield
-    for text in dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)): say(f'{name}: {text}')
+    for text in dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)): say(f'{name}: {one_line(text)}')
 
 def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
     "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import once, open_image, save_image
-from .commands import among, code_for, need_paths, say
+from .commands import among, code_for, need_paths, one_line, say
 from .devices import available_memory
 from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
@@ -140,6 +140,7 @@ def show_progress(i:float,    # pictures done; a fraction counts
                   start:float # time.perf_counter() at the beginning
                  ):
     "On standard error: a bar on a terminal, a line a picture elsewhere."
+    what = one_line(what)
     if not (sys.stderr and sys.stderr.isatty()):
         if i == int(i): say(f'{i}/{n} {what}')
         return
@@ -159,7 +160,7 @@ def summary(result:dict # of `upscale_folder`
             for l in some_line(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
     passed = passed_lines((Path(p['src']).name, p['why'].partition(' of ')[0]) for p in result['passed'])
     return '\n'.join([*passed, *first, *lost, ', '.join(said),
-                      *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
+                      *(one_line(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}') for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
 def settled(res)->Future:
@@ -306,8 +307,8 @@ def _result_line(d):
     if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
     what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
     first = f'; this is the {what.format(of)}'*(done < of) + ''.join(f'; {k}' for k in lost)
-    return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
-            f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
+    return one_line(f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
+                    f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 
 def enlarge_paths(paths:list,        # pictures, and folders of pictures
                   dst,               # file or folder to write, or None: beside them
@@ -343,7 +344,7 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             if (log := read_log(o.parent)) and o != dst and not again: keep_result(p, o.parent, o, log.get(o.name))
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
             for k in d.get('lost', '').split('; '):
-                if k.endswith(_LEFT): say(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file')
+                if k.endswith(_LEFT): say(one_line(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file'))
             if log: write_log(o.parent, o, p, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
-from .commands import code_for, in_range, say
+from .commands import code_for, in_range, one_line, say
 from .files import sha256_of, writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
@@ -310,9 +310,9 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     code = code_for(res['bad'], res['done'] + res['kept'])
     if code < 1 + bool(shard): code = None
     if as_json: print(json.dumps(res)); return code
-    print(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}")
+    say(one_line(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}"), out=True)
     for line in again_line(res['again']) + passed_lines(res['passed'].items()): say(f'srgan-upscale: {line}')
-    for name, why in res['bad'].items(): say(f'srgan-upscale: {name} is left out, {why}')
+    for name, why in res['bad'].items(): say(one_line(f'srgan-upscale: {name} is left out, {why}'))
     return code
 
 # %% ../../nbs/kit/shards.ipynb #sh000036
@@ -344,5 +344,5 @@ def shards_report(r:dict # of `merge_logs`
     lines = [f'{r["shards"] - len(r["left"])} of {r["shards"]} shards finished: {r["pictures"]} pictures, '
              f'{r["megapixels"]:.1f} megapixels, {r["bytes"]/1e6:.1f} MB, {r["hours"]:.4g} hours of work{cost}']
     if r['left']: lines.append(f'not finished: {", ".join(map(str, r["left"][:20]))}{" ..."*(len(r["left"]) > 20)}; start these again')
-    if r['bad']: lines += [f'{len(r["bad"])} could not be done:', *(f'  {k}: {v}' for k, v in r['bad'].items())]
+    if r['bad']: lines += [f'{len(r["bad"])} could not be done:', *(one_line(f'  {k}: {v}') for k, v in r['bad'].items())]
     return '\n'.join(lines + again_line(r['again']) + passed_lines(r['passed'].items()))
