@@ -568,6 +568,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'srgan_course.kit.commands.say': ('kit/commands.html#say', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.stop_politely': ( 'kit/commands.html#stop_politely',
                                                                                         'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.typed': ('kit/commands.html#typed', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.warnings_as_lines': ( 'kit/commands.html#warnings_as_lines',
                                                                                             'srgan_course/kit/commands.py')},
             'srgan_course.kit.community': { 'srgan_course.kit.community.Foreign': ( 'kit/community.html#foreign',

@@ -27,7 +27,7 @@ def demo(
     if json: print(js.dumps(res))
 
 # %% ../nbs/cli.ipynb #6037965e
-@command
+@command(only={'not manifest': 'scale width height format keep_format quality frames'})
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
     model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
@@ -304,7 +304,7 @@ def _keep_statistics(a, b, net, path, json, **kwargs):
 def fid(
     a:str, # A folder of pictures, a known name, or statistics (.npz)
     b:str=None, # What to compare it with: the same
-    features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; or with a layer: inception@768
+    features:str=None, # Feature net: inception (default), squeezenet-torchvision, squeezenet-caffe or random; or a layer: inception@768
     dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
     Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
@@ -319,9 +319,9 @@ def fid(
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     from srgan_course.metrics import save_result
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
-    start, name = time.monotonic(), features.split('@')[0]
+    start, idle = time.monotonic(), given(features=features, dims=dims, n=n, cache=cache, skip=skip or None)
+    name = (features := features or 'inception').split('@')[0]
     if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
-    idle = given(features=None if features == 'inception' else features, dims=dims, n=n, cache=cache, skip=skip or None)
     if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     need_places(result, make=True), need_places(save_stats, folders=[cache])

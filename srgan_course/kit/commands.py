@@ -10,6 +10,7 @@ import errno, io, os, sys, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
 from inspect import signature
+from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
@@ -89,10 +90,15 @@ def refuse_empty(args:list, may=()): # of the command line; options that may be 
         where = f'what stands after {what}' if what[:1] == '-' and what != '--' else 'an argument'
         raise ValueError(f'{where} is empty; give something, or leave it out')
 
-def refuse_idle(f, args, kwargs, only): # a command, as called; {'train': options that count only with it, 'not train': without it}
-    "Refuse an option that would be passed over."
+def typed(names)->set: # parameters -> those whose options stand on the command line, of which argparse takes the beginning, too
+    flags = {f'--{k.lower().replace("_", "-")}': k for k in names}
+    said = {a.partition('=')[0] for a in takewhile('--'.__ne__, sys.argv[1:]) if a[:2] == '--'}
+    return {k for flag, k in flags.items() for a in said if a == flag or a not in flags and flag.startswith(a)}
+
+def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train': options that count only with it, 'not train': without it}
+    "Refuse an option that would be passed over; `said`: those that are given, be it with their default."
     of = signature(f)
-    said = {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
+    said = {*said} | {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
     for key, options in dict(only).items():
         barred, others, idle = key[:4] == 'not ', key.removeprefix('not ').split(), [o for o in options.split() if o in said]
         if not idle or barred != bool(there := [o for o in others if o in said]): continue
@@ -113,7 +119,7 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
         try:
             first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
             refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
-            res = refuse_idle(f, args, kwargs, only) or f(*args, **kwargs)
+            res = refuse_idle(f, args, kwargs, only, typed(signature(f).parameters)) or f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise

@@ -87,9 +87,7 @@ def enlarge_file(src:Path,       # picture to read
     return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want, body)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
-def made_with(up, # the upscaler
-              want:Wanted=Wanted()
-             )->str:
+def made_with(up, want:Wanted=Wanted())->str: # the upscaler, what else is asked for
     "What a result depends on, besides its picture and its name."
     return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + ' no note'*(not up.note) + want.settings()
 
@@ -147,8 +145,7 @@ def show_progress(i:float,    # pictures done; a fraction counts
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
 
-def summary(result:dict # of `upscale_folder`
-           )->str:      # lines to print at the end
+def summary(result:dict)->str: # of `upscale_folder` -> lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     done, kept, bad, others = (len(result.get(k, ())) for k in ('done', 'kept', 'bad', 'others'))
     said = [f'{done} done'] + [f'{kept - others} done before']*(kept > others) + [f'{others} done by another process']*bool(others)
@@ -197,8 +194,7 @@ def in_a_row(todo:dict,     # picture -> file to write
 
 SMALL = 2**16   # pixels: pictures up to this size are done side by side, each on one thread
 
-def is_small(f:Path # picture file
-            )->bool:
+def is_small(f:Path)->bool: # picture file
     "Is it a picture of at most `SMALL` pixels, as its header says?"
     try:
         with Image.open(f) as img: return img.width*img.height <= SMALL
@@ -241,7 +237,8 @@ def enlarge_folder(src,               # folder of pictures
     t, src = time.perf_counter(), Path(src)
     _check_folder(dst := target_folder(src, dst, up.scale, want), src)
     files, passed = to_do(src, dst)
-    names, todo, others, left = out_files(files, src, dst, up.scale, want), {}, [], []
+    names = out_files(files, src, dst, up.scale, want)
+    todo, done, bad, others, left, waiting = {}, [], [], [], [], []
     dst.mkdir(parents=True, exist_ok=True)
     key, before = {f: o.relative_to(dst).as_posix() for f,o in names.items()}, {f: stamp_of(o) for f,o in names.items()}
     log, mark = {} if again else read_log(dst), made_with(up, want)
@@ -249,7 +246,6 @@ def enlarge_folder(src,               # folder of pictures
         made, at = log.get(key[f]), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
-    done, bad, waiting = [], [], []
     def settle(f, job):
         try: done.append(job.result()); write_log(dst, todo[f], f, mark)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
