@@ -226,9 +226,9 @@ def recognise(
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
     from srgan_course import recognise as m
-    from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
-    if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
+    from srgan_course.kit.originals import look_for
+    if evaluate: look_for(evaluate, share or 1., labels)
     if train: return one_run(_train_student, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)

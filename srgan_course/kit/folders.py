@@ -101,8 +101,7 @@ def _stamp(src, dst):
     try: return dict(place=os.path.relpath(os.path.realpath(src), os.path.realpath(dst)), time=os.stat(src).st_mtime_ns)
     except (OSError, ValueError): return {}                                    # gone, or on another drive
 
-def write_log(dst, # folder of results
-              file:Path, src:Path, model:str): # a result, its picture, its fingerprint
+def write_log(dst, file:Path, src:Path, model:str): # folder of results, a result, its picture, its fingerprint
     "Add a line; without it, a result counts as done by its date."
     line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src), **_stamp(src, dst))) + '\n'
     try:
@@ -116,8 +115,7 @@ def is_done(src:Path,    # picture
             dst:Path,    # its result
             made:dict,   # what the log says of the result, or None
             want:str,    # fingerprint of the upscaler
-           at:dict=None # where the picture is and its time, as the log has it
-           )->bool:
+            at:dict=None)->bool: # where the picture is and its time, as the log has it
     "Is there a result that no other model made, and of no other picture? Where no log says of which, it must be newer than its picture."
     if made and not (made['model'] == want and made.get('src') in (None, src.name)) or not dst.is_file(): return False
     if not (made and made.get('of')): return dst.stat().st_mtime >= src.stat().st_mtime
@@ -135,8 +133,7 @@ def keep_result(src, dst, file, made): # picture, folder of results, result, wha
 def show_progress(i:float,    # pictures done; a fraction counts
                   n:int,      # of how many
                   what:str,   # the file
-                  start:float # time.perf_counter() at the beginning
-                 ):
+                  start:float): # time.perf_counter() at the beginning
     "On standard error: a bar on a terminal, a line a picture elsewhere."
     what = one_line(what)
     if not (sys.stderr and sys.stderr.isatty()):
@@ -160,14 +157,8 @@ def summary(result:dict)->str: # of `upscale_folder` -> lines to print at the en
                       *(one_line(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}') for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
-def settled(res)->Future:
-    "A promise already kept."
-    f = Future(); f.set_result(res)
-    return f
-
-def failed(e:Exception)->Future:
-    "A promise already broken, by `e`."
-    f = Future(); f.set_exception(e)
+def promise(res=None, e:Exception=None)->Future: # kept already, or broken by `e`
+    f = Future(); f.set_exception(e) if e else f.set_result(res)
     return f
 
 def in_a_row(todo:dict,     # picture -> file to write
@@ -187,10 +178,10 @@ def in_a_row(todo:dict,     # picture -> file to write
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
                 img, part, first = now.result(), told and (lambda p, start=.5*(not first): told(start + .49*p, f)), False
-                if want.frames and are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                if want.frames and are_several(f): yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
-            except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
+            except (ValueError, OSError, MemoryError) as e: yield f, promise(e=e)
 
 SMALL = 2**16   # pixels: pictures up to this size are done side by side, each on one thread
 
@@ -219,12 +210,6 @@ def at_once(todo:dict,     # small picture -> file to write
         yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
-def _check_folder(dst, src):
-    "Refuse a folder of results that is none, or that is the folder of the pictures."
-    if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
-        raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    writable(dst, folder=True)
-
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it
                    up,                # an `Upscaler`
@@ -235,7 +220,10 @@ def enlarge_folder(src,               # folder of pictures
                   )->dict:            # `done`, `kept`, `bad`, `passed` over, `others` (of the kept, by another process): lists; `exit_code`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    _check_folder(dst := target_folder(src, dst, up.scale, want), src)
+    dst = target_folder(src, dst, up.scale, want)
+    if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
+        raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
+    writable(dst, folder=True)
     files, passed = to_do(src, dst)
     names = out_files(files, src, dst, up.scale, want)
     todo, done, bad, others, left, waiting = {}, [], [], [], [], []
