@@ -115,6 +115,7 @@ def evaluate(
         net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
+    say(f'srgan-evaluate: {model} on {data} ...')
     table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'
@@ -175,9 +176,8 @@ def classify(
     from srgan_course import classifier as m
     from srgan_course.kit.classifiers import classify_files
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
-    if evaluate:
-        r = m.evaluate_classifier(clf, evaluate)
-        return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
+    r = evaluate and m.evaluate_classifier(clf, evaluate)
+    if evaluate: return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     for r in [] if json else rows: print(one_line('{class:12} {probability:.4f}  {file}'.format(**r)))
@@ -189,7 +189,7 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
     r = m.get_recipe(recipe, m.ClassifierRecipe).replace(**changes)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
-    res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
+    res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and (sys.stderr.isatty() or 'lines'))
     print((out/'results.json').read_text(encoding='utf-8').strip() if json
           else f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
@@ -257,6 +257,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
     t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
+    say(f'srgan-recognise: {len(ways)} ways to enlarge on {source}, seen by {t.label} ...')
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:

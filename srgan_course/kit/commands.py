@@ -190,8 +190,7 @@ def one_run(f, *args,     # a function that trains; what it is given
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()): f(*args)
 
 # %% ../../nbs/kit/commands.ipynb #c0d00014
-def copy_lessons(to:Path # folder
-                )->str:  # a line that says what was done
+def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     "Copy the lessons and what they need."
     import shutil
     from srgan_course.kit.models import MODELS

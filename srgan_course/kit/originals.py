@@ -77,8 +77,7 @@ class Originals:
     "Pictures opened when they are asked for: the same bytes as from `load_pictures`, and no more of them in memory than are asked for."
     def __init__(self, items, size): self.items, self.size, self.shape = list(items), size, torch.Size((len(items), 3, size, size))
     def __len__(self): return len(self.items)
-    def __getitem__(self, i # a slice, or a list of numbers
-                         )->Tensor: # uint8 (n,3,size,size)
+    def __getitem__(self, i)->Tensor: # a slice, or a list of numbers -> uint8 (n,3,size,size)
         return load_pictures(self.items[i] if isinstance(i, slice) else [self.items[k] for k in i], self.size)
 
 def _sides(items, size):

@@ -127,8 +127,7 @@ def pretrained_weights(what,   # who asks, for the message
 # %% ../../nbs/kit/weights.ipynb #9c000017
 IMAGENET_MEAN, IMAGENET_STD = (.485, .456, .406), (.229, .224, .225)
 
-def freeze(net:nn.Module # changed in place
-          )->nn.Module:  # the same, in evaluation mode
+def freeze(net:nn.Module)->nn.Module: # changed in place -> the same, in evaluation mode
     "Turn every parameter of `net` into a buffer that no optimiser finds and no checkpoint stores."
     for m in net.modules():
         for name, t in [*m.named_parameters(recurse=False), *m.named_buffers(recurse=False)]:
