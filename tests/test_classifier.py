@@ -469,10 +469,10 @@ def test_files_that_are_not_ours(saved, tmp_path):
     refused(b'', 'damaged'); refused(raw[:-100], 'damaged'); refused(raw[:400], '400 bytes, where the header alone has'); refused(raw[:-1] + bytes([raw[-1] ^ 1]), 'checksum')
     torch.save({'a': 1}, p); refused(p.read_bytes(), 'pickle')
     from safetensors.torch import save
-    from srgan_course.kit.files import checksum
+    from srgan_course.kit.files import digest
     refused(save({'a': torch.zeros(1)}), 'not a classifier')
     meta = dict(classifier='1', variant='', head='linear', classes='["cat", "dog"]', size='32', body='x', weights='y')
-    def with_sum(t, m): return save(t, m | dict(checksum=checksum(t, m)))
+    def with_sum(t, m): return save(t, m | dict(checksum=digest(json.dumps(m, sort_keys=True), t)))
     refused(with_sum({'a': torch.zeros(1)}, meta), 'does not say')
     refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='os.system')), 'not known')
     refused(with_sum({'a': torch.zeros(1)}, meta | dict(arch='toynet')), 'x.safetensors')
