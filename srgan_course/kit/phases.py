@@ -138,7 +138,8 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
              )->torch.nn.Module: # the phase's generator, read back from its file
     "Run a phase, or the rest of it, and keep its generator."
     file, r, folder = out/p.file, job.recipe, out/'checkpoints'/p.name
-    if file.exists() and (kept := read_model(file)[1].get('recipe')) and type(r).from_json(kept) == r: return load_model(file)
+    kept = file.exists() and read_model(file, 'remove it; --resume makes it again')[1].get('recipe')
+    if kept and type(r).from_json(kept) == r: return load_model(file)
     learn = p.learner(dls, generator, [SaveEvery(folder, steps=job.about['save_every'] or None), Clock(), *cbs])
     if checkpoints(folder): learn.resume(folder)
     p.fit(learn)
