@@ -97,8 +97,7 @@ def check_measurable(pictures:dict, # as `named_pictures` gives them
             else:
                 with open_binary(file) as f, in_one_line(name_of(file)):
                     w, h, clear = head(img := identify(f, 2**28))
-                    pages[read.args[1]] = pages_in(img)
-                    img.load()                               # refuses what is damaged
+                    pages[read.args[1]] = pages_in(img); img.load()          # which refuses what is damaged
             if clear: read()                                     # refuses what would be seen through
             if min(w//scale, h//scale)*scale >= least: continue
             raise ValueError(f'{w} x {h} pixels are too few; give at least {least} x {least}, in multiples of {scale}')
