@@ -102,7 +102,8 @@ def check_frechet_1d(f):
         middle, got = (x.mean() - y.mean())**2, float(ask(f, x.copy(), y.copy()))
         want = middle + (x.std() - y.std())**2
         if np.isclose(got, want, atol=1e-5): continue
-        why = '; compare the widths, not their squares' if np.isclose(got, middle + (x.var() - y.var())**2) else ''
+        why = {'compare the widths, not their squares': middle + (x.var() - y.var())**2, 'squared is asked for': want**.5}
+        why = ''.join(f'; {w}' for w, v in why.items() if np.isclose(got, v))
         return f'for {x.tolist()} and {y.tolist()} it gives {got:.4g}, not {want:.4g}{why}'
 
 @checks('right for any kernel, and for any number of pictures.')
@@ -111,13 +112,13 @@ def check_mean_likeness(f):
     for n in 3, 2, 7, 20:
         k = r.exponential(1, (n, n)); k = k + k.T + np.diag(r.uniform(-1, 9, n))
         got, want = float(ask(f, k.copy())), k[~np.eye(n, dtype=bool)].mean()
-        why = '; each picture was compared with itself' if np.isclose(got, k.mean()) else ''
+        why = '; each picture was compared with itself' if np.isclose(got, k.mean()) else '; there are n(n-1) pairs, each counted twice'
         if not np.isclose(got, want, rtol=1e-5): return f'for {n} pictures it gives {got:.4g}, not {want:.4g}{why}'
 
 @checks('the value where 1/n is 0.')
 def check_endless_fid(f):
     n = np.array([400, 100, 900, 150, 2500])
-    for v, slope, off in (5., 300., 0.), (0., 300., 0.), (2., 90., .3):
+    for v, slope, off in (5., 300., 0.), (0., 300., 0.), (2., 90., .3), (-.5, 300., 0.):      # an honest estimate may lie below 0
         values = v + slope/n + off*np.array([1., -.5, -1., 0, .5])          # the last ones do not lie on a line
         got, want = float(ask(f, n.copy(), values.copy())), np.polyfit(1/n, values, 1)[1]
         why = '; over n the line has no end, over 1/n it has' if np.isclose(got, np.polyfit(n, values, 1)[1]) else ''
@@ -137,11 +138,13 @@ def check_for_judging(f):
 @checks('few runs, wide intervals.')
 def check_half_width(f):
     from scipy.stats import t
-    for gaps in np.array([4., 5, 6.5]), np.array([0., 1]), np.array([-3., -1, -4, -1, -5]), np.ones(3):
+    for gaps in np.array([4., 5, 6.5]), np.array([0., 1]), np.array([-3., -1, -4, -1, -5]):
         k, s = len(gaps), gaps.std(ddof=1)
         got, want = float(ask(f, gaps.copy())), t.ppf(.975, k - 1)*s/k**.5
         if np.isclose(got, want, atol=2e-3): continue
-        why = '; 1.96 is for very many runs' if np.isclose(got, 1.96*s/k**.5, atol=1e-3) else ''
+        why = {'1.96 is for very many runs': 1.96*s, 'that is the whole width': 2*want*k**.5, 'k runs have k - 1 degrees of freedom':
+               t.ppf(.975, k)*s, 'ddof=1 is missing': t.ppf(.975, k - 1)*gaps.std(), 'that is an interval of 90 %': t.ppf(.95, k - 1)*s}
+        why = ''.join(f'; {w}' for w, v in why.items() if np.isclose(got, v/k**.5, atol=1e-3))
         return f'for {gaps.tolist()} it gives {got:.3f}, not {want:.3f}{why}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #4d99dca4
