@@ -39,17 +39,18 @@ def check_work(f, Upscaler): # exercise 2; `Upscaler` of lesson 10
         up.tensor(torch.zeros(3, h, w), tile)
         got, want = float(ask(f, h, w, tile, o)), up.engine.net.seen/h/w
         if abs(got - want) > 1e-5:
-            return f'for {h} x {w} pixels, tile {tile}, overlap {o} it gave {got:.3f}; the network read {want:.3f} times the picture'
+            hint = '; are your tiles those of tile_boxes?'*(h == 41)
+            return f'for {h} x {w} pixels, tile {tile}, overlap {o} it gave {got:.3f}; the network read {want:.3f} times the picture{hint}'
 
 @checks('clear, opaque and everything between.')
 def check_over(f): # exercise 3
-    "Clear shows the ground, opaque the colour, a half the mean of both."
     c, g, a = (torch.rand(k, 4, 5, generator=torch.Generator().manual_seed(k + i)) for i, k in enumerate((3, 3, 1)))
-    for name, al in ('0', torch.zeros(1, 4, 5)), ('1', torch.ones(1, 4, 5)), ('one half', torch.full((1, 4, 5), .5)), ('of all kinds', a):
+    for name, al, why in (('0', 0*a, 'only the ground shows there'), ('1', 0*a + 1, 'only the colour shows there; is the ground weighted?'),
+                          ('one half', 0*a + .5, 'it is the mean of both there'), ('of all kinds', a, 'each pixel has its own alpha')):
         y = torch.as_tensor(ask(f, c.clone(), al.clone(), g.clone()))
         if y.shape != c.shape: return f'the result should have the shape {tuple(c.shape)}, not {tuple(y.shape)}'
         off = (y.float() - (g + al*(c - g))).abs().max()
-        if off > 1e-4: return f'wrong where alpha is {name}, by up to {off:.2f}; is the colour weighted, too?'
+        if off > 1e-4: return f'wrong where alpha is {name}, by up to {off:.2f}; {why}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #d1f0e002
 @checks('it is about the gain on other pictures.')
