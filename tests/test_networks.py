@@ -2,7 +2,7 @@
 import io, json, pickle, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
-from srgan_course.kit.files import checksum
+from srgan_course.kit.files import digest
 from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, count_params, load_model, positive_copy, read_model,
                                      receptive_map,
                                      receptive_radius, save_model)
@@ -292,7 +292,7 @@ def forged(path, tensors=None, **meta):
     tensors = {k: v.clone() for k, v in small().state_dict().items()} if tensors is None else tensors
     meta = {k: v for k, v in (dict(network='LightSR', args='{"scale": 4, "nf": 6, "n_blocks": 2}', scale='4') | meta).items()
             if v is not None}
-    path.write_bytes(save(tensors, meta | dict(checksum=checksum(tensors, meta))))
+    path.write_bytes(save(tensors, meta | dict(checksum=digest(json.dumps(meta, sort_keys=True), tensors))))
     return path
 
 def test_forged_is_a_fair_forgery(model): assert isinstance(load_model(forged(model)), LightSR)

@@ -20,13 +20,14 @@ def _write_into(path, kind, data):
     if stat.S_ISDIR(kind): _fail(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not (stat.S_ISFIFO(kind) or stat.S_ISCHR(kind)): _fail(errno.EINVAL, 'a disk or a socket, not a file', path)
     try:
-        with open(path, 'wb') as f: f.write(data)
+        with open(path, 'wb') as f: f.writelines(data)
     except OSError as e: raise OSError(e.errno, f'{e.strerror}; what was written is not whole', str(path)) from e
 
 def write_whole(path:Path|str, # of the file to write; an existing one is replaced
-                data:bytes # bytes
+                data:bytes|list # bytes, or pieces of them that follow one another
                )->Path: # the path
     "Write a file whole or not at all: aside, synced to the disk, then renamed; on failure the old file is as it was."
+    data = data if isinstance(data, list) else [data]
     try: kind = os.stat(path).st_mode
     except FileNotFoundError: kind = None
     except OSError as e: _fail(e.errno, e.strerror, path)  # links in a circle, a folder that cannot be entered
@@ -35,7 +36,7 @@ def write_whole(path:Path|str, # of the file to write; an existing one is replac
     tmp = path.with_name(f'.{os.fsdecode(os.fsencode(path.name)[:100])}.{secrets.token_hex(4)}.tmp')      # a name's length counts in bytes
     try:
         with open(tmp, 'xb') as f:
-            f.write(data)
+            for b in data: f.write(b)
             f.flush()
             os.fsync(f.fileno())
         if kind: os.chmod(tmp, kind & 0o777)
@@ -71,8 +72,7 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     return path
 
 # %% ../../nbs/kit/files.ipynb #f11e0007
-def ignores_case(folder:Path|str # it need not be there yet
-                )->bool:
+def ignores_case(folder:Path|str)->bool: # it need not be there yet
     "Does the disk of a folder take A and a for one name?"
     at = Path(os.path.realpath(folder))
     while not at.is_dir(): at = at.parent
@@ -115,7 +115,14 @@ def read_json(path:Path|str): # what the file holds
     return parse_json(Path(path).read_bytes(), path)
 
 # %% ../../nbs/kit/files.ipynb #90c1a702
-def _hash(head, parts, form='{} {} {}'): # parts: (name, type, shape, bytes)
+def _bytes_of(tensors):
+    "(name, type, shape, bytes) of each tensor; bytes in this machine's memory are not copied."
+    import torch
+    for k, v in tensors.items():
+        v = v.detach().cpu().contiguous()
+        yield k, v.dtype, tuple(v.shape), v.reshape(-1).view(torch.uint8).numpy().data if v.numel() else b''
+
+def _hash(head, parts, form='{} {} {}'):
     h = hashlib.sha256(head.encode())
     for *what, b in sorted(parts, key=lambda p: p[0]): h.update(form.format(*what).encode()); h.update(b)
     return h.hexdigest()
@@ -128,32 +135,29 @@ def digest(head:str, # text
            tensors:dict # name -> tensor
           )->str: # SHA-256, 64 hexadecimal digits
     "The fingerprint of a text and of named tensors."
-    import torch
-    numbers = lambda v: v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data if v.numel() else b''
-    return _hash(head, [(k, v.dtype, tuple(v.shape), numbers(v)) for k, v in tensors.items()])
+    return _hash(head, _bytes_of(tensors))
 
 # %% ../../nbs/kit/files.ipynb #6f6ee992
-def checksum(tensors:dict, # name -> tensor
-             meta:dict # name -> text; an entry 'checksum' does not count
-            )->str: # SHA-256, 64 hexadecimal digits
-    "Fingerprint of everything that a file of tensors says."
-    return digest(json.dumps({k: v for k, v in meta.items() if k != 'checksum'}, sort_keys=True), tensors)
-
+def _meta_text(meta, but='checksum'): return json.dumps({k: v for k, v in meta.items() if k != but}, sort_keys=True)
 def write_tensors(path:Path|str, # of the file to write, .safetensors; an existing one is replaced
                   tensors:dict, # name -> tensor, on any device
                   meta:dict # name -> text
                  )->Path: # the path
     "Write tensors and metadata with a checksum over both, whole or not at all."
-    from safetensors.torch import save
-    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    parts = sorted(_bytes_of(tensors), key=lambda p: (-p[1].itemsize, p[0]))           # so each begins at a multiple of its numbers' size
+    head, end = {'__metadata__': meta | dict(checksum=_hash(_meta_text(meta), parts))}, 0
+    for name, kind, shape, b in parts: head[name] = dict(dtype=_NAMES[str(kind)], shape=shape, data_offsets=[end, end := end + len(b)])
+    head = json.dumps(head, ensure_ascii=False, separators=(',', ':')).encode()
+    head += b' '*(-len(head) % 8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(path, save(tensors, meta | dict(checksum=checksum(tensors, meta))))
+    return write_whole(path, [len(head).to_bytes(8, 'little'), head, *(b for *_, b in parts)])
 
 # %% ../../nbs/kit/files.ipynb #89444910
 # entry of the metadata -> how name, type and shape may stand before a tensor's bytes; all but the first are of 0.1
 FORMS = {'checksum': ('{} {} {}', '{}{}{}'), 'sha256': ('{} {} {};',)}
 _TYPES = {'F' + n: 'torch.float' + n for n in ('64', '32', '16')} | {'I' + n: 'torch.int' + n for n in ('64', '32', '16', '8')} | dict(
     BF16='torch.bfloat16', U8='torch.uint8', BOOL='torch.bool')
+_NAMES = {v: k for k, v in _TYPES.items()}
 
 def _header(raw):
     "The header of a safetensors file, which must fit the file to the byte."
@@ -167,13 +171,10 @@ def _header(raw):
 
 def _intact(raw, head, start, meta):
     "Does one of the checksums fit?"
-    raw = memoryview(raw)
-    parts = [(k, _TYPES.get(v['dtype']), tuple(v['shape']), raw[start + v['data_offsets'][0]:start + v['data_offsets'][1]])
-             for k, v in head.items() if k != '__metadata__']
+    parts = [(k, _TYPES.get(v['dtype']), tuple(v['shape']), memoryview(raw)[start:][slice(*v['data_offsets'])]) for k, v in head.items()]
     for entry, forms in FORMS.items():
         if entry in meta:
-            text = meta.get('checkpoint', '') if entry == 'sha256' else json.dumps({k: v for k, v in meta.items() if k != entry},
-                sort_keys=True)
+            text = meta.get('checkpoint', '') if entry == 'sha256' else _meta_text(meta, entry)
             return any(_hash(text, parts, f) == meta[entry] for f in forms)
 
 # %% ../../nbs/kit/files.ipynb #52c93b78

@@ -36,8 +36,7 @@ def coverage(study, # function of a seed -> (lo, hi)
              times:int=400 # studies
             )->float: # share of the studies whose interval holds the truth
     "How often an interval keeps its promise."
-    held = [lo <= truth <= hi for lo, hi in map(study, range(times))]
-    return float(np.mean(held))
+    return float(np.mean([lo <= truth <= hi for lo, hi in map(study, range(times))]))
 
 # %% ../../nbs/kit/stats.ipynb #20a3cc4b
 def over_runs(x, # (n,) a figure of each run, or the difference of two arms under the same seed
