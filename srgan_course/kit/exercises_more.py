@@ -343,7 +343,7 @@ def check_takes(f, Limits): # exercise 3; `Limits` of kit.server
                                (3000, 1000, 1, 2, 32)):
         got, want = ask(f, w, h, scale, Limits(megapixels=most[0], out_megapixels=most[1])), w*h <= min(most[0], most[1]/scale**2)*1e6
         if got is None or got is Ellipsis or bool(got) != want:
-            return f'{w} x {h} by {scale}, {most[0]} megapixels in, {most[1]} out: it is {"taken" if want else "refused"}, and you say {got}'
+            return f'{w} x {h} by {scale}, {most[0]} megapixels in, {most[1]} out: it is {"taken" if want else "refused"}, you say {got}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #e2000002
 @checks('every line is in one part, wherever the cuts fall.')
