@@ -476,6 +476,8 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
         r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
         assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 't.tar']) and 'was there before the run, and is no result of it; move it away' in r['bad']['t.tar']
         assert merge_logs(out)['bad'] == r['bad'] and [p.read_text() for p in theirs] == ['a diary']*2
+    for p in theirs: p.write_text('a diary, and a day more')
+    assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 0 and [p.read_text() for p in theirs] == ['a diary, and a day more']*2
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
 

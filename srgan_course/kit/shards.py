@@ -189,7 +189,7 @@ class Shard:
     def is_taken(self, name)->bool:
         "Did a file stand where its result goes when the shard was begun, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
-        if (now := stamp_of(dst)) is None or now != log.taken.get(name, now if log.first and name not in log.done else None): return False
+        if (now := stamp_of(dst)) is None or name not in log.taken and (name in log.done or not log.first): return False
         if dst.is_dir(): return False                                          # said where it is to be written
         self.lost[name] = why = f'{dst} was there before the run, and is no result of it; move it away'
         if name not in log.taken: log.write(taken=name, of=now, error=why)
