@@ -22,7 +22,7 @@ from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
 from .pixels import from_array, to_8bit, to_array
-from .wanted import Wanted, is_foreign, out_files, result_path, size_to_make, target_folder
+from .wanted import Wanted, is_no_picture, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -118,13 +118,13 @@ def is_done(src:Path,    # picture
             at:dict=None)->bool: # where the picture is and its time, as the log has it
     "Is there a result that no other model made, and of no other picture? Where no log says of which, it must be newer than its picture."
     if made and not (made['model'] == want and made.get('src') in (None, src.name)) or not os.path.isfile(dst): return False
-    if not (made and made.get('of')): return dst.stat().st_mtime >= src.stat().st_mtime and not is_foreign(dst)
+    if not (made and made.get('of')): return dst.stat().st_mtime >= src.stat().st_mtime and not is_no_picture(dst)
     same = at and at.items() <= made.items() and made['of'][:1] == [src.stat().st_size]
     return bool(same) or made['of'] == _print_of(src)
 
 def keep_result(src, dst, file, made): # picture, folder of results, result, what its log says of it
     "Refuse to put a result in the place of that of another picture, which is still there, or of what is no picture."
-    if not made and is_foreign(file): raise ValueError(f'{file} is no picture, so no result of {src}; move it away, or give --again')
+    if not made and is_no_picture(file): raise ValueError(f'{file} is no picture, so no result of {src}; move it away, or give --again')
     if not (made and made.get('place') and file.is_file()): return
     was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
     if os.path.isfile(was) and not os.path.samefile(was, src):

@@ -110,7 +110,7 @@ def _has_twin(src):
     "Is there another picture of this name beside it, which would become the same result?"
     return any(os.path.exists(p := src.with_suffix(s)) and not p.samefile(src) for suffix in SUFFIXES for s in (suffix, suffix.upper()))
 
-def is_foreign(file:Path # where a result would go, and no log says anything of it
+def is_no_picture(file:Path # where a result would go, and no log says anything of it
               )->bool:
     "Does something lie there that is no picture, and so no result?"
     try: return os.path.isfile(file) and not name_and_size(file)
