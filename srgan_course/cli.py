@@ -208,7 +208,7 @@ def recognise(
     share:float=None, # Share of each class's pictures to use (default: all; to train, the recipe's)
     size:int=192, # Side of the originals, pixels, a multiple of 3
     steps:int=None, # To train: another number of steps than the recipe's
-    seed:int=42, # What all that is drawn at random follows from
+    seed:int=None, # What all that is drawn at random follows from (default: 42; to train, the recipe's)
     out:Path=None, # The figure (default: NAME-recognised.jpg here), or the folder of a training (default: runs/recognise)
     json:bool=False, # Print as JSON?
 ):
@@ -232,7 +232,7 @@ def recognise(
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
-    if evaluate: return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, seed, json)
+    if evaluate: return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, 42 if seed is None else seed, json)
     return _recognise_pictures(paths, ways, t, size, out, json)
 
 # %% ../nbs/cli.ipynb #eecbf812

@@ -349,6 +349,16 @@ def test_without_weights_the_stand_in_is_named(monkeypatch):
     assert t.name == 'toy 0' and "resnet50: its weights could not be had: the classifier is the course's own, taught on drawn pets" in said
     one_line(lambda: K.teacher_or_toy('resnet50'), 'could not be had', kind=OSError)
 
+def test_the_seed_of_a_recipe_counts_where_none_is_given(tmp_path, monkeypatch):
+    from srgan_course import cli
+    monkeypatch.chdir(tmp_path); got = []
+    M.RECOGNISE_RECIPES['quick'].replace(seed=7).save(tmp_path/'r.json')
+    def stop(r, *args, **kwargs): got.append(r.seed); raise ValueError('enough')
+    monkeypatch.setattr(M, 'train_recognise', stop)
+    for given in {}, dict(seed=9):
+        with pytest.raises(ValueError, match='enough'): cli.recognise.__wrapped__(train='pets-toy', recipe=str(tmp_path/'r.json'), **given)
+    assert got == [7, 9]
+
 # ---- what the lesson says
 
 def test_last_sentence():
