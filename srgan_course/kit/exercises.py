@@ -110,7 +110,7 @@ def check_noise(f, downscale):
     for k in (4, 2):
         n = _noise_of(f, downscale, a, k)
         far, alike = (abs(n) > 9).mean(), np.corrcoef(n[..., 0].ravel(), n[..., 1].ravel())[0, 1]
-        if not 4.7 < n.std() < 5.3: return f'at factor {k} the noise has a standard deviation of {n.std():.1f}, not 5, on the small picture'
+        if not 4.7 < n.std() < 5.3: return f'at factor {k} the standard deviation is {n.std():.1f}, not 5; add the noise after shrinking'
         if not .03 < far < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
         if abs(n.mean()) > .3: return f'the noise has a mean of {n.mean():.2f}; was something cut off where it should be rounded?'
         if alike > .3: return 'red and green get the same noise; each colour of each pixel wants its own'
@@ -171,9 +171,10 @@ def check_unshuffle(f):
         x = torch.arange(2*2*s*s*3*5.).reshape(2, 2*s*s, 3, 5)
         y = torch.as_tensor(ask(f, F.pixel_shuffle(x, s), s))
         if y.shape != x.shape: return f'for s={s} the shape is {tuple(y.shape)}, it should be {tuple(x.shape)}'
-        if not y.equal(x):
-            return (f'for s={s} the shape is right, but {(y != x).float().mean():.0%} of the numbers are in '
-                    'the wrong place; did you permute before the last reshape?')
+        cells = x.reshape(2, 2, s, s, 3, 5)
+        order = any(y.equal(o.reshape(x.shape)) for o in (cells.transpose(2, 3), cells.permute(0, 2, 3, 1, 4, 5)))
+        hint = 'the order is channel, row in the cell, column in the cell' if order else 'did you permute before the last reshape?'
+        if not y.equal(x): return f'for s={s} {(y != x).float().mean():.0%} of the numbers are in the wrong place; {hint}'
 
 @checks('every cell starts flat, and the channels still differ.')
 def check_even_start(f):
@@ -195,8 +196,8 @@ def check_light_params(f, LightSR):
     for nf, n, scale in (40, 12, 4), (8, 0, 2), (5, 3, 4), (32, 2, 2), (7, 1, 3):
         got, want = ask(f, nf, n, scale), sum(p.numel() for p in LightSR(scale, nf, n).parameters())
         if got != want:
-            return (f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}'
-                    + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else ''))
+            forgot = {nf*(2*n + 2) + 3*scale**2: '; did you count the biases?', 9*nf**2 + nf: '; did you count mid?'}.get(want - got, '')
+            return f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}{forgot}'
 
 # %% ../../nbs/kit/exercises.ipynb #b8b59b61
 @checks('the number is right for four critics.')
