@@ -6,13 +6,14 @@
 __all__ = ['train_head', 'calibration', 'ece', 'report', 'train_classifier']
 
 # %% ../nbs/14_classifier.ipynb #f1b7ea69
-import math, sys, time
+import math, time
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifier_dls, keep_run, open_run
 from .kit.classifiers import Classifier, body, load_classifier, load_pictures
+from .kit.commands import say
 from .kit.views import all_views, cached_features
 from .kit.recipe import get_recipe
 from .kit.splits import class_items, split_pets
@@ -141,7 +142,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
                      resume=False,   # go on with the run in `out`?
                      split=None,     # a `Split`, instead of a source
                      device=None,
-                     progress=False
+                     progress=False  # bars; 'lines': lines on the standard error alone
                     )->SimpleNamespace: # classifier, report, history, split, recipe, seconds
     "Model A, from pictures to a report."
     from srgan_course.kit.distributed import told
@@ -150,7 +151,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    if progress: print(f'{split}; they are opened or drawn, then the training begins', file=sys.stderr)
+    if progress: say(f'{split}; {r.body} is loaded or taught, then they are opened or drawn, and the training begins')
     clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)

@@ -10,8 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_run,
-                                       warnings_as_lines)
+from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_line,
+                                       one_run, say, warnings_as_lines)
 from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
@@ -27,7 +27,7 @@ def demo(
     if json: print(js.dumps(res))
 
 # %% ../nbs/cli.ipynb #6037965e
-@command
+@command(only={'not manifest': 'scale width height format keep_format quality frames'})
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
     model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
@@ -115,6 +115,7 @@ def evaluate(
         net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
+    say(f'srgan-evaluate: {model} on {data} ...')
     table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'
@@ -175,13 +176,12 @@ def classify(
     from srgan_course import classifier as m
     from srgan_course.kit.classifiers import classify_files
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
-    if evaluate:
-        r = m.evaluate_classifier(clf, evaluate)
-        return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
+    r = evaluate and m.evaluate_classifier(clf, evaluate)
+    if evaluate: return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
-    for r in [] if json else rows: print('{class:12} {probability:.4f}  {file}'.format(**r))
-    for b in bad: print(f"srgan-classify: {b['error']}", file=sys.stderr)
+    for r in [] if json else rows: print(one_line('{class:12} {probability:.4f}  {file}'.format(**r)))
+    for b in bad: say(f"srgan-classify: {b['error']}")
     return code_for(bad, rows)
 
 def _train_classifier(source, recipe, changes, out, resume, json):
@@ -189,7 +189,7 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     from srgan_course import classifier as m
     r = m.get_recipe(recipe, m.ClassifierRecipe).replace(**changes)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
-    res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and sys.stderr.isatty())
+    res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and (sys.stderr.isatty() or 'lines'))
     print((out/'results.json').read_text(encoding='utf-8').strip() if json
           else f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
                f'curves.png. Try: srgan-classify photo.jpg --out {out}')
@@ -226,9 +226,9 @@ def recognise(
     if train: need_places(folders=[out or 'runs/recognise'])
     else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
     from srgan_course import recognise as m
-    from srgan_course.data import find_source
     from srgan_course.kit.classifiers import teacher_or_toy
-    if evaluate and evaluate != 'pets-toy': find_source(evaluate)                      # it is there
+    from srgan_course.kit.originals import look_for
+    if evaluate: look_for(evaluate, share or 1., labels)
     if train: return one_run(_train_student, train, recipe, given(teacher=teacher, share=share, steps=steps, seed=seed), labels, out, json)
     ways = m.picture_ways(['light-x4', 'srgan-x4', *([model] if model else [])])
     t, said = teacher_or_toy(teacher)
@@ -249,7 +249,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             side = res['originals']['picture'].width
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
-            if not json: print(f'{p} -> {dst}, {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
+            if not json: print(one_line(f'{p} -> {dst}') + f', {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
                                *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return code_for(bad, rows)
@@ -257,6 +257,7 @@ def _recognise_pictures(paths, ways, t, size, out, json):
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
     t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
+    say(f'srgan-recognise: {len(ways)} ways to enlarge on {source}, seen by {t.label} ...')
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:
@@ -304,7 +305,7 @@ def _keep_statistics(a, b, net, path, json, **kwargs):
 def fid(
     a:str, # A folder of pictures, a known name, or statistics (.npz)
     b:str=None, # What to compare it with: the same
-    features:str='inception', # Feature net: inception, squeezenet-torchvision, squeezenet-caffe or random; or with a layer: inception@768
+    features:str=None, # Feature net: inception (default), squeezenet-torchvision, squeezenet-caffe or random; or a layer: inception@768
     dims:int=None, # Its features: 2048, 768, 192 or 64 of inception (default: 2048; squeezenet has 512, random 256)
     kid:bool=False, # KID, too, with its 95 % interval?
     Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
@@ -319,9 +320,9 @@ def fid(
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     from srgan_course.metrics import save_result
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
-    start, name = time.monotonic(), features.split('@')[0]
+    start, idle = time.monotonic(), given(features=features, dims=dims, n=n, cache=cache, skip=skip or None)
+    name = (features := features or 'inception').split('@')[0]
     if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
-    idle = given(features=None if features == 'inception' else features, dims=dims, n=n, cache=cache, skip=skip or None)
     if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
     need_places(result, make=True), need_places(save_stats, folders=[cache])

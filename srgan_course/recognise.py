@@ -17,10 +17,10 @@ from .kit.community import load_enlarger
 from .kit.devices import pick_device, pick_precision, picture_layout
 from .kit.files import digest
 from .kit.labels import fit_labels
-from .kit.originals import labelled, large_enough, load_originals
+from .kit.originals import labelled, large_enough, load_originals, look_for
 from .kit.recipe import get_recipe
 from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, panel, recognition_table
-from .kit.sources import central_square, find_source
+from .kit.sources import central_square
 from .kit.splits import three_parts
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
 from .generators import build_network
@@ -170,7 +170,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
         if (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
     if out: told(look)
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
-    if str(source) != 'pets-toy': told(lambda: len(find_source(source)))           # it is there
+    told(lambda: look_for(source, r.share, labels))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     t, *judges = told(lambda: panel(*map(teacher, (r.teacher, *r.judges))))        # of several processes, the first one looks and writes
     items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))

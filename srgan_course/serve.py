@@ -6,7 +6,7 @@
 __all__ = ['enlarge_bytes', 'make_app']
 
 # %% ../nbs/19_serve.ipynb #s1900003
-import asyncio, json, os, time
+import asyncio, json, logging, os, time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -57,6 +57,8 @@ def _load_upscaler(file, device):
     from srgan_course.upscale import Upscaler
     return Upscaler.load(file, device=device)
 
+RESNET50 = 'resnet50-*.pth', 'resnet50_v1_pruned_int8.safetensors'   # its weights, as `pretrained` of kit.classifiers looks for them
+
 class Service(Desk):
     "The models, and what is done with them."
     def __init__(self, limits:Limits=Limits(),
@@ -66,7 +68,7 @@ class Service(Desk):
                  classifier:str=None, # for /v1/recognise: a name or a file; None: resnet50, if its weights are at hand
                  load=_load_upscaler):         # function of (file, device): an `Upscaler`
         super().__init__(limits, devices)
-        self.tile, self.classifier, self.load, self.loaded = tile, classifier, load, {}
+        self.tile, self.classifier, self.load, self.loaded, self.failed = tile, classifier, load, {}, set()
         twice = [n for n, m in Counter(Path(m).stem for m in models).items() if m > 1]
         if twice: raise ValueError(f'two models are called {", ".join(twice)}; name each once, or give one file another name')
         self.models = model_facts(models or sorted(shipped_models(), key=lambda name: name != 'light-x4'))
@@ -84,6 +86,11 @@ class Service(Desk):
         work = lambda device, told: self.upscaler(first, device)(Image.new('RGB', (32, 32)))
         self.ready = all([(await self.submit(work, None).wait()).state == 'done' for _ in self.devices])
         self.broken = not self.ready
+
+    def reader_name(self)->str: # None: nothing answers /v1/recognise
+        "The classifier: what was asked for, else ResNet-50 where its weights are at hand. (No torch is needed to know it.)"
+        at = Path(os.environ.get('SRGAN_WEIGHTS') or os.devnull)
+        return self.classifier or ('resnet50' if any(p.is_file() for f in RESNET50 for p in at.glob(f)) else None)
 
     def reader(self, name):
         "A classifier by name, and the ways to enlarge."
@@ -153,15 +160,20 @@ async def cats(self:Service, request, n, seed):
 
 @patch
 async def recognise(self:Service, request):
-    weights = os.environ.get('SRGAN_WEIGHTS')
-    name = self.classifier or ('resnet50' if weights and any(Path(weights).glob('resnet50*')) else None)
-    if not name:
+    if not (name := self.reader_name()):
         raise Problem(501, 'This server has no classifier; whoever runs it can start it with --classifier, or set SRGAN_WEIGHTS.')
+    broken = Problem(503, f'The classifier {Path(name).name} could not be loaded; the log of the server says why.')
+    if name in self.failed: raise broken
     body = await self.picture(request, 4)
+    with Image.open(BytesIO(body)) as img: w, h = img.size
+    if min(w, h) < 48: raise Problem(422, f'the picture is {w} x {h} pixels; 48 or more are wanted on each side.')
     key = key_of(body, 'recognise', name)
     def work(device, told):
+        try: t, ways = self.reader(name)
+        except (ValueError, OSError, ImportError) as e:
+            self.failed.add(name); logging.getLogger('uvicorn.error').error(f'/v1/recognise: {" ".join(str(e).split())}')
+            raise broken from None
         from srgan_course.recognise import recognise_picture
-        t, ways = self.reader(name)
         try: img = open_image(body); res = recognise_picture(img.convert('RGB'), ways, t)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         lost = '; '.join([*_left_out(body), *['transparency']*(img.mode[-1] == 'A')])

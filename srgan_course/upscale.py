@@ -279,7 +279,6 @@ def upscale_paths(paths, model, device, out, tile, again, as_json, want=Wanted()
     "What `srgan-upscale` does with its options."
     load = lambda: Upscaler.load(model, device=device, note=note)
     if manifest or shard:
-        if want != Wanted(): raise ValueError('--manifest makes PNGs of the model\'s own scale; leave out other sizes and formats')
         from srgan_course.kit.shards import upscale_list
         return upscale_list(paths, manifest, shard, out, load, tile, again, as_json)
     res = enlarge_paths(paths, out, load(), tile, again, not as_json, want)

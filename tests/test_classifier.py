@@ -298,6 +298,12 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
 
+def test_a_run_without_a_terminal_says_what_goes_on(capsys):
+    "Its pictures and its body before either is made ready, then a line an epoch; all of it on the standard error."
+    C.train_classifier(TINY.replace(unfreeze=2), split=toys(), progress='lines')
+    said = capsys.readouterr(); lines = said.err.strip().splitlines()
+    assert not said.out and 'toynet-random is loaded or taught' in lines[0] and [l.split(',')[1] for l in lines if l.startswith('phase 1')] == [' epoch 1', ' epoch 2']
+
 @pytest.mark.parametrize('head', ['linear', 'own'])
 def test_more_epochs_of_the_head_are_a_new_body(head, tmp_path, monkeypatch):
     """Resumed with more epochs of the head, even after a kill on the way, a run is the one that had them from the start: its body does not go

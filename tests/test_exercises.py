@@ -63,6 +63,11 @@ def verdict(call, ns):
     with contextlib.redirect_stdout(out): ok = eval(call, ns)
     return ok, out.getvalue()
 
+# What the check says of some wrong answers: the fault by its name
+HINTS = dict(one_number_for_each_channel_of_a_norm='batch norm has two numbers', a_norm_in_the_first_layer='the first convolution has no',
+             with_a_tanh='without sigmoid or tanh', falls_of_the_sigmoid='not its sigmoid', covers_with_black='black is no mean',
+             covers_with_mean_grey='three numbers', the_sum='the mean, not the sum', forgets_the_norms='did you count batch norm')
+
 ALL = [(p, n) for p in NBS for n in exercises(p)[1]]
 
 @pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
@@ -104,3 +109,4 @@ def test_exercise(nb, n):
         ok, said = verdict(e['call'], here)
         assert ok is want, f'{nb.name}, exercise {n}: the check said {ok} of {what}: {said}'
         assert len(said.strip().splitlines()) == 1, f'{nb.name}, exercise {n}: not one line for {what}: {said!r}'
+        assert HINTS.get(what, '') in said, f'{nb.name}, exercise {n}: {what} is told {said!r}'

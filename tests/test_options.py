@@ -115,7 +115,15 @@ IDLE = {'cats --n 2 --recipe quick': '--recipe counts only with --train', 'cats 
         'fid pics pics --features inception@768 --dims 64': '--dims does not count with --features inception@768',
         'fid a.npz b.npz --features random': '--features does not count with two .npz files',
         'fid a.npz b.npz --n 5': '--n does not count with two .npz files', 'fid a.npz b.npz --cache kept': '--cache does not count with two .npz files',
-        'scale pics --out big --report --shards 2': '--shards does not count with --report'}
+        'scale pics --out big --report --shards 2': '--shards does not count with --report',
+        # given with their defaults
+        'cats --train toy --model dcgan-cats': '--model does not count with --train', 'cats --train toy --n=64': '--n does not count with --train',
+        'cats --train toy --see 0': '--seed does not count with --train', 'cats --device auto': '--device counts only with --train',
+        'models --precision fp32': '--precision counts only with --export', 'recognise --train pets-toy --size 192': '--size does not count with --train',
+        'classify pics --recipe quick': '--recipe counts only with --train', 'train --check pics --out runs/a': '--out does not count with --check',
+        'train --recipes --device auto': '--device does not count with --recipes', 'scale pics --out big --report --model light-x4': '--model does not count',
+        'upscale --manifest l --out big --quality 95': '--quality does not count with --manifest', 'upscale --manifest l --out big --scale 2': '--scale does not',
+        'fid a.npz b.npz --features inception': '--features does not count with two .npz files'}
 
 @pytest.mark.parametrize('line', IDLE)
 def test_no_option_is_passed_over(line, lazy, monkeypatch, capsys, tmp_path):

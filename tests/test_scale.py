@@ -1,5 +1,5 @@
 "Shards of a list as real processes: killed workers, a killed driver, pictures that kill; every result once, and the bytes of one process."
-import contextlib, io, json, os, shutil, signal, subprocess, sys, tarfile, time
+import contextlib, io, json, os, re, shutil, signal, subprocess, sys, tarfile, time
 from pathlib import Path
 from types import SimpleNamespace
 import pytest
@@ -401,6 +401,28 @@ def test_a_run_of_an_older_plan_goes_on(photos):
     (photos/'list.txt').write_text('photos/0.png\nphotos/2.png\nphotos/4.png\n')
     assert run_shard(photos/'list.txt', 0, 1, photos/'out', work)['done'] == 1
 
+def test_a_name_with_a_line_feed_stays_on_its_line(bad_ones, capsys, monkeypatch):
+    "Of a folder, of a tar file, given singly, as result: whatever is said of it is one line, in which the line feed is a letter."
+    from srgan_course import classifier, cli, deploy
+    from srgan_course.kit import classifiers
+    odd = 'a\nSPLIT\tb\r'; d = bad_ones/f'd{odd}'; d.mkdir()
+    for n in 'good', 'cut': shutil.copy(bad_ones/'good.png', d/f'{n}{odd}.png')
+    os.truncate(d/f'cut{odd}.png', 20); (d/f'{odd}.txt').touch(); film = [Image.new('P', (9, 9), i) for i in range(2)]
+    film[0].save(d/f'{odd}.gif', save_all=True, append_images=film[1:])
+    body = (bad_ones/'good.png').read_bytes()
+    a_tar(bad_ones/'t.tar', (f'{odd}.png', body), (f'{odd}.png', body), ('../x.png', body), (f'bad{odd}.png', b'no'))
+    (bad_ones/'list.txt').write_text('t.tar\n')
+    assert cli.upscale(d) == 1 and cli.upscale(d/f'good{odd}.png', d/f'cut{odd}.png', out=bad_ones/f'to{odd}') == 1
+    cli.upscale(manifest=bad_ones/'list.txt', out=bad_ones/'out'); deploy.scale(bad_ones/'list.txt', out=bad_ones/'out', report=True)
+    row = {'file': odd, 'class': 'cat', 'probability': .5}
+    monkeypatch.setattr(classifier, 'load_classifier', id); monkeypatch.setattr(classifiers, 'classify_files', lambda *a: ([row], []))
+    cli.classify(d/f'good{odd}.png')
+    from srgan_course.kit.inspect import report_text
+    print(report_text(dict(pictures=1, training=1, held_out=0, sizes=None, unreadable={odd: 'no'}, too_small=[odd], transparent=[], duplicates=[[odd]*2],
+                           near_duplicates=[], leaks=[])))
+    said = capsys.readouterr(); lines = re.split('[\r\n]', said.out + said.err)
+    assert not [l for l in lines if l.startswith('SPLIT') or '\t' in l] and said.out.count(r'a\nSPLIT\tb\r') >= 10, lines
+
 @pytest.mark.parametrize('lines, says', [(b'good.png\rbad/a.png\r', 'its lines end with carriage returns alone; save it with line feeds'),
                                          (b'good.png\n../x/good.png\n', 'leaves the folder of the list')])
 def test_a_list_that_cannot_be_followed_makes_no_folder(bad_ones, lines, says):
@@ -425,6 +447,18 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
         r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
         assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png/c.png', 'in.png', long, 't.tar']) and 'no place for its result' in r['bad'][long]
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
+
+def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
+    "It stood where a result goes before the run: its picture is left out, at every start and in the report, until it is moved away. --again takes the place."
+    Image.new('RGB', (8, 6)).save(bad_ones/'b.png'); out = bad_ones/'out'; (out/'t.tar').parent.mkdir(); work = toy_work()._replace(read=len, make=str)
+    a_tar(bad_ones/'t.tar', ('a.png', (bad_ones/'good.png').read_bytes())); (bad_ones/'list.txt').write_text('b.png\ngood.png\nt.tar\n')
+    theirs = [out/'b.png.png', out/'t.tar']; [p.write_text('a diary') for p in theirs]
+    for done, kept in (1, 0), (0, 1):
+        r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 't.tar']) and 'was there before the run, and is no result of it; move it away' in r['bad']['t.tar']
+        assert merge_logs(out)['bad'] == r['bad'] and [p.read_text() for p in theirs] == ['a diary']*2
+    theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
+    r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
 
 def test_more_shards_than_anybody_can_look_for(photos):
     from srgan_course.kit.lists import parse_shard

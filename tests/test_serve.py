@@ -131,6 +131,26 @@ def test_recognise_says_why_not(monkeypatch):
     monkeypatch.delenv('SRGAN_WEIGHTS', raising=False)
     with client() as c: problem(c.post('/v1/recognise', content=png()), 501, 'no classifier', '--classifier')
 
+def test_a_classifier_that_cannot_be_loaded_is_said(tmp_path, monkeypatch):
+    "Its weights are damaged: 503 in one line, which names the log and no folder; at the next request at once. A file of another name is no weights: 501."
+    from srgan_course.kit import classifiers
+    from srgan_course.serve import RESNET50
+    assert RESNET50[1] == classifiers._FILES['resnet50'][0]
+    monkeypatch.setenv('SRGAN_WEIGHTS', str(tmp_path)); (tmp_path/'resnet50_notes.txt').touch()
+    with client() as c: problem(c.post('/v1/recognise', content=png(60, 60)), 501, 'no classifier')
+    (tmp_path/'resnet50-1.pth').write_bytes(b'no weights'); real, tried = classifiers.teacher, []
+    monkeypatch.setattr(classifiers, 'teacher', lambda name: (tried.append(name), real(name))[1])
+    with client() as c:
+        for _ in range(2):
+            r = c.post('/v1/recognise', content=png(60, 60)); problem(r, 503, 'The classifier resnet50 could not be loaded', 'log'); assert str(tmp_path) not in r.text
+    assert tried == ['resnet50']
+
+def test_a_picture_too_small_to_recognise_is_refused_at_the_door():
+    "It waits in no queue, and no classifier is loaded for it."
+    with client(classifier='resnet50') as c:
+        c.app.state.service.submit = None
+        problem(c.post('/v1/recognise', content=png(90, 47)), 422, 'the picture is 90 x 47 pixels; 48 or more are wanted on each side')
+
 def test_recognise(srgan_weights):
     from skimage import data
     with client() as c:

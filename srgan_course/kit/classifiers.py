@@ -308,8 +308,7 @@ def toy_teacher(seed:int=0, n:int=800, size:int=66, steps:int=120)->Teacher: # o
     return Teacher(net, f'toy teacher {seed}', s.classes, 'made by the course on drawn pets', size=size)
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00021
-def teacher_or_toy(name=None # as for `teacher`; None: ResNet-50
-                  )->tuple:  # `Teacher`, what is to be said of it
+def teacher_or_toy(name=None)->tuple: # as for `teacher`; None: ResNet-50 -> `Teacher`, what is to be said of it
     "ResNet-50; where its weights cannot be had, the course's own teacher, and a line that says so."
     if name: return teacher(name), ''
     try: return teacher(), ''

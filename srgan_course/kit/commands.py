@@ -10,6 +10,7 @@ import errno, io, os, sys, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
 from inspect import signature
+from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
@@ -19,6 +20,10 @@ from .files import writable
 # what a terminal obeys and does not show: control characters but for tab, line feed and carriage return, and what turns a line around
 _OBEYED = {c: f'\\x{c:02x}' if c < 256 else f'\\u{c:04x}'
            for c in (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0x202a, 0x202f), *range(0x2066, 0x206a))}
+
+def one_line(text)->str:
+    "A text that names a file, on one line: what would begin another one is printed as its letter."
+    return str(text).translate({9: r'\t', 10: r'\n', 13: r'\r'})
 
 class _Plain(io.TextIOWrapper):
     "Text for a terminal that obeys nothing in it."
@@ -85,10 +90,15 @@ def refuse_empty(args:list, may=()): # of the command line; options that may be 
         where = f'what stands after {what}' if what[:1] == '-' and what != '--' else 'an argument'
         raise ValueError(f'{where} is empty; give something, or leave it out')
 
-def refuse_idle(f, args, kwargs, only): # a command, as called; {'train': options that count only with it, 'not train': without it}
-    "Refuse an option that would be passed over."
+def typed(names)->set: # parameters -> those whose options stand on the command line, of which argparse takes the beginning, too
+    flags = {f'--{k.lower().replace("_", "-")}': k for k in names}
+    said = {a.partition('=')[0] for a in takewhile('--'.__ne__, sys.argv[1:]) if a[:2] == '--'}
+    return {k for flag, k in flags.items() for a in said if a == flag or a not in flags and flag.startswith(a)}
+
+def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train': options that count only with it, 'not train': without it}
+    "Refuse an option that would be passed over; `said`: those that are given, be it with their default."
     of = signature(f)
-    said = {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
+    said = {*said} | {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
     for key, options in dict(only).items():
         barred, others, idle = key[:4] == 'not ', key.removeprefix('not ').split(), [o for o in options.split() if o in said]
         if not idle or barred != bool(there := [o for o in others if o in said]): continue
@@ -109,7 +119,7 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
         try:
             first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
             refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
-            res = refuse_idle(f, args, kwargs, only) or f(*args, **kwargs)
+            res = refuse_idle(f, args, kwargs, only, typed(signature(f).parameters)) or f(*args, **kwargs)
         except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
@@ -143,7 +153,7 @@ def among(paths:list, name:str, # what a command was given, and its name
     try: yield
     except _ERRORS as e:
         if len(paths) == 1: raise
-        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); say(f'{name}: {e}')
+        bad.append({k: str(p) for k, p in path.items()} | dict(error=str(e))); say(f'{name}: {one_line(e)}')
 
 @contextmanager
 def warnings_as_lines(name:str): # of the command
@@ -151,7 +161,7 @@ def warnings_as_lines(name:str): # of the command
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
         yield
-    for text in dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)): say(f'{name}: {text}')
+    for text in dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)): say(f'{name}: {one_line(text)}')
 
 def code_for(bad, good)->int: # what could not be done, and what is done, now or before: lists, or how many
     "The exit code of a command over many: 0 where all is done, 1 where some, 2 where nothing could be done (as for any bad input)."
@@ -180,8 +190,7 @@ def one_run(f, *args,     # a function that trains; what it is given
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()): f(*args)
 
 # %% ../../nbs/kit/commands.ipynb #c0d00014
-def copy_lessons(to:Path # folder
-                )->str:  # a line that says what was done
+def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     "Copy the lessons and what they need."
     import shutil
     from srgan_course.kit.models import MODELS

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
+from .commands import say
 from .distributed import rank, world
 from .recipe import draws
 from .show import save_figure
@@ -23,10 +24,9 @@ from fastai.metrics import accuracy
 # %% ../../nbs/kit/epochs.ipynb #e2d00005
 class EpochRows(Callback):
     "A row of history an epoch, kept in checkpoints; what an epoch draws at random follows from (seed, phase, epoch)."
-    def __init__(self, phase, # 0: the head learns, 1: the body, too
-                       seed,        # of order, views and dropout
-                       rows):       # list that grows
-        self.phase, self.seed, self.rows, self.losses = phase, seed, rows, []
+    def __init__(self, phase, seed, rows, # 0: the head learns, 1: the body, too; of order, views and dropout; list that grows
+                       lines=False):      # say each row on the standard error?
+        self.phase, self.seed, self.rows, self.losses, self.lines = phase, seed, rows, [], lines
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
         self.dls.train.rng, self.losses = random.Random(int(a)), []
@@ -42,6 +42,7 @@ class EpochRows(Callback):
     def after_epoch(self):
         loss, (vl, va) = float(np.mean(self.losses)), self.recorder.log[2:4]
         self.rows.append(dict(phase=self.phase, epoch=self.epoch + 1, loss=loss, valid_loss=float(vl), valid_accuracy=float(va)))
+        if self.lines: say(', '.join(f'{k} {v:.4g}' for k, v in self.rows[-1].items()))
     def to_save(self): return {}, dict(rows=[r for r in self.rows if r['phase'] == self.phase], losses=self.losses)
     def from_saved(self, t, p):
         self.rows[:], self.losses = [r for r in self.rows if r['phase'] != self.phase] + p['rows'], p['losses']
@@ -53,14 +54,14 @@ def learn_epochs(clf, dls:DataLoaders, # a classifier, fastai's loaders
                  phase:int=0,  # 0: the head learns; 1: the body, too
                  history:list=None, # rows of earlier epochs; it grows
                  folder=None,  # for a checkpoint an epoch; what it holds is gone on with
-                 progress:bool=False):
+                 progress=False): # bars and fastai's table; 'lines': a line an epoch on the standard error
     "Train by fastai's loop; returns the `Learner`."
-    rows = EpochRows(phase, seed, [] if history is None else history)
+    rows = EpochRows(phase, seed, [] if history is None else history, progress == 'lines')
     learn = Resumable(dls, clf, CrossEntropyLossFlat(), lr=lr, opt_func=torch.optim.Adam, metrics=accuracy, train_bn=False,
                       splitter=lambda m: [p for p in m.parameters() if p.requires_grad], precision='float32', channels_last=False)
     if folder and checkpoints(folder): learn.resume(folder)
     with torch.random.fork_rng(), ExitStack() as quiet:
-        if not progress: quiet.enter_context(learn.no_bar()); quiet.enter_context(learn.no_logging())
+        if progress is not True: quiet.enter_context(learn.no_bar()); quiet.enter_context(learn.no_logging())
         learn.fit(epochs, cbs=[rows, *([SaveEvery(folder)] if folder else [])])
     clf.eval()
     return learn

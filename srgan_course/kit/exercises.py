@@ -204,8 +204,9 @@ def check_critic_params(f, SRGANCritic):
     for size, nf in (96, 64), (32, 8), (64, 5), (80, 3):
         got, want = ask(f, size, nf), sum(p.numel() for p in SRGANCritic(size, nf).parameters())
         if got != want:
-            return (f'SRGANCritic({size}, {nf}) has {want}, not {got}'
-                    + ('; did you count a bias before batch norm?' if got - want == 29*nf else ''))
+            why = {29*nf: '; did you count a bias before batch norm?', -29*nf: '; batch norm has two numbers for each channel',
+                   -58*nf: '; did you count batch norm?', 2*nf: '; the first convolution has no batch norm'}.get(got - want, '')
+            return f'SRGANCritic({size}, {nf}) has {want}, not {got}{why}'
     if ask(f, 32) != ask(f, 32, 64): return 'without nf it should count for 64 channels'
 
 @checks('a map of answers, each about its own neighbourhood.')
@@ -223,8 +224,9 @@ def check_patch_critic(f):
             if d[0, 0] == 0: return 'the place in a corner does not notice a change in that corner'
             if d[i:, j:].max() > 0:
                 return 'a change in one corner moves the answer in the opposite one; each place should see its neighbourhood only'
-        if all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)):
-            return 'every answer of ten fresh critics is above 0; give raw logits, no probabilities'
+        for p in list(net.parameters())[-2:]: p *= 1000
+        if net(x).abs().max() <= 1 or all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)):
+            return 'whatever the weights, the answers stay above 0 or within 1; give raw logits, without sigmoid or tanh'
 
 @checks('for a critic whose answer can be worked out.')
 def check_occlusion(f):
@@ -233,27 +235,30 @@ def check_occlusion(f):
         def __init__(self, w): super().__init__(); self.w, self.norm = w, torch.nn.BatchNorm2d(3)
         def forward(self, p): return (self.norm(p)*self.w).sum((1, 2, 3))[:, None]
     x, w = torch.rand(1, 3, 8, 14), torch.rand(1, 3, 8, 14)
-    want, before = ((x - x.mean((2, 3), keepdim=True))*w).sum(1)[..., :12].reshape(2, 4, 3, 4).sum((1, 3))/(1 + 1e-5)**.5, x.clone()
+    fall = lambda colour: ((x - colour)*w).sum(1)[..., :12].reshape(2, 4, 3, 4).sum((1, 3))/(1 + 1e-5)**.5
+    want, before = fall(x.mean((2, 3), keepdim=True)), x.clone()
     got = torch.as_tensor(ask(f, Weighted(w).eval(), x, 4)).detach()
     if got.shape != want.shape: return f'the shape is {tuple(got.shape)}, it should be {tuple(want.shape)}'
     if not x.equal(before): return 'your function has changed the picture it was given; squares stay covered when the next one is'
     if (got + want).abs().max() < 1e-3: return 'right but for the sign; give the fall of the logit'
     if (got - want).abs().max() > 1e-3:
-        return f'the values differ, by {(got - want).abs().max():.3f} at most; cover with the mean colour, three numbers'
+        whys = {'take the logit, not its sigmoid': 0*want, 'the mean colour is three numbers': fall(x.mean()), 'black is no mean': fall(0)}
+        why = next((f'; {k}' for k, v in whys.items() if (got - v).abs().max() < 1e-3), '')
+        return f'the values differ, by {(got - want).abs().max():.3f} at most{why}'
 
 # %% ../../nbs/kit/exercises.ipynb #634edffa
 @checks('the length of the gradient, its mean, and it can be trained on.')
 def check_isotropic(f):
     ramp = lambda a, b, h=5, w=7: (a*torch.arange(h*1.)[:, None] + b*torch.arange(w*1.))[None, None]
     bend = torch.cat([ramp(0, 0), ramp(3, 4)], 1)
-    cases = {'a flat picture': (ramp(0, 0), 0.), 'a slope of 2 downwards': (ramp(2, 0), 2.),
+    cases = {'a slope of 2 downwards': (ramp(2, 0), 2.), 'a flat picture': (ramp(0, 0), 0.),
              'a slope of 3 down and 4 across': (ramp(3, 4), 5.), 'a slope of -3 down and 4 across': (ramp(-3, 4), 5.),
              'a batch of 2 with 3 channels': (ramp(3, 4).repeat(2, 3, 1, 1), 5.), 'one flat channel and one of slope 5': (bend, 2.5)}
     for what, (x, want) in cases.items():
         got = float(ask(f, x))
         if abs(got - want) > 2e-3:
             return (f'{what} should give {want:g}, not {got:.3g}'
-                    + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else
+                    + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else '; the mean, not the sum' if abs(got - 48) < .1 else
                        '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else ''))
     g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)
     got, x = float(f(x)), x.requires_grad_()

@@ -115,8 +115,7 @@ def named_net(name): # such as 'inception@768', 'squeezenet-caffe@512', 'random@
     return _squeezenet(name, m[2], m[4]) if name[0] == 's' else _random(name, int(m[3] or 0), m[4])
 
 # %% ../../nbs/kit/features.ipynb #fe000013
-def pooled_net(net # a name such as 'inception@768', a module or a function, or a `PooledNet`
-              )->PooledNet:
+def pooled_net(net)->PooledNet: # a name such as 'inception@768', a module or a function, or a `PooledNet`
     "A feature net by name, or what you have as one."
     if isinstance(net, PooledNet): return net
     if isinstance(net, str): return named_net('inception@2048' if net == 'inception' else net)

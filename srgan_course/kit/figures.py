@@ -77,8 +77,7 @@ def apart(a:list, b:list # lists of `Figure`s, one a seed; a list of one (bicubi
     return over_seeds([differ(x, y) for x, y in zip(a, b)])
 
 FEW = 10   # from fewer pictures no bootstrap tells how different other pictures would be
-def may_say(g:Figure # from `apart`
-           )->str:   # 'more', 'less', 'cannot tell', or that the pictures are too few
+def may_say(g:Figure)->str: # from `apart` -> 'more', 'less', 'cannot tell', or that the pictures are too few
     "What may be said of a gap."
     if (n := g.statement.get('groups') or FEW) < FEW: return f'{n} pictures are too few to say'
     return says(*g.interval)

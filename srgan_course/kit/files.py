@@ -72,8 +72,7 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     return path
 
 # %% ../../nbs/kit/files.ipynb #f11e0007
-def ignores_case(folder:Path|str # it need not be there yet
-                )->bool:
+def ignores_case(folder:Path|str)->bool: # it need not be there yet
     "Does the disk of a folder take A and a for one name?"
     at = Path(os.path.realpath(folder))
     while not at.is_dir(): at = at.parent

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import once, open_image, save_image
-from .commands import among, code_for, need_paths, say
+from .commands import among, code_for, need_paths, one_line, say
 from .devices import available_memory
 from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
@@ -87,9 +87,7 @@ def enlarge_file(src:Path,       # picture to read
     return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want, body)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
-def made_with(up, # the upscaler
-              want:Wanted=Wanted()
-             )->str:
+def made_with(up, want:Wanted=Wanted())->str: # the upscaler, what else is asked for
     "What a result depends on, besides its picture and its name."
     return f"{up.name} x{up.scale} {up.precision} {up.engine.checksum[:16]}".strip() + ' no note'*(not up.note) + want.settings()
 
@@ -103,8 +101,7 @@ def _stamp(src, dst):
     try: return dict(place=os.path.relpath(os.path.realpath(src), os.path.realpath(dst)), time=os.stat(src).st_mtime_ns)
     except (OSError, ValueError): return {}                                    # gone, or on another drive
 
-def write_log(dst, # folder of results
-              file:Path, src:Path, model:str): # a result, its picture, its fingerprint
+def write_log(dst, file:Path, src:Path, model:str): # folder of results, a result, its picture, its fingerprint
     "Add a line; without it, a result counts as done by its date."
     line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src), **_stamp(src, dst))) + '\n'
     try:
@@ -118,8 +115,7 @@ def is_done(src:Path,    # picture
             dst:Path,    # its result
             made:dict,   # what the log says of the result, or None
             want:str,    # fingerprint of the upscaler
-           at:dict=None # where the picture is and its time, as the log has it
-           )->bool:
+            at:dict=None)->bool: # where the picture is and its time, as the log has it
     "Is there a result that no other model made, and of no other picture? Where no log says of which, it must be newer than its picture."
     if made and not (made['model'] == want and made.get('src') in (None, src.name)) or not dst.is_file(): return False
     if not (made and made.get('of')): return dst.stat().st_mtime >= src.stat().st_mtime
@@ -137,17 +133,16 @@ def keep_result(src, dst, file, made): # picture, folder of results, result, wha
 def show_progress(i:float,    # pictures done; a fraction counts
                   n:int,      # of how many
                   what:str,   # the file
-                  start:float # time.perf_counter() at the beginning
-                 ):
+                  start:float): # time.perf_counter() at the beginning
     "On standard error: a bar on a terminal, a line a picture elsewhere."
+    what = one_line(what)
     if not (sys.stderr and sys.stderr.isatty()):
         if i == int(i): say(f'{i}/{n} {what}')
         return
     left, bar = (time.perf_counter() - start)/max(i, 1e-9)*(n - i), '#'*round(24*i/n)
     say(f'\r[{bar:<24}] {math.floor(i)}/{n}, {left:.0f} s left  {what[-36:]:<36}', end='\n' if i == n else '')
 
-def summary(result:dict # of `upscale_folder`
-           )->str:      # lines to print at the end
+def summary(result:dict)->str: # of `upscale_folder` -> lines to print at the end
     "What a run over a folder has come to; bad files last, where they are seen."
     done, kept, bad, others = (len(result.get(k, ())) for k in ('done', 'kept', 'bad', 'others'))
     said = [f'{done} done'] + [f'{kept - others} done before']*(kept > others) + [f'{others} done by another process']*bool(others)
@@ -159,17 +154,11 @@ def summary(result:dict # of `upscale_folder`
             for l in some_line(f'{why} in', [Path(d['src']).name for d in result['done'] if d.get('lost') == why])]
     passed = passed_lines((Path(p['src']).name, p['why'].partition(' of ')[0]) for p in result['passed'])
     return '\n'.join([*passed, *first, *lost, ', '.join(said),
-                      *(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}' for b in result['bad'])])
+                      *(one_line(f'  {b["error"]}' if b['src'] in b['error'] else f'  {b["src"]}: {b["error"]}') for b in result['bad'])])
 
 # %% ../../nbs/kit/folders.ipynb #2d9432d9
-def settled(res)->Future:
-    "A promise already kept."
-    f = Future(); f.set_result(res)
-    return f
-
-def failed(e:Exception)->Future:
-    "A promise already broken, by `e`."
-    f = Future(); f.set_exception(e)
+def promise(res=None, e:Exception=None)->Future: # kept already, or broken by `e`
+    f = Future(); f.set_exception(e) if e else f.set_result(res)
     return f
 
 def in_a_row(todo:dict,     # picture -> file to write
@@ -189,15 +178,14 @@ def in_a_row(todo:dict,     # picture -> file to write
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
                 img, part, first = now.result(), told and (lambda p, start=.5*(not first): told(start + .49*p, f)), False
-                if want.frames and are_several(f): yield f, settled(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                if want.frames and are_several(f): yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
-            except (ValueError, OSError, MemoryError) as e: yield f, failed(e)
+            except (ValueError, OSError, MemoryError) as e: yield f, promise(e=e)
 
 SMALL = 2**16   # pixels: pictures up to this size are done side by side, each on one thread
 
-def is_small(f:Path # picture file
-            )->bool:
+def is_small(f:Path)->bool: # picture file
     "Is it a picture of at most `SMALL` pixels, as its header says?"
     try:
         with Image.open(f) as img: return img.width*img.height <= SMALL
@@ -222,12 +210,6 @@ def at_once(todo:dict,     # small picture -> file to write
         yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
-def _check_folder(dst, src):
-    "Refuse a folder of results that is none, or that is the folder of the pictures."
-    if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
-        raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
-    writable(dst, folder=True)
-
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it
                    up,                # an `Upscaler`
@@ -238,9 +220,13 @@ def enlarge_folder(src,               # folder of pictures
                   )->dict:            # `done`, `kept`, `bad`, `passed` over, `others` (of the kept, by another process): lists; `exit_code`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
     t, src = time.perf_counter(), Path(src)
-    _check_folder(dst := target_folder(src, dst, up.scale, want), src)
+    dst = target_folder(src, dst, up.scale, want)
+    if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
+        raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
+    writable(dst, folder=True)
     files, passed = to_do(src, dst)
-    names, todo, others, left = out_files(files, src, dst, up.scale, want), {}, [], []
+    names = out_files(files, src, dst, up.scale, want)
+    todo, done, bad, others, left, waiting = {}, [], [], [], [], []
     dst.mkdir(parents=True, exist_ok=True)
     key, before = {f: o.relative_to(dst).as_posix() for f,o in names.items()}, {f: stamp_of(o) for f,o in names.items()}
     log, mark = {} if again else read_log(dst), made_with(up, want)
@@ -248,7 +234,6 @@ def enlarge_folder(src,               # folder of pictures
         made, at = log.get(key[f]), _stamp(f, dst)
         if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
-    done, bad, waiting = [], [], []
     def settle(f, job):
         try: done.append(job.result()); write_log(dst, todo[f], f, mark)
         except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
@@ -306,8 +291,8 @@ def _result_line(d):
     if d['dst'].lower().endswith('.gif') and d['mode'][0] == 'R': said += ['256 colours chosen' + ' for each'*(done == of > 1)]
     what = 'first of {} frames or pages, --frames enlarges them all' if done else 'still beside a film of {} frames, --frames enlarges it'
     first = f'; this is the {what.format(of)}'*(done < of) + ''.join(f'; {k}' for k in lost)
-    return (f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
-            f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
+    return one_line(f'{d["src"]} ({d["size"][0]} x {d["size"][1]}) -> {d["dst"]} ({d["out_size"][0]} x {d["out_size"][1]}), '
+                    f'{", ".join(said)}, {d["seconds"]:.1f} s{first}')
 
 def enlarge_paths(paths:list,        # pictures, and folders of pictures
                   dst,               # file or folder to write, or None: beside them
@@ -343,7 +328,7 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             if (log := read_log(o.parent)) and o != dst and not again: keep_result(p, o.parent, o, log.get(o.name))
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
             for k in d.get('lost', '').split('; '):
-                if k.endswith(_LEFT): say(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file')
+                if k.endswith(_LEFT): say(one_line(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file'))
             if log: write_log(o.parent, o, p, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res

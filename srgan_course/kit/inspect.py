@@ -9,6 +9,7 @@ __all__ = []
 import hashlib, json
 from pathlib import Path
 import numpy as np
+from .commands import one_line
 from .frames import warn_of_files
 from .lists import has_clear
 from .sources import get_picture, split_source
@@ -76,7 +77,7 @@ def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expecte
         phase = lambda p: f"{p} {c['steps'][p]} steps of {1000*c['seconds_per_step'][p]:.0f} ms"
         lines.append(f"time: {', '.join(map(phase, c['steps']))}: about {c['minutes']:.1f} minutes ({c['precision']} on {c['device']})")
         if c['memory']: lines.append(f"memory: about {c['memory']/2**30:.1f} GB")
-    return '\n'.join(lines)
+    return '\n'.join(map(one_line, lines))
 
 def check_source(source, r, valid=None, # as for `check_pictures`
                  cost=None,             # function of the two lists of pictures: what a run will take, a dict

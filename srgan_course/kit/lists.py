@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image
 from .codec import find_images, identify, open_binary, open_image, why_not
-from .commands import in_range, say
+from .commands import in_range, one_line, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
 from .frames import warn_of_files
 from .sources import Smaller, Toy, name_and_size
@@ -170,7 +170,7 @@ def keep_plan(out:Path, # folder of results
 
 # %% ../../nbs/kit/lists.ipynb #ls000007
 # what an event holds, where it holds it
-_KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'error', 'sha256'), str) | dict(
+_KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'taken', 'error', 'sha256'), str) | dict(
     bytes=int, t=(int, float), of=(list, type(None)), passed=dict)
 
 def read_events(path:Path # a log
@@ -254,7 +254,7 @@ def claims(dst:Path): # folder of results; gives a function of a result's name, 
 # %% ../../nbs/kit/lists.ipynb #sh000009
 def some_line(what:str, names:list)->list:
     "A line about some files, none where there are none: their names, as far as one wants to read them."
-    return [f'{what}: {", ".join(names[:8])}' + f' and {len(names) - 8} more'*(len(names) > 8)]*bool(names)
+    return [one_line(f'{what}: {", ".join(names[:8])}') + f' and {len(names) - 8} more'*(len(names) > 8)]*bool(names)
 
 def passed_lines(passed)->list: # pairs of a name and why it is passed over
     "A line for each reason."

@@ -16,6 +16,8 @@ from .sources import find_images, find_source, name_and_size
 from .splits import check_classes, split_pets
 
 # %% ../../nbs/kit/originals.ipynb #e3f00005
+def class_folders(root:Path)->list: return sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
+
 def sample_folder(root:Path|str, # folder with a folder of pictures for each class
                   share:float=.15, # of each class, at least one picture
                   seed:int=42,
@@ -26,7 +28,7 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
     if not root.is_dir(): raise FileNotFoundError(f'{root}: there is no such folder')
     if not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels is not None and not isinstance(labels, dict): labels = read_labels(labels)
-    there = sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
+    there = class_folders(root)
     if unknown := [c for c in there if labels and c not in labels]:
         raise ValueError(f'{root}: folder {", ".join(unknown[:3])} is not in the labels, so they do not fit')
     paths, y = [], []
@@ -40,24 +42,31 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
     return paths, np.array(y, np.int64)
 
 # %% ../../nbs/kit/originals.ipynb #e3f00009
+def look_for(source, share=1., labels=None): # of `labelled`
+    "Refuse, before a network is loaded, what is not there, and a share or labels for what has no folders of classes."
+    drawn, what = str(source) == 'pets-toy', 'the labels do' if labels else 'a share of each does'
+    if not drawn: len(find_source(source))
+    if (labels or share < 1) and (drawn or not Path(source).is_dir() or not class_folders(Path(source))):
+        raise ValueError(f'{source} has no folders of classes, so {what} not fit it; leave {"them" if labels else "it"} out')
+
 def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or a folder with a folder for each class
              teacher,  # a `Teacher`: the labels must fit it
              share=1., labels=None, seed:int=42, # of `sample_folder`; labels: a labels.json (else the one in the folder, if there is one)
              n:int=160, size:int=66 # of drawn pets
             )->tuple:  # items, (n,) class numbers or None
     "Pictures, and their classes where something says them."
+    look_for(source, share, labels)
     if str(source) == 'pets-toy':
         s = split_pets('pets-toy', n=n, size=size)
         return s.train, (fit_labels(s.y_train, teacher) if teacher.classes == s.classes else None)
     root = Path(source)
-    if root.is_dir() and any(d.is_dir() and d.name[0] not in '._' for d in root.iterdir()):
+    if root.is_dir() and (there := class_folders(root)):
         labels = labels or (root/'labels.json' if (root/'labels.json').is_file() else None)
         own = {c: (i, c) for i, c in enumerate(teacher.classes)}
-        if labels is None and all(d.name in own for d in root.iterdir() if d.is_dir() and d.name[0] not in '._'): labels = own
+        if labels is None and own.keys() >= {*there}: labels = own
         if labels is not None and not isinstance(labels, dict): labels = match_labels(read_labels(labels), teacher)
         paths, y = sample_folder(root, share, seed=seed, labels=labels)
         return paths, (fit_labels(y, teacher) if labels else None)
-    if labels: raise ValueError(f'{source} has no folders of classes, so the labels do not fit it')
     paths = find_images(root) if root.is_dir() else find_source(str(source))
     try: return paths, fit_labels(name_labels(paths), teacher) if teacher.n == 1000 else None
     except ValueError: return paths, None
@@ -68,8 +77,7 @@ class Originals:
     "Pictures opened when they are asked for: the same bytes as from `load_pictures`, and no more of them in memory than are asked for."
     def __init__(self, items, size): self.items, self.size, self.shape = list(items), size, torch.Size((len(items), 3, size, size))
     def __len__(self): return len(self.items)
-    def __getitem__(self, i # a slice, or a list of numbers
-                         )->Tensor: # uint8 (n,3,size,size)
+    def __getitem__(self, i)->Tensor: # a slice, or a list of numbers -> uint8 (n,3,size,size)
         return load_pictures(self.items[i] if isinstance(i, slice) else [self.items[k] for k in i], self.size)
 
 def _sides(items, size):

@@ -36,8 +36,7 @@ def _lab_to_rgb(img):
     to = ImageCms.buildTransform(ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), 'LAB', 'RGB')
     return ImageCms.applyTransform(img, to)
 
-def is_16bit(img:Image.Image # a PIL image
-            )->bool:
+def is_16bit(img:Image.Image)->bool: # a PIL image
     "Whether a picture holds more than 8 bits a channel."
     return img.mode[0] in 'IF' or getattr(img, 'deep', None) is not None
 
@@ -49,8 +48,7 @@ def finite(x,                  # array or tensor of floats, on its way to become
         raise ValueError(f'{who} with NaN or infinite values is no picture')
     return x
 
-def to_8bit(a:np.ndarray # uint16 array of any shape
-           )->np.ndarray: # uint8, rounded: 65535 becomes 255, and 257*v becomes v
+def to_8bit(a:np.ndarray)->np.ndarray: # uint16 array of any shape -> uint8, rounded: 65535 becomes 255, and 257*v becomes v
     "16-bit values as 8-bit ones."
     return ((a.astype(np.uint32) + 128)//257).astype(np.uint8)
 

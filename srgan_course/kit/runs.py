@@ -74,8 +74,7 @@ def tensorboard(folder:Path|str):
     return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../../nbs/kit/runs.ipynb #4d91daab
-def run_state(out:Path|str # a run's folder
-             )->str:
+def run_state(out:Path|str)->str: # a run's folder
     "What a folder holds: 'nothing', 'begun', or 'finished'."
     out = Path(out)
     if not (out/'recipe.json').exists(): return 'nothing'

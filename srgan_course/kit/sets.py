@@ -274,10 +274,15 @@ def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (with
             for n in (x.note if o else net.note for x, o in zip(sets, own))]
     if all(said) and said[0] != said[1]:
         raise ValueError(f'the first set is measured with {said[0]}, the second with {said[1]}; measure both with one net')
+    def one_size(dims):
+        if all(dims) and dims[0] != dims[1]:
+            raise ValueError(f'{dims[0]} features in the first set and {dims[1]} in the second; both must come from one net')
+    told = '' if all(own) else net.note['net'].rpartition('@')[2]                 # of a net by name, its features
+    one_size([x.dims if o else int(told) if told.isdigit() else 0 for x, o in zip(sets, own)])
     _enough([_count(x, net, **kwargs) for x in sets], needs)
     a, b = (_described(x, net, keep, **kwargs) for x in sets)
     _enough(n := [len(s) or None for s in (a, b)], needs)      # batches are counted as they come
-    if a.dims != b.dims: raise ValueError(f'{a.dims} features in the first set and {b.dims} in the second; both must come from one net')
+    one_size([a.dims, b.dims])
     note = {**b.note, **a.note} if said[0] else {**a.note, **b.note}
     return a, b, dict(net=note.get('net'), weights=note.get('weights'), dims=a.dims, resize=note.get('resize'), n=n)
 

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path, PurePath
 from typing import NamedTuple
 from .codec import image_bytes, open_image
-from .commands import code_for, in_range, say
+from .commands import code_for, in_range, one_line, say
 from .files import sha256_of, writable, write_whole
 from .folders import made_with
 from .formats import SUFFIXES
@@ -41,11 +41,11 @@ def hold(path:Path # a log
 class Log:
     "What happened in one shard, so far and from now on."
     def __init__(self, path:Path, mine=False, fresh=False): # `mine`: for this process alone; `fresh`: forget what was done
-        self.file = hold(path) if mine else None
+        self.first, self.file = not path.exists(), hold(path) if mine else None
         if fresh: os.truncate(path, 0)
-        self.done, self.begun, self.why, self.finished, self.seconds, t = {}, {}, {}, None, 0., 0.
+        self.done, self.begun, self.why, self.taken, self.finished, self.seconds, t = {}, {}, {}, {}, None, 0., 0.
         for e in read_events(path):
-            if 'begin' in e and 'of' not in e or 'fail' in e and 'error' not in e: continue               # damaged
+            if {'begin', 'taken'} & {*e} and 'of' not in e or {'fail', 'taken'} & {*e} and 'error' not in e: continue     # damaged
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
         self.seconds += t
@@ -55,13 +55,14 @@ class Log:
     def _note(self, e):
         self.finished = e if 'end' in e else None
         if (n := e.get('begin')) is not None:
-            self.done.pop(n, None)                                         # what is begun anew is not done
+            self.done.pop(n, None), self.taken.pop(n, None)                # what is begun anew is not done
             of, tries = self.begun.get(n, (None, 0))
             self.begun[n] = e['of'], 1 + (tries if of == e['of'] else 0)
         if (n := e.get('back')) in self.begun: of, tries = self.begun[n]; self.begun[n] = of, tries - 1
         if (n := e.get('done', e.get('made'))) is not None: self.begun.pop(n, None)
         if 'done' in e: self.done[e['done']] = e
         if 'fail' in e: self.why[e['fail']] = e['error']
+        if (n := e.get('taken')) is not None: self.taken[n], self.why[n] = e['of'], e['error']
 
     def write(self, **event):
         if self.file is None: self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -171,6 +172,15 @@ class Shard:
         self.log.write(**{**d, 'of': now})
         return True
 
+    def is_taken(self, name)->bool:
+        "Did a file stand where its result goes when the shard was begun, and does it still? It may be anybody's."
+        log, dst = self.log, self.out/place_of(name)
+        if (now := stamp_of(dst)) is None or now != log.taken.get(name, now if log.first and name not in log.done else None): return False
+        if dst.is_dir(): return False                                          # said where it is to be written
+        self.lost[name] = why = f'{dst} was there before the run, and is no result of it; move it away'
+        if name not in log.taken: log.write(taken=name, of=now, error=why)
+        return True
+
     def clear(self, name):
         "Remove what a process that died has left half written of a result."
         dst = self.out/place_of(name)
@@ -263,14 +273,15 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     try:
         log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
         s, t = Shard(log, root, out, work), time.perf_counter()
-        todo = [name for name in names if not s.is_done(name)]
+        missing = [name for name in names if not s.is_done(name)]
+        todo = [name for name in missing if again or not s.is_taken(name)]
         for name in todo: s.clear(name)
         pieces = (Piece(name, stamp_of(root/name), partial(_read_line, root, name)) for name in todo if not is_tar(name))
         flow(pieces, work, log, s.deliver, s.leave_out)
         for name in filter(is_tar, todo): do_tar(s, name)
-        left = [name for name in todo if name not in log.done]
+        left = [name for name in missing if name not in log.done]
         pictures = sum(log.done[name].get('pictures', 1) for name in todo if name in log.done)       # a tar file holds several
-        res = dict(shard=f'{i}/{n}', done=len(todo) - len(left), pictures=pictures, kept=len(names) - len(todo),
+        res = dict(shard=f'{i}/{n}', done=len(missing) - len(left), pictures=pictures, kept=len(names) - len(missing),
                    seconds=round(time.perf_counter() - t, 3))
         log.write(end=round(time.time()), counts=res)
         return res | dict(bad=s.lost, passed=_passed(log, names), again=twice)
@@ -299,9 +310,9 @@ def upscale_list(paths, manifest, shard, out, load, tile, again, as_json): # as 
     code = code_for(res['bad'], res['done'] + res['kept'])
     if code < 1 + bool(shard): code = None
     if as_json: print(json.dumps(res)); return code
-    print(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}")
+    say(one_line(f"shard {res['shard']} of {manifest} -> {out}: {counts_of(res)}"), out=True)
     for line in again_line(res['again']) + passed_lines(res['passed'].items()): say(f'srgan-upscale: {line}')
-    for name, why in res['bad'].items(): say(f'srgan-upscale: {name} is left out, {why}')
+    for name, why in res['bad'].items(): say(one_line(f'srgan-upscale: {name} is left out, {why}'))
     return code
 
 # %% ../../nbs/kit/shards.ipynb #sh000036
@@ -318,6 +329,7 @@ def merge_logs(out:Path|str,  # folder of results
         for d in log.done.values():
             for k, default in dict(pictures=1, pixels=0, bytes=0).items(): sums[k] += d.get(k, default)
         bad |= {name: log.why.get(name, 'the process died each time') for name, (_, n) in log.begun.items() if n >= TRIES}
+        bad |= {name: log.why[name] for name in log.taken}
         passed |= _passed(log)
         seconds += log.seconds
         if not log.finished: left.append(i)
@@ -332,5 +344,5 @@ def shards_report(r:dict # of `merge_logs`
     lines = [f'{r["shards"] - len(r["left"])} of {r["shards"]} shards finished: {r["pictures"]} pictures, '
              f'{r["megapixels"]:.1f} megapixels, {r["bytes"]/1e6:.1f} MB, {r["hours"]:.4g} hours of work{cost}']
     if r['left']: lines.append(f'not finished: {", ".join(map(str, r["left"][:20]))}{" ..."*(len(r["left"]) > 20)}; start these again')
-    if r['bad']: lines += [f'{len(r["bad"])} could not be done:', *(f'  {k}: {v}' for k, v in r['bad'].items())]
+    if r['bad']: lines += [f'{len(r["bad"])} could not be done:', *(one_line(f'  {k}: {v}') for k, v in r['bad'].items())]
     return '\n'.join(lines + again_line(r['again']) + passed_lines(r['passed'].items()))

@@ -17,8 +17,7 @@ from .recipe import draws
 from .sources import get_picture, items_of, name_and_size, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
-def thumbnail(img:Image.Image # a PIL picture
-             )->np.ndarray: # (256,) float32 of mean 0 and length 1
+def thumbnail(img:Image.Image)->np.ndarray: # a PIL picture -> (256,) float32 of mean 0 and length 1
     "A picture as 16 x 16 grey values, free of its brightness and contrast."
     x = np.asarray(img.convert('RGB').resize((16, 16), Image.Resampling.BOX), np.float32).mean(2).ravel()
     x = x - x.mean()

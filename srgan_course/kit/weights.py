@@ -73,8 +73,7 @@ def _check_shapes(net, state, what):
         if a != b: raise ValueError(f'{what} wants {a} for {k}, the file has {b}')
 
 # %% ../../nbs/kit/weights.ipynb #9c000011
-def read_weights(path # .pth, .pt or .safetensors
-                )->dict: # name -> tensor, float32 where it is no whole number
+def read_weights(path)->dict: # .pth, .pt or .safetensors -> name -> tensor, float32 where it is no whole number
     "The weights in others' file, without running code from it; whole numbers are multiplied by their scale."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path}: {"a folder; give a file in it" if path.is_dir() else "there is no such file"}')
@@ -127,8 +126,7 @@ def pretrained_weights(what,   # who asks, for the message
 # %% ../../nbs/kit/weights.ipynb #9c000017
 IMAGENET_MEAN, IMAGENET_STD = (.485, .456, .406), (.229, .224, .225)
 
-def freeze(net:nn.Module # changed in place
-          )->nn.Module:  # the same, in evaluation mode
+def freeze(net:nn.Module)->nn.Module: # changed in place -> the same, in evaluation mode
     "Turn every parameter of `net` into a buffer that no optimiser finds and no checkpoint stores."
     for m in net.modules():
         for name, t in [*m.named_parameters(recurse=False), *m.named_buffers(recurse=False)]:

@@ -30,6 +30,12 @@ def always_1024_neurons(size, nf=64):
     return sum(9*a*b for a, b in zip(c, c[1:])) + nf + sum(2*b for b in c[2:]) + 8*nf*(size//16)**2*1024 + 1024 + 1024 + 1
 
 @wrong(1)
+def one_number_for_each_channel_of_a_norm(size, nf=64): return multiplied_out(size, nf) - 29*nf
+
+@wrong(1)
+def a_norm_in_the_first_layer(size, nf=64): return multiplied_out(size, nf) + 2*nf
+
+@wrong(1)
 def no_bias_at_the_end(size, nf=64):
     c = _layers(nf)
     return sum(9*a*b for a, b in zip(c, c[1:])) + nf + sum(2*b for b in c[2:]) + 8*nf*(size//16)**2*16*nf + 16*nf + 16*nf
@@ -52,6 +58,9 @@ class OneAnswerForAll(nn.Module):
 
 @wrong(2)
 def with_a_sigmoid(nf): return nn.Sequential(critic_body(nf), nn.Conv2d(8*nf, 1, 1), nn.Sigmoid())
+
+@wrong(2)
+def with_a_tanh(nf): return nn.Sequential(critic_body(nf), nn.Conv2d(8*nf, 1, 1), nn.Tanh())
 
 @wrong(2)
 def one_halving_short(nf): return nn.Sequential(critic_body(nf)[:-2], nn.Conv2d(4*nf, 1, 1))
@@ -102,6 +111,10 @@ def covers_with_black(critic, x, k): return _cover(critic, x, k, 0.)
 @wrong(3)
 @torch.no_grad()
 def covers_with_mean_grey(critic, x, k): return _cover(critic, x, k, x.mean())
+
+@wrong(3)
+@torch.no_grad()
+def falls_of_the_sigmoid(critic, x, k): return _cover(lambda x: critic(x).sigmoid(), x, k, x.mean((2, 3), keepdim=True))
 
 @wrong(3)
 @torch.no_grad()
