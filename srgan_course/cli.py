@@ -115,7 +115,6 @@ def evaluate(
         net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
         scale, extra = net.args['scale'], dict(checksum=net.meta['checksum'])
     if lpips: lpips_net(lpips)                                     # complains before anything is measured
-    say(f'srgan-evaluate: {model} on {data} ...')
     table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'

@@ -53,10 +53,9 @@ def serve(
     app.state.service.look()
     sock = listen(host, port)
     at = f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}/'
-    print(f'srgan-serve: {at} is the page, {at}docs the API; Ctrl-C stops it', flush=True)
     name = app.state.service.reader_name()
-    print('srgan-serve: /v1/recognise ' + (f'is answered by {name}' + ', loaded when it is first asked for'*(not classifier) if name
-          else 'has no classifier; give --classifier, or put the weights of resnet50 into SRGAN_WEIGHTS'), flush=True)
+    reads = f'answered by {name}' + ', loaded when first asked for'*(not classifier) if name else 'without a classifier (--classifier)'
+    print(f'srgan-serve: {at} is the page, {at}docs the API, /v1/recognise {reads}; Ctrl-C stops it', flush=True)
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
     server = Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',

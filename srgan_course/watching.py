@@ -25,10 +25,9 @@ def who_is_ahead(d_real:float,       # D(x), the critic's mean output on real pi
                  real_label:float=1. # what it is taught to say of real ones
                 )->str:
     "Who is ahead, judged by what the critic says and never by its loss; for critics that were taught as probabilities ('bce', 'mean')."
-    if abs(d_real - d_fake) < .05 and not .05 <= d_fake <= .95*real_label: return 'the critic says the same of everything'
+    if abs(d_real - d_fake) < .02: return 'the critic says the same of everything'
+    if d_fake < .05: return f'the critic {"has won" if d_real > .9*real_label else "is about to win"}'
     if d_fake > .95*real_label or d_real < .05: return 'the generator has won'
-    if d_fake < .05 and d_real > .9*real_label: return 'the critic has won'
-    if d_fake < .05 or d_real > .95: return 'the critic is about to win'
     return 'balance'
 
 # %% ../nbs/08_watching.ipynb #74ac7940

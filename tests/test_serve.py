@@ -593,7 +593,8 @@ def process(*args, cwd=None, **env):
     p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'serve', '--port', '0', *map(str, args)], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True, cwd=cwd, env=ENV | env)
     try:
-        url = re.search(r'http://\S+?(?=/ )', p.stdout.readline())[0]
+        said = p.stdout.readline(); url = re.search(r'http://\S+?(?=/ )', said)[0]
+        assert re.search('/v1/recognise (answered by resnet50, loaded when first asked for|without a classifier)', said), said
         def ready():
             with contextlib.suppress(httpx.HTTPError): return httpx.get(f'{url}/readyz').status_code == 200
         until(ready, 60)
