@@ -123,7 +123,7 @@ def engine(n=8, each=5., pictures=50):
     from srgan_course.scale import ShardJob, hand_out, open_client
     def sleepy():
         def make(x): t = time.perf_counter(); time.sleep(each/pictures); return time.perf_counter() - t
-        return Work('sleepy', bytes.decode, make, lambda x, y: x.encode(), lambda x, y: dict(slept=y))
+        return Work('sleepy', bytes.decode, make, lambda x, y: x.encode(), lambda body, x, y: dict(slept=y))
     from srgan_course.kit.lists import read_events
     with tempfile.TemporaryDirectory() as tmp, open_client(2) as client:
         tmp = Path(tmp)

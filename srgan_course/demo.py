@@ -77,7 +77,7 @@ MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'genera
 def is_demo(out, r): # a folder; the demo's recipe
     "Is what lies there a run of this recipe?"
     try: return read_json(Path(out)/'recipe.json')['name'] == r.name
-    except (OSError, ValueError, TypeError, KeyError): return left_in(out) == ['pictures.json']      # stopped before its first step
+    except (OSError, TypeError, KeyError): return left_in(out) == ['pictures.json']      # stopped before its first step
 
 def clear_run(out): # a run's folder
     "Take away what a run has left in a folder, and nothing else."

@@ -1,5 +1,6 @@
 "Figures: equal to published ones and to other implementations, refused where the input is no picture, kept with their circumstances."
 import csv, json, os, re, subprocess, sys
+from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT
@@ -394,3 +395,14 @@ def test_every_published_figure_has_its_source():
     for r in rows:
         assert r['source'] in KEYS and r['protocol'] in ('A', 'B') and r['where'], r
         assert 20 < float(r['psnr']) < 40 and .5 < float(r['ssim']) < 1
+
+def test_nothing_is_lost_of_a_measurement(tmp_path, capsys, monkeypatch):
+    "A picture that is cut short is told before a network has run; what was measured is printed before it is written down."
+    from srgan_course import cli, metrics
+    for name, c in (('a', 'red'), ('b', 'blue')): Image.effect_noise((64, 64), 60).convert('RGB').save(tmp_path/f'{name}.png')
+    if Path('/dev/full').exists():
+        with pytest.raises(OSError, match='No space left'): cli.evaluate.__wrapped__('bicubic', str(tmp_path), result=Path('/dev/full'))
+        assert 'mean' in capsys.readouterr().out
+    (tmp_path/'z.png').write_bytes((tmp_path/'b.png').read_bytes()[:2000])
+    monkeypatch.setattr(metrics, 'psnr_y', lambda *a: pytest.fail('measured before all pictures were looked at'))
+    with pytest.raises(ValueError, match='z.png: damaged or truncated'): metrics.evaluate_sr('bicubic', tmp_path, 4)

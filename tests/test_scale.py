@@ -7,7 +7,8 @@ from PIL import Image
 from conftest import script
 from scale_toy import toy_work
 from srgan_course.kit.lists import SHARDS, read_events, shard_lines
-from srgan_course.kit.shards import counts_of, merge_logs, run_shard
+from srgan_course.kit.shards import counts_of, merge_logs, run_shard, shards_report, upscale_list, upscale_work
+from srgan_course.upscale import Upscaler
 
 HERE = Path(__file__).parent
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
@@ -239,6 +240,24 @@ def test_two_of_one_name_and_links_in_a_tar(tmp_path):
     assert [(n, 'old' if 'OLD' in b.upper() else 'new' if 'NEW' in b.upper() else 'other') for n, b in in_tar(tmp_path/'out'/'t.tar')] == want_in
     assert merge_logs(tmp_path/'out')['passed'] == want
 
+def test_what_is_to_be_known_of_results_is_said_at_each_start(tmp_path, capsys):
+    "A film of which one frame is enlarged, loose or in a tar, and a picture of a tar that could not be done: in text, JSON and report."
+    frames = [Image.new('RGB', (9, 7), (60*i, 0, 0)) for i in range(4)]
+    frames[0].save(tmp_path/'film.gif', save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path/'a.png', icc_profile=b'no profile')
+    a_tar(tmp_path/'t.tar', ('in/film.gif', (tmp_path/'film.gif').read_bytes()), ('bad.png', b'x'), ('a.png', (tmp_path/'a.png').read_bytes()))
+    (tmp_path/'list.txt').write_text('film.gif\na.png\nt.tar\n')
+    said = dict.fromkeys(('film.gif', 't.tar/in/film.gif'), 'the first of 4 frames or pages alone')
+    said |= dict.fromkeys(('a.png', 't.tar/a.png'), 'its colour profile is damaged (left out)')
+    for kept in 0, 3:
+        r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', upscale_work(Upscaler.load('light-x2')))
+        assert (r['kept'], r['said'], [*r['bad']]) == (kept, said, ['t.tar/bad.png'])
+        assert upscale_list((), tmp_path/'list.txt', None, tmp_path/'out', lambda: Upscaler.load('light-x2'), None, False, False) == 1
+        err = capsys.readouterr().err
+        assert 'the first of 4 frames or pages alone: film.gif, t.tar/in/film.gif' in err and 't.tar/bad.png is left out' in err
+    r = merge_logs(tmp_path/'out')
+    assert (r['said'], [*r['bad']]) == (said, ['t.tar/bad.png']) and 'frames or pages alone: film.gif, t.tar/in/film.gif' in shards_report(r)
+
 def test_a_tar_is_counted_by_its_pictures(tmp_path):
     "A line of a list may stand for many; a bad one, and what is no picture, do not count."
     for p in 'ab': (tmp_path/f'{p}.png').write_bytes(b'x')
@@ -251,7 +270,7 @@ def test_a_tar_is_counted_by_its_pictures(tmp_path):
     r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work._replace(read=read))
     assert (r['done'], r['pictures'], counts_of(r)) == (3, 14, '3 done (14 pictures), 0 done before, 1 left out')
     r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work)
-    assert (r['pictures'], counts_of(r)) == (0, '0 done, 3 done before')
+    assert (r['pictures'], counts_of(r)) == (0, '0 done, 3 done before, 1 left out')
 
 def test_lines_that_are_no_picture(tmp_path):
     "A pipe would be waited for, for ever; a folder named .tar ended the shard. Each costs only itself, with its reason."
@@ -457,6 +476,8 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
         r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
         assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 't.tar']) and 'was there before the run, and is no result of it; move it away' in r['bad']['t.tar']
         assert merge_logs(out)['bad'] == r['bad'] and [p.read_text() for p in theirs] == ['a diary']*2
+    for p in theirs: p.write_text('a diary, and a day more')
+    assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 0 and [p.read_text() for p in theirs] == ['a diary, and a day more']*2
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
 

@@ -9,7 +9,7 @@ from srgan_course import upscale as U
 from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
-from srgan_course.kit.folders import summary
+from srgan_course.kit.folders import enlarge_paths, summary
 from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
@@ -486,6 +486,29 @@ def test_done_is_not_done_again(up, net, folder, threads):
     assert [Path(d['src']).name for d in upscale_folder(folder, up=up, progress=False)['done']] == ['1.png', '2.png']
     assert len(upscale_folder(folder, up=Upscaler(net, name='other', device='cpu'), progress=False)['done']) == 5      # another model
     assert len(upscale_folder(folder, up=up, progress=False, again=True)['done']) == 5
+
+def test_what_is_no_picture_is_no_result(up, tmp_path):
+    "A file of others under a result's name: never done before, never written over, but where the file or --again is asked for."
+    (src := tmp_path/'in').mkdir(); Image.new('RGB', (9, 7), 'red').save(src/'a.png')
+    for folder, paths in ((tmp_path/'in-x4', [src]), (src, [src/'a.png'])):
+        folder.mkdir(exist_ok=True); (mine := folder/'a-x4.png').write_text('precious')
+        for at in 0, 2**32:
+            os.utime(mine, (at, at))
+            with pytest.raises(ValueError, match='a-x4.png is no picture, so no result of .*; move it away, or give --again'):
+                enlarge_paths(paths, None, up, progress=False)
+            assert mine.read_text() == 'precious'
+        assert len(enlarge_paths(paths, None, up, progress=False, again=True)['done']) == 1 and Image.open(mine).size == (36, 28)
+        mine.unlink()
+    (named := tmp_path/'named.png').write_text('precious')
+    assert enlarge_paths([src/'a.png'], named, up, progress=False)['done'] and Image.open(named).size == (36, 28)
+
+def test_a_name_that_is_too_long_costs_only_itself(up, tmp_path):
+    (src := tmp_path/'in').mkdir()
+    for name in 'a', 'n'*250: Image.new('RGB', (9, 7), 'red').save(src/f'{name}.png')
+    r = enlarge_paths([src], None, up, progress=False)
+    assert [Path(d['src']).name for d in r['done']] == ['a.png'] and 'too long' in r['bad'][0]['error'] and len(r['bad']) == 1
+    with pytest.raises(OSError, match=f'{"n"*250}-x4.png.*too long|too long.*{"n"*250}-x4.png'):
+        enlarge_paths([src/f'{"n"*250}.png'], None, up, progress=False)
 
 def test_nothing_is_opened_or_loaded_twice(folder, weights, monkeypatch, threads):
     opened, loaded, o, l = [], [], folders.open_image, weights_room.load_model

@@ -94,5 +94,5 @@ def write_report(job,        # the run's `Training`
                 protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=vars(job.recipe),
                 seconds=round(seconds, 1), device=torch.cuda.get_device_name(dev) if dev.type == 'cuda' else dev.type, said=said)
     text = card(load_result(out/'results.json'), job, last, about_data(source), len(dls.train_ds))
-    write_whole(out/'generator.md', text.encode())
+    write_whole(out/'generator.md', text.encode(errors='backslashreplace'))
     return Result(out, job.recipe, last, nets.get('pretrain'), table, seconds, said)

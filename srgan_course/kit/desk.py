@@ -146,7 +146,7 @@ def job(self:Desk, id)->Job:
     l = self.limits
     raise Problem(404, f'There is no such job (any more): results are kept for {l.keep_minutes:g} minutes, at most {l.keep_jobs} '
                        f'of them and {l.keep_megabytes:g} MB; older ones make way for newer ones, '
-                       f'and what is deleted is gone. Send the picture again.')
+                       f'what is deleted is gone, and a server that was started anew has none. Send the picture again.')
 
 @patch
 def facts(self:Desk, job, f)->dict: # what `news_of` says of it

@@ -108,7 +108,7 @@ def write_json(path:Path|str, # of the file to write; an existing one is replace
     "Write JSON, whole or not at all."
     try: text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     except ValueError as e: raise ValueError(f'{Path(path).name}: a figure is infinite or not a number; JSON holds finite numbers') from e
-    return write_whole(path, (text + '\n').encode())
+    return write_whole(path, (text + '\n').encode(errors='backslashreplace'))          # \udcff: half a name that is no UTF-8
 
 def read_json(path:Path|str): # what the file holds
     "Read JSON; what is not JSON is refused by name."

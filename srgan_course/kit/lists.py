@@ -171,7 +171,7 @@ def keep_plan(out:Path, # folder of results
 # %% ../../nbs/kit/lists.ipynb #ls000007
 # what an event holds, where it holds it
 _KINDS = dict.fromkeys(('begin', 'done', 'made', 'fail', 'back', 'taken', 'error', 'sha256'), str) | dict(
-    bytes=int, t=(int, float), of=(list, type(None)), passed=dict)
+    bytes=int, t=(int, float), of=(list, type(None)), passed=dict, left=dict, said=dict)
 
 def read_events(path:Path # a log
                ):         # yields dicts
@@ -256,11 +256,13 @@ def some_line(what:str, names:list)->list:
     "A line about some files, none where there are none: their names, as far as one wants to read them."
     return [one_line(f'{what}: {", ".join(names[:8])}') + f' and {len(names) - 8} more'*(len(names) > 8)]*bool(names)
 
-def passed_lines(passed)->list: # pairs of a name and why it is passed over
+def passed_lines(passed,              # pairs of a name and why it is passed over
+                 how='passed over, '  # or what else is said of it
+                )->list:
     "A line for each reason."
     kinds = {}
     for name, why in passed: kinds.setdefault(why, []).append(name)
-    return [l for why, names in kinds.items() for l in some_line(f'passed over, {why}', names)]
+    return [l for why, names in kinds.items() for l in some_line(f'{how}{why}', names)]
 
 def folder_lines(folder:Path, # of pictures, and of tar files of pictures
                  out:Path     # folder of results: what is in it is left out

@@ -88,7 +88,7 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
 
 def check_measurable(pictures:dict, # as `named_pictures` gives them
                      scale:int, crop:int, least:int): # times smaller; pixels off each border; shortest side that is measured before
-    "Refuse, before anything is measured, what could not be: by the heads of the files, and by the pixels where these may be clear."
+    "Refuse, before anything is measured, what could not be: by the heads of the files, and by their pixels."
     least = max(least, 11 + 2*crop)                              # SSIM looks at 11 x 11 pixels
     pages, head = {}, lambda img: (*img.size, img.mode[-1] in 'Aa' or 'transparency' in img.info)
     for read in pictures.values():
@@ -97,7 +97,7 @@ def check_measurable(pictures:dict, # as `named_pictures` gives them
             else:
                 with open_binary(file) as f, in_one_line(name_of(file)):
                     w, h, clear = head(img := identify(f, 2**28))
-                    pages[read.args[1]] = pages_in(img)
+                    pages[read.args[1]] = pages_in(img); img.load()          # which refuses what is damaged
             if clear: read()                                     # refuses what would be seen through
             if min(w//scale, h//scale)*scale >= least: continue
             raise ValueError(f'{w} x {h} pixels are too few; give at least {least} x {least}, in multiples of {scale}')

@@ -54,8 +54,7 @@ class Phase:
         return learn
     def fit(self, learn):
         "All epochs with their schedule; goes on after `learn.resume`."
-        f = SCHEDULES[self.schedule]
-        learn.fit(self.epochs, lr=self.lr, cbs=[ParamScheduler({'lr': lambda p: self.lr*f(p)}), *self.also()])
+        learn.fit(self.epochs, lr=self.lr, cbs=[ParamScheduler({'lr': lambda p: self.lr*SCHEDULES[self.schedule](p)}), *self.also()])
         return learn
 
 @dataclass(frozen=True)
@@ -138,7 +137,8 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
              )->torch.nn.Module: # the phase's generator, read back from its file
     "Run a phase, or the rest of it, and keep its generator."
     file, r, folder = out/p.file, job.recipe, out/'checkpoints'/p.name
-    if file.exists() and (kept := read_model(file)[1].get('recipe')) and type(r).from_json(kept) == r: return load_model(file)
+    kept = file.exists() and read_model(file, 'remove it; --resume makes it again')[1].get('recipe')
+    if kept and type(r).from_json(kept) == r: return load_model(file)
     learn = p.learner(dls, generator, [SaveEvery(folder, steps=job.about['save_every'] or None), Clock(), *cbs])
     if checkpoints(folder): learn.resume(folder)
     p.fit(learn)

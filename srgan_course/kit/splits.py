@@ -111,7 +111,7 @@ class Split:
 
     def __repr__(self):
         part = lambda y: f'{len(y)} ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'
-        return f'Split: training {part(self.y_train)}, validation {part(self.y_valid)}, {len(self.dropped)} near-duplicates left out'
+        return f'Split: training {part(self.y_train)}, validation {part(self.y_valid)}; near-duplicates left out: {len(self.dropped)}'
 
 def _stratified(y, share, seed, names):
     "Numbers of the items held out: a `share` of each class, at least one, and never all."

@@ -15,6 +15,7 @@ from PIL import Image
 from .codec import image_bytes
 from .formats import SUFFIXES, check_quality, check_save, save_format
 from .frames import frame_count
+from .sources import name_and_size
 
 # %% ../../nbs/kit/wanted.ipynb #wn000007
 _FILMS = ('.gif', '.png', '.apng', '.webp', '.avif', '.tif', '.tiff', '.mpo')   # what holds several frames or pages
@@ -49,18 +50,22 @@ class Wanted:
     def tag(self, scale)->str: # of the model
         "What stands in a result's name: x4, x1.5, w1920, h1080 or fit1920x1080."
         if self.scale and self.scale > scale:
-            raise ValueError(f'scale {self.scale:g} is more than this model gives, x{scale}; give another --model, or enlarge the result '
+            raise ValueError(f'scale {self.scale} is more than this model gives, x{scale}; give another --model, or enlarge the result '
                              f'again')
         if self.width and self.height: return f'fit{self.width}x{self.height}'
         return f'w{self.width}' if self.width else f'h{self.height}' if self.height else \
             'x' + repr(float(self.scale or scale)).removesuffix('.0')
+
+    def asked(self)->str:
+        "What was asked for, in words."
+        return ' and '.join(f'a {k} of {v}' for k,v in dict(scale=self.scale, width=self.width, height=self.height).items() if v)
 
     def size(self,
              size:tuple, # of the picture, pixels
              scale:int   # of the model
             )->tuple:    # of the result, pixels
         "How large a result is, in its picture's proportions."
-        most, asked = tuple(v*scale for v in size), self.tag(scale)
+        most, asked = tuple(v*scale for v in size), self.asked()
         if not (self.scale or self.width or self.height): return most
         part = self.scale/scale if self.scale else min(v/m for v,m in zip((self.width, self.height), most) if v)
         res = tuple(max(1, round(m*part)) for m in most)
@@ -103,7 +108,13 @@ def end_of(src:Path)->str: "What tells a result from that of a picture with anot
 
 def _has_twin(src):
     "Is there another picture of this name beside it, which would become the same result?"
-    return any((p := src.with_suffix(s)).exists() and not p.samefile(src) for suffix in SUFFIXES for s in (suffix, suffix.upper()))
+    return any(os.path.exists(p := src.with_suffix(s)) and not p.samefile(src) for suffix in SUFFIXES for s in (suffix, suffix.upper()))
+
+def is_no_picture(file:Path # where a result would go, and no log says anything of it
+              )->bool:
+    "Does something lie there that is no picture, and so no result?"
+    try: return os.path.isfile(file) and not name_and_size(file)
+    except (ValueError, OSError): return True
 
 def result_path(src:Path,  # picture
                 dst,       # file or folder to write, or None: beside the picture

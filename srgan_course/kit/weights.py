@@ -31,10 +31,9 @@ def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
     write_tensors(path, tensors, meta)
     return path
 
-def read_model(path     # a file that `save_model` wrote
-              )->tuple: # (tensors by name, metadata by name)
+def read_model(path, advice='get the file again')->tuple: # of `save_model`, what to do where it is damaged -> (tensors, metadata), by name
     "Read and check a model file. Nothing in it is executed or unpickled."
-    return read_tensors(path, 'model', ['network', 'args'])
+    return read_tensors(path, 'model', ['network', 'args'], advice)
 
 # %% ../../nbs/kit/weights.ipynb #9c000008
 def build_network(name:str,   # one of `NETWORKS`
