@@ -56,6 +56,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'srgan_course/classifier.py'),
                                          'srgan_course.classifier.Head.probs': ('classifier.html#head.probs', 'srgan_course/classifier.py'),
                                          'srgan_course.classifier.Head.row': ('classifier.html#head.row', 'srgan_course/classifier.py'),
+                                         'srgan_course.classifier._above': ('classifier.html#_above', 'srgan_course/classifier.py'),
                                          'srgan_course.classifier._of_resample': ( 'classifier.html#_of_resample',
                                                                                    'srgan_course/classifier.py'),
                                          'srgan_course.classifier.calibration': ( 'classifier.html#calibration',

@@ -83,12 +83,16 @@ def ece(probs, y, bins=15
     return float((c['n']*abs(c['confidence'] - c['accuracy'])).sum()/c['n'].sum())
 
 # %% ../nbs/14_classifier.ipynb #4c127991
+def _above(a, b):
+    "How often a score of `a` is above one of `b`, a tie counting half: the AUC."
+    b = np.sort(b)
+    return (b.searchsorted(a) + b.searchsorted(a, 'right')).mean()/(2*len(b)) if len(a) and len(b) else np.nan
+
 def _of_resample(p, y):
-    "Loss, accuracy and AUC of pictures drawn anew, as `classification_report` gives them; by ranks, which is quick."
-    from scipy.stats import rankdata
-    n, certain = np.bincount(y, minlength=p.shape[1]), np.clip(p, 1e-7, 1)
+    "Loss, accuracy and AUC of pictures drawn anew, as `classification_report` gives them, but quickly."
+    certain = np.clip(p, 1e-7, 1)
     certain /= certain.sum(1, keepdims=True)
-    auc = [(rankdata(q)[y == c].sum() - k*(k + 1)/2)/(k*(len(y) - k)) if 0 < k < len(y) else np.nan for c, (q, k) in enumerate(zip(p.T, n))]
+    auc = [_above(q[y == c], q[y != c]) for c, q in enumerate(p.T)]
     return dict(loss=-np.log(certain[np.arange(len(y)), y]).mean(), accuracy=(p.argmax(1) == y).mean(), auc=np.mean(auc))
 
 # %% ../nbs/14_classifier.ipynb #5aaf21b0

@@ -130,7 +130,7 @@ def full_size_layers(nf:int,   # channels in
 
 # %% ../nbs/04_generators.ipynb #757078f1
 class LightSR(nn.Module):
-    "The small network that ships: adds to the bicubic picture what bicubic cannot know."
+    "A small network that adds to the bicubic picture what bicubic cannot know."
     def __init__(self, scale:int=4,    # 2, 3 or 4
                        nf:int=40,      # channels
                        n_blocks:int=12,# residual blocks

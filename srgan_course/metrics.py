@@ -74,8 +74,7 @@ def ssim_y(sr, hr, crop:int # as for `psnr_y`
     x, y = map(luminance, pixel_pair(sr, hr, crop))
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
-    s = ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1))
-    return _value(s.reshape(x.shape[:-2]))
+    return _value(ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1)).reshape(x.shape[:-2]))
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')

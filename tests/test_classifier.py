@@ -5,7 +5,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 import forked
 from srgan_course import classifier as C
-from srgan_course.kit import classifiers as K, views as N
+from srgan_course.kit import classifiers as K, epochs, views as N
 from srgan_course.kit.classifiers import save_classifier
 from srgan_course.kit.epochs import learn_epochs
 from srgan_course.kit.pets import draw_pet
@@ -14,6 +14,12 @@ from srgan_course.kit.stats import mcnemar, over_runs
 from srgan_course.kit.weights import read_weights
 
 TINY = C.ClassifierRecipe('tiny', size=32, bs=8, epochs=2, body='toynet-random', lr=3e-3)
+
+DRAW = epochs.plot_curves
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    "To draw the curves takes longer than a toy training: here they are drawn where a test looks at them."
+    monkeypatch.setattr(epochs, 'plot_curves', lambda history, path=None: None)
 
 def toys(n=16, size=32): return C.split_pets(n=n, size=size)
 
@@ -53,9 +59,8 @@ def test_auc_of_decisions_is_found_out(judged, monkeypatch):
     d = p.argmax(1).astype(float)
     assert roc_auc_score(y, d) == pytest.approx(balanced_accuracy_score(y, d))
     with pytest.raises(ValueError, match='decisions'): C.report(np.stack([1 - d, d], 1), y)
-    import scipy.stats
-    right = scipy.stats.rankdata
-    monkeypatch.setattr(scipy.stats, 'rankdata', lambda s: right(np.asarray(s) > .5))
+    right = C._above
+    monkeypatch.setattr(C, '_above', lambda a, b: right(a > .5, b > .5))
     with pytest.raises(AssertionError): assert C._of_resample(p, y)['auc'] == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-6)
 
 def test_quick_measures_equal_scikit_learns(judged):
@@ -401,7 +406,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     assert 'checksum does not fit' in capsys.readouterr().out
 
 @pytest.mark.parametrize('name', [n for n in C.CLASSIFIER_RECIPES if n != 'full'])
-def test_two_steps_of_every_recipe(name, tmp_path):
+def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(epochs, 'plot_curves', DRAW)
     r = C.CLASSIFIER_RECIPES[name]
     assert C.ClassifierRecipe.from_json(r.to_json()) == r
     arch = r.body.split('-')[0]
@@ -411,6 +417,7 @@ def test_two_steps_of_every_recipe(name, tmp_path):
     assert len(res.history) == 1 + r.unfreeze and np.isfinite(res.report['loss'])
     longer = C.train_classifier(r.replace(epochs=2), split=s, out=tmp_path, resume=True)
     assert len(longer.history) == 2 + r.unfreeze and longer.history[0] == res.history[0]
+    assert Image.open(tmp_path/'curves.png').width > 400
 
 def test_two_steps_of_full(tmp_path):
     "VGG16's own head, 119.5 million parameters, Adam and a checkpoint; random weights by name."

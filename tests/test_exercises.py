@@ -68,7 +68,10 @@ HINTS = dict(one_number_for_each_channel_of_a_norm='batch norm has two numbers',
              with_a_tanh='without sigmoid or tanh', falls_of_the_sigmoid='not its sigmoid', covers_with_black='black is no mean',
              covers_with_mean_grey='three numbers', the_sum='the mean, not the sum', forgets_the_norms='did you count batch norm',
              slivers='as tile_boxes does', right_for_premultiplied_colours_only='only the ground shows',
-             the_ground_is_not_weighted='is the ground weighted')
+             the_ground_is_not_weighted='is the ground weighted', without_momentum='is it one Adam for both',
+             counts_the_one_that_learns='that counts the one that learns', judged_in_training_mode='a critic in evaluation mode',
+             columns_before_rows='row in the cell, column in the cell', place_before_channel='the order is channel',
+             forgets_mid='did you count mid', noise_before_shrinking='after shrinking')
 
 ALL = [(p, n) for p in NBS for n in exercises(p)[1]]
 

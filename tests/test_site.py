@@ -77,9 +77,10 @@ def process(folder):
     "nbdev-proc-nbs in `folder`."
     env = {**os.environ, 'PYTHONPATH': str(folder), 'PATH': f'{folder/"bin"}{os.pathsep}{os.environ["PATH"]}', 'PYTHONUTF8': '1',
            'MPLBACKEND': 'agg'}
-    script = shutil.which('nbdev-proc-nbs', path=os.path.dirname(sys.executable))
-    # in one process: each more would import fastai again
-    return subprocess.run([script, '--n-workers', '0'], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    # in one process: each more would import fastai again. nbdev reads pyproject.toml anew for each cell, which takes as long as all the rest
+    code = ('import functools, nbdev.config as c; c._load_toml = functools.cache(c._load_toml); '
+            'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0)')
+    return subprocess.run([sys.executable, '-c', code], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):

@@ -203,8 +203,7 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
         with open_binary(path) as f: return open_file(f, name_of(path), max_pixels, icc)
-    b = path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()
-    return open_file(BytesIO(b), name_of(path), max_pixels, icc)
+    return open_file(BytesIO(path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()), name_of(path), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
                 recursive:bool=True # in the folders inside it, too

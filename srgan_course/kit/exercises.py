@@ -11,7 +11,7 @@ __all__ = ['check_lanczos', 'check_give_back', 'check_light', 'check_box', 'chec
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
 from functools import wraps
-import numpy as np, pandas as pd, torch
+import copy, numpy as np, pandas as pd, torch, torch.nn as nn
 import torch.nn.functional as F
 from PIL import Image
 
@@ -110,7 +110,7 @@ def check_noise(f, downscale):
     for k in (4, 2):
         n = _noise_of(f, downscale, a, k)
         far, alike = (abs(n) > 9).mean(), np.corrcoef(n[..., 0].ravel(), n[..., 1].ravel())[0, 1]
-        if not 4.7 < n.std() < 5.3: return f'at factor {k} the noise has a standard deviation of {n.std():.1f}, not 5, on the small picture'
+        if not 4.7 < n.std() < 5.3: return f'at factor {k} the standard deviation is {n.std():.1f}, not 5; add the noise after shrinking'
         if not .03 < far < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
         if abs(n.mean()) > .3: return f'the noise has a mean of {n.mean():.2f}; was something cut off where it should be rounded?'
         if alike > .3: return 'red and green get the same noise; each colour of each pixel wants its own'
@@ -171,9 +171,10 @@ def check_unshuffle(f):
         x = torch.arange(2*2*s*s*3*5.).reshape(2, 2*s*s, 3, 5)
         y = torch.as_tensor(ask(f, F.pixel_shuffle(x, s), s))
         if y.shape != x.shape: return f'for s={s} the shape is {tuple(y.shape)}, it should be {tuple(x.shape)}'
-        if not y.equal(x):
-            return (f'for s={s} the shape is right, but {(y != x).float().mean():.0%} of the numbers are in '
-                    'the wrong place; did you permute before the last reshape?')
+        cells = x.reshape(2, 2, s, s, 3, 5)
+        order = any(y.equal(o.reshape(x.shape)) for o in (cells.transpose(2, 3), cells.permute(0, 2, 3, 1, 4, 5)))
+        hint = 'the order is channel, row in the cell, column in the cell' if order else 'did you permute before the last reshape?'
+        if not y.equal(x): return f'for s={s} {(y != x).float().mean():.0%} of the numbers are in the wrong place; {hint}'
 
 @checks('every cell starts flat, and the channels still differ.')
 def check_even_start(f):
@@ -195,8 +196,8 @@ def check_light_params(f, LightSR):
     for nf, n, scale in (40, 12, 4), (8, 0, 2), (5, 3, 4), (32, 2, 2), (7, 1, 3):
         got, want = ask(f, nf, n, scale), sum(p.numel() for p in LightSR(scale, nf, n).parameters())
         if got != want:
-            return (f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}'
-                    + ('; did you count the biases?' if want - got == nf*(2*n + 2) + 3*scale**2 else ''))
+            forgot = {nf*(2*n + 2) + 3*scale**2: '; did you count the biases?', 9*nf**2 + nf: '; did you count mid?'}.get(want - got, '')
+            return f'LightSR(scale={scale}, nf={nf}, n_blocks={n}) has {want}, not {got}{forgot}'
 
 # %% ../../nbs/kit/exercises.ipynb #b8b59b61
 @checks('the number is right for four critics.')
@@ -334,28 +335,28 @@ def check_moves(f):
     for n in 10, 7:
         none, zeros = (int(ask(f, n, to_none)) for to_none in (True, False))
         if (none, zeros) == (0, n - 1): continue
-        if none == zeros: return f'{none} moves in {n} steps with both settings: hand to_none on to zero_grad'
+        why = {0: 'is to_none handed on, is it one Adam for both, and is the old weight a copy?', n: 'that counts the one that learns'}
+        if none == zeros: return f'{none} moves in {n} steps with both settings: {why.get(none, "hand to_none on to zero_grad")}'
         return f'expected 0 moves in {n} steps with None and {n - 1} with zeros, got {none} and {zeros}'
 
-@checks('the push of the critic, and the critic as it was.')
+@checks('the push of the critic in both modes, and the critic as it was.')
 def check_push(f):
-    from copy import deepcopy
-    from torch import nn
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        critic = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.LeakyReLU(.2), nn.Flatten(), nn.Linear(4*3*2, 1))
-        fake = torch.rand(5, 3, 7, 5)
-        critic[0].weight.requires_grad_(False)
-        was, x = deepcopy(critic), fake.clone().requires_grad_()
-        want, = torch.autograd.grad(-deepcopy(critic)(x).mean(), x)
-        got = ask(f, critic, fake.clone())
-    if any(p.grad is not None for p in critic.parameters()): return 'the weights of the critic have collected gradients'
-    if not torch.equal(critic[1].running_mean, was[1].running_mean): return "batch norm's running averages have moved"
-    if [p.requires_grad for p in critic.parameters()] != [p.requires_grad for p in was.parameters()] or not critic.training:
-        return 'the critic is not as it was: what was frozen stays frozen, what learns goes on learning, and its mode stays'
-    if got.shape != want.shape: return f'for pictures {tuple(fake.shape)} you give {tuple(got.shape)}'
-    if (got + want).abs().max() < 1e-7: return 'that is the gradient of the score; the generator makes its loss, minus the score, smaller'
-    if (got - want).abs().max() > 1e-7: return 'these are not the gradients of -critic(fake).mean(), judged by the batch at hand'
+    for mode in 'training', 'evaluation':
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            critic = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.LeakyReLU(.2), nn.Flatten(), nn.Linear(4*3*2, 1))
+            fake = torch.rand(5, 3, 7, 5)
+            critic.train(mode == 'training')[0].weight.requires_grad_(False)
+            was, x = copy.deepcopy(critic), fake.clone().requires_grad_()
+            want, = torch.autograd.grad(-copy.deepcopy(critic)(x).mean(), x)
+            got = ask(f, critic, fake.clone())
+        if any(p.grad is not None for p in critic.parameters()): return 'the weights of the critic have collected gradients'
+        if not torch.equal(critic[1].running_mean, was[1].running_mean): return "batch norm's running averages have moved"
+        if critic.training != was.training or any(p.requires_grad != q.requires_grad for p,q in zip(critic.parameters(), was.parameters())):
+            return 'the critic is not as it was: what was frozen stays frozen, what learns goes on learning, and its mode stays'
+        if got.shape != want.shape: return f'for pictures {tuple(fake.shape)} you give {tuple(got.shape)}'
+        if (got + want).abs().max() < 1e-7: return 'that is the gradient of the score; the generator lowers its loss, minus the score'
+        if (got - want).abs().max() > 1e-7: return f'for a critic in {mode} mode these are not the gradients of -critic(fake).mean()'
 
 # %% ../../nbs/kit/exercises.ipynb #1536af65
 @checks('made small again, a result is compared with what it was made from.')

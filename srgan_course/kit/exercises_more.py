@@ -305,8 +305,8 @@ def check_to_bytes(f):
     got = torch.as_tensor(ask(f, (want + off + over)/127.5 - 1))
     if got.dtype != torch.uint8: return f'it gives {got.dtype}; a file holds bytes'
     if got.shape != want.shape: return f'pictures of shape {tuple(want.shape)} become {tuple(got.shape)}'
-    if not (bad := got.int() != want).any(): return
-    i = tuple(bad.nonzero()[0].tolist())
+    if not (off_by := (got.int() - want).abs()).any(): return
+    i = torch.unravel_index(off_by.argmax(), off_by.shape)     # the worst says most
     return f'{(want + off + over)[i].item()/127.5 - 1:.3f} becomes {got[i].item()}, not {want[i].item()}'
 
 # %% ../../nbs/kit/exercises_more.ipynb #e1900002

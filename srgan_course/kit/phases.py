@@ -54,8 +54,7 @@ class Phase:
         return learn
     def fit(self, learn):
         "All epochs with their schedule; goes on after `learn.resume`."
-        f = SCHEDULES[self.schedule]
-        learn.fit(self.epochs, lr=self.lr, cbs=[ParamScheduler({'lr': lambda p: self.lr*f(p)}), *self.also()])
+        learn.fit(self.epochs, lr=self.lr, cbs=[ParamScheduler({'lr': lambda p: self.lr*SCHEDULES[self.schedule](p)}), *self.also()])
         return learn
 
 @dataclass(frozen=True)

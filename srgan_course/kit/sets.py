@@ -37,8 +37,7 @@ def read_picture(p,          # path, PIL picture, or tensor (3,H,W) or (B,3,H,W)
                 )->Tensor:   # (B,3,H,W), uint8 or float in [0,1]
     "One item of a set."
     if isinstance(p, Tensor): return _tensor(p, name)
-    img = rgb_picture(p, name if isinstance(p, Image.Image) else str(p))
-    return torch.from_numpy(np.array(img)).permute(2, 0, 1)[None]
+    return torch.from_numpy(np.array(rgb_picture(p, name if isinstance(p, Image.Image) else str(p)))).permute(2, 0, 1)[None]
 
 def _load(numbered):
     "Item `i` as a tensor, or the error it gives."

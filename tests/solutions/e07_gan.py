@@ -76,6 +76,14 @@ def judged_in_eval(critic, fake):
     return g
 
 @wrong(2)
+def judged_in_training_mode(critic, fake):
+    mode = critic.training
+    critic.train()
+    with resting(critic): g = _grad(critic, fake.clone().requires_grad_())
+    critic.train(mode)
+    return g
+
+@wrong(2)
 def towards_the_score(critic, fake):
     from copy import deepcopy
     return _grad(deepcopy(critic), fake.clone().requires_grad_(), 1)
