@@ -189,13 +189,21 @@ def test_grey_tiff_of_every_kind(white, byteorder, compression):
     ramp, read = np.arange(96).reshape(8, 12), set()
     for dtype in ('u1', 'i1', 'u2', 'i2', 'u4', 'i4', 'f2', 'f4', 'f8'):
         top = {'f': 1, 'u1': 255, 'i1': 255}.get(dtype if dtype[1] == '1' else dtype[0], 65535)
-        tifffile.imwrite(out := BytesIO(), (ramp/95 if top == 1 else ramp).astype(dtype), photometric=white, byteorder=byteorder, compression=compression)
+        greys = ramp/95 if top == 1 else 9*ramp if dtype[1] == '4' else ramp           # greys up to 95 in 32 bits do not say what is white
+        tifffile.imwrite(out := BytesIO(), greys.astype(dtype), photometric=white, byteorder=byteorder, compression=compression)
         try: got = to_array(open_image(out.getvalue()))
         except ValueError as e: assert 'which Pillow does not read' in str(e); continue
-        want = np.rint(ramp/95*65535) if top == 1 else ramp
+        want = np.rint(greys*65535) if top == 1 else greys
         assert np.abs(got - (want if white == 'minisblack' else (65535 if top == 1 else top) - want)).max() <= 1, dtype
         read.add(dtype)
     assert {'u1', 'f4'} <= read
+
+@pytest.mark.parametrize('dtype', ['u4', 'i4'])
+def test_greys_of_8_bits_in_32_are_refused(dtype):
+    "They were read as those of 16 bits, and black."
+    import tifffile
+    tifffile.imwrite(out := BytesIO(), np.arange(256).reshape(16, 16).astype(dtype))
+    with pytest.raises(ValueError, match='32-bit grey values from 0 to 255 do not say what is white'): open_image(out.getvalue())
 
 def tga(px, bits, kind=2, palette=b''):
     "A TGA whose head gives `bits` to transparency, of stored pixels (h,w,channels)."

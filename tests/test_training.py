@@ -236,7 +236,7 @@ def test_patches_that_the_critic_cannot_judge_make_no_folder(settings, tmp_path)
     (dict(feature=1., feature_net=''), 'no feature_net is named')])
 def test_a_bad_student_makes_no_folder(settings, says, tmp_path):
     (tmp_path/'r.json').write_text(json.dumps(json.loads(named_recipes(RecogniseRecipe)['quick'].to_json()) | settings))
-    with pytest.raises((ValueError, OSError)) as e: cli.recognise(train='pets-toy', recipe=str(tmp_path/'r.json'), out=tmp_path/'run', share=.1)
+    with pytest.raises((ValueError, OSError)) as e: cli.recognise(train='pets-toy', recipe=str(tmp_path/'r.json'), out=tmp_path/'run')
     assert says in str(e.value) and not (tmp_path/'run').exists()
 
 # ---- pictures that need a package

@@ -157,9 +157,11 @@ def mend_order(img):
     if img.format == 'TIFF': img.tile = [_turned_once(t) for t in img.tile]
 
 def refuse_negative(img):
-    "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits."
+    "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits, and those of 8 bits in 32, which would be black."
     if img.mode == 'L' and img.tag_v2.get(339) == (2,) and (a := np.asarray(img).view(np.int8)).min() < 0:
         raise NotRead(f'grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..255')
+    if img.mode == 'I' and img.tag_v2.get(258) == (32,) and 0 < (a := np.asarray(img)).max() < 256:
+        raise NotRead(f'32-bit grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..65535')
 
 def first_bytes(f, n=-1):
     "The first bytes of a file, or all of them; it is left where it was."

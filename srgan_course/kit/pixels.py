@@ -21,10 +21,10 @@ def known_mode(img:Image.Image):
     return img.convert('RGBA' if clear else 'RGB')
 
 def _grey16(img):
-    "A grey picture of more than 8 bits as `I;16`: integers of 256 to 65535 at most as they are, floats from 0 to 1 scaled."
+    "A grey picture of more than 8 bits as `I;16`: integers up to 65535 as they are, floats from 0 to 1 scaled."
     a, top = np.array(img), 1 if img.mode == 'F' else 65535
     if n := np.count_nonzero(~np.isfinite(a)): raise ValueError(f'{n} of {a.size} grey values are NaN or infinite; mend them first')
-    if not (0 <= a.min() and a.max() <= top) or top > 1 and 0 < a.max() < 256:     # the greys of 8 bits would be black
+    if not (0 <= a.min() and a.max() <= top):
         raise ValueError(f'grey values from {a.min():g} to {a.max():g} do not say what is white; scale them to 0..{top}')
     if top == 1: a = np.rint(a.astype(np.float64)*65535)
     a, clear = a.astype(np.uint16), img.info.get('transparency')
