@@ -175,8 +175,9 @@ def classify(
     from srgan_course import classifier as m
     from srgan_course.kit.classifiers import classify_files
     clf = m.load_classifier(model or Path(out)/'classifier.safetensors')
-    r = evaluate and m.evaluate_classifier(clf, evaluate)
-    if evaluate: return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
+    if evaluate:
+        r = m.evaluate_classifier(clf, evaluate)
+        return print(js.dumps(r, default=lambda v: v.tolist()) if json else m.report_lines(r))
     rows, bad = classify_files(clf, paths)
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     for r in [] if json else rows: print(one_line('{class:12} {probability:.4f}  {file}'.format(**r)))

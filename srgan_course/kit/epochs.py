@@ -24,8 +24,10 @@ from fastai.metrics import accuracy
 # %% ../../nbs/kit/epochs.ipynb #e2d00005
 class EpochRows(Callback):
     "A row of history an epoch, kept in checkpoints; what an epoch draws at random follows from (seed, phase, epoch)."
-    def __init__(self, phase, seed, rows, # 0: the head learns, 1: the body, too; of order, views and dropout; list that grows
-                       lines=False):      # say each row on the standard error?
+    def __init__(self, phase,       # 0: the head learns, 1: the body, too
+                       seed,        # of order, views and dropout
+                       rows,        # list that grows
+                       lines=False): # say each row on the standard error?
         self.phase, self.seed, self.rows, self.losses, self.lines = phase, seed, rows, [], lines
     def before_epoch(self):
         a, b = draws(2, self.seed, self.phase, self.epoch, 6)
