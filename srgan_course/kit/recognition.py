@@ -198,7 +198,6 @@ def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the 
     known = lambda row: {c: float(v) for c, v in row.items() if np.isfinite(v)}
     figures = {k: {w: known(row) for w, row in tab.iterrows()} for k, tab in res['tables'].items()}
     save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged',
-                figures, str(source), len(res['parts'].test),
+                figures, str(source), len(res['parts'].test), seed=r.seed, recipe=r, networks={c.name: c.label for c in (t, *res['judges'])},
                 protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, '
-                         f'{r.scale} pixels cropped',
-                seed=r.seed, recipe=r, networks={c.name: c.label for c in (t, *res['judges'])}, **kwargs)
+                         f'{r.scale} pixels cropped', **kwargs)
