@@ -190,9 +190,9 @@ def _train_classifier(source, recipe, changes, out, resume, json):
     r = m.get_recipe(recipe, m.ClassifierRecipe).replace(**changes)
     if resume and not (out/'run.json').exists(): print(f'{out} holds no run to go on with: a new one begins', file=sys.stderr)
     res = m.train_classifier(r, source, out, resume=resume, progress=is_cli() and not json and (sys.stderr.isatty() or 'lines'))
-    print((out/'results.json').read_text(encoding='utf-8').strip() if json
-          else f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
-               f'curves.png. Try: srgan-classify photo.jpg --out {out}')
+    if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
+    print(f'{res.classifier.body.label}: {m.report_lines(res.report)}\n{out}: classifier.safetensors, results.json, history.csv, '
+          f'curves.png. Try: srgan-classify photo.jpg --out {out}')
 
 # %% ../nbs/cli.ipynb #61a0c524
 @command(only={'train': 'recipe steps', 'evaluate': 'judge', 'train evaluate': 'labels share seed',
@@ -272,9 +272,8 @@ def _train_student(source, recipe, changes, labels, out, json):
     say = lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items()))
     res = m.train_recognise(r, source, out, labels, progress=None if json else say)
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
-    print('\n' + '\n\n'.join(f'{k}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items())
-          + f'\n{out}: student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model '
-            f'{out/"student.safetensors"}')
+    print('\n' + '\n\n'.join(f'{k}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: '
+          f'student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out}/student.safetensors')
 
 # %% ../nbs/cli.ipynb #5a92af73
 def _figures(a, b, net, kid, score, draws, **kwargs):

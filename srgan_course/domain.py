@@ -49,9 +49,8 @@ def hold_out(pictures, # folder, name of a source, or list
 
 # %% ../nbs/13_domain.ipynb #90fd3f61
 STUDY = SRGANRecipe('domain', size=64, whole=True, nf=32, n_blocks=6, bs=8, steps_per_epoch=100, pre_epochs=15, epochs=3, critic_nf=24,
-                    shift=3, soften=1, alike=True, gan_lr=2e-4, crit_lr=4e-4, schedule='tail',
-                    content_loss='l1', content=.5, perceptual=1., feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20.,
-                    ema=.99)
+                    shift=3, soften=1, alike=True, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', content_loss='l1', content=.5, perceptual=1.,
+                    feature_net='vgg19-oxford@relu3_4', feature_loss='l1', adv=.03, grid=20., ema=.99)
 
 def train_on(x:Tensor,     # bytes (n,3,size,size)
              r,            # recipe

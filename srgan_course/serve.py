@@ -6,7 +6,7 @@
 __all__ = ['enlarge_bytes', 'make_app']
 
 # %% ../nbs/19_serve.ipynb #s1900003
-import asyncio, json, logging, os, time
+import asyncio, json, logging, time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from .kit.desk import Desk, Made, key_of
 from .kit.engines import stoppable
 from .kit.formats import fit_format, save_format
 from .kit.frames import first_of
-from .kit.models import model_facts, shipped_models
+from .kit.models import classifier_files, find_weights, model_facts, shipped_models
 from .kit.notes import heard
 from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, check_origin, check_token
 from .kit.server import docs_page, openapi, read_nothing, read_query
@@ -57,8 +57,6 @@ def _load_upscaler(file, device):
     from srgan_course.upscale import Upscaler
     return Upscaler.load(file, device=device)
 
-RESNET50 = 'resnet50-*.pth', 'resnet50_v1_pruned_int8.safetensors'   # its weights, as `pretrained` of kit.classifiers looks for them
-
 class Service(Desk):
     "The models, and what is done with them."
     def __init__(self, limits:Limits=Limits(),
@@ -89,8 +87,7 @@ class Service(Desk):
 
     def reader_name(self)->str: # None: nothing answers /v1/recognise
         "The classifier: what was asked for, else ResNet-50 where its weights are at hand. (No torch is needed to know it.)"
-        at = Path(os.environ.get('SRGAN_WEIGHTS') or os.devnull)
-        return self.classifier or ('resnet50' if any(p.is_file() for f in RESNET50 for p in at.glob(f)) else None)
+        return self.classifier or ('resnet50' if find_weights(*classifier_files('resnet50')[0]) else None)
 
     def reader(self, name):
         "A classifier by name, and the ways to enlarge."

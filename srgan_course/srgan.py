@@ -114,10 +114,9 @@ def check_recipe(r): # a recipe; `ValueError` says which setting, and what to gi
 
 SRGANRecipe.ranges = Recipe.ranges | dict.fromkeys(('pre_lr', 'gan_lr', 'crit_lr'), RATE) | dict.fromkeys(('ema', 'beta1'), SHARE) \
     | dict.fromkeys(('content', 'perceptual', 'feature_scale', 'tv', 'grid', 'adv', 'save_every', 'sample_every'), (0, 10**9)) \
-    | dict.fromkeys(('real_label', 'fake_label'), (-1000, 1000)) \
     | {'nf': (1, 1024), 'n_blocks': (0, 1024), 'nf x nf x n_blocks': (0, 2**22), 'full': (0, 1024), 'critic_nf': (1, 512),
        'pre_size': (0, 8192), 'late_size': (0, 8192), 'pre_epochs': (0, 10**6), 'minutes': (0, 10**7), 'shift': (0, 64), 'soften': (0, 16),
-       'label_noise': (0, 1000), 'late': (0, 1)}
+       'label_noise': (0, 1000), 'late': (0, 1), 'real_label': (-1000, 1000), 'fake_label': (-1000, 1000)}
 
 # %% ../nbs/09_srgan.ipynb #dbfa8682
 RECIPES = {r.name: r for r in (

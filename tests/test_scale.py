@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from conftest import script
 from scale_toy import toy_work
-from srgan_course.kit.lists import SHARDS, read_events, shard_lines
+from srgan_course.kit.lists import SHARDS, keep_plan, read_events, shard_lines
 from srgan_course.kit.shards import counts_of, merge_logs, run_shard, shards_report, upscale_list, upscale_work
 from srgan_course.upscale import Upscaler
 
@@ -480,6 +480,21 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 0 and [p.read_text() for p in theirs] == ['a diary, and a day more']*2
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
+
+def test_a_run_that_died_before_its_first_picture_has_not_looked_at_all_places(bad_ones):
+    "Killed after it made its log, or when it had noted one file of somebody else: the next run looks again. After --again nothing is anybody's."
+    shutil.copy(bad_ones/'good.png', bad_ones/'b.png'); (bad_ones/'list.txt').write_text('b.png\ngood.png\n'); work = toy_work()._replace(read=len, make=str)
+    start, said = '{"start": 1, "host": "x", "pid": 2, "t": 0.1}\n', 'was there before the run, and is no result of it; move it away'
+    begun = start + '{"taken": "b.png", "of": [1, 2], "error": "it was there"}\n'
+    for i, log in enumerate(['', start[:9], start, start*2, begun, begun + start]):
+        out = bad_ones/f'out{i}'; file = out/'.shards'/'000000.jsonl'; run = lambda **kw: run_shard(bad_ones/'list.txt', 0, 1, out, work, **kw)
+        keep_plan(out, dict(manifest='list.txt', size=15, shards=1, made_with=work.by), lambda: {}); file.write_text(log)
+        (theirs := out/'good.png.png').write_text('mine')
+        r = run(); assert (r['done'], [*r['bad']], theirs.read_text()) == (1, ['good.png'], 'mine') and said in r['bad']['good.png'], log
+        theirs.unlink(); r = run(); assert (r['done'], r['kept'], r['bad']) == (1, 1, {}), log
+        theirs.write_text('not whole'); r = run(); assert (r['done'], r['kept'], r['bad']) == (1, 1, {}), log           # it was ours
+    run(again=True); file.write_text(start)                                          # killed before its first picture
+    r = run(); assert (r['done'], r['bad']) == (2, {})
 
 def test_more_shards_than_anybody_can_look_for(photos):
     from srgan_course.kit.lists import parse_shard

@@ -134,9 +134,12 @@ def test_recognise_says_why_not(monkeypatch):
 def test_a_classifier_that_cannot_be_loaded_is_said(tmp_path, monkeypatch):
     "Its weights are damaged: 503 in one line, which names the log and no folder; at the next request at once. A file of another name is no weights: 501."
     from srgan_course.kit import classifiers
-    from srgan_course.serve import RESNET50
-    assert RESNET50[1] == classifiers._FILES['resnet50'][0]
-    monkeypatch.setenv('SRGAN_WEIGHTS', str(tmp_path)); (tmp_path/'resnet50_notes.txt').touch()
+    from srgan_course.serve import Service
+    monkeypatch.setenv('SRGAN_WEIGHTS', str(tmp_path)); (tmp_path/'resnet50_notes.txt').touch(); (tmp_path/'resnet50-9.pth').mkdir()
+    for name in 'resnet50-0.pth', 'resnet50_v1_pruned_int8.safetensors':       # what says that there is one looks where the loader looks
+        assert Service().reader_name() is None; (tmp_path/name).write_bytes(b'no weights'); assert Service().reader_name() == 'resnet50'
+        with pytest.raises(ValueError, match=name): classifiers.pretrained('resnet50')
+        (tmp_path/name).unlink()
     with client() as c: problem(c.post('/v1/recognise', content=png(60, 60)), 501, 'no classifier')
     (tmp_path/'resnet50-1.pth').write_bytes(b'no weights'); real, tried = classifiers.teacher, []
     monkeypatch.setattr(classifiers, 'teacher', lambda name: (tried.append(name), real(name))[1])

@@ -17,6 +17,7 @@ from .devices import pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
 from .frames import warn_of_files
 from .labels import imagenet_classes
+from .models import classifier_files
 from .pets import TOY_VALID, toys
 from .sources import central_square, find_images
 from .splits import open_all, split_pets
@@ -60,8 +61,6 @@ def _same_padding(net):
             c.padding = (0, 0); c.register_forward_pre_hook(lambda m, args: (F.pad(args[0], (0, 1, 0, 1)),))
 
 VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # what a file of weights may ask for
-_FILES = {'resnet50': ('resnet50_v1_pruned_int8.safetensors', 'v1'), 'mobilenet_v2': ('mobilenet_v2_fp16.safetensors', 'same'),
-          'squeezenet1_1': ('squeezenet1_1_fp16.safetensors', '')}
 
 def architectures()->list: # names
     "The networks that a body, or a saved classifier, can be made of: a fixed list."
@@ -91,11 +90,10 @@ def make_net(arch:str,      # one of `architectures`
 def pretrained(arch:str)->tuple: # one of `architectures` -> the network, the weights' file, the variant
     "A network with ImageNet weights: from `SRGAN_WEIGHTS`, else torchvision's download."
     import torchvision
-    known, (file, variant) = torchvision.models.get_model_weights(arch), _FILES.get(arch, ('', ''))
+    known, (files, variant) = torchvision.models.get_model_weights(arch), classifier_files(arch)
     choice = getattr(known, 'IMAGENET1K_V1', known.DEFAULT)
-    files, instead = (f'{arch}-*.pth', *filter(None, [file])), f"'{arch}-random' or 'toynet-turns'"
-    state, source = pretrained_weights(arch, *files, url=choice.url, instead=instead)
-    variant = variant if source == file else ''
+    state, source = pretrained_weights(arch, *files, url=choice.url, instead=f"'{arch}-random' or 'toynet-turns'")
+    if source != files[-1]: variant = ''
     net = make_net(arch, variant=variant)
     missing, extra = net.load_state_dict(state, strict=False)
     if bad := [k for k in missing if not k.endswith('num_batches_tracked')] + extra:

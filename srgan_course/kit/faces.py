@@ -60,8 +60,7 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
     "Training and held-out faces; every sixth is held out."
     from fastai.data.core import DataLoaders
     r, items = recipe, source
-    if isinstance(source, (str, Path)):
-        items = [toy_face(i, r.size) for i in range(r.toys)] if source == 'toy' else find_source(source)
+    if isinstance(source, (str, Path)): items = [toy_face(i, r.size) for i in range(r.toys)] if source == 'toy' else find_source(source)
     if len(items) < 12:
         raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     train, held = [o for i, o in enumerate(items) if i % 6], items[::6]

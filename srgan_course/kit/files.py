@@ -119,7 +119,7 @@ def _bytes_of(tensors):
     "(name, type, shape, bytes) of each tensor; bytes in this machine's memory are not copied."
     import torch
     for k, v in tensors.items():
-        v = v.detach().cpu().contiguous()
+        v = v.detach().cpu().resolve_conj().resolve_neg().contiguous()
         yield k, v.dtype, tuple(v.shape), v.reshape(-1).view(torch.uint8).numpy().data if v.numel() else b''
 
 def _hash(head, parts, form='{} {} {}'):
@@ -146,6 +146,8 @@ def write_tensors(path:Path|str, # of the file to write, .safetensors; an existi
     "Write tensors and metadata with a checksum over both, whole or not at all."
     parts = sorted(_bytes_of(tensors), key=lambda p: (-p[1].itemsize, p[0]))           # so each begins at a multiple of its numbers' size
     head, end = {'__metadata__': meta | dict(checksum=_hash(_meta_text(meta), parts))}, 0
+    if odd := [p for p in parts if str(p[1]) not in _NAMES]:
+        raise ValueError(f'{path}: {odd[0][0]} is {odd[0][1]}, which safetensors files do not hold; make it float32 or complex64, say')
     for name, kind, shape, b in parts: head[name] = dict(dtype=_NAMES[str(kind)], shape=shape, data_offsets=[end, end := end + len(b)])
     head = json.dumps(head, ensure_ascii=False, separators=(',', ':')).encode()
     head += b' '*(-len(head) % 8)
@@ -155,9 +157,10 @@ def write_tensors(path:Path|str, # of the file to write, .safetensors; an existi
 # %% ../../nbs/kit/files.ipynb #89444910
 # entry of the metadata -> how name, type and shape may stand before a tensor's bytes; all but the first are of 0.1
 FORMS = {'checksum': ('{} {} {}', '{}{}{}'), 'sha256': ('{} {} {};',)}
-_TYPES = {'F' + n: 'torch.float' + n for n in ('64', '32', '16')} | {'I' + n: 'torch.int' + n for n in ('64', '32', '16', '8')} | dict(
-    BF16='torch.bfloat16', U8='torch.uint8', BOOL='torch.bool')
-_NAMES = {v: k for k, v in _TYPES.items()}
+_NAMES = {f'torch.{k}{n}': f'{k[0].upper()}{n}' for k in ('float', 'int', 'uint') for n in (64, 32, 16, 8) if f'{k}{n}' != 'float8'}
+_NAMES |= {f'torch.float8_{k}': f'F8_{k.removesuffix("fn").upper()}' for k in ('e4m3fn', 'e4m3fnuz', 'e5m2', 'e5m2fnuz')}
+_NAMES |= {'torch.bfloat16': 'BF16', 'torch.complex64': 'C64', 'torch.bool': 'BOOL'}
+_TYPES = {v: k for k, v in _NAMES.items()}
 
 def _header(raw):
     "The header of a safetensors file, which must fit the file to the byte."

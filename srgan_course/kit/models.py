@@ -6,7 +6,7 @@
 __all__ = ['MODELS', 'shipped_models', 'find_model', 'model_facts', 'model_line']
 
 # %% ../../nbs/kit/models.ipynb #c0e00003
-import hashlib, json
+import hashlib, json, os
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -90,3 +90,17 @@ def model_line(name, f # from `model_facts`
     net = f"{f['network']} {f['args'].get('nf', '')} x {f['args'].get('n_blocks', '')}"
     return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {known('set5')}, "
                       f"{known('embedded')}  {f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
+
+# %% ../../nbs/kit/models.ipynb #c0e00013
+def find_weights(*files # names, or patterns such as 'resnet50-*.pth'; the first that is there counts
+                )->Path: # or None
+    "A file of weights in the folder that `SRGAN_WEIGHTS` names."
+    folder = os.environ.get('SRGAN_WEIGHTS')
+    return next((p for f in files for p in sorted(Path(folder).glob(f)) if p.is_file()), None) if folder else None
+
+_OURS = {'resnet50': ('resnet50_v1_pruned_int8.safetensors', 'v1'), 'mobilenet_v2': ('mobilenet_v2_fp16.safetensors', 'same'),
+         'squeezenet1_1': ('squeezenet1_1_fp16.safetensors', '')}
+def classifier_files(arch)->tuple: # one of torchvision's classifiers -> names of its ImageNet weights; the variant that the last one wants
+    "What `find_weights` is to look for: torchvision's file, then a smaller one."
+    file, variant = _OURS.get(arch, ('', ''))
+    return (f'{arch}-*.pth', *filter(None, [file])), variant

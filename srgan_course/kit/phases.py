@@ -99,9 +99,8 @@ def expected_cost(job:Training, dls, minutes:float=None # to train, or None: the
     decoded = min(pics.keep, sum(3*w*h for w,h in pics.sizes)*(1 + 1/job.data.scale**2)) - pics._bytes
     memory = peak_memory(dls.device)
     return dict(steps=job.steps(), seconds_per_step={k: round(v, 4) for k,v in seconds.items()},
-                minutes=round(sum(job.phases[k].steps*s for k,s in seconds.items())/60/.93, 2),
-                memory=memory and int(memory + decoded*(dls.device.type == 'cpu')), precision=job.about['precision'],
-                device=str(dls.device))
+                minutes=round(sum(job.phases[k].steps*s for k,s in seconds.items())/60/.93, 2), precision=job.about['precision'],
+                memory=memory and int(memory + decoded*(dls.device.type == 'cpu')), device=str(dls.device))
 
 # %% ../../nbs/kit/phases.ipynb #411cd798
 def kept_recipe(r:Recipe, # as it was asked for

@@ -183,8 +183,7 @@ class RecogniseRecipe(Recipe):
 
 RECOGNISE_RECIPES = {r.name: r for r in (
     RecogniseRecipe('quick', size=66, bs=16, steps=80, lr=1e-3, teacher='toy', judges=('toy-1',), start='', nf=16, n_blocks=3,
-                    precision='float32'),
-    RecogniseRecipe('photos', side=32, pixel=10.),
+                    precision='float32'), RecogniseRecipe('photos', side=32, pixel=10.),
     RecogniseRecipe('imagenet', size=225, bs=16, steps=40_000, share=.15, drop_small=True, valid=.01, test=.05))}
 
 # %% ../../nbs/kit/recognition.ipynb #e2f00014
@@ -198,7 +197,6 @@ def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the 
     known = lambda row: {c: float(v) for c, v in row.items() if np.isfinite(v)}
     figures = {k: {w: known(row) for w, row in tab.iterrows()} for k, tab in res['tables'].items()}
     save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged',
-                figures, str(source), len(res['parts'].test),
+                figures, str(source), len(res['parts'].test), recipe=r, networks={c.name: c.label for c in (t, *res['judges'])},
                 protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, '
-                         f'{r.scale} pixels cropped',
-                seed=r.seed, recipe=r, networks={c.name: c.label for c in (t, *res['judges'])}, **kwargs)
+                         f'{r.scale} pixels cropped', seed=r.seed, **kwargs)

@@ -44,10 +44,12 @@ def hold(path:Path # a log
 class Log:
     "What happened in one shard, so far and from now on."
     def __init__(self, path:Path, mine=False, fresh=False): # `mine`: for this process alone; `fresh`: forget what was done
-        self.first, self.file = not path.exists(), hold(path) if mine else None
-        if fresh: os.truncate(path, 0)
+        self.noted, self.file = path.with_suffix('.noted'), hold(path) if mine else None   # there once every place was looked at
+        if fresh: self.noted.touch(); os.truncate(path, 0)
+        self.first = not self.noted.exists()
         self.done, self.begun, self.why, self.taken, self.finished, self.seconds, t = {}, {}, {}, {}, None, 0., 0.
         for e in read_events(path):
+            if not {'start', 'taken'} & {*e}: self.first = False               # its first picture was begun
             if {'begin', 'taken'} & {*e} and 'of' not in e or {'fail', 'taken'} & {*e} and 'error' not in e: continue     # damaged
             if 'start' in e: self.seconds, t = self.seconds + t, 0.
             t = e.get('t', t); self._note(e)
@@ -187,9 +189,9 @@ class Shard:
         return True
 
     def is_taken(self, name)->bool:
-        "Did a file stand where its result goes when the shard was begun, and does it still? It may be anybody's."
+        "Did a file stand where its result goes before the shard's first picture, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
-        if (now := stamp_of(dst)) is None or name not in log.taken and (name in log.done or not log.first): return False
+        if (now := stamp_of(dst)) is None or not (name in log.taken or log.first): return False
         if dst.is_dir(): return False                                          # said where it is to be written
         self.lost[name] = why = f'{dst} was there before the run, and is no result of it; move it away'
         if name not in log.taken: log.write(taken=name, of=now, error=why)
@@ -292,6 +294,7 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
         s, t = Shard(log, root, out, work), time.perf_counter()
         missing = [name for name in names if not s.is_done(name)]
         todo = [name for name in missing if again or not s.is_taken(name)]
+        log.noted.touch()
         for name in todo: s.clear(name)
         pieces = (Piece(name, stamp_of(root/name), partial(_read_line, root, name)) for name in todo if not is_tar(name))
         flow(pieces, work, log, s.deliver, s.leave_out)
