@@ -125,7 +125,7 @@ def as_it_was(v):
 
 _ACROSS = {282: 283, 0xA20E: 0xA20F}                   # tags of EXIF for across, and for down: resolution, that of the sensor
 
-def _inside(exif, k):
+def _inner(exif, k):
     "A directory inside EXIF, and the one inside that."
     sub = dict(exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k))
     if 0xA005 in sub and not isinstance(sub[0xA005], dict): sub[0xA005] = exif.get_ifd(0xA005)
@@ -136,7 +136,7 @@ def _exif_without(exif, tags, turned=False):
     res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turned else {}
     for k in set(exif) - tags - {*inside}: res[to.get(k, k)] = as_it_was(exif[k])
     for k in inside:
-        if sub := _inside(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items()}
+        if sub := _inner(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items()}
     return res.tobytes() if len(res) else b''
 
 _IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no other place for a resolution
@@ -282,7 +282,7 @@ def tiff_notes(notes):
     "The same as a TIFF's tags; of EXIF's those that say nothing of storage, since they are true of another file, or of none."
     ex = Image.Exif()
     if 'exif' in notes: ex.load(notes['exif'])
-    res = {k: _inside(ex, k) if k in (0x8769, 0x8825) else as_it_was(ex[k]) for k in {*ex} - _STORAGE | {*ex} & _ALSO_NOTES}
+    res = {k: _inner(ex, k) if k in (0x8769, 0x8825) else as_it_was(ex[k]) for k in {*ex} - _STORAGE | {*ex} & _ALSO_NOTES}
     res |= {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
     if block := photoshop(notes): res[34377] = block
     if size := notes.get('dpi', notes.get('shape')): res |= {282: size[0], 283: size[1], 296: 1 + ('dpi' in notes)}
