@@ -1330,6 +1330,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'srgan_course.kit.notes._exif_for': ('kit/notes.html#_exif_for', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes._exif_without': ( 'kit/notes.html#_exif_without',
                                                                                   'srgan_course/kit/notes.py'),
+                                        'srgan_course.kit.notes._inner': ('kit/notes.html#_inner', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes._iptc': ('kit/notes.html#_iptc', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes._most': ('kit/notes.html#_most', 'srgan_course/kit/notes.py'),
                                         'srgan_course.kit.notes._moves_little': ( 'kit/notes.html#_moves_little',

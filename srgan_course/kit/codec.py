@@ -17,7 +17,7 @@ from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, fit_format, in_one_line
 from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import unread, without_spare, writer_options, written_as_less
-from .notes import as_it_was, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
+from .notes import jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 
@@ -273,9 +273,7 @@ def _tiff_page(a, notes):
     "The tags of a TIFF page, 8 or 16 bits a channel, and its pixels in one deflated strip."
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
     if a.shape[2] == 2 and a.dtype == np.uint16: a = a[..., [0,0,0,1]]      # few programs read grey with alpha in 16 bits
-    ifd, ex, (h,w,c), bits = ImageFileDirectory_v2(), Image.Exif(), a.shape, a.dtype.itemsize*8
-    if 'exif' in notes: ex.load(notes['exif'])
-    for k in ex: ifd[k] = as_it_was(ex.get_ifd(k) if k in (0x8769, 0x8825) else ex[k])
+    ifd, (h,w,c), bits = ImageFileDirectory_v2(), a.shape, a.dtype.itemsize*8
     strip = zlib.compress(a.astype(a.dtype.newbyteorder('<')).tobytes(), 6)
     for k,v in {**tiff_notes(notes), 256: w, 257: h, 258: (bits,)*c, 259: 8, 262: 1 if c < 3 else 2, 273: (0,), 277: c, 278: h,
                 279: (len(strip),), 284: 1}.items():
