@@ -135,7 +135,7 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
         bars.axis('off')
         for i, (c, v) in enumerate(r.get('guesses', [])):
             bars.barh(-i, v, color='C0' if c == res[ORIGINALS]['guesses'][0][0] else 'C7', alpha=.45)
-            bars.text(.02, -i, f'{v:.2f} {c[:18]}', va='center', fontsize=6.5)
+            bars.text(.02, -i, f'{v:.2f} {c[:18]}'.encode(errors='replace').decode(), va='center', fontsize=6.5)
         bars.set(xlim=(0, 1), ylim=(.4 - n, .6))
     if path: save_figure(fig, path, dpi=130)
     return fig
