@@ -243,6 +243,9 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
         m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
         one_line(lambda: M.train_recognise(r, out=tmp_path/'parts'), 'a run on other pictures (training: ')
+    with monkeypatch.context() as m:                                  # a full disk, or the end of the process, in the last lines
+        m.setattr('srgan_course.kit.recognition.save_result', lambda *a, **k: 1/0)
+        with pytest.raises(ZeroDivisionError): M.train_recognise(r, out=tmp_path/'parts')
     parts = M.train_recognise(r.replace(judges=('toy-1',)), out=tmp_path/'parts')        # who judges in the end teaches nothing
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))

@@ -190,7 +190,6 @@ RECOGNISE_RECIPES = {r.name: r for r in (
 def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the pictures came from; folder; of `save_result`
     "Write what a training made: the student, its recipe, history and figures."
     r, t = res['recipe'], res['teacher']
-    r.save(out/'recipe.json')
     about = dict(recipe=r.to_json(), data=str(source), summary=f'taught by {t.label}')
     save_model(res['student'], out/'student.safetensors', torch.float16, **about)
     write_json(out/'history.json', res['rows'])
@@ -200,3 +199,4 @@ def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the 
                 figures, str(source), len(res['parts'].test), recipe=r, networks={c.name: c.label for c in (t, *res['judges'])},
                 protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, '
                          f'{r.scale} pixels cropped', seed=r.seed, **kwargs)
+    r.save(out/'recipe.json')                                    # last: what has it is whole
