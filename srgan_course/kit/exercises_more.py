@@ -259,7 +259,7 @@ def check_hinge(f): # exercise 2
         value, whole, half = (float(torch.as_tensor(v).detach()) for v in (got, want, first))
         if abs(value - whole) > 1e-4:
             why = next((w for v, w in ((half, '; the second half is missing: real pictures are to fall below the mean of the generated'),
-                                       (whole - half, '; the first half is missing: generated pictures are to stand above the mean of the real'),
+                                       (whole - half, '; the first half is missing: generated ones are to stand above the real mean'),
                                        (whole/2, '; the two halves are added, not averaged')) if abs(value - v) < 1e-4), '')
             return f'for generated {fake} and real {real} it gives {value:.3g}, and {whole:.3g} is right{why}'
         if not torch.is_tensor(got): continue
