@@ -40,7 +40,7 @@ def watch_results(path, stale):
         run(self, c, **kwargs)
         if c.cell_type != 'code' or self.exc: return
         used, made = names(c.source)
-        if used & own or not any(n in files or n.startswith('check_') for n in used):
+        if used & own or not (used & files or c.source.startswith('check_')):
             files.difference_update(made); own.update(n for n in made if not callable(self.user_ns.get(n)))
             return
         files.update(made); own.difference_update(made)
