@@ -121,7 +121,7 @@ def evaluate(
     figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}
     name = Path(model).name if Path(model).suffix else model
     print(js.dumps(dict(model=name, data=data, scale=scale, protocol=protocol, figures=figures)) if json
-          else f'{name} on {data}. {protocol}\n{table.round(4).to_string()}', flush=True)
+          else f'{name} on {one_line(data)}. {protocol}\n{table.round(4).to_string()}', flush=True)
     if result:
         save_result(result, f'{name} on {data}', figures, data, len(table) - 1, protocol=protocol,
                     seconds=round(time.monotonic() - start, 1), **extra)
@@ -257,14 +257,14 @@ def _recognise_pictures(paths, ways, t, size, out, json):
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
     t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
-    say(f'srgan-recognise: {len(ways)} ways to enlarge on {source}, seen by {t.label} ...')
+    say(f'srgan-recognise: {len(ways)} ways to enlarge on {one_line(source)}, seen by {t.label} ...')
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:
         plain = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
         return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: plain(d) for k, d in tables.items()})))
-    note = '' if rec.y is not None else '; no labels, so agreement with what it says of the originals'
-    print('\n\n'.join(f'{k} on {len(items)} pictures of {source}{note}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
+    of = one_line(source) + ('' if rec.y is not None else '; no labels, so agreement with what it says of the originals')
+    print('\n\n'.join(f'{k} on {len(items)} pictures of {of}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
 
 def _train_student(source, recipe, changes, labels, out, json):
     from srgan_course import recognise as m
@@ -331,7 +331,7 @@ def fid(
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
-    print(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...', file=sys.stderr)
+    say(one_line(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...'))
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))

@@ -1,10 +1,13 @@
 "Notes of a picture from one file into the next: kept, fitted, or said to be lost; never a picture lost for its notes."
 import re, struct, warnings, zlib
 from io import BytesIO
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 from srgan_course.images import from_array, open_image, save_image, to_array
+from srgan_course.kit.codec import image_bytes
 from srgan_course.kit import notes
 from srgan_course.kit.frames import read_frames, save_frames
 
@@ -43,6 +46,32 @@ def test_what_is_said_of_width_and_height_turns_with_the_picture(tmp_path, turn)
         with Image.open(p) as got: ex, sub = got.getexif(), got.getexif().get_ifd(0x8769)
         assert (ex[282], ex[283]) == want(300, 150) and (sub[0xA20E], sub[0xA20F]) == want(40, 20) and (sub[0xA002], sub[0xA003]) == want(8, 9)
         if suffix == '.jpg': assert got.info['dpi'] == want(300, 150)
+
+STORED = {254: 1, 258: (16,)*3, 259: 5, 262: 0, 266: 2, 273: (8,), 284: 2, 301: (0, 9), 317: 2, 320: (0, 9), 322: 16, 323: 16, 324: (8,), 325: (9,), 330: 99, 332: 2,
+          338: (2, 2), 339: (3,)*3, 347: b'tables', 513: 8, 514: 9, 530: (2, 2), 34675: SRGB, 37724: b'layers', 50706: b'\1\4\0\0'}
+
+@pytest.mark.parametrize('a', [noise(9, 8, 3), noise(9, 8, 3).astype(np.uint16)*257, noise(9, 8)], ids=['8', '16', 'grey'])
+@pytest.mark.parametrize('tag', STORED)
+def test_how_another_file_was_stored_does_not_get_into_a_tiff(tmp_path, tag, a):
+    "EXIF of a JPEG or PNG made from a TIFF, or from a raw file: as a picture and as pages; three readers see the pixels, and the rest of the notes is there."
+    ex = Image.Exif(); ex[0x010F], ex[tag], ex[282], ex[296], ex[700] = 'Maker', STORED[tag], 2., 3, XMP % b''
+    img = open_image(image_bytes(from_array(a), 'x.png', like=from_array(a, {'exif': ex.tobytes()})))
+    p, q = saved(img, tmp_path/'x.tif')[0], save_frames(tmp_path/'y.tif', [img, img])
+    for got in open_image(p), *(f for f, _ in read_frames(q)): np.testing.assert_array_equal(to_array(got), a)
+    np.testing.assert_array_equal(tifffile.imread(p), a)
+    np.testing.assert_array_equal(cv2.imread(str(p), cv2.IMREAD_UNCHANGED), a[..., ::-1] if a.ndim == 3 else a)
+    with Image.open(p) as t: kept = t.tag_v2
+    assert (kept[0x010F], kept[282], kept[296], kept[700]) == ('Maker', 2, 3, XMP % b'') and (tag in (258, 259, 262, 273, 284) or tag not in kept)
+
+@pytest.mark.parametrize('turn', [1, 6])
+@pytest.mark.parametrize('suffix', ['.tif', '.jpg', '.png'])
+def test_a_directory_inside_a_directory_of_exif_is_kept(tmp_path, suffix, turn):
+    "Interoperability: two rooms down."
+    ex = Image.Exif(); ex[274] = turn; ex[0x8769] = {0xA20E: 40., 0xA005: {1: 'R98', 2: b'0100'}}
+    noisy = Image.fromarray(noise(9, 8, 3)); noisy.save(out := BytesIO(), 'JPEG', exif=ex)
+    p, _ = saved(open_image(saved(open_image(out.getvalue()), tmp_path/f'x{suffix}')[0]), tmp_path/'y.jpg')
+    for p in tmp_path/f'x{suffix}', p:
+        with Image.open(p) as got: ex = got.getexif(); sub = ex.get_ifd(0x8769); assert ex.get_ifd(0xA005) == {1: 'R98', 2: b'0100'} and 40 in sub.values()
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif', '.avif', '.gif', '.jp2', '.bmp'])
 @pytest.mark.parametrize('note', LONG)

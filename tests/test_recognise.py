@@ -1,9 +1,10 @@
 "Lesson 16's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
-import json, subprocess, sys
+import json, os, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT, script
+from safetensors import safe_open
 from srgan_course import recognise as M
 from srgan_course.kit import classifiers as K, epochs as E, originals as O, recognition as N
 from srgan_course.kit.labels import name_labels
@@ -210,8 +211,8 @@ def test_doubles_stand_in_no_part():
 
 @pytest.mark.parametrize('name', [n for n in M.RECOGNISE_RECIPES if n != 'quick'])
 def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
-    "At its own sizes, networks and losses, from a folder like ImageNet's; weights at random, by name."
-    r, root = M.RECOGNISE_RECIPES[name], tmp_path/'in'
+    "At its own sizes, networks and losses, from a folder like ImageNet's, whose name is no UTF-8; weights at random, by name."
+    r, root = M.RECOGNISE_RECIPES[name], tmp_path/os.fsdecode(b'i\xff\nn')
     for c in ('n01443537', 'n02123045'):
         (root/c).mkdir(parents=True)
         for i in range(6): draw_pet('cat', i + 10*(c > 'n02'), r.size).save(root/c/f'{i}.png')
@@ -222,7 +223,7 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
     res = M.train_recognise(r, str(root), tmp_path/'run', device='cpu')
     assert type(res['student']) is LightSR and [row['step'] for row in res['rows']] == [1,
         2] and all(np.isfinite(row['loss']) for row in res['rows'])
-    d = load_result(tmp_path/'run'/'results.json')
+    d = load_result(tmp_path/'run'/'results.json'); assert safe_open(tmp_path/'run'/'student.safetensors', 'pt').metadata()['data'].endswith('i\\udcff\nn')
     assert d['networks'] == {r.teacher: r.teacher,
                              r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
     assert M.RecogniseRecipe.from_json(r.to_json()) == r
@@ -242,6 +243,9 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     with monkeypatch.context() as m:                                  # the same source, in which pictures have changed
         m.setattr(M, 'labelled', lambda *a, **k: [x[:-1] for x in O.labelled(*a, **k)])
         one_line(lambda: M.train_recognise(r, out=tmp_path/'parts'), 'a run on other pictures (training: ')
+    with monkeypatch.context() as m:                                  # a full disk, or the end of the process, in the last lines
+        m.setattr('srgan_course.kit.recognition.save_result', lambda *a, **k: 1/0)
+        with pytest.raises(ZeroDivisionError): M.train_recognise(r, out=tmp_path/'parts')
     parts = M.train_recognise(r.replace(judges=('toy-1',)), out=tmp_path/'parts')        # who judges in the end teaches nothing
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))
@@ -324,12 +328,14 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert '96 px (it has no 192) seen by toy 0' in capsys.readouterr().out
     (tmp_path/'worse.png').write_bytes(b'no'); assert cli.recognise(tmp_path/'bad.png', tmp_path/'worse.png', teacher='toy') == 2
     assert 'bad.png' in capsys.readouterr().err
-    root = folders(tmp_path/'in', cat=2, dog=2)
+    root = folders(tmp_path/'in\nside', cat=2, dog=2)
     cli.recognise(evaluate=str(root), teacher='toy', judge='toy-1', size=48, json=True)
-    d = json.loads(capsys.readouterr().out); assert d['n'] == 4 and d['labels'] and set(d['figures']) == {'toy 0', 'toy 1'}
+    out, err = capsys.readouterr(); assert err.count('\n') == 1 and r'in\nside, seen by toy 0' in err
+    d = json.loads(out); assert d['n'] == 4 and d['labels'] and set(d['figures']) == {'toy 0', 'toy 1'}
     monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: K.Teacher(torch.nn.Sequential(make_net('toynet', 2, seed=seed), Small()), f'toy {seed}', ['cat', 'dog']))
     cli.recognise(evaluate=str(root), teacher='toy', size=48)                    # a loss of hundred-thousandths is a number, too
-    assert all(float(l.split()[1]) > 0 for l in capsys.readouterr().out.splitlines() if l.startswith(('nearest', 'bicubic')))
+    out = capsys.readouterr().out; assert r'in\nside' in out.splitlines()[0]
+    assert all(float(l.split()[1]) > 0 for l in out.splitlines() if l.startswith(('nearest', 'bicubic')))
     monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
     r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=2, bs=2, nf=4, n_blocks=1).save(tmp_path/'tiny.json')
     cli.recognise(train='pets-toy', recipe=str(r), out=tmp_path/'run', json=True)

@@ -2,6 +2,7 @@
 on, numbers that no recipe should hold, empty arguments. Each is refused or said in one line, before a folder is made."""
 import json, re, sys, warnings
 from dataclasses import fields
+from shutil import rmtree
 from types import SimpleNamespace
 import numpy as np, pytest
 from PIL import Image
@@ -65,6 +66,24 @@ def test_other_cats_of_the_same_names_and_bytes_are_refused(tmp_path):
     r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=1, epochs=1, nz=4, nf=2, crit_nf=2)
     train_cats(r, a, out); all_known(out)
     refused(out, lambda: train_cats(r, b, out, resume=True), 'training: 10 of other content (1.bmp', 'held_out: 2 of other content (0.bmp')
+
+def test_a_run_that_lost_its_recipe_is_not_written_over(tmp_path):
+    "What it has made would go on under another run's name, or be lost."
+    a, b, out = folder(tmp_path/'a'), folder(tmp_path/'b', 1), tmp_path/'sr'
+    train(ALONE, a, out, progress=False, device='cpu')
+    (out/'recipe.json').unlink()
+    for resume in True, False: refused(out, lambda: train(ALONE, b, out, resume=resume, progress=False, device='cpu'), f'{out} holds checkpoints, generator.')
+    rmtree(out/'checkpoints')
+    refused(out, lambda: train(ALONE, b, out, progress=False, device='cpu'), f'{out} holds generator.safetensors, which')
+
+def test_finished_cats_without_their_checkpoints_are_not_written_over(tmp_path):
+    a, out = folder(tmp_path/'a', n=12), tmp_path/'run'
+    r = CatsRecipe('tiny', size=32, bs=4, steps_per_epoch=1, epochs=1, nz=4, nf=2, crit_nf=2)
+    train_cats(r, a, out)
+    rmtree(out/'checkpoints')
+    for resume in True, False: refused(out, lambda: train_cats(r, a, out, resume=resume), f'{out} holds generator.safetensors, which')
+    (out/'generator.safetensors').unlink()                     # stopped before its first checkpoint: nothing to lose
+    train_cats(r, a, out)
 
 def test_other_classes_of_the_same_names_and_bytes_are_refused(tmp_path):
     a, b = (folder(folder(tmp_path/k, s, names='cat/{}.bmp'), s + 9, names='dog/{}.bmp') for k, s in (('a', 0), ('b', 1)))

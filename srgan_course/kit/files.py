@@ -144,6 +144,7 @@ def write_tensors(path:Path|str, # of the file to write, .safetensors; an existi
                   meta:dict # name -> text
                  )->Path: # the path
     "Write tensors and metadata with a checksum over both, whole or not at all."
+    meta = {k: v.encode(errors='backslashreplace').decode() for k, v in meta.items()}            # half a name that is no UTF-8, as in JSON
     parts = sorted(_bytes_of(tensors), key=lambda p: (-p[1].itemsize, p[0]))           # so each begins at a multiple of its numbers' size
     head, end = {'__metadata__': meta | dict(checksum=_hash(_meta_text(meta), parts))}, 0
     if odd := [p for p in parts if str(p[1]) not in _NAMES]:

@@ -371,7 +371,8 @@ def keep_pictures(out:Path|str, # a run's folder
     was = read_json(file) if file.exists() else {}
     if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
     if (who := was.pop('by', None)) not in (by, None): raise ValueError(f'{out} holds a run of {who}; give another folder')
-    if not begun and who is None and (there := left_in(out)):
+    there = [n for n in left_in(out) if who is None or n.endswith('.safetensors') or [*(Path(out)/n).rglob('step-*.safetensors')]]
+    if there and not begun:                                        # of a run of its own that never came so far nothing is lost
         raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
     if not begun:

@@ -125,27 +125,47 @@ def as_it_was(v):
 
 _ACROSS = {282: 283, 0xA20E: 0xA20F}                   # tags of EXIF for across, and for down: resolution, that of the sensor
 
+def _inner(exif, k):
+    "A directory inside EXIF, and the one inside that."
+    sub = dict(exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k))
+    if 0xA005 in sub and not isinstance(sub[0xA005], dict): sub[0xA005] = exif.get_ifd(0xA005)
+    return as_it_was({t: v for t,v in sub.items() if v != {}})
+
 def _exif_without(exif, tags, turned=False):
     "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left. `turned`: its sides are."
     res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turned else {}
     for k in set(exif) - tags - {*inside}: res[to.get(k, k)] = as_it_was(exif[k])
     for k in inside:
-        sub = exif[k] if isinstance(exif.get(k), dict) else exif.get_ifd(k)
-        if sub: res[k] = as_it_was({to.get(t, t): v for t,v in dict(sub).items()})
+        if sub := _inner(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items()}
     return res.tobytes() if len(res) else b''
 
 _IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no other place for a resolution
 
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
-            *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675}
+            *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675, 37724, 50706, 50707}
+_ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carried by itself if a TIFF holds it: resolution, XMP, IPTC
+
+def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
+
+def _jxl_xmp(f):
+    "XMP of a JPEG XL file, which its plugin reads past, if it is there as it is; none from a packed one."
+    f.seek(0)
+    while len(head := f.read(8)) == 8:
+        n, kind = int.from_bytes(head[:4], 'big'), head[4:]
+        n = int.from_bytes(f.read(8), 'big') - 16 if n == 1 else n - 8 if n else -1
+        if kind == b'xml ': return dict(xmp=f.read(n))
+        if kind == b'brob' and f.read(4) == b'xml ': return dict(lost='XMP that is packed left out')
+        if n < 0: break
+        f.seek(n - 4*(kind == b'brob'), 1)
+    return {}
 
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
     try:
-        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO')
+        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO') or is_jpeg(img)
         said = [float(exif.get(k, 0))*{2: 1, 3: 2.54}.get(exif.get(296, 2), 0) for k in (282, 283)]
-        dpi = said if img.format in _IN_EXIF else [float(d) for d in info.get('dpi', ())]
+        dpi = said if img.format in _IN_EXIF and not film else [float(d) for d in info.get('dpi', ())]
         if film and not info.get('jfif_unit') and 282 not in exif: dpi = ()       # where EXIF is silent, Pillow says 72
         shape = info.get('jfif_density', ()) if film and info.get('jfif_unit') == 0 else info.get('resolution', ()) if not dpi else ()
         shape = [round(float(v)*1000) for v in shape]
@@ -180,6 +200,7 @@ def metadata(img, orientation, f=None):
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
     res |= _photoshop(img)
+    if f and img.format == 'JXL' and 'xmp' not in res: res |= _jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
@@ -273,8 +294,11 @@ def with_shape(b, shape):
     return b[:13] + struct.pack('>BHH', 0, *shape) + b[18:] if shape and b[6:11] == b'JFIF\0' else b
 
 def tiff_notes(notes):
-    "The same as a TIFF's tags, less EXIF's."
-    res = {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
+    "The same as a TIFF's tags; of EXIF's those that say nothing of storage, since they are true of another file, or of none."
+    ex = Image.Exif()
+    if 'exif' in notes: ex.load(notes['exif'])
+    res = {k: _inner(ex, k) if k in (0x8769, 0x8825) else as_it_was(ex[k]) for k in {*ex} - _STORAGE | {*ex} & _ALSO_NOTES}
+    res |= {tag: notes[k] for k,tag in dict(icc_profile=34675, xmp=700, iptc=33723).items() if k in notes}
     if block := photoshop(notes): res[34377] = block
     if size := notes.get('dpi', notes.get('shape')): res |= {282: size[0], 283: size[1], 296: 1 + ('dpi' in notes)}
     return res

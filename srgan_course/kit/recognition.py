@@ -135,7 +135,7 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
         bars.axis('off')
         for i, (c, v) in enumerate(r.get('guesses', [])):
             bars.barh(-i, v, color='C0' if c == res[ORIGINALS]['guesses'][0][0] else 'C7', alpha=.45)
-            bars.text(.02, -i, f'{v:.2f} {c[:18]}', va='center', fontsize=6.5)
+            bars.text(.02, -i, f'{v:.2f} {c[:18]}'.encode(errors='replace').decode(), va='center', fontsize=6.5)
         bars.set(xlim=(0, 1), ylim=(.4 - n, .6))
     if path: save_figure(fig, path, dpi=130)
     return fig
@@ -190,7 +190,6 @@ RECOGNISE_RECIPES = {r.name: r for r in (
 def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the pictures came from; folder; of `save_result`
     "Write what a training made: the student, its recipe, history and figures."
     r, t = res['recipe'], res['teacher']
-    r.save(out/'recipe.json')
     about = dict(recipe=r.to_json(), data=str(source), summary=f'taught by {t.label}')
     save_model(res['student'], out/'student.safetensors', torch.float16, **about)
     write_json(out/'history.json', res['rows'])
@@ -200,3 +199,4 @@ def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the 
                 figures, str(source), len(res['parts'].test), recipe=r, networks={c.name: c.label for c in (t, *res['judges'])},
                 protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, '
                          f'{r.scale} pixels cropped', seed=r.seed, **kwargs)
+    r.save(out/'recipe.json')                                    # last: what has it is whole
