@@ -244,9 +244,8 @@ def check_rrdb_params(f): # exercise 1
     for nf, gc in (64, 32), (8, 4), (16, 6), (4, 10):
         want = 3*sum((9*(nf + i*gc) + 1)*(nf if i == 4 else gc) for i in range(5))
         if (got := ask(f, nf, gc)) is Ellipsis or float(got) != want:
-            why = ''
-            if got == want - 3*(4*gc + nf): why = '; each convolution has one bias for each channel out'
-            if 3*got == want: why = '; an RRDB holds three dense blocks'
+            why = ('; each convolution has one bias for each channel out' if got == want - 3*(4*gc + nf) else
+                   '; an RRDB holds three dense blocks' if 3*got == want else '')
             return f'for nf={nf}, gc={gc} it gives {got:,}, and {want:,} is right{why}'
 
 @checks('both halves, and both teach the generator.')
