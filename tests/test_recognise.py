@@ -151,7 +151,7 @@ def test_originals_are_not_enlarged(tmp_path, monkeypatch):
     monkeypatch.setattr(K, 'toy_teacher', toy)
     root = folders(tmp_path/'in', cat=6, dog=6)                       # 48 px
     one_line(lambda: M.evaluate_folder(root, {'bicubic': 'bicubic'}, toy(), size=96),
-             '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'size=48')
+             '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'or a size of 48')
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=2, bs=2, nf=4, n_blocks=1)
     one_line(lambda: M.train_recognise(r.replace(teacher='toy', judges=()), str(root), tmp_path/'run'), 'smaller than 66 px')
     assert not (tmp_path/'run').exists()
