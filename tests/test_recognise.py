@@ -391,7 +391,7 @@ def test_last_sentence():
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
     for words in (f"On {d['n']} other photos", "the judge is a ResNet-50 (not the usual one: a pruned network", f"cost it {cost} points",
                   f"| the student | {won['logits + pixels']} |", f"classifier in the loss | {won['pixels only']} |", f"began from | {won['start']} |",
-                  f"The {p(pairs['logits + pixels - start']['difference'])} points that the student gained since it began cannot be told from none "
+                  f"The {p(pairs['logits + pixels - start']['difference'])} points that this student (of scores and pixels) gained since it began cannot be told from none "
                   f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training | {won['srgan-x4, made smaller']} |"):
         assert words in readme, words
 
