@@ -392,7 +392,7 @@ def test_last_sentence():
     for words in (f"On {d['n']} other photos", "the judge is a ResNet-50 (not the usual one: a pruned network", f"cost it {cost} points",
                   f"| the student | {won['logits + pixels']} |", f"classifier in the loss | {won['pixels only']} |", f"began from | {won['start']} |",
                   f"The {p(pairs['logits + pixels - start']['difference'])} points that this student (of scores and pixels) gained since it began cannot be told from none "
-                  f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training | {won['srgan-x4, made smaller']} |"):
+                  f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training (but these photos were among those it learnt from) | {won['srgan-x4, made smaller']} |"):
         assert words in readme, words
 
 # ---- the groups of the study
