@@ -17,7 +17,7 @@ from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, fit_format, in_one_line
 from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
 from .formats import to_first_page, unread, without_spare, writer_options, written_as_less
-from .notes import is_jpeg, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
+from .notes import is_jpeg, jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 
@@ -145,7 +145,9 @@ def identify(f, max_pixels):
     zero = head[:4] == b'\x89PNG' and b'\0\0\0\0' in (head[16:20], head[20:24]) or head[:3] == b'GIF' and b'\0\0' in (head[6:8], head[8:10])
     try:
         with no_bomb_limit():
+            f, damaged = mend_png(f) if head[:4] == b'\x89PNG' else (f, [])
             if (img := Image.open(f, formats=readable())).format == 'TIFF': camera_raw(img, head); to_first_page(img)
+            if damaged: img.mended, img.damaged = f, damaged
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
     scale_clear(img)
     check_pixels(img, max_pixels)
@@ -165,7 +167,7 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
-    top, orientation, info = deep_top(f, img) if f else 0, 1, {}
+    top, orientation, info = deep_top(f, img) if (f := getattr(img, 'mended', f)) else 0, 1, {}
     b, spare, lost = first_bytes(f) if top and bits == 16 else None, spare_channel(f, img), left_out(img, f)   # before its file moves
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes

@@ -96,6 +96,57 @@ def chunk_profile(chunks, # as `png_chunks` gives them
     head = head.ljust(68, b'\0') + b''.join(struct.pack('>i', round(x*65536)) for x in d50)
     return head.ljust(128, b'\0') + struct.pack('>I', len(tags)) + table + body
 
+# %% ../../nbs/kit/notes.ipynb #fc00001b
+_LEAST = dict(cHRM=32, gAMA=4, pHYs=9, sRGB=1, cICP=4, mDCV=24, cLLI=8, acTL=8, fcTL=26)   # bytes
+_FILM = (b'acTL', b'fcTL', b'fdAT')
+
+def _beside_pixels(f):
+    "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
+    head, res, pixels = b'', [], False
+    f.seek(8)
+    while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
+        at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
+        if kind == b'IDAT' or pixels and kind in _FILM: b, pixels = b'', True; f.seek(n + 4, 1)
+        elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
+        whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
+        if kind in (b'IHDR', b'PLTE'): head += start + b
+        elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
+    return head, res
+
+def _opens(head, chunks):
+    "Does Pillow read what these chunks say, in a PNG of one pixel with this head and palette?"
+    chunk = lambda kind, b: struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
+    bits = head[16]*{2: 3, 4: 2, 6: 4}.get(head[17], 1)
+    b = b''.join([b'\x89PNG\r\n\x1a\n', chunk(b'IHDR', struct.pack('>II', 1, 1) + head[16:21]), head[25:], *chunks,
+                  chunk(b'IDAT', zlib.compress(bytes(1 + -(-bits//8)))), chunk(b'IEND', b'')])
+    texts = [(c[4:8], c[8:].split(b'\0')[0].decode('latin-1')) for c in chunks if c[4:8] in (b'iTXt', b'zTXt')]
+    try:
+        with Image.open(BytesIO(b), formats=['PNG']) as img:
+            img.load(), img.getexif()
+            icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
+            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+    except Exception: return False
+
+def mend_png(f # binary file of a PNG
+            )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
+    "Leave out of a PNG what would cost its picture and says nothing of its pixels."
+    head, chunks = _beside_pixels(f)
+    tried = [c for c in chunks if c[4] and c[2] not in _FILM]
+    def try_out(some):
+        if not some or _opens(head, [c[3] for c in some]): return
+        if len(some) == 1: some[0][4] = False
+        else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
+    if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
+    bad = {c[2] for c in chunks if not c[4]}
+    if bad & {*_FILM}: bad |= {*_FILM}                                         # what is left of a film is none
+    f.seek(0)
+    gone = [c for c in chunks if not c[4] or c[2] in _FILM and c[2] in bad]
+    if not gone: return f, []
+    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in _FILM else c[2].decode() for c in gone)
+    for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
+    return BytesIO(kept), [*names]
+
+
 # %% ../../nbs/kit/notes.ipynb #fc000014
 def settle_colours(img, info, icc):
     "Do with an embedded profile what was asked, and note it."
