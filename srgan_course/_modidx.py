@@ -544,6 +544,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'srgan_course.kit.commands._warn_in_lines': ( 'kit/commands.html#_warn_in_lines',
                                                                                          'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.among': ('kit/commands.html#among', 'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.as_options': ( 'kit/commands.html#as_options',
+                                                                                     'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.code_for': ( 'kit/commands.html#code_for',
                                                                                    'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.command': ( 'kit/commands.html#command',
