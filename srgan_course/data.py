@@ -109,10 +109,11 @@ def __getitem__(self:Pictures, i)->tuple: # uint8 arrays (h,w,3) and (scale*h,sc
     return pair
 
 @patch
-def load(self:Pictures):
+def load(self:Pictures, all=False): # decode the others, too, to see that they can be?
     "Decode as many as fit"
-    for i in range(len(self)):
+    for i, o in enumerate(self.items):
         if self._bytes < self.keep: self[i]
+        elif all and not isinstance(o, Smaller): get_picture(o)
     return self
 
 # %% ../nbs/02_data.ipynb #9afaa5eb

@@ -264,17 +264,21 @@ def pictures_of(items): # of a loader: numbered pictures
     return [o.pics.items[o.i] for o in items] + list((items[0].pics.given or {}).values())
 
 def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scale
-    "The pictures that validation looks at."
-    res = {}
+    "The pictures that validation looks at, but for those that cannot be measured in the end."
+    res, least = {}, -(-11//dls.recipe.scale)*dls.recipe.scale + 2*dls.recipe.scale
     for nth in dls.valid.dataset.items:
         o = nth.pics.items[nth.i]
         name = Path((getattr(o, 'filename', '') or f'picture {nth.i}') if isinstance(o, Image.Image) else o).stem
         res[name if name not in res else f'{name} {nth.i}'] = get_hr(nth)
-    if flat := [k for k, im in res.items() if all(a == b for a, b in im.getextrema())]:
-        said = f'of one colour, which any enlargement gives exactly, so no PSNR is finite on it ({flat[0]}{", ..."*(len(flat) > 1)})'
-        if len(flat) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
-        warnings.warn(f'{len(flat)} of {len(res)} held-out pictures {"are" if flat[1:] else "is"} {said}: not measured', stacklevel=3)
-    return {k: im for k, im in res.items() if k not in flat}
+    why = {f'under {least} x {least} px, which SSIM needs': lambda im: min(im.size) < least,
+           'of one colour, which any enlargement gives exactly, so no PSNR is finite on it': lambda im: all(a == b for a, b in im.getextrema())}
+    for said, bad in why.items():
+        out, n = [k for k, im in res.items() if bad(im)], len(res)
+        said = f'{said} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
+        if len(out) == n: raise ValueError(f'every held-out picture is {said}; give others (--valid)')
+        if out: warnings.warn(f'{len(out)} of {n} held-out pictures {"are" if out[1:] else "is"} {said}: not measured', stacklevel=3)
+        res = {k: im for k, im in res.items() if k not in out}
+    return res
 
 def sample_inputs(pictures:dict, # name -> HR picture
                   scale:int,     # how much smaller they are made
@@ -326,11 +330,12 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
+    if kept is None: in_order(lambda: training[0].pics.load(all=True))     # what cannot be used is told of before a folder is made
+    pictures = in_order(lambda: held_out(dls))
     told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
     if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
-        pictures = held_out(dls)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)
