@@ -273,10 +273,10 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
     why = {f'under {least} x {least} px, which SSIM needs': lambda im: min(im.size) < least,
            'of one colour, which any enlargement gives exactly, so no PSNR is finite on it': lambda im: all(a == b for a, b in im.getextrema())}
     for said, bad in why.items():
-        out, n = [k for k, im in res.items() if bad(im)], len(res)
+        out = [k for k, im in res.items() if bad(im)]
         said = f'{said} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
-        if len(out) == n: raise ValueError(f'every held-out picture is {said}; give others (--valid)')
-        if out: warnings.warn(f'{len(out)} of {n} held-out pictures {"are" if out[1:] else "is"} {said}: not measured', stacklevel=3)
+        if len(out) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
+        if out: warnings.warn(f'{len(out)} of {len(res)} held-out pictures {"are" if out[1:] else "is"} {said}: not measured', stacklevel=3)
         res = {k: im for k, im in res.items() if k not in out}
     return res
 

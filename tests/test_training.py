@@ -378,5 +378,21 @@ def test_a_damaged_picture_is_found_before_the_first_step(tmp_path):
     with pytest.raises(ValueError, match='3.png: damaged'): train(ALONE, tmp_path/'a', tmp_path/'run', device='cpu', progress=False)
     assert not (tmp_path/'run').exists()
 
+def test_a_batch_that_processes_cannot_share_is_refused_before_a_run_is_begun(tmp_path, monkeypatch):
+    "Or the right number would be refused, in a folder that holds a run. What a callback says is said without the code's name for it."
+    from fastai.callback.core import Callback
+    from srgan_course.kit import distributed, phases
+    class Refuse(Callback):
+        def before_fit(self): raise ValueError('give another')
+    with pytest.raises(ValueError, match='^give another$'):
+        build(ALONE).phases['pretrain'].learner(sr_dls(folder(tmp_path/'a'), ALONE, device='cpu'), cbs=[Refuse()]).fit(1)
+    monkeypatch.setattr(distributed, 'world', lambda: 2)
+    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly by 2 processes; give bs=4'):
+        phases.kept_recipe(ALONE.replace(bs=5), tmp_path/'run', False)
+    monkeypatch.setattr(distributed, 'told', lambda f: f())           # as in each of the two
+    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly'):
+        train_cats(CatsRecipe('mine', size=32, bs=5, toys=12), 'toy', tmp_path/'cats', device='cpu')
+    assert [p.name for p in tmp_path.iterdir()] == ['a']
+
 def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
     train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')
