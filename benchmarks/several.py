@@ -122,7 +122,7 @@ def main():
     ledger('distributed', 'what sharing gradients costs, and a model of the speed of n processes', figures, 'random pictures, made beforehand', 8, start,
            seed=0, spread=spread,
            protocol='two processes of one thread through gloo on one machine, the best of many messages; links at their nominal bandwidth; step: '
-                    'gan_step, large, bfloat16, batch 16, two cores; a ring, nothing hidden behind the backward pass; every process keeps its batch; '
+                    'gan_step, large, bfloat16, batch 16, one thread; a ring, nothing hidden behind the backward pass; every process keeps its batch; '
                     'two: SRResNet 16 x 4 and SRGANCritic 32 at 48 px, batch 4 a process, medians in turn')
 
 if __name__ == '__main__': main()

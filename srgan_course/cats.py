@@ -291,7 +291,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     from srgan_course.watching import LossHistory
     r, out = get_recipe(recipe, CatsRecipe), Path(out)
     begun = told(lambda: bool(checkpoints(out/'checkpoints')))     # of several processes, the first one looks and writes (lesson 20)
-    if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True (--resume), or give another folder')
+    if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True, or give another folder')
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))

@@ -65,7 +65,7 @@ class RRDB(nn.Module):
 
 # %% ../nbs/17_esrgan.ipynb #522ea786
 class RRDBNet(nn.Module):
-    "The generator of ESRGAN; its parts are called as in BasicSR, so that published weights fit."
+    "The generator of ESRGAN; its parts are called as in BasicSR, so that published x4 weights fit."
     def __init__(self, scale:int=4,     # 2, 3 or 4
                        nf:int=64,       # channels
                        n_blocks:int=23, # RRDBs

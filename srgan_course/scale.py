@@ -42,7 +42,7 @@ def do_shard(job:ShardJob, i:int)->dict: # what `run_shard` says
     return run_shard(job.manifest, i, job.n, job.out, _LOADED[key], job.root)
 
 # %% ../nbs/20_scale.ipynb #s2000011
-DEATHS = 20   # of workers, at one shard, before the run ends
+DEATHS = 20   # how often Dask may give one shard up, each time after several workers have died at it, before the run ends
 
 def hand_out(client,     # of Dask
              job:ShardJob,

@@ -43,7 +43,7 @@ def psnr_metric(scale): # as many pixels are left out at each border
 @dataclass(frozen=True)
 class SRGANRecipe(Recipe):
     "All settings of a super-resolution GAN; with `critic='none'` there is one phase, without a game"
-    generator:str = 'LightSR'          # 'LightSR' or 'SRResNet'
+    generator:str = 'LightSR'          # 'LightSR', 'SRResNet', or lesson 17's 'RRDBNet'
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
     full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
@@ -60,7 +60,7 @@ class SRGANRecipe(Recipe):
     save_every:int = 0                 # steps between checkpoints; 0: one each epoch
     sample_every:int = 0               # steps between sample sheets; 0: one each epoch
     minutes:float = 0.                 # the time that epochs were worked out from; 0: they were given
-    critic:str = 'PoolCritic'          # 'PoolCritic', 'SRGANCritic', or 'none'
+    critic:str = 'PoolCritic'          # 'PoolCritic', 'SRGANCritic', 'none', or lesson 17's 'VGGCritic', 'UNetCritic'
     critic_nf:int = 24                 # channels of the critic's first layer
     shift:int = 0                      # pixels by which what a PoolCritic sees is moved at random, off the generator's grid
     soften:int = 0                     # how often what a PoolCritic sees is averaged with weights 1, 2, 1

@@ -103,6 +103,8 @@ INTACT = {'page.html': (b'<!DOCTYPE html><html>', 'a web page, not a picture'), 
           'signed16.tif': (tiff(np.arange(-10, 10, dtype=np.int16).reshape(4, 5)), 'grey values from -10 to 9 do not say what is white'),
           'holes.tif': (tiff(np.array([[0, np.nan, 1], [.5, np.inf, 0]], np.float32)), '2 of 6 grey values are NaN or infinite'),
           'hundreds.tif': (tiff(np.full((4, 5), 300, np.float32)), 'do not say what is white'),
+          'u32.tif': (tiff(np.array([[5, 2**32 - 1]], np.uint32)), 'grey values from 5 to 4,294,967,295 do not say what is white'),
+          'big.tif': (tiff(np.zeros((4, 5, 3), np.uint8), photometric='rgb', bigtiff=True, byteorder='>'), 'a BigTIFF with its bytes in big-endian order'),
           '12bit.jpg': (b'\xff\xd8\xff\xc1\0\x11\x0c' + bytes(30), 'a JPEG with 12 bits a channel'),
           'deep.psd': (b'8BPS\0\1' + bytes(6) + struct.pack('>HIIHH', 3, 4, 4, 16, 3) + bytes(40), 'a PSD with 16 bits a channel'),
           'large.psb': (b'8BPS\0\2' + bytes(30), 'a large Photoshop document')}

@@ -104,7 +104,7 @@ def test_what_a_folder_passes_over_is_listed(tmp_path, up, capsys):
     "Each file of a folder is done, bad, or named with the reason; in text and in JSON."
     d = tmp_path/'in'
     for n in 'a.png', 'b.png', 'old/c.png': picture(d/n)
-    for n in 'notes.txt', 'scan.dng', 'film.mov', '.hidden', '.trash/x.png': (d/n).parent.mkdir(exist_ok=True); (d/n).write_bytes(b'x')
+    for n in 'notes.txt', 'scan.dng', 'film.mov', '.hidden', '.trash/x.png', '.b.PNG', 'old/.c.png', '._a.png', '.DS_Store': (d/n).parent.mkdir(exist_ok=True); (d/n).write_bytes(b'x')
     enlarge_paths([d/'a.png'], None, up, progress=False)                       # a result beside its picture
     enlarge_paths([d/'old'], d/'old'/'large', up, progress=False)              # and some of an earlier run
     capsys.readouterr()
@@ -113,8 +113,8 @@ def test_what_a_folder_passes_over_is_listed(tmp_path, up, capsys):
     assert [Path(f['src']).relative_to(d).as_posix() for f in r['done']] == ['a.png', 'b.png', 'old/c.png']
     why = {Path(p['src']).relative_to(d).as_posix(): p['why'] for p in r['passed']}
     assert why == {'a-x4.png': 'a result of a.png', 'old/large/c-x4.png': 'a result of an earlier run',
-                   **dict.fromkeys(('notes.txt', 'scan.dng', 'film.mov'), 'no picture by its name')}
-    said = summary(r).splitlines()
+                   **dict.fromkeys(('notes.txt', 'scan.dng', 'film.mov'), 'no picture by its name'), **dict.fromkeys(('.b.PNG', 'old/.c.png'), 'hidden')}
+    said = summary(r).splitlines(); assert 'passed over, hidden: .b.PNG, .c.png' in said
     assert 'passed over, no picture by its name: film.mov, notes.txt, scan.dng' in said and said[-1] == '3 done'
     assert enlarge_paths([d/'old'/'large'], tmp_path/'x16', up, progress=False)['done'][0]['out_size'] == [96, 80]   # asked for by name: done
 

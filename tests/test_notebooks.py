@@ -29,6 +29,7 @@ def watch_results(path, stale):
     """Add the ids of cells to `stale` that show what files of results/ say, and whose stored output is another.
 
     Such a cell reads `load_result` or `results_folder`, or what a cell of this kind has assigned, and no value that another cell worked out.
+    What an exercise's check says of the empty answer is looked at, too.
     """
     import pandas
     from execnb.shell import CaptureShell
@@ -39,7 +40,7 @@ def watch_results(path, stale):
         run(self, c, **kwargs)
         if c.cell_type != 'code' or self.exc: return
         used, made = names(c.source)
-        if not used & files or used & own:
+        if used & own or not (used & files or c.source.startswith('check_')):
             files.difference_update(made); own.update(n for n in made if not callable(self.user_ns.get(n)))
             return
         files.update(made); own.difference_update(made)

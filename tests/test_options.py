@@ -134,3 +134,11 @@ def test_no_option_is_passed_over(line, lazy, monkeypatch, capsys, tmp_path):
     err = capsys.readouterr().err
     assert err.count('\n') == 1 and f'srgan-{command}: {IDLE[line]}' in err and 'leave it out' in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ['pics']
+
+@pytest.mark.parametrize('line, says', [('train --size 50', 'size 50 is not a multiple of scale 4; give --size 48'),
+                                        ('cats --train toy --out run', 'run holds a run; go on with --resume, or give another folder')])
+def test_what_is_to_be_given_is_said_as_it_is_typed(line, says, lazy, monkeypatch, capsys, tmp_path):
+    "And not as Python has it: size=48, resume=True."
+    (at := tmp_path/'run'/'checkpoints').mkdir(parents=True); (at/'step-0000001.safetensors').touch()
+    command, *args = line.split()
+    assert outcome(command, args, monkeypatch) == 2 and capsys.readouterr().err == f'srgan-{command}: {says}\n'

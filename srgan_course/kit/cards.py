@@ -47,9 +47,8 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
     pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
     rows = {'network': f"`{a['generator']}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, "
                        f"{sum(p.numel() for p in net.parameters()):,} parameters"
-            + (f', begun from {Path(a["start"]).name}' if a['start'] else ''),
-            'trained on': f'{trained} pictures', 'recipe': f'`{d.name}` (recipe.json beside this card)'
-            + (f', made for {a["minutes"]:g} minutes' if a['minutes'] else ''),
+            + (f', begun from {Path(a["start"]).name}' if a['start'] else ''), 'trained on': f'{trained} pictures',
+            'recipe': f'`{d.name}` (recipe.json beside this card)' + (f', made for {a["minutes"]:g} minutes' if a['minutes'] else ''),
             'steps': ', '.join(f'{p} {n:,}' for p,n in job.steps().items()) + f', batches of {d.bs} patches of {a["size"]} px',
             'seed, precision': f'{d.seed}, {a["precision"]}',
             'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}",

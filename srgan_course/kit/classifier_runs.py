@@ -89,7 +89,7 @@ def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->t
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
     was, kept = said, None
     if (out/'run.json').is_file():
-        if not resume: raise ValueError(f'{out} holds a run already; go on with it (--resume), or give another folder')
+        if not resume: raise ValueError(f'{out} holds a run already; go on with resume=True, or give another folder')
         was = read_json(out/'run.json')
         if not (isinstance(was, dict) and said.keys() <= was.keys() and isinstance(was['recipe'], dict)):
             raise ValueError(f'{out/"run.json"}: damaged, it does not say its {", ".join(said)}; give another folder')

@@ -16,8 +16,8 @@ from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
 from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, fit_format, in_one_line
 from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
-from .formats import unread, without_spare, writer_options, written_as_less
-from .notes import jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
+from .formats import to_first_page, unread, without_spare, writer_options, written_as_less
+from .notes import is_jpeg, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 
@@ -34,7 +34,7 @@ def _still(b):
 
 def _by_opencv(b, page=0):
     import cv2
-    b = np.frombuffer(_still(b), np.uint8)
+    b = np.frombuffer(_still(b) + b'\n'*(b[:2] == b'P3'), np.uint8)          # numbers in words: the last of them is to end
     a = cv2.imdecodemulti(b, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1][0] if page else cv2.imdecode(b, cv2.IMREAD_UNCHANGED)
     return a[..., [2,1,0,3][:a.shape[2]]]              # OpenCV gives the colours as BGR
 
@@ -144,11 +144,11 @@ def identify(f, max_pixels):
     prepare(head)
     zero = head[:4] == b'\x89PNG' and b'\0\0\0\0' in (head[16:20], head[20:24]) or head[:3] == b'GIF' and b'\0\0' in (head[6:8], head[8:10])
     try:
-        with no_bomb_limit(): img = Image.open(f, formats=readable())
+        with no_bomb_limit():
+            if (img := Image.open(f, formats=readable())).format == 'TIFF': camera_raw(img, head); to_first_page(img)
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
     scale_clear(img)
     check_pixels(img, max_pixels)
-    if img.format == 'TIFF': camera_raw(img, head)
     return img
 
 def check_pixels(img, max_pixels):
@@ -166,7 +166,7 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
     top, orientation, info = deep_top(f, img) if f else 0, 1, {}
-    b, spare, lost = first_bytes(f) if top and bits == 16 else None, spare_channel(f, img), left_out(img)   # before its file moves
+    b, spare, lost = first_bytes(f) if top and bits == 16 else None, spare_channel(f, img), left_out(img, f)   # before its file moves
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
     try: orientation = img.getexif().get(274, 1)
@@ -178,7 +178,7 @@ def decode(img, f, icc, bits=16):
     if deep is not None: img = from_array(deep)
     else:
         if img.format == 'TIFF': refuse_negative(img)
-        if orientation in _TURN and img.format not in ('TIFF', 'JXL'): img = img.transpose(_TURN[orientation])
+        if orientation in _TURN and (img.format not in ('TIFF', 'JXL') or is_jpeg(img)): img = img.transpose(_TURN[orientation])
         try: img = img if img.mode == 'CMYK' else _tiff_grey(img) if img.format == 'TIFF' and img.mode[0] in 'IF' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e
         img, lost = without_spare(img, spare, lost)

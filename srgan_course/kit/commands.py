@@ -6,7 +6,7 @@
 __all__ = ['one_run']
 
 # %% ../../nbs/kit/commands.ipynb #c0d00003
-import errno, io, os, sys, warnings
+import errno, io, os, re, sys, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
 from inspect import signature
@@ -106,6 +106,11 @@ def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train
         raise ValueError(f'{option} {"does not count" if barred else "counts only"} with {other}; leave it out'
                          + f', or give {other}, too'*(not barred))
 
+def as_options(e, f)->str: # an error; a command
+    "What it says to users of Python (give size=8, go on with resume=True) in the words of a command line (give --size 8, --resume)."
+    opt = lambda m: f'{m[1]} --{m[2].replace("_", "-")}' + f' {m[4]}'*(m[4] != 'True')
+    return re.sub(rf"(?<!\S)(give|or|take|with) ({'|'.join(signature(f).parameters)})=(['\"]?)([\w.@-]+)\3", opt, ' '.join(str(e).split()))
+
 def command(f=None, pos=None, only=()): # a function with a comment for each parameter; parameters that need no --; see `refuse_idle`
     "Make a command of `f`: bad input ends in one line on standard error and exit code 2, Ctrl-C or SIGTERM in 130; from Python it raises."
     if f is None: return partial(command, pos=pos, only=only)
@@ -120,10 +125,10 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
             first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
             refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
             res = refuse_idle(f, args, kwargs, only, typed(signature(f).parameters)) or f(*args, **kwargs)
-        except KeyboardInterrupt as e: say(f'\n{name}: stopped. {e}'.rstrip()); raise SystemExit(130) from None
+        except KeyboardInterrupt as e: say(f'\n{name}: stopped. {as_options(e, f)}'.rstrip()); raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
-            if not getattr(e, 'said', False): say(f'{name}: {" ".join(str(e).split()) or type(e).__name__}')
+            if not getattr(e, 'said', False): say(f'{name}: {as_options(e, f) or type(e).__name__}')
             raise SystemExit(2) from None
         if not (lost := out and out.lost): return res
         say(f'{name}: the work is done, but what was to be printed could not be written ({lost.strerror})'); raise SystemExit(1)

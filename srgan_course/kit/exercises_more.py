@@ -244,22 +244,22 @@ def check_rrdb_params(f): # exercise 1
     for nf, gc in (64, 32), (8, 4), (16, 6), (4, 10):
         want = 3*sum((9*(nf + i*gc) + 1)*(nf if i == 4 else gc) for i in range(5))
         if (got := ask(f, nf, gc)) is Ellipsis or float(got) != want:
-            why = ''
-            if got == want - 3*(4*gc + nf): why = '; each convolution has one bias for each channel out'
-            if 3*got == want: why = '; an RRDB holds three dense blocks'
+            why = ('; each convolution has one bias for each channel out' if got == want - 3*(4*gc + nf) else
+                   '; an RRDB holds three dense blocks' if 3*got == want else '')
             return f'for nf={nf}, gc={gc} it gives {got:,}, and {want:,} is right{why}'
 
 @checks('both halves, and both teach the generator.')
 def check_hinge(f): # exercise 2
-    "Batches of two sizes, among them one that the first half is content with. Of a tensor its gradient is looked at, too."
-    for fake, real in ((0., 2.), (1., 3., .5)), ((-1., .5, 0.), (0., .25)), ((5., 4.), (-5., -5., -7.)), ((-3.,), (2., 4.)):
+    "Batches of two sizes: first one with unequal halves, in each some that fall short. Of a tensor its gradient is looked at, too."
+    for fake, real in ((3., -1.), (0., 2., -2.5)), ((-1., .5, 0.), (0., .25)), ((5., 4.), (-5., -5., -7.)), ((0., 2.), (1., 3., .5)):
         fk, rl, want_fk = torch.tensor(fake, requires_grad=True), torch.tensor(real), torch.tensor(fake, requires_grad=True)
         first = F.relu(1 - (want_fk - rl.mean())).mean()
         want, got = first + F.relu(1 + (rl - want_fk.mean())).mean(), ask(f, fk, rl)
         value, whole, half = (float(torch.as_tensor(v).detach()) for v in (got, want, first))
         if abs(value - whole) > 1e-4:
-            why = ('; the second half is missing: real pictures are to fall below the mean of the generated' if abs(value - half) < 1e-4
-                   else '; the two halves are added, not averaged' if abs(2*value - whole) < 1e-4 else '')
+            why = next((w for v, w in ((half, '; the second half is missing: real pictures are to fall below the mean of the generated'),
+                                       (whole - half, '; the first half is missing: generated ones are to stand above the real mean'),
+                                       (whole/2, '; the two halves are added, not averaged')) if abs(value - v) < 1e-4), '')
             return f'for generated {fake} and real {real} it gives {value:.3g}, and {whole:.3g} is right{why}'
         if not torch.is_tensor(got): continue
         if not got.requires_grad: return 'the value is right, but this tensor carries no gradient: a generator learns nothing from it'

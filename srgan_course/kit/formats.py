@@ -10,7 +10,7 @@ import importlib, os, re
 from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
-from PIL import Image
+from PIL import Image, ImagePalette
 from .files import writable
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
@@ -53,7 +53,7 @@ _KINDS = {                                             # how a file begins, as a
     rb'SIMPLE  =': _AS_PNG.format('a FITS file'), rb'\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF': _AS_PNG.format('a Windows metafile (WMF, EMF)'),
     rb'FUJIFILMCCD-RAW': _RAW.format('RAF'), rb'II(RO|RS)|MMOR': _RAW.format('ORF'), rb'IIU\0': _RAW.format('RW2'),
     rb'\0MRM': _RAW.format('MRW'), rb'FOVb': _RAW.format('X3F'), rb'....ftypcrx': _RAW.format('CR3'),
-          rb'II\x2a\0....CR': _RAW.format('CR2'),
+          rb'II\x2a\0....CR': _RAW.format('CR2'), rb'MM\0\+': _AS_PNG.format('a BigTIFF with its bytes in big-endian order'),
     rb'....ftypavi[fs]': 'an AVIF picture, which this Pillow was built without; pip install -U pillow',
     rb'....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba': 'a film, not a picture; cut single frames out of it first, with ffmpeg, say'}
 _PLUGIN = {rb'....ftypavi[fs]': 'AVIF', rb'....ftyp(hei[csxm]|hev[cmsx]|mif1|msf1)': 'HEIF', rb'\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n': 'JXL'}
@@ -140,28 +140,55 @@ def named_once(name:str): # of a picture or its file
     except ValueError as e: raise ValueError(str(e) if str(e).startswith((f'{name}: ', f'{name} has ')) else f'{name}: {e}') from None
 
 # %% ../../nbs/kit/formats.ipynb #fa00000q
+def is_page(img): "Is a page of a TIFF neither a smaller copy of another nor a mask?"; return not img.tag_v2.get(254, 0) & 5
+
+def to_first_page(img):
+    "From a smaller copy or a mask in front on to the first page of a TIFF; back to it if there is nothing else."
+    if img.format != 'TIFF' or is_page(img): return
+    for i in range(1, img.n_frames):
+        img.seek(i)
+        if is_page(img): return
+    img.seek(0)
+
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
     clear, times = img.info.get('transparency'), {'L;2': 85, 'L;4': 17}.get(img.tile[0][3] if img.format == 'PNG' and img.tile else None)
     if times and isinstance(clear, int): img.info['transparency'] = clear*times
 
-def _turned_once(tile):
-    "libtiff gives numbers in the machine's own order; Pillow takes signed ones and floats of a big-endian file to be in that of the file."
-    known = {'F;32BF': 'F;32NF', 'I;16BS': 'I;16NS', 'I;32BS': 'I;32NS'}
-    if tile[0] != 'libtiff' or tile[3][0] not in known: return tile
-    args = known[tile[3][0]], *tile[3][1:]
-    return tile._replace(args=args) if hasattr(tile, '_replace') else (*tile[:3], args)
+# libtiff gives numbers in the machine's own order, Pillow takes signed ones and floats of a big-endian file to be in that of the file;
+# in a PSD 1 is black; a Sun raster of 32 bits begins each pixel with the spare byte
+_STORED_AS = dict(TIFF={'F;32BF': 'F;32NF', 'I;16BS': 'I;16NS', 'I;32BS': 'I;32NS'}, PSD={'1': '1;I'}, SUN=dict(BGRX='XBGR', RGBX='XRGB'))
+
+def _retold(tile, *new): return tile._make(new) if hasattr(tile, '_make') else new
+
+def _as_stored(tile, known):
+    "A tile, as Pillow is told to decode it, in the order that its format means."
+    mode, *more = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    if mode not in known: return tile
+    return _retold(tile, *tile[:3], (known[mode], *more) if more else known[mode])
+
+def _mend_tiff(img):
+    "Colour maps of 8 bits, which Pillow takes for 16; and colours that several pixels share, which only libtiff spreads."
+    tags, (w, h) = img.tag_v2, img._tile_size
+    if img.mode in ('P', 'PA') and max(tags[320]) < 256: img.palette = ImagePalette.raw('RGB;L', bytes(tags[320]))
+    if tags.get(262) != 6 or tags.get(259, 1) != 1 or tags.get(530, (2, 2)) == (1, 1) or sum(tags.get(279, ())) >= 3*w*h: return
+    img._mode, img.use_load_libtiff = 'RGB', True
+    img.tile = [_retold(img.tile[0], 'libtiff', (0, 0, w, h), 0, ('RGBX', False, tags.offset))]
 
 def mend_order(img):
-    "Call before the pixels of a TIFF are decoded."
-    if img.format == 'TIFF': img.tile = [_turned_once(t) for t in img.tile]
+    "Call before the pixels are decoded."
+    known, tiff = _STORED_AS.get(img.format), img.format == 'TIFF'
+    if known: img.tile = [_as_stored(t, known) if t[0] == 'libtiff' or not tiff else t for t in img.tile]
+    if tiff: _mend_tiff(img)
 
 def refuse_negative(img):
     "Refuse grey values below 0, which Pillow reads as light ones where a TIFF has 8 bits, and those of 8 bits in 32, which would be black."
     if img.mode == 'L' and img.tag_v2.get(339) == (2,) and (a := np.asarray(img).view(np.int8)).min() < 0:
         raise NotRead(f'grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..255')
-    if img.mode == 'I' and img.tag_v2.get(258) == (32,) and 0 < (a := np.asarray(img)).max() < 256:
-        raise NotRead(f'32-bit grey values from {a.min()} to {a.max()} do not say what is white; scale them to 0..65535')
+    if img.mode != 'I' or img.tag_v2.get(258) != (32,): return
+    a = np.asarray(img).view(np.uint32 if img.tag_v2.get(339, (1,)) == (1,) else np.int32)
+    if 0 < a.max() < 256 or a.max() > 65535:
+        raise NotRead(f'32-bit grey values from {a.min():,} to {a.max():,} do not say what is white; scale them to 0..65535')
 
 def first_bytes(f, n=-1):
     "The first bytes of a file, or all of them; it is left where it was."
@@ -204,18 +231,29 @@ def _best_icon(f, img):
     if not a[..., 3].any(): a[..., 3] = 255*(1 - np.unpackbits(mask, axis=1)[:, :w])
     return from_array(a if a[..., 3].min() < 255 else a[..., :3])
 
+def _only_a_selection(f, img):
+    "Is the fourth channel of a PSD a selection that somebody saved, by name? The number of layers is negative where it is transparency."
+    if img.mode != 'RGBA' or not {1006, 1045} & {k for k,*_ in img.resources}: return False
+    b, at = first_bytes(f), 26
+    for _ in range(2): at += 4 + int.from_bytes(b[at:at+4], 'big')             # the palette, the resources
+    layers = b[at+8:at+10] if any(b[at:at+4]) and any(b[at+4:at+8]) else b''
+    return int.from_bytes(layers, 'big', signed=True) >= 0
+
 def spare_channel(f, img):
     """2 where the last channel of a picture is not transparency, as its file says; 1 where it is none if it is 0 everywhere; else 0.
     Of an icon: the picture to take."""
     if f and img.format == 'ICO': return _best_icon(f, img)
+    if f and img.format == 'PSD': return 2*_only_a_selection(f, img)
     if img.format != 'TGA': return int(img.format in ('BMP', 'DIB', 'ICO'))
     head = first_bytes(f, 18) if f else b''
     return 0 if len(head) < 18 or head[17] & 15 else 1 if head[1] else 2          # with a palette, the palette has the bits
 
-def left_out(img):
-    "What to say of the channels of a TIFF, not decoded yet, that are neither colour nor transparency; None where there are none."
-    n = img.tag_v2.get(277, 1) - len(img.getbands()) if img.format == 'TIFF' else 0
-    return f'{n} channel{"s"*(n > 1)} of the file, neither colour nor transparency, left out' if n > 0 else None
+def left_out(img, f=None):
+    "What to say of the channels of a TIFF or PSD, not decoded yet, that Pillow does not read; None where there are none."
+    if img.format not in ('TIFF', 'PSD') or not f and img.format == 'PSD': return None
+    n = img.tag_v2.get(277, 1) if img.format == 'TIFF' else int.from_bytes(first_bytes(f, 14)[12:], 'big')
+    n, what = n - len(img.getbands()), 'neither colour nor transparency' if img.format == 'TIFF' else 'beside those that are read'
+    return f'{n} channel{"s"*(n > 1)} of the file, {what}, left out' if n > 0 else None
 
 def without_spare(img, spare, lost=None):
     "(the picture without a channel that is no transparency, what to say of that, or of what was lost before)"

@@ -15,21 +15,21 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, open_image, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, line, save_format, writer_options, written_as_less
+from .formats import NotRead, in_one_line, is_page, line, save_format, writer_options, written_as_less
 from .notes import notes_of, of_later, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
 # %% ../../nbs/kit/frames.ipynb #fb000007
-_FILMS, _PAGES = ('GIF', 'PNG', 'WEBP', 'AVIF', 'JXL'), ('TIFF', 'MPO')
+_FILMS, _PAGES = ('GIF', 'PNG', 'WEBP', 'AVIF', 'JXL'), ('TIFF', 'MPO')               # HEIC pictures are read, and not written
 
 def _places(img):
     "The numbers of the frames or pages that count, in a file that Pillow has opened."
-    n = getattr(img, 'n_frames', 1) if img.format in _FILMS + _PAGES else 1
+    n = getattr(img, 'n_frames', 1) if img.format in (*_FILMS, *_PAGES, 'HEIF') else 1
     if n == 1: return [0]
     if img.format == 'PNG': return range(int(img.default_image), n)
+    if img.format == 'HEIF': return sorted(range(n), key=lambda i: i != img.tell())       # the main one first, wherever it is
     if img.format != 'TIFF': return range(n)
-    def is_page(i): img.seek(i); return not img.tag_v2.get(254, 0) & 5                # neither a smaller copy nor a mask
-    places = [i for i in range(n) if is_page(i)] or [0]
+    places = [i for i in range(n) if (img.seek(i), is_page(img))[1]] or [0]
     img.seek(0)
     return places
 

@@ -18,6 +18,7 @@ from PIL import Image
 from .codec import find_images, identify, open_binary, open_image, why_not
 from .commands import in_range, one_line, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
+from .formats import SUFFIXES
 from .frames import warn_of_files
 from .sources import Smaller, Toy, name_and_size
 from .tars import is_packed
@@ -226,8 +227,9 @@ def to_do(src:Path,       # folder of pictures
     if not (files := [f for f in found if f not in why]):
         held = 'results of earlier runs' if why else f'what lies in {dst}, where results go; give another --out'
         raise ValueError(f'no picture in {src}, but for {held}')
-    others = sorted(f for f in {*src.rglob('*')} - {*files} if shown(f) and not inside(f))
-    return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or why_not(f))]
+    hidden = lambda f: f.name[0] == '.' and f.name[:2] != '._' and f.suffix.lower() in SUFFIXES and shown(f.parent)   # ._: of macOS
+    others = sorted(f for f in {*src.rglob('*')} - {*files} if (shown(f) or hidden(f)) and not inside(f))
+    return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or ('hidden' if hidden(f) else why_not(f)))]
 
 # %% ../../nbs/kit/lists.ipynb #f01e0005
 def stamp_of(src:Path):

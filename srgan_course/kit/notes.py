@@ -146,12 +146,26 @@ _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *ran
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675, 37724, 50706, 50707}
 _ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carried by itself if a TIFF holds it: resolution, XMP, IPTC
 
+def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
+
+def _jxl_xmp(f):
+    "XMP of a JPEG XL file, which its plugin reads past, if it is there as it is; none from a packed one."
+    f.seek(0)
+    while len(head := f.read(8)) == 8:
+        n, kind = int.from_bytes(head[:4], 'big'), head[4:]
+        n = int.from_bytes(f.read(8), 'big') - 16 if n == 1 else n - 8 if n else -1
+        if kind == b'xml ': return dict(xmp=f.read(n))
+        if kind == b'brob' and f.read(4) == b'xml ': return dict(lost='XMP that is packed left out')
+        if n < 0: break
+        f.seek(n - 4*(kind == b'brob'), 1)
+    return {}
+
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
     try:
-        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO')
+        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO') or is_jpeg(img)
         said = [float(exif.get(k, 0))*{2: 1, 3: 2.54}.get(exif.get(296, 2), 0) for k in (282, 283)]
-        dpi = said if img.format in _IN_EXIF else [float(d) for d in info.get('dpi', ())]
+        dpi = said if img.format in _IN_EXIF and not film else [float(d) for d in info.get('dpi', ())]
         if film and not info.get('jfif_unit') and 282 not in exif: dpi = ()       # where EXIF is silent, Pillow says 72
         shape = info.get('jfif_density', ()) if film and info.get('jfif_unit') == 0 else info.get('resolution', ()) if not dpi else ()
         shape = [round(float(v)*1000) for v in shape]
@@ -186,6 +200,7 @@ def metadata(img, orientation, f=None):
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
     res |= _photoshop(img)
+    if f and img.format == 'JXL' and 'xmp' not in res: res |= _jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept

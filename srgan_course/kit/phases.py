@@ -112,7 +112,7 @@ def kept_recipe(r:Recipe, # as it was asked for
     in_range('minutes', minutes, 0, 10**7, above=True), even_share(r.bs)
     state, file = run_state(out), Path(out)/'recipe.json'
     if state == 'nothing': return
-    if not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True (--resume), or give another folder')
+    if not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True, or give another folder')
     kept = type(r).load(file)
     may = ('pre_epochs', 'epochs', 'steps_per_epoch', 'minutes') if kept.minutes else ()
     if r.precision == 'auto': may += 'precision',
@@ -158,8 +158,7 @@ def run_training(job:Training, dls, out:Path,
         for k,p in job.phases.items():
             watched = [*watch(k), *cbs, *([tensorboard(out/'tensorboard'/k)] if board else []), *([Say(k)] if progress else [])]
             nets[k] = net = run_phase(job, p, dls, out, net and copy.deepcopy(net).train().requires_grad_(True), watched)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True (--resume) goes on') from None
+    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True goes on') from None
     return nets
 
 def describe(job:Training, dls)->str:

@@ -87,7 +87,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
     if bad and skip and count: warnings.warn(f'{len(bad)} of {len(bad) + count} pictures left out: {"; ".join(bad[:5])}')
     elif bad and not skip:
         raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; '
-                         f'remove them, or leave them out with skip=True (--skip)')
+                         f'remove them, or leave them out with skip=True')
     if batch: yield batch
     if not count: raise ValueError('; '.join(['no picture in the set', *bad[:5], 'give pictures, or a folder of them']))
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from PIL import Image
 from .codec import image_bytes
-from .formats import SUFFIXES, check_quality, check_save, save_format
+from .formats import FORMATS, SUFFIXES, check_quality, check_save, save_format
 from .frames import frame_count
 from .sources import name_and_size
 
@@ -82,7 +82,7 @@ class Wanted:
         if self.keep_format and not src.suffix: raise ValueError(f'{src} has no suffix that could be kept; give a format instead')
         if self.keep_format: return src.suffix
         if not (self.frames and is_film(src)): return '.png'
-        return src.suffix if src.suffix.lower() in _FILMS else '.mpo'
+        return src.suffix if src.suffix.lower() in _FILMS else '.tif' if src.suffix.lower() in FORMATS['HEIF'] else '.mpo'
 
     def settings(self)->str:
         "What a result depends on and its name does not say."
