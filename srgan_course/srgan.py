@@ -271,7 +271,7 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
         name = Path((getattr(o, 'filename', '') or f'picture {nth.i}') if isinstance(o, Image.Image) else o).stem
         res[name if name not in res else f'{name} {nth.i}'] = get_hr(nth)
     why = {f'under {least} x {least} px, which SSIM needs': lambda im: min(im.size) < least,
-           'of one colour, which any enlargement gives exactly, so no PSNR is finite on it': lambda im: all(a == b for a, b in im.getextrema())}
+           'of one colour, which any enlargement gives exactly, so no PSNR is finite': lambda im: all(a == b for a,b in im.getextrema())}
     for said, bad in why.items():
         out = [k for k, im in res.items() if bad(im)]
         said = f'{said} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
