@@ -100,7 +100,7 @@ def load_originals(items:list, # paths, open pictures or `Toy`s
     "`load_pictures` that enlarges nothing."
     sides = _sides(items, size)
     if (few := sum(s < size for s in sides)):
-        offer = f' or size={min(sides)//scale*scale}' if min(sides) >= 16*scale else ''
+        offer = f' or a size of {min(sides)//scale*scale}' if min(sides) >= 16*scale else ''
         raise ValueError(f'{few} of {len(items)} pictures are smaller than {size} px (the smallest: {min(sides)}); '
                          f'an enlarged original has nothing to lose, so give larger pictures{offer}')
     return load_pictures(items, size) if len(items)*3*size*size <= IN_MEMORY else Originals(items, size)
