@@ -261,7 +261,6 @@ def make_faces(net:nn.Module, # a generator in evaluation mode
     dev = next(net.parameters()).device
     return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(64)])
 
-# %% ../nbs/18_cats.ipynb #68a0636f
 def face_grid(z:Tensor, folder, every:int=None): # noise (n,nz), for frames and GIF, steps from one to the next (default an epoch's)
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
     from srgan_course.watching import SampleGrid

@@ -49,10 +49,9 @@ def patch_place(n:int, seed:int, epoch:int, index:int)->tuple: # picture's numbe
     "Where patch `index` of an epoch comes from"
     return int(turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
 
-# %% ../nbs/02_data.ipynb #9ee091db
+# %% ../nbs/02_data.ipynb #343a9193
 DEGRADE = {'bicubic': downscale}   # name in a recipe -> function(picture, factor) -> smaller picture
 
-# %% ../nbs/02_data.ipynb #343a9193
 def check_pairs(lr, hr, # pictures, or arrays (H,W,3)
                 scale, # how many times larger HR should be
                 name=''): # for the message

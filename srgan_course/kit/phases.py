@@ -185,5 +185,5 @@ def memory_advice(job:Training, out:Path|str=None # a run's folder
         d, size = job.data, job.about['size']
         less = max(d.scale, size//2//d.scale*d.scale)
         smaller = f'lower bs, now {d.bs} (--bs {max(1, d.bs//2)}), or size, now up to {d.size} px (--size {less})'
-        other = f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}' if kept else ''
+        other = f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}'*kept
         raise MemoryError(f'out of memory: {smaller}{other}') from None
