@@ -1873,6 +1873,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'srgan_course.kit.wanted._has_twin': ('kit/wanted.html#_has_twin', 'srgan_course/kit/wanted.py'),
                                          'srgan_course.kit.wanted._not_saved': ('kit/wanted.html#_not_saved', 'srgan_course/kit/wanted.py'),
                                          'srgan_course.kit.wanted.end_of': ('kit/wanted.html#end_of', 'srgan_course/kit/wanted.py'),
+                                         'srgan_course.kit.wanted.is_device': ('kit/wanted.html#is_device', 'srgan_course/kit/wanted.py'),
                                          'srgan_course.kit.wanted.is_film': ('kit/wanted.html#is_film', 'srgan_course/kit/wanted.py'),
                                          'srgan_course.kit.wanted.is_no_picture': ( 'kit/wanted.html#is_no_picture',
                                                                                     'srgan_course/kit/wanted.py'),

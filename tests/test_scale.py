@@ -481,6 +481,14 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
 
+def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(bad_ones):
+    "At the first run, at a later one, and with --again."
+    (bad_ones/'list.txt').write_text('good.png\n'); out = bad_ones/'out'; work = toy_work()._replace(read=len, make=str); at = out/'good.png.png'
+    assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1
+    at.unlink(); os.mkfifo(at)
+    for again in False, True: assert 'move it away' in run_shard(bad_ones/'list.txt', 0, 1, out, work, again=again)['bad']['good.png']
+    at.unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1
+
 def test_a_run_that_died_before_its_first_picture_has_not_looked_at_all_places(bad_ones):
     "Killed after it made its log, or when it had noted one file of somebody else: the next run looks again. After --again nothing is anybody's."
     shutil.copy(bad_ones/'good.png', bad_ones/'b.png'); (bad_ones/'list.txt').write_text('b.png\ngood.png\n'); work = toy_work()._replace(read=len, make=str)

@@ -502,6 +502,32 @@ def test_what_is_no_picture_is_no_result(up, tmp_path):
     (named := tmp_path/'named.png').write_text('precious')
     assert enlarge_paths([src/'a.png'], named, up, progress=False)['done'] and Image.open(named).size == (36, 28)
 
+def test_a_pipe_or_a_device_is_no_place_for_the_result_of_a_folder(up, tmp_path):
+    "It was waited for by a thread that no signal ends; into a device a result vanished."
+    (src := tmp_path/'in').mkdir(); Image.new('RGB', (9, 7), 'red').save(src/'a.png')
+    (out := tmp_path/'in-x4').mkdir()
+    for make in lambda: os.mkfifo(out/'a-x4.png'), lambda: (out/'a-x4.png').symlink_to('/dev/null'):
+        make()
+        for again in False, True:
+            with pytest.raises(ValueError, match='a-x4.png, where the result of .* would go, is a pipe or a device; move it away'):
+                enlarge_paths([src], None, up, progress=False, again=again)
+        (out/'a-x4.png').unlink()
+    os.mkfifo(src/'a-x4.png')                                             # beside a single picture
+    with pytest.raises(ValueError, match='a pipe or a device'): enlarge_paths([src/'a.png'], None, up, progress=False)
+
+def test_an_older_picture_that_no_log_knows_is_not_written_over(up, tmp_path):
+    "Not in a folder of results, nor where a link in it leads; what the log knows is made anew when its picture has changed."
+    (src := tmp_path/'in').mkdir(); Image.new('RGB', (9, 7), 'red').save(src/'a.png')
+    (out := tmp_path/'in-x4').mkdir(); Image.new('RGB', (5, 5)).save(mine := tmp_path/'precious.png'); was = mine.read_bytes()
+    os.utime(mine, (0, 0)); (out/'a-x4.png').symlink_to('../precious.png')
+    with pytest.raises(ValueError, match='a-x4.png is older than .*a.png, and no log says that it is its result; move it away, or give'):
+        enlarge_paths([src], None, up, progress=False)
+    assert mine.read_bytes() == was
+    (out/'a-x4.png').unlink()
+    assert len(enlarge_paths([src], None, up, progress=False)['done']) == 1
+    Image.new('RGB', (9, 8), 'blue').save(src/'a.png'); os.utime(out/'a-x4.png', (0, 0))
+    assert len(enlarge_paths([src], None, up, progress=False)['done']) == 1 and Image.open(out/'a-x4.png').size == (36, 32)
+
 def test_a_name_that_is_too_long_costs_only_itself(up, tmp_path):
     (src := tmp_path/'in').mkdir()
     for name in 'a', 'n'*250: Image.new('RGB', (9, 7), 'red').save(src/f'{name}.png')

@@ -181,7 +181,6 @@ def _intact(raw, head, start, meta):
             text = meta.get('checkpoint', '') if entry == 'sha256' else _meta_text(meta, entry)
             return any(_hash(text, parts, f) == meta[entry] for f in forms)
 
-# %% ../../nbs/kit/files.ipynb #52c93b78
 _BEGINS = { # how a file begins that is no safetensors file
     rb'\x89PNG|\xff\xd8\xff|GIF8|II[*+]\0|MM\0[*+]|BM.{4}\0{4}|RIFF.{4}WEBP|.{4}ftyp(avi|hei|mif)': 'a picture',
     rb'PK.{28,60}\.npy': 'NumPy arrays (.npz)', rb'\x08[\x01-\x20]\x12': 'an ONNX file', rb'[\s -~]{9}': 'text or JSON'}

@@ -22,7 +22,7 @@ from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
 from .pixels import from_array, to_8bit, to_array
-from .wanted import Wanted, is_no_picture, out_files, result_path, size_to_make, target_folder
+from .wanted import Wanted, is_device, is_no_picture, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -122,10 +122,13 @@ def is_done(src:Path,    # picture
     same = at and at.items() <= made.items() and made['of'][:1] == [src.stat().st_size]
     return bool(same) or made['of'] == _print_of(src)
 
-def keep_result(src, dst, file, made): # picture, folder of results, result, what its log says of it
-    "Refuse to put a result in the place of that of another picture, which is still there, or of what is no picture."
-    if not made and is_no_picture(file): raise ValueError(f'{file} is no picture, so no result of {src}; move it away, or give --again')
-    if not (made and made.get('place') and file.is_file()): return
+def keep_result(src, dst, file, made, again=False, all_known=False): # picture, folder of results, result, what its log says of it
+    "Refuse to put a result in the place of that of another picture, which is still there, or of what may be anybody's."
+    if is_device(file): raise ValueError(f'{file}, where the result of {src} would go, is a pipe or a device; move it away')
+    if not (made or again) and os.path.isfile(file) and (all_known or is_no_picture(file)):     # a folder's results all stand in its log
+        what = f'no picture, so no result of {src}' if is_no_picture(file) else f'older than {src}, and no log says that it is its result'
+        raise ValueError(f'{file} is {what}; move it away, or give --again')
+    if again or not (made and made.get('place') and file.is_file()): return
     was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
     if os.path.isfile(was) and not os.path.samefile(was, src):
         raise ValueError(f'{file} is the result of {was}, and that of {src} would take its place; give another --out, or --again')
@@ -233,7 +236,7 @@ def enlarge_folder(src,               # folder of pictures
     log, mark = {} if again else read_log(dst), made_with(up, want)
     for f,o in names.items():
         made, at = log.get(key[f]), _stamp(f, dst)
-        if again or not is_done(f, o, made, mark, at): again or keep_result(f, dst, o, made); todo[f] = o
+        if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made, again, True); todo[f] = o
         elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
     def settle(f, job):
         try: done.append(job.result()); write_log(dst, todo[f], f, mark)
@@ -327,7 +330,7 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
         with among(paths, 'srgan-upscale', res['bad'], src=p):
             o = result_path(p, dst, up.scale, want)
             log = read_log(o.parent)
-            if not (again or dst and o == Path(dst)): keep_result(p, o.parent, o, log.get(o.name))
+            if not (dst and o == Path(dst)): keep_result(p, o.parent, o, log.get(o.name), again)
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
             for k in d.get('lost', '').split('; '):
                 if k.endswith(_LEFT): say(one_line(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file'))

@@ -25,6 +25,7 @@ from .lists import SHARDS, check_line, check_list, is_tar, keep_plan, named_agai
 from .lists import parse_shard, passed_lines, place_of, read_events, read_plan, shard_lines, some_line, stamp_of
 from .notes import heard
 from .tars import open_tar, pick_members
+from .wanted import is_device
 
 # %% ../../nbs/kit/shards.ipynb #sh000017
 TRIES = 3   # of a picture, before it is left out
@@ -187,10 +188,10 @@ class Shard:
         self.log.write(**{**d, 'of': now})
         return True
 
-    def is_taken(self, name)->bool:
+    def is_taken(self, name, again=False)->bool:
         "Did a file stand where its result goes before the shard's first picture, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
-        if (now := stamp_of(dst)) is None or not (name in log.taken or log.first): return False
+        if (now := stamp_of(dst)) is None or not (is_device(dst) or not again and (name in log.taken or log.first)): return False
         if dst.is_dir(): return False                                          # said where it is to be written
         self.lost[name] = why = f'{dst} was there before the run, and is no result of it; move it away'
         if name not in log.taken: log.write(taken=name, of=now, error=why)
@@ -292,7 +293,7 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
         log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
         s, t = Shard(log, root, out, work), time.perf_counter()
         missing = [name for name in names if not s.is_done(name)]
-        todo = [name for name in missing if again or not s.is_taken(name)]
+        todo = [name for name in missing if not s.is_taken(name, again)]
         log.noted.touch()
         for name in todo: s.clear(name)
         pieces = (Piece(name, stamp_of(root/name), partial(_read_line, root, name)) for name in todo if not is_tar(name))

@@ -144,7 +144,6 @@ SOURCES = {s.name: s for s in (
            sha256='20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc'))}
 _ALSO = {'dogs-vs-cats':'pets', 'celeba':'faces', 'coco':'coco-sample', 'cat-faces':'catfaces'}   # other names people use
 
-# %% ../../nbs/kit/sources.ipynb #30fd594a
 def _check_archive(s, path):
     "Refuse an archive of another length or hash than the table's."
     def bad(why): raise ValueError(f'{path}: {why}; delete the file and try again')
@@ -196,7 +195,6 @@ def _fetch(s):
         raise ConnectionError(f"could not get {s.name!r} from {s.where} ({why}). Offline, use 'embedded' or 'pets-toy' or a folder of "
                               f"yours, or {there}") from None
 
-# %% ../../nbs/kit/sources.ipynb #93b2f4a1
 def source_folder(source:Path|str, # a folder, or the name of one inside SRGAN_DATA
                   inside:str='' # folder that it must hold
                  )->Path:   # the folder, or None

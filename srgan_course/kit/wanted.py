@@ -116,6 +116,10 @@ def is_no_picture(file:Path # where a result would go, and no log says anything 
     try: return os.path.isfile(file) and not name_and_size(file)
     except (ValueError, OSError): return True
 
+def is_device(path)->bool: # of a file; links are followed
+    "Is it a pipe, a device or a socket? To write into a pipe is to wait for whoever reads it, and a device keeps nothing."
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
 def result_path(src:Path,  # picture
                 dst,       # file or folder to write, or None: beside the picture
                 scale:int, # of the model
