@@ -697,6 +697,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.anywhere': ( 'kit/distributed.html#anywhere',
                                                                                          'srgan_course/kit/distributed.py'),
+                                              'srgan_course.kit.distributed.even_share': ( 'kit/distributed.html#even_share',
+                                                                                           'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.give_part': ( 'kit/distributed.html#give_part',
                                                                                           'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.in_one_row': ( 'kit/distributed.html#in_one_row',

@@ -36,8 +36,7 @@ class Limits:
     cache_megabytes: float = 64  # of results that are asked for again; 0: none
 
     def __post_init__(self):
-        for k, v in self.__dict__.items():
-            in_range(k, v, 0, 10**9, above=k not in ('queue', 'cache_megabytes'))
+        for k, v in self.__dict__.items(): in_range(k, v, 0, 10**9, above=k not in ('queue', 'cache_megabytes'))
 
 # %% ../../nbs/kit/server.ipynb #sv000009
 class Problem(Exception):
