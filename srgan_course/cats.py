@@ -261,7 +261,6 @@ def make_faces(net:nn.Module, # a generator in evaluation mode
     dev = next(net.parameters()).device
     return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(64)])
 
-# %% ../nbs/18_cats.ipynb #68a0636f
 def face_grid(z:Tensor, folder, every:int=None): # noise (n,nz), for frames and GIF, steps from one to the next (default an epoch's)
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
     from srgan_course.watching import SampleGrid
@@ -285,7 +284,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
-    from srgan_course.kit.distributed import in_order, told
+    from srgan_course.kit.distributed import even_share, in_order, told
     from srgan_course.kit.lists import keep_pictures
     from srgan_course.kit.runs import Clock
     from srgan_course.watching import LossHistory
@@ -295,7 +294,7 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))
-    told(lambda: keep_pictures(out, begun, 'srgan-cats', **dls.pictures))
+    told(lambda: even_share(r.bs) or keep_pictures(out, begun, 'srgan-cats', **dls.pictures))
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]

@@ -145,7 +145,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
                      progress=False  # bars; 'lines': lines on the standard error alone
                     )->SimpleNamespace: # classifier, report, history, split, recipe, seconds
     "Model A, from pictures to a report."
-    from srgan_course.kit.distributed import told
+    from srgan_course.kit.distributed import even_share, told
     from srgan_course.kit.epochs import learn_epochs
     r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), Path(out) if out else None
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
@@ -155,7 +155,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
-    kept = out and told(lambda: open_run(out, r, split, resume))   # of several processes, the first one writes (lesson 20)
+    kept = out and told(lambda: even_share(r.bs) or open_run(out, r, split, resume)) # of several processes the first writes (lesson 20)
     if kept: clf, rows = kept
     else:
         if r.head == 'linear': rows += fit_head(clf, split, r, out and out/'features', device)

@@ -76,7 +76,7 @@ def train(
     from srgan_course.kit.distributed import processes, rank
     from srgan_course.kit.inspect import check_source
     from srgan_course.kit.recipe import build, get_recipe, recipe_lines
-    from srgan_course.srgan import SRGANRecipe, make_dls, resized, train as run
+    from srgan_course.srgan import SRGANRecipe, held_out, make_dls, resized, train as run
     if recipes: return print(recipe_lines(SRGANRecipe, json))
     r, device, out = get_recipe(recipe, SRGANRecipe), None if device == 'auto' else device, Path(out)
     in_range('minutes', minutes, 0, 10**7, above=True)
@@ -85,7 +85,7 @@ def train(
     if check is not None:
         from srgan_course.kit.phases import expected_cost, memory_advice
         job = build(r)
-        cost = lambda ours, held: expected_cost(job, make_dls(r, ours, device, held), minutes)
+        cost = lambda ours, held: held_out(dls := make_dls(r, ours, device, held)) and expected_cost(job, dls, minutes)
         with memory_advice(job): return check_source(check, r, valid, cost, as_json=json)
     need_places(folders=[out])
     with processes(device, any_number):          # one, or as many as torchrun has started

@@ -49,10 +49,9 @@ def patch_place(n:int, seed:int, epoch:int, index:int)->tuple: # picture's numbe
     "Where patch `index` of an epoch comes from"
     return int(turn_order(n, seed, epoch, index // n)[index % n]), draws(3, seed, epoch, index, 2)/2**32
 
-# %% ../nbs/02_data.ipynb #9ee091db
+# %% ../nbs/02_data.ipynb #343a9193
 DEGRADE = {'bicubic': downscale}   # name in a recipe -> function(picture, factor) -> smaller picture
 
-# %% ../nbs/02_data.ipynb #343a9193
 def check_pairs(lr, hr, # pictures, or arrays (H,W,3)
                 scale, # how many times larger HR should be
                 name=''): # for the message
@@ -109,10 +108,11 @@ def __getitem__(self:Pictures, i)->tuple: # uint8 arrays (h,w,3) and (scale*h,sc
     return pair
 
 @patch
-def load(self:Pictures):
+def load(self:Pictures, all=False): # decode the others, too, to see that they can be?
     "Decode as many as fit"
-    for i in range(len(self)):
+    for i, o in enumerate(self.items):
         if self._bytes < self.keep: self[i]
+        elif all and not isinstance(o, Smaller): get_picture(o)
     return self
 
 # %% ../nbs/02_data.ipynb #9afaa5eb

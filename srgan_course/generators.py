@@ -27,9 +27,8 @@ class ResBlock(nn.Module):
     def __init__(self, nf:int=64 # channels in and out
                       ):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf), nn.PReLU(),
-            nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf))
+        self.layers = nn.Sequential(nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf), nn.PReLU(),
+                                    nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf))
 
     def forward(self, x): return x + self.layers(x)   # (B,nf,H,W) -> (B,nf,H,W)
 

@@ -163,14 +163,14 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
-    from srgan_course.kit.distributed import in_order, rank, told
+    from srgan_course.kit.distributed import even_share, in_order, rank, told
     from srgan_course.kit.lists import keep_pictures
     r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
     def look():
         if (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
     if out: told(look)
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
-    told(lambda: look_for(source, r.share, labels))
+    told(lambda: even_share(r.bs) or look_for(source, r.share, labels))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     t, *judges = told(lambda: panel(*map(teacher, (r.teacher, *r.judges))))        # of several processes, the first one looks and writes
     items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))

@@ -43,7 +43,7 @@ def psnr_metric(scale): # as many pixels are left out at each border
 @dataclass(frozen=True)
 class SRGANRecipe(Recipe):
     "All settings of a super-resolution GAN; with `critic='none'` there is one phase, without a game"
-    generator:str = 'LightSR'          # 'LightSR', 'SRResNet', or lesson 17's 'RRDBNet'
+    generator:str = 'LightSR'          # 'LightSR', 'SRResNet', or what lesson 17 adds
     nf:int = 32                        # its channels
     n_blocks:int = 8                   # its residual blocks
     full:int = 0                       # channels of its layers at full size (`LightSR`); 0: a pixel shuffle comes last
@@ -119,6 +119,8 @@ SRGANRecipe.ranges = Recipe.ranges | dict.fromkeys(('pre_lr', 'gan_lr', 'crit_lr
        'label_noise': (0, 1000), 'late': (0, 1), 'real_label': (-1000, 1000), 'fake_label': (-1000, 1000)}
 
 # %% ../nbs/09_srgan.ipynb #dbfa8682
+_LIGHT = dict(critic='none', nf=48, n_blocks=8, save_every=500)
+_MORE = _LIGHT | dict(start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, late=.25, late_size=128, late_loss='mse')
 RECIPES = {r.name: r for r in (
     SRGANRecipe('quick', size=56, shift=3, soften=2, steps_per_epoch=50, pre_epochs=12, pre_size=96, epochs=8, gan_lr=7e-5, crit_lr=3e-4,
                 beta1=.5, schedule='tail', content_loss='mse', content=16., adv=1e-2, perceptual=.2, feature_net='vgg19-random@relu1_2',
@@ -134,14 +136,9 @@ RECIPES = {r.name: r for r in (
     SRGANRecipe('faces', size=176, whole=True, generator='SRResNet', nf=64, n_blocks=16, critic='SRGANCritic', critic_nf=64, save_every=380,
                 steps_per_epoch=38, epochs=2500, content_loss='mse', perceptual=.006, feature_net='vgg19-torchvision@relu5_4',
                 feature_scale=1., fake_label=.1, label_noise=.05, ema=0.),
-    SRGANRecipe('light-x2', scale=2, size=48, critic='none', nf=48, n_blocks=8, steps_per_epoch=1000, epochs=10, late=.2, late_size=80,
-                save_every=500),
-    SRGANRecipe('light-x4', critic='none', nf=48, n_blocks=8, start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160,
-                save_every=500),
-    SRGANRecipe('light-x4-more', critic='none', nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500, epochs=8,
-                late=.25, late_size=128, late_loss='mse', save_every=500),
-    SRGANRecipe('light-x4-pets', critic='none', seed=43, nf=48, n_blocks=8, start='light-x4', copies=2, pre_lr=8e-4, steps_per_epoch=1500,
-                epochs=22, late=.25, late_size=128, late_loss='mse', save_every=500),
+    SRGANRecipe('light-x2', scale=2, size=48, steps_per_epoch=1000, epochs=10, late=.2, late_size=80, **_LIGHT),
+    SRGANRecipe('light-x4', start='light-x2', steps_per_epoch=2000, epochs=12, late=.2, late_size=160, **_LIGHT),
+    SRGANRecipe('light-x4-more', epochs=8, **_MORE), SRGANRecipe('light-x4-pets', seed=43, epochs=22, **_MORE),
     SRGANRecipe('srresnet-x4', critic='none', nf=64, n_blocks=18, steps_per_epoch=1500, epochs=8, pre_lr=8e-4, late=.2, late_size=160,
                 save_every=250),
     SRGANRecipe('srresnet-x4-full', critic='none', seed=46, nf=64, n_blocks=18, full=32, start='srresnet-x4', steps_per_epoch=200,
@@ -264,17 +261,21 @@ def pictures_of(items): # of a loader: numbered pictures
     return [o.pics.items[o.i] for o in items] + list((items[0].pics.given or {}).values())
 
 def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scale
-    "The pictures that validation looks at."
-    res = {}
+    "The pictures that validation looks at, but for those that cannot be measured in the end."
+    res, least = {}, -(-11//dls.recipe.scale)*dls.recipe.scale + 2*dls.recipe.scale
     for nth in dls.valid.dataset.items:
         o = nth.pics.items[nth.i]
         name = Path((getattr(o, 'filename', '') or f'picture {nth.i}') if isinstance(o, Image.Image) else o).stem
         res[name if name not in res else f'{name} {nth.i}'] = get_hr(nth)
-    if flat := [k for k, im in res.items() if all(a == b for a, b in im.getextrema())]:
-        said = f'of one colour, which any enlargement gives exactly, so no PSNR is finite on it ({flat[0]}{", ..."*(len(flat) > 1)})'
-        if len(flat) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
-        warnings.warn(f'{len(flat)} of {len(res)} held-out pictures {"are" if flat[1:] else "is"} {said}: not measured', stacklevel=3)
-    return {k: im for k, im in res.items() if k not in flat}
+    why = {f'under {least} x {least} px, which SSIM needs': lambda im: min(im.size) < least,
+           'of one colour, which any enlargement gives exactly, so no PSNR is finite': lambda im: all(a == b for a,b in im.getextrema())}
+    for said, bad in why.items():
+        out = [k for k, im in res.items() if bad(im)]
+        said = f'{said} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
+        if len(out) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
+        if out: warnings.warn(f'{len(out)} of {len(res)} held-out pictures {"are" if out[1:] else "is"} {said}: not measured', stacklevel=3)
+        res = {k: im for k, im in res.items() if k not in out}
+    return res
 
 def sample_inputs(pictures:dict, # name -> HR picture
                   scale:int,     # how much smaller they are made
@@ -326,11 +327,12 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
+    if kept is None: in_order(lambda: training[0].pics.load(all=True))     # what cannot be used is told of before a folder is made
+    pictures = in_order(lambda: held_out(dls))
     told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
     if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
-        pictures = held_out(dls)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)

@@ -105,8 +105,7 @@ def _panel(ax, df, cols, k):
                         label=_LABELS.get(c, c))
         if not few and k > 1: ax.plot(y.index, y, lw=.5, alpha=.3, color=line.get_color())
     if 'crit_acc' in cols or 'd_real' in cols: ax.axhline(.5, color='grey', lw=.6, ls=':'); ax.set_ylim(-.02, 1.02)
-    elif ys and min(y.min() for y in ys.values()) > 0 and max(y.max() for y in ys.values()) > 30*min(y.min() for y in ys.values()):
-        ax.set_yscale('log')
+    elif ys and 0 < 30*min(y.min() for y in ys.values()) < max(y.max() for y in ys.values()): ax.set_yscale('log')
     ax.set_xlabel('step', fontsize=8); ax.tick_params(labelsize=8)
     if ys: ax.legend(fontsize=7)
 

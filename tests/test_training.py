@@ -354,7 +354,45 @@ def test_held_out_pictures_of_one_colour_are_left_out_or_refused(tmp_path):
     (held/'0.bmp').unlink()
     with pytest.raises(ValueError, match='every held-out picture is of one colour.*give others [(]--valid[)]'):
         train(ALONE, train_on, tmp_path/'other', valid=held, device='cpu', progress=False)
-    assert not (tmp_path/'other'/'checkpoints').exists()
+    assert not (tmp_path/'other').exists()                            # nor is there a run that is begun
+
+def test_held_out_pictures_too_small_to_be_measured_are_left_out_or_refused(tmp_path):
+    "SSIM looks at 11 pixels and more: it would be told after the last step. The look before a run says so, too."
+    small, held = ALONE.replace(size=16, pre_size=16), folder(tmp_path/'held', n=1, size=(17, 19), names='t{}.png')
+    recipe, a = tmp_path/'r.json', folder(tmp_path/'a', n=3); small.save(recipe)
+    line = 'every held-out picture is under 20 x 20 px, which SSIM needs (t0); give others (--valid)'
+    with pytest.raises(ValueError, match=re.escape(line)): train(small, a, tmp_path/'run', valid=held, device='cpu', progress=False)
+    with pytest.raises(ValueError, match=re.escape(line)): cli.train(str(recipe), check=str(a), valid=str(held), device='cpu')
+    assert not (tmp_path/'run').exists()
+    folder(held, n=1, names='u{}.png')
+    with pytest.warns(UserWarning, match='1 of 2 held-out pictures is under 20 x 20 px, which SSIM needs [(]t0[)]: not measured'):
+        train(small, a, tmp_path/'run', valid=held, device='cpu', progress=False)
+    assert json.loads((tmp_path/'run'/'results.json').read_text())['n'] == 1
+
+def test_a_damaged_picture_is_found_before_the_first_step(tmp_path):
+    "And not when a patch of it is drawn, hours later, in a run that cannot go on without it; also where not all can be kept in memory."
+    bad = folder(tmp_path/'a', names='{}.png')/'3.png'; bad.write_bytes(bad.read_bytes()[:5000])
+    for keep_mb in 2048, 0:
+        pics = sr_dls(tmp_path/'a', ALONE, keep_mb=keep_mb, device='cpu').train_ds.items[0].pics
+        with pytest.raises(ValueError, match='3.png: damaged'): pics.load(all=True)
+    with pytest.raises(ValueError, match='3.png: damaged'): train(ALONE, tmp_path/'a', tmp_path/'run', device='cpu', progress=False)
+    assert not (tmp_path/'run').exists()
+
+def test_a_batch_that_processes_cannot_share_is_refused_before_a_run_is_begun(tmp_path, monkeypatch):
+    "Or the right number would be refused, in a folder that holds a run. What a callback says is said without the code's name for it."
+    from fastai.callback.core import Callback
+    from srgan_course.kit import distributed, phases
+    class Refuse(Callback):
+        def before_fit(self): raise ValueError('give another')
+    with pytest.raises(ValueError, match='^give another$'):
+        build(ALONE).phases['pretrain'].learner(sr_dls(folder(tmp_path/'a'), ALONE, device='cpu'), cbs=[Refuse()]).fit(1)
+    monkeypatch.setattr(distributed, 'world', lambda: 2)
+    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly by 2 processes; give bs=4'):
+        phases.kept_recipe(ALONE.replace(bs=5), tmp_path/'run', False)
+    monkeypatch.setattr(distributed, 'told', lambda f: f())           # as in each of the two
+    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly'):
+        train_cats(CatsRecipe('mine', size=32, bs=5, toys=12), 'toy', tmp_path/'cats', device='cpu')
+    assert [p.name for p in tmp_path.iterdir()] == ['a']
 
 def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
     train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')

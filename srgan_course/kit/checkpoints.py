@@ -6,7 +6,7 @@
 __all__ = ['write_checkpoint', 'read_checkpoint', 'checkpoints', 'latest_checkpoint', 'Resumable', 'SaveEvery', 'TimeBudget']
 
 # %% ../../nbs/kit/checkpoints.ipynb #054dda6c
-import json, os, random, signal, threading, time
+import json, os, random, re, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -175,8 +175,7 @@ def _stop_here(self:Resumable):
 def _kept(self:Resumable): return [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
 
 @patch
-def last_kept(self:Resumable):
-    return f'the last good checkpoint is {kept[-1]}' if (kept := self._kept()) else 'no checkpoint was kept'
+def last_kept(self:Resumable): return f'the last good checkpoint is {kept[-1]}' if (kept := self._kept()) else 'no checkpoint was kept'
 
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
@@ -190,6 +189,8 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     try:
         with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
         if self.fitting and not self._stop: self.n_epochs += n_epoch
+    except Exception as e:                             # fastai says in which callback, before what the callback says
+        e.args = tuple(re.sub(r'(Exception occured in .*:\n\t)+', '', a) if isinstance(a, str) else a for a in e.args); raise
     finally: self.fitting, self.saved, self.generator = False, None, net
     if self._stop:
         self.stopped, error = self._stop

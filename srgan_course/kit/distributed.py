@@ -105,10 +105,13 @@ def _own_batches(self, samps): # of a fastai loader: numbers of pictures, batch 
     own = [o for b in chunked(samps, self.bs) for o in b[own_rows(len(b))]]
     yield from map(self.do_batch, chunked(map(self.do_item, own), self.bs//world(), self.drop_last))
 
+def even_share(bs:int): # rows of a whole batch
+    "Refuse a batch that the processes of this run cannot share evenly."
+    if bs % (n := world()): raise ValueError(f'a batch of {bs} is not shared evenly by {n} processes; give bs={max(1, bs//n)*n}')
+
 def give_part(dl)->bool: # does it make this process's rows only, from now on?
     "Let a loader make one process's part of each batch."
-    n, bs = world(), getattr(dl, 'bs', None) or getattr(getattr(dl, 'recipe', None), 'bs', None)
-    if bs and bs % n: raise ValueError(f'a batch of {bs} is not shared evenly by {n} processes; give bs={max(1, bs//n)*n}')
+    even_share(bs := getattr(dl, 'bs', None) or getattr(getattr(dl, 'recipe', None), 'bs', None) or 0)
     if isinstance(dl, DataLoader): dl.rng.setstate(told(dl.rng.getstate))       # one order of pictures for all
     if hasattr(dl, 'part'): dl.part = own_rows(bs)
     elif isinstance(dl, DataLoader) and dl.bs: dl.create_batches = MethodType(_own_batches, dl)

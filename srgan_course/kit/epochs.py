@@ -46,8 +46,7 @@ class EpochRows(Callback):
         self.rows.append(dict(phase=self.phase, epoch=self.epoch + 1, loss=loss, valid_loss=float(vl), valid_accuracy=float(va)))
         if self.lines: say(', '.join(f'{k} {v:.4g}' for k, v in self.rows[-1].items()))
     def to_save(self): return {}, dict(rows=[r for r in self.rows if r['phase'] == self.phase], losses=self.losses)
-    def from_saved(self, t, p):
-        self.rows[:], self.losses = [r for r in self.rows if r['phase'] != self.phase] + p['rows'], p['losses']
+    def from_saved(self, t, p): self.rows[:], self.losses = [r for r in self.rows if r['phase'] != self.phase] + p['rows'], p['losses']
 
 # %% ../../nbs/kit/epochs.ipynb #e2d00006
 def learn_epochs(clf, dls:DataLoaders, # a classifier, fastai's loaders

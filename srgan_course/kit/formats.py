@@ -249,7 +249,8 @@ def spare_channel(f, img):
     return 0 if len(head) < 18 or head[17] & 15 else 1 if head[1] else 2          # with a palette, the palette has the bits
 
 def left_out(img, f=None):
-    "What to say of the channels of a TIFF or PSD, not decoded yet, that Pillow does not read; None where there are none."
+    "What to say of the channels of a TIFF or PSD, not decoded yet, that Pillow does not read, and of damaged notes; None: nothing."
+    if gone := getattr(img, 'damaged', None): return f'damaged {", ".join(gone)} left out'
     if img.format not in ('TIFF', 'PSD') or not f and img.format == 'PSD': return None
     n = img.tag_v2.get(277, 1) if img.format == 'TIFF' else int.from_bytes(first_bytes(f, 14)[12:], 'big')
     n, what = n - len(img.getbands()), 'neither colour nor transparency' if img.format == 'TIFF' else 'beside those that are read'

@@ -43,14 +43,13 @@ def check_pictures(source,        # what `train` takes
     first = len([s for s in sides[0] if 'error' not in s])
     equal, near = twins(readable)
     name = lambda i: readable[i]['name']
-    crosses = lambda i, j: i < first <= j
     by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
         sizes=dict(smallest=by_area[0], median=by_area[len(by_area)//2], largest=by_area[-1]) if by_area else {},
         unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
         too_small=[s['name'] for s in readable if min(s['size']) < size], transparent=[s['name'] for s in readable if s['clear']],
         duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
-        leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if crosses(i, j)])
+        leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j])
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../../nbs/kit/inspect.ipynb #07278ebe

@@ -203,8 +203,7 @@ _RESULT = re.compile(r'(.+)-(?:x[\d.]+|w\d+|h\d+|fit\d+x\d+)')   # what `result_
 def _results(files, src):
     "Those of the files that are results of earlier runs, and whose: by a log further down, or by the name of a picture beside them."
     why, by_name = {}, {(f.parent, name): f for f in files for name in (f.stem, f.stem + end_of(f))}
-    for log in src.glob(f'*/**/{LOG}'):
-        why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
+    for log in src.glob(f'*/**/{LOG}'): why |= {log.parent/name: 'a result of an earlier run' for name in read_log(log.parent)}
     why |= dict.fromkeys(results_below(src), 'a result of an earlier run')
     for f in files:
         m = _RESULT.fullmatch(f.stem)

@@ -44,6 +44,8 @@ def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
 _CARRIED = (b'cHRM', b'gAMA', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'pHYs')
 _SRGB = (.3127, .329, .64, .33, .3, .6, .15, .06)      # white, red, green, blue: x and y of each
 
+def png_chunk(kind, b): "A chunk of a PNG."; return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
+
 def png_chunks(f # binary file of a PNG, left where it was
               )->dict: # chunk's name -> its bytes
     "What a PNG says before its pixels of its colours and of the shape of its pixels."
@@ -64,8 +66,7 @@ def _turned(chunks, orientation):
 
 def with_chunks(b, chunks):
     "The bytes of a PNG with some chunks more, after its head of 33 bytes."
-    each = lambda k, v: struct.pack('>I', len(v)) + k + v + struct.pack('>I', zlib.crc32(k + v))
-    return b''.join([b[:33], *(each(k, chunks[k]) for k in _CARRIED if k in chunks), b[33:]]) if chunks else b
+    return b''.join([b[:33], *(png_chunk(k, chunks[k]) for k in _CARRIED if k in chunks), b[33:]]) if chunks else b
 
 def chunk_profile(chunks, # as `png_chunks` gives them
                   grey=False # for a picture in grey?
@@ -95,6 +96,56 @@ def chunk_profile(chunks, # as `png_chunks` gives them
                        b'acsp')
     head = head.ljust(68, b'\0') + b''.join(struct.pack('>i', round(x*65536)) for x in d50)
     return head.ljust(128, b'\0') + struct.pack('>I', len(tags)) + table + body
+
+# %% ../../nbs/kit/notes.ipynb #fc00001b
+_LEAST = dict(cHRM=32, gAMA=4, pHYs=9, sRGB=1, cICP=4, mDCV=24, cLLI=8, acTL=8, fcTL=26)   # bytes
+_FILM = (b'acTL', b'fcTL', b'fdAT')
+
+def beside_pixels(f):
+    "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
+    head, res, pixels = b'', [], False
+    f.seek(8)
+    while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
+        at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
+        if kind == b'IDAT' or pixels and kind in _FILM: b, pixels = b'', True; f.seek(n + 4, 1)
+        elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
+        whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
+        if kind in (b'IHDR', b'PLTE'): head += start + b
+        elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
+    return head, res
+
+def _opens(head, chunks):
+    "Does Pillow read what these chunks say, in a PNG of one pixel with this head and palette?"
+    bits = head[16]*{2: 3, 4: 2, 6: 4}.get(head[17], 1)
+    b = b''.join([b'\x89PNG\r\n\x1a\n', png_chunk(b'IHDR', struct.pack('>II', 1, 1) + head[16:21]), head[25:], *chunks,
+                  png_chunk(b'IDAT', zlib.compress(bytes(1 + -(-bits//8)))), png_chunk(b'IEND', b'')])
+    texts = [(c[4:8], c[8:].split(b'\0')[0].decode('latin-1')) for c in chunks if c[4:8] in (b'iTXt', b'zTXt')]
+    try:
+        with Image.open(BytesIO(b), formats=['PNG']) as img:
+            img.load(), img.getexif()
+            icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
+            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+    except Exception: return False
+
+def mend_png(f # binary file of a PNG
+            )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
+    "Leave out of a PNG what would cost its picture and says nothing of its pixels."
+    head, chunks = beside_pixels(f)
+    tried = [c for c in chunks if c[4] and c[2] not in _FILM]
+    def try_out(some):
+        if not some or _opens(head, [c[3] for c in some]): return
+        if len(some) == 1: some[0][4] = False
+        else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
+    if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
+    bad = {c[2] for c in chunks if not c[4]}
+    if bad & {*_FILM}: bad |= {*_FILM}                                         # what is left of a film is none
+    f.seek(0)
+    gone = [c for c in chunks if not c[4] or c[2] in _FILM and c[2] in bad]
+    if not gone: return f, []
+    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in _FILM else c[2].decode() for c in gone)
+    for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
+    return BytesIO(kept), [*names]
+
 
 # %% ../../nbs/kit/notes.ipynb #fc000014
 def settle_colours(img, info, icc):

@@ -48,8 +48,7 @@ def find_name(name:str, own:str, rooms:dict): # between the backticks; the page'
     found = [u for u in (_here(name, r) for r in rooms.values()) if u]
     return found[0] if len(found) == 1 else None
 
-def _here(name, room):
-    return room.get(name) or (room.get(name.partition('.')[0]) if re.fullmatch(r'[A-Z]\w*\.[a-z]\w*', name) else None)
+def _here(name, room): return room.get(name) or (room.get(name.partition('.')[0]) if re.fullmatch(r'[A-Z]\w*\.[a-z]\w*', name) else None)
 
 # %% ../../nbs/kit/pages.ipynb #d3d4010a
 _keep = r'^```.*?^```|^ {4}.*?$|^#+ .*?$|!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([^)\n]*\)|``.+?``|<[^>\n]+>'

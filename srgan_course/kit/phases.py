@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from .commands import in_range
 from .checkpoints import SaveEvery, checkpoints, differences
-from .distributed import told
+from .distributed import even_share, told
 from .devices import out_of_memory, pick_precision
 from .recipe import Recipe, build
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
@@ -109,7 +109,7 @@ def kept_recipe(r:Recipe, # as it was asked for
                 minutes:float=None # as they were asked for
                ):         # the recipe that is kept there, or None in a new folder
     "The recipe of the run in `out`, if it is `r`; minutes may have set its epochs, the device its precision."
-    in_range('minutes', minutes, 0, 10**7, above=True)
+    in_range('minutes', minutes, 0, 10**7, above=True), even_share(r.bs)
     state, file = run_state(out), Path(out)/'recipe.json'
     if state == 'nothing': return
     if not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True, or give another folder')
@@ -185,5 +185,5 @@ def memory_advice(job:Training, out:Path|str=None # a run's folder
         d, size = job.data, job.about['size']
         less = max(d.scale, size//2//d.scale*d.scale)
         smaller = f'lower bs, now {d.bs} (--bs {max(1, d.bs//2)}), or size, now up to {d.size} px (--size {less})'
-        other = f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}' if kept else ''
+        other = f'; give another folder than {out}, whose checkpoints belong to bs {d.bs}'*kept
         raise MemoryError(f'out of memory: {smaller}{other}') from None

@@ -111,8 +111,7 @@ def upscale_work(up,           # an `Upscaler`
                  tile:int=None # longest side of a tile, pixels of the small picture
                 )->Work:
     "The three steps of `srgan-upscale`."
-    return Work(f'{made_with(up)} tile={tile}',
-                lambda body: open_image(body, icc='keep'), lambda img: up(img, tile), _as_png, _to_log)
+    return Work(f'{made_with(up)} tile={tile}', lambda body: open_image(body, icc='keep'), lambda img: up(img, tile), _as_png, _to_log)
 
 # %% ../../nbs/kit/shards.ipynb #sh000021
 class Piece(NamedTuple):
