@@ -213,7 +213,7 @@ def _plays(img):
 
 _MAP = {33550, 33922, 34264}                           # of a GeoTIFF: a pixel's size on the ground, tie points, both as a matrix
 
-def _described(v):
+def _written_by(v):
     "The program that has written sizes or pages into a TIFF's description; None where it was no such program."
     v = str(v)
     return 'ImageJ' if v[:7] == 'ImageJ=' else 'OME' if '<OME ' in v[:4000] else 'tifffile' if v[:8] == '{"shape"' else None
@@ -232,7 +232,7 @@ def metadata(img, orientation, f=None):
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation in (5, 6, 7, 8))
-    if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _described(img.tag_v2.get(270))): res['sized'] = img.size
+    if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
@@ -314,7 +314,7 @@ def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=
         sub.update({k: v for k,v in size.items() if k in sub})
         ex.update({k: v for k,v in zip((256, 257), size.values()) if k in ex})
         if of: _on_the_map(ex, of, size.values())
-        kind = _described(ex.get(270))
+        kind = _written_by(ex.get(270))
         if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])
         elif kind in ('OME', 'tifffile') and (of or alone): del ex[270]
         for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
