@@ -107,7 +107,8 @@ def _opens(head, chunks):
         with Image.open(BytesIO(b), formats=['PNG']) as img:
             img.load(), img.getexif()
             icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
-            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+            said = all(img.info['xmp'] if k[:4] == 'XML:' else img.text[k] or kind == b'iTXt' for kind, k in texts)
+            return said and int.from_bytes(icc[:4], 'big') <= len(icc)
     except Exception: return False
 
 def mend_png(f # binary file of a PNG
@@ -268,6 +269,8 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
+    for name, v in (b'exif:PixelXDimension|tiff:ImageWidth', size[0]), (b'exif:PixelYDimension|tiff:ImageLength', size[1]):
+        if 'xmp' in res: res['xmp'] = re.sub(rb'((?<!/)(?:%s)(?:="|>))\d+' % name, rb'\g<1>%d' % v, res['xmp'])
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
