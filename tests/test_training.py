@@ -404,6 +404,10 @@ def test_a_run_does_not_go_into_the_folder_of_its_pictures(begin, tmp_path, monk
     for source, out in (a, a/'run'), ('.', 'run'), (str(a), tmp_path/'b'/'..'/'a'):
         with pytest.raises(ValueError, match=f'{re.escape(str(out))} lies in .*, whose pictures are trained on'): begin(source, out)
     assert len(files(tmp_path)) == 4
+    from srgan_course.kit.distributed import run_folder
+    for part in 'train', 'valid': (tmp_path/'split'/part).mkdir(parents=True)     # there, other folders hold none of its pictures
+    assert run_folder(tmp_path/'split'/'run', tmp_path/'split') == tmp_path/'split'/'run'
+    with pytest.raises(ValueError, match='split/train, whose'): run_folder(tmp_path/'split'/'train', tmp_path/'split')
 
 def test_a_list_of_pictures_is_no_folder(tmp_path):
     "A run may lie beside the pictures that were named one by one, and goes on."

@@ -81,8 +81,9 @@ def stopping(learn):
 def run_folder(out, *sources): # None: nothing is kept; where the run's pictures come from -> Path
     "The folder of a run; it may not lie in a folder of its pictures, where what a run leaves would be more of them."
     def look():
-        for p in '+'.join(str(s) for s in sources if isinstance(s, (str, Path))).split('+'):
-            if out and p and Path(p).is_dir() and Path(out).resolve().is_relative_to(Path(p).resolve()):
+        for s in '+'.join(str(s) for s in sources if isinstance(s, (str, Path))).split('+'):
+            p = next((p for p in (Path(s)/'train', Path(s)/'DIV2K_train_HR', Path(s)) if s and p.is_dir()), None)
+            if out and p and Path(out).resolve().is_relative_to(p.resolve()):
                 raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
     told(look)
     return out and Path(out)
