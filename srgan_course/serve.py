@@ -6,7 +6,7 @@
 __all__ = ['enlarge_bytes', 'make_app']
 
 # %% ../nbs/19_serve.ipynb #s1900003
-import asyncio, json, logging, time
+import asyncio, json, logging, math, time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from .kit.codec import image_bytes, open_image
+from .kit.codec import identify, image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
 from .kit.engines import stoppable
 from .kit.formats import fit_format, save_format
@@ -107,7 +107,8 @@ class Service(Desk):
 def _check_fit(body, format, scale):
     "Refuse, before anything is enlarged, a picture whose result a format cannot hold."
     try:
-        with Image.open(BytesIO(body)) as img: save_format(f'picture.{format}', (scale*img.width, scale*img.height))
+        img = identify(BytesIO(body), math.inf)
+        save_format(f'picture.{format}', (scale*img.width, scale*img.height))
         if format == 'jpeg' and img.has_transparency_data: fit_format(open_image(body), 'JPEG')
     except ValueError as e:
         for files, options in ('save as .png or .webp', 'give format=png or webp'), ('save as .png or .tif', 'give format=png'):
@@ -162,7 +163,7 @@ async def recognise(self:Service, request):
     broken = Problem(503, f'The classifier {Path(name).name} could not be loaded; the log of the server says why.')
     if name in self.failed: raise broken
     body = await self.picture(request, 4)
-    with Image.open(BytesIO(body)) as img: w, h = img.size
+    w, h = identify(BytesIO(body), math.inf).size
     if min(w, h) < 48: raise Problem(422, f'the picture is {w} x {h} pixels; 48 or more are wanted on each side.')
     key = key_of(body, 'recognise', name)
     def work(device, told):

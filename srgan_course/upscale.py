@@ -96,7 +96,8 @@ def forward(self:Upscaler,
     y, (b, _, h, w), s = self.engine(as_floats(x)), x.shape, self.scale
     if y.shape != (b, 3, s*h, s*w): raise ValueError(f'{self.name} makes {y.shape} of {tuple(x.shape)}, which is not {s} times larger')
     if not np.isfinite(y).all():
-        raise ValueError(f'{self.name} makes NaN or infinite values, which are no picture; give another model, or precision="float32"')
+        raise ValueError(f'{self.name} makes NaN or infinite values, which are no picture; give another model'
+                         + ', or precision="float32"'*(self.precision != 'float32'))
     return as_given(y, x)
 
 # %% ../nbs/10_upscale.ipynb #d6b841ba

@@ -83,7 +83,28 @@ def test_no_picture(tmp_path, bad):
     "NaN and infinite weights give no black or white picture."
     d = KINDS['compact_x3'][1](); k = [*d][-1]; d[k] = torch.full_like(d[k], bad)
     up = Upscaler.load(write(tmp_path, 'compact_x3', **{k: d[k]}), device='cpu')
-    with pytest.raises(ValueError, match='compact_x3 makes NaN or infinite values'): up(PHOTO.crop((0, 0, 9, 8)))
+    with pytest.raises(ValueError, match='compact_x3 makes NaN or infinite values, which are no picture; give another model$'): up(PHOTO.crop((0, 0, 9, 8)))
+
+def test_a_network_that_fails_is_a_line_for_each_picture(tmp_path, capsys):
+    "Whatever its code raises: in a folder, alone, and with memory that ran out told apart."
+    from srgan_course.cli import upscale
+    from srgan_course.kit.community import Foreign
+    from spandrel.architectures.DAT import DAT
+    p, out = tmp_path/'dat.safetensors', tmp_path/'out'
+    save_file(state(DAT, img_size=32, embed_dim=12, split_size=[4, 8], depth=[2], num_heads=[2], expansion_factor=2, upscale=2, upsampler='pixelshuffledirect'), p)
+    (tmp_path/'in').mkdir()
+    for n in 'ab': PHOTO.crop((0, 0, 30, 20)).save(tmp_path/'in'/f'{n}.png')
+    assert upscale(tmp_path/'in', model=str(p), out=out, device='cpu') == 2 and not [*out.glob('*.png')]
+    assert capsys.readouterr().out.count('this network of others (DAT) fails: Given groups=1') == 2
+    assert upscale(tmp_path/'in'/'a.png', tmp_path/'in'/'b.png', model=str(p), out=out, device='cpu') == 2
+    class Broken(torch.nn.Module):
+        def forward(self, x): raise self.error
+    def raised(e):
+        net = Foreign(spandrel.ModelLoader('cpu').load_from_file(write(tmp_path, 'compact_x3')), ''); net.model = Broken(); net.model.input_channels, net.model.error = 3, e
+        with pytest.raises(BaseException) as got: net(torch.zeros(1, 3, 8, 8))
+        return got.value
+    for e in RuntimeError('size\n of tensor'), AssertionError(), IndexError('x'), TypeError('y'): assert 'this network of others (RealESRGAN Compact) fails: ' in str(raised(e)) and '\n' not in str(raised(e))
+    for e in RuntimeError('CUDA out of memory'), MemoryError(), KeyboardInterrupt(), Exception('nobody wants it any more'): assert raised(e) is e
 
 def test_refused_in_one_line(tmp_path):
     "No architecture, another purpose, a folder of tensors, a damaged file, a pickle by another name."

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit import notes
-from srgan_course.kit.frames import read_frames, save_frames
+from srgan_course.kit.frames import frame_count, read_frames, save_frames
 
 rng = np.random.default_rng(0)
 noise = lambda *s: rng.integers(0, 256, s).astype(np.uint8)
@@ -332,3 +332,86 @@ def test_text_beyond_ascii(tmp_path, suffix):
     if suffix in ('.webp', '.tif', '.avif'):
         made = open_image(save_image(from_array(noise(6, 5, 3), {'comment': words}), tmp_path/f'c{suffix}', software='a model'))
         assert made.getexif()[0x10E].encode('latin-1') == words
+
+# ---- damaged chunks of a PNG
+
+def chunk(kind, b, off=0): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', (zlib.crc32(kind + b) + off) % 2**32)
+
+EACH = dict(cHRM=struct.pack('>8I', 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000), gAMA=struct.pack('>I', 45_455), pHYs=struct.pack('>IIB', 2, 1, 0),
+            sRGB=b'\0', cICP=b'\1\x0d\0\1', iCCP=b'name\0\0' + zlib.compress(SRGB), tEXt=b'Title\0x', zTXt=b'Title\0\0' + zlib.compress(b'x'),
+            iTXt=b'Title\0\1\0\0\0' + zlib.compress(b'x'), eXIf=exif()[6:], tRNS=b'\1\2\3\4\5\6', bKGD=b'\0\1\0\1\0\1', tIME=bytes(7), mDCV=bytes(24), abCd=b'private')
+SHORT = {k: b[:len(b)//2] for k, b in EACH.items() if k not in ('tEXt', 'bKGD', 'tIME', 'abCd')} | dict(eXIf=b'MM')      # what Pillow or the course reads
+
+def png_of(a, chunks, after=False, **kw):
+    Image.fromarray(a).save(out := BytesIO(), 'PNG', **kw)
+    b = out.getvalue(); at = len(b) - 12 if after else b.index(b'IDAT') - 4
+    return b[:at] + chunks + b[at:]
+
+@pytest.mark.parametrize('a', [noise(9, 8, 3), noise(9, 8)], ids=['colour', 'grey'])
+@pytest.mark.parametrize('kind, b, off', [(k, b, 1) for k, b in EACH.items()] + [(k, b, 0) for k, b in SHORT.items()])
+def test_a_damaged_chunk_costs_itself_and_not_the_picture(tmp_path, kind, b, off, a):
+    "A wrong checksum, or too few bytes: said, left out, and what stands beside it is there."
+    if kind == 'tRNS' and not off and a.ndim == 2: b = b[:1]                    # of a grey picture it has two bytes
+    for after in (False, True) if kind[1:] == 'TXt' else (False,):
+        bytes_ = png_of(a, chunk(kind.encode(), b, off) + chunk(b'tEXt', b'Author\0somebody'), after)
+        img = open_image(bytes_)
+        np.testing.assert_array_equal(to_array(img), a)
+        assert img.info['lost'] == f'damaged {kind} left out' and img.info['text'] == {'Author': 'somebody'} and {*img.info} <= {'lost', 'text'}
+        assert [to_array(f).shape for f, _ in read_frames(bytes_)] == [a.shape]
+    whole = open_image(png_of(a, chunk(kind.encode(), EACH[kind])))
+    assert 'lost' not in whole.info
+
+def test_what_is_damaged_among_16_bits_in_a_palette_and_in_a_film(tmp_path):
+    a = noise(9, 8, 3).astype(np.uint16)*257
+    b = cv2.imencode('.png', a[..., ::-1])[1].tobytes()
+    img = open_image(b[:33] + chunk(b'gAMA', b'') + chunk(b'eXIf', b'none') + b[33:])
+    np.testing.assert_array_equal(to_array(img), a); assert img.info == {'lost': 'damaged gAMA, eXIf left out'}
+    Image.fromarray(noise(9, 8)).quantize(16).save(out := BytesIO(), 'PNG', transparency=3)
+    b = out.getvalue(); at = b.index(b'tRNS')
+    img = open_image(b[:at + 8] + bytes([b[at + 8] ^ 1]) + b[at + 9:])         # opaque, as libpng has it
+    assert img.mode == 'RGB' and img.info['lost'] == 'damaged tRNS left out'
+    frames = [Image.fromarray(noise(9, 8, 3)) for _ in range(3)]
+    frames[0].save(out := BytesIO(), 'PNG', save_all=True, append_images=frames[1:])
+    for kind in b'acTL', b'fcTL':
+        at = out.getvalue().index(kind); b = out.getvalue()
+        b = b[:at + 5] + b'\xff' + b[at + 6:]
+        img = open_image(b)
+        assert frame_count(b) == 1 and img.info == {'lost': 'damaged film left out'}
+        np.testing.assert_array_equal(to_array(img), np.asarray(frames[0]))
+    with pytest.raises(ValueError, match='damaged or truncated PNG'): open_image(png_of(noise(99, 98, 3), chunk(b'gAMA', b''))[:-9000])      # its pixels are
+
+# ---- what is true of a TIFF's own pixels
+
+def enlarged(img, n): b = from_array(to_array(img).repeat(n, 0).repeat(n, 1), img.info); b.info = dict(img.info); return b
+
+MAPS = {'corner': [(34735, 'H', 4, (1, 1, 0, 0), True), (33550, 'd', 3, (10., 20., 0.), True), (33922, 'd', 12, (0., 0., 0., 500., 900., 0., 8., 9., 0., 580., 720., 0.), True)],
+        'middle': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 2), True), (33550, 'd', 3, (10., 20., 0.), True), (33922, 'd', 6, (0., 0., 0., 505., 890., 0.), True)],
+        'matrix': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 1), True), (34264, 'd', 16, (10., 1., 0., 500., 2., -20., 0., 900., 0., 0., 0., 0., 0., 0., 0., 1.), True)],
+        'turned': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 2), True), (34264, 'd', 16, (10., 1., 0., 505.5, 2., -20., 0., 891., 0., 0., 0., 0., 0., 0., 0., 1.), True)]}
+
+def place(tags, x, y):
+    "Where on the map the point (x, y) lies, in pixels from the upper left corner of the upper left pixel."
+    d = .5*(2 in tags[34735][4:][3::4])
+    x, y = x - d, y - d                                  # the corner of a pixel, or its middle, has whole numbers
+    if m := tags.get(34264): return m[0]*x + m[1]*y + m[3], m[4]*x + m[5]*y + m[7]
+    (sx, sy, _), t = tags[33550], tags[33922]
+    return [(t[i+3] + (x - t[i])*sx, t[i+4] - (y - t[i+1])*sy) for i in range(0, len(t), 6)][-1]
+
+@pytest.mark.parametrize('kind', MAPS)
+@pytest.mark.parametrize('n', [1, 2, 3])
+def test_an_enlarged_map_lies_where_it_lay(tmp_path, kind, n):
+    tifffile.imwrite(p := tmp_path/'x.tif', noise(9, 8, 3), photometric='rgb', extratags=MAPS[kind], metadata=None)
+    q = save_image(enlarged(open_image(p), n), tmp_path/'y.tif')
+    with Image.open(p) as a, Image.open(q) as b: a, b = dict(a.tag_v2), dict(b.tag_v2)
+    for x, y in (0, 0), (8, 9), (3.5, 2): np.testing.assert_allclose(place(a, x, y), place(b, n*x, n*y))
+
+def test_what_a_program_says_of_other_pixels_is_not_in_the_result(tmp_path):
+    "tifffile's shape, OME-XML, and ImageJ's numbers of pages, where a single one is left; what is still true stays."
+    a, p = noise(3, 9, 8), tmp_path/'x.tif'
+    def result(**kw): tifffile.imwrite(p, a, **kw); return saved(enlarged(open_image(p), 2), tmp_path/'y.tif')
+    def text(q): return Image.open(q).tag_v2.get(270)
+    q, said = result(photometric='minisblack'); assert text(q) is None and not said and tifffile.imread(q).shape == (18, 16)
+    q, said = result(photometric='minisblack', ome=True); assert text(q) is None and said == [f'{q}: its OME-XML tells of other pixels; not in the file']
+    q, said = result(imagej=True, metadata=dict(unit='um', axes='CYX')); assert 'unit=um' in text(q) and 'images' not in text(q) and tifffile.imread(q).shape == (18, 16)
+    q = save_frames(tmp_path/'z.tif', [enlarged(f, 2) for f, _ in read_frames(p)]); assert 'images=3' in text(q) and tifffile.imread(q).shape == (3, 18, 16)
+    tifffile.imwrite(p, a[0], description='a cat', metadata=None); assert text(saved(enlarged(open_image(p), 2), q)[0]) == 'a cat'

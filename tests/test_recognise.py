@@ -151,7 +151,7 @@ def test_originals_are_not_enlarged(tmp_path, monkeypatch):
     monkeypatch.setattr(K, 'toy_teacher', toy)
     root = folders(tmp_path/'in', cat=6, dog=6)                       # 48 px
     one_line(lambda: M.evaluate_folder(root, {'bicubic': 'bicubic'}, toy(), size=96),
-             '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'size=48')
+             '12 of 12 pictures are smaller than 96 px (the smallest: 48)', 'or a size of 48')
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=2, bs=2, nf=4, n_blocks=1)
     one_line(lambda: M.train_recognise(r.replace(teacher='toy', judges=()), str(root), tmp_path/'run'), 'smaller than 66 px')
     assert not (tmp_path/'run').exists()
@@ -391,8 +391,8 @@ def test_last_sentence():
     readme = (ROOT/'README.md').read_text(encoding='utf-8')
     for words in (f"On {d['n']} other photos", "the judge is a ResNet-50 (not the usual one: a pruned network", f"cost it {cost} points",
                   f"| the student | {won['logits + pixels']} |", f"classifier in the loss | {won['pixels only']} |", f"began from | {won['start']} |",
-                  f"The {p(pairs['logits + pixels - start']['difference'])} points that the student gained since it began cannot be told from none "
-                  f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training | {won['srgan-x4, made smaller']} |"):
+                  f"The {p(pairs['logits + pixels - start']['difference'])} points that this student (of scores and pixels) gained since it began cannot be told from none "
+                  f"({span(pairs['logits + pixels - start']['interval'])})", f"any of this training (but these photos were among those it learnt from) | {won['srgan-x4, made smaller']} |"):
         assert words in readme, words
 
 # ---- the groups of the study

@@ -94,6 +94,14 @@ def test_answer_is_what_srgan_upscale_writes(tmp_path):
             r = c.post(f'/v1/upscale?format={format}&quality={quality}', content=cases['e.jpg'])
             assert r.content == (tmp_path/f'want.{end}').read_bytes() and r.headers['content-type'] == f'image/{format}'
 
+def test_a_damaged_note_is_said_and_costs_no_picture():
+    b = png()
+    b = b[:33] + bytes(4) + b'gAMA' + bytes(4) + b[33:]
+    with client() as c:
+        for format in 'png', 'jpeg':
+            r = c.post(f'/v1/upscale?format={format}', content=b)
+            assert r.status_code == 200 and r.headers['x-lost'] == 'damaged gAMA left out', (r.text, r.headers)
+
 def test_answer_says_what_it_is():
     with client() as c:
         r, again, other = (c.post('/v1/upscale', content=png(seed=i)) for i in (0, 0, 1))

@@ -14,10 +14,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import NotRead, SUFFIXES, as_suffix_says, camera_raw, deep_top, first_bytes, fit_format, in_one_line
-from .formats import left_out, line, mend_order, prepare, readable, refuse_negative, save_format, scale_clear, spare_channel
-from .formats import to_first_page, unread, without_spare, writer_options, written_as_less
-from .notes import is_jpeg, jpeg_notes, metadata, notes_of, png_notes, save_with, say_lost
+from .formats import NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format
+from .formats import in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative
+from .formats import save_format, scale_clear, spare_channel, to_first_page, unread, without_spare, writer_options
+from .formats import written_as_less
+from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 
@@ -145,7 +146,9 @@ def identify(f, max_pixels):
     zero = head[:4] == b'\x89PNG' and b'\0\0\0\0' in (head[16:20], head[20:24]) or head[:3] == b'GIF' and b'\0\0' in (head[6:8], head[8:10])
     try:
         with no_bomb_limit():
+            f, damaged = mend_png(f) if head[:4] == b'\x89PNG' else (f, [])
             if (img := Image.open(f, formats=readable())).format == 'TIFF': camera_raw(img, head); to_first_page(img)
+            if damaged: img.mended, img.damaged = f, damaged
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
     scale_clear(img)
     check_pixels(img, max_pixels)
@@ -165,7 +168,7 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
-    top, orientation, info = deep_top(f, img) if f else 0, 1, {}
+    top, orientation, info = deep_top(f, img) if (f := getattr(img, 'mended', f)) else 0, 1, {}
     b, spare, lost = first_bytes(f) if top and bits == 16 else None, spare_channel(f, img), left_out(img, f)   # before its file moves
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
@@ -237,14 +240,8 @@ def _what_is_there(folder, there):
 # %% ../../nbs/kit/codec.ipynb #7bf4b8ad
 def _png_notes(notes, mode='RGB'):
     "The chunks of a PNG that are neither its head nor its pixels, from a one-pixel PNG by Pillow."
-    small, extra, at = BytesIO(), b'', 8
-    Image.new(mode, (1, 1)).save(small, 'PNG', **notes)
-    small = small.getvalue()
-    while at < len(small):
-        n = 12 + struct.unpack('>I', small[at:at+4])[0]
-        if small[at+4:at+8] not in (b'IHDR', b'IDAT', b'IEND'): extra += small[at:at+n]
-        at += n
-    return extra
+    Image.new(mode, (1, 1)).save(small := BytesIO(), 'PNG', **notes)
+    return b''.join(c[3] for c in beside_pixels(small)[1])
 
 def _png(a, notes):
     "The bytes of a PNG of 8 or 16 bits, fast: OpenCV packs the pixels (H,W) or (H,W,C)."
@@ -262,12 +259,11 @@ def _png(a, notes):
 
 def _png_grey_alpha(a, notes):
     "The bytes of a PNG of 16-bit grey with alpha, which OpenCV does not write: rows as differences from the row above, deflated."
-    chunk = lambda kind, b: struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
     h,w,_ = a.shape
     rows = a.astype('>u2').view(np.uint8).reshape(h, 4*w)
     rows = np.insert(np.diff(rows, axis=0, prepend=np.zeros((1, 4*w), np.uint8)), 0, 2, axis=1)
-    return b''.join([b'\x89PNG\r\n\x1a\n', chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, 4, 0, 0, 0)), _png_notes(notes),
-                     chunk(b'IDAT', zlib.compress(rows.tobytes())), chunk(b'IEND', b'')])
+    return b''.join([b'\x89PNG\r\n\x1a\n', png_chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, 4, 0, 0, 0)), _png_notes(notes),
+                     png_chunk(b'IDAT', zlib.compress(rows.tobytes())), png_chunk(b'IEND', b'')])
 
 def _tiff_page(a, notes):
     "The tags of a TIFF page, 8 or 16 bits a channel, and its pixels in one deflated strip."

@@ -11,11 +11,14 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 from torch import nn
+from .devices import out_of_memory
 from .files import sha256_of
 from .models import find_model, is_foreign
 from .weights import load_model
 
 # %% ../../nbs/kit/community.ipynb #cm00000a
+_THEIRS = RuntimeError, ValueError, TypeError, AssertionError, LookupError, ArithmeticError, AttributeError    # what code of others raises
+
 def _infinite_is_nan(net, x, y): return torch.where(y.isinf(), torch.nan, y) if isinstance(y, torch.Tensor) else y
 
 class Foreign(nn.Module):
@@ -35,7 +38,11 @@ class Foreign(nn.Module):
     def forward(self, x): # (B,3,h,w) in [0,1] -> (B,3,s*h,s*w) in [0,1]
         one = self.model.input_channels == 1
         planes = x.contiguous().reshape(-1, 1, *x.shape[-2:]) if one else x.contiguous()
-        y = torch.cat([self.model(p[None]) for p in planes])
+        try: y = torch.cat([self.model(p[None]) for p in planes])
+        except _THEIRS as e:                                                   # whoever asks for less memory, or to stop, is heard
+            if out_of_memory(e): raise
+            why = ' '.join(str(e).split())[:120] or type(e).__name__
+            raise ValueError(f'this network of others ({self.kind}) fails: {why}; give another model') from e
         return y.reshape(len(x), 3, *y.shape[-2:])
 
 # %% ../../nbs/kit/community.ipynb #cm00000c

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
+from .formats import FILM, beside_pixels, is_jpeg, jxl_xmp, png_chunk
 from .pixels import from_array, is_16bit, to_array
 
 # %% ../../nbs/kit/notes.ipynb #fc000011
@@ -64,8 +65,7 @@ def _turned(chunks, orientation):
 
 def with_chunks(b, chunks):
     "The bytes of a PNG with some chunks more, after its head of 33 bytes."
-    each = lambda k, v: struct.pack('>I', len(v)) + k + v + struct.pack('>I', zlib.crc32(k + v))
-    return b''.join([b[:33], *(each(k, chunks[k]) for k in _CARRIED if k in chunks), b[33:]]) if chunks else b
+    return b''.join([b[:33], *(png_chunk(k, chunks[k]) for k in _CARRIED if k in chunks), b[33:]]) if chunks else b
 
 def chunk_profile(chunks, # as `png_chunks` gives them
                   grey=False # for a picture in grey?
@@ -95,6 +95,40 @@ def chunk_profile(chunks, # as `png_chunks` gives them
                        b'acsp')
     head = head.ljust(68, b'\0') + b''.join(struct.pack('>i', round(x*65536)) for x in d50)
     return head.ljust(128, b'\0') + struct.pack('>I', len(tags)) + table + body
+
+# %% ../../nbs/kit/notes.ipynb #fc00001b
+def _opens(head, chunks):
+    "Does Pillow read what these chunks say, in a PNG of one pixel with this head and palette?"
+    bits = head[16]*{2: 3, 4: 2, 6: 4}.get(head[17], 1)
+    b = b''.join([b'\x89PNG\r\n\x1a\n', png_chunk(b'IHDR', struct.pack('>II', 1, 1) + head[16:21]), head[25:], *chunks,
+                  png_chunk(b'IDAT', zlib.compress(bytes(1 + -(-bits//8)))), png_chunk(b'IEND', b'')])
+    texts = [(c[4:8], c[8:].split(b'\0')[0].decode('latin-1')) for c in chunks if c[4:8] in (b'iTXt', b'zTXt')]
+    try:
+        with Image.open(BytesIO(b), formats=['PNG']) as img:
+            img.load(), img.getexif()
+            icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
+            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+    except Exception: return False
+
+def mend_png(f # binary file of a PNG
+            )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
+    "Leave out of a PNG what would cost its picture and says nothing of its pixels."
+    head, chunks = beside_pixels(f)
+    tried = [c for c in chunks if c[4] and c[2] not in FILM]
+    def try_out(some):
+        if not some or _opens(head, [c[3] for c in some]): return
+        if len(some) == 1: some[0][4] = False
+        else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
+    if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
+    bad = {c[2] for c in chunks if not c[4]}
+    if bad & {*FILM}: bad |= {*FILM}                                         # what is left of a film is none
+    f.seek(0)
+    gone = [c for c in chunks if not c[4] or c[2] in FILM and c[2] in bad]
+    if not gone: return f, []
+    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in FILM else c[2].decode() for c in gone)
+    for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
+    return BytesIO(kept), [*names]
+
 
 # %% ../../nbs/kit/notes.ipynb #fc000014
 def settle_colours(img, info, icc):
@@ -146,20 +180,6 @@ _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *ran
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675, 37724, 50706, 50707}
 _ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carried by itself if a TIFF holds it: resolution, XMP, IPTC
 
-def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
-
-def _jxl_xmp(f):
-    "XMP of a JPEG XL file, which its plugin reads past, if it is there as it is; none from a packed one."
-    f.seek(0)
-    while len(head := f.read(8)) == 8:
-        n, kind = int.from_bytes(head[:4], 'big'), head[4:]
-        n = int.from_bytes(f.read(8), 'big') - 16 if n == 1 else n - 8 if n else -1
-        if kind == b'xml ': return dict(xmp=f.read(n))
-        if kind == b'brob' and f.read(4) == b'xml ': return dict(lost='XMP that is packed left out')
-        if n < 0: break
-        f.seek(n - 4*(kind == b'brob'), 1)
-    return {}
-
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
     try:
@@ -191,6 +211,13 @@ def _plays(img):
     n = img.info.get('loop')
     return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
 
+_MAP = {33550, 33922, 34264}                           # of a GeoTIFF: a pixel's size on the ground, tie points, both as a matrix
+
+def _written_by(v):
+    "The program that has written sizes or pages into a TIFF's description; None where it was no such program."
+    v = str(v)
+    return 'ImageJ' if v[:7] == 'ImageJ=' else 'OME' if '<OME ' in v[:4000] else 'tifffile' if v[:8] == '{"shape"' else None
+
 def metadata(img, orientation, f=None):
     "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, IPTC, comments, text; `f` is its file."
     info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
@@ -200,11 +227,12 @@ def metadata(img, orientation, f=None):
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
     res |= _photoshop(img)
-    if f and img.format == 'JXL' and 'xmp' not in res: res |= _jxl_xmp(f)
+    if f and img.format == 'JXL' and 'xmp' not in res: res |= jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation in (5, 6, 7, 8))
+    if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
@@ -248,7 +276,8 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
         res['text'] = {**new, **{k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}}
         text = {'software': software} if software and b'srgan_course' in info.get('exif', b'') else {}      # an older one of ours
     if fmt in _IN_EXIF and 'dpi' in res: text['dpi'] = res.pop('dpi')
-    if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
+    of, alone = info.get('sized'), 'sized' in info and info.get('frames', 1) > 1
+    if exif := _exif_for(info.get('exif', b''), size, of=of, alone=alone, **text): res['exif'] = exif
     pair = struct.unpack('>IIB', res.get('chunks', {}).get(b'pHYs', bytes(9)).ljust(9, b'\0')[:9])[:2]
     if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
         res['chunks'] = {k: v for k,v in res['chunks'].items() if k != b'pHYs'}
@@ -256,25 +285,43 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)
+    if 'exif' in holds and b'<OME ' in info.get('exif', b'') and b'<OME ' not in res.get('exif', b''):
+        lost.append('its OME-XML tells of other pixels')
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
         lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
         if len(photoshop(res)) > 65_519 and 'iptc' not in lost: lost.append('photoshop')
     return {k: v for k,v in res.items() if k not in lost}, lost
 
-def _exif_for(exif, size, software=None, comment=None, dpi=None):
-    "EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were."
+def _on_the_map(ex, of, size):
+    "Let a GeoTIFF's pixels, `of` a size, lie where they did once they are of another: their scale, tie points, or the matrix of both."
+    (fx, fy), keys = (a/b for a,b in zip(of, size)), ex.get(34735, ())
+    d = .5*any((keys[i], keys[i+3]) == (1025, 2) for i in range(4, len(keys) - 3, 4))        # a place is that of a pixel's middle?
+    if 33550 in ex: ex[33550] = (ex[33550][0]*fx, ex[33550][1]*fy, *ex[33550][2:])
+    if t := ex.get(33922): ex[33922] = sum((((t[i] + d)/fx - d, (t[i+1] + d)/fy - d, *t[i+2:i+6]) for i in range(0, len(t), 6)), ())
+    if m := ex.get(34264):
+        ex[34264] = sum(((a*fx, b*fy, c, o + a*d*(fx - 1) + b*d*(fy - 1)) for a,b,c,o in (m[i:i+4] for i in range(0, len(m), 4))), ())
+
+def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=False):
+    """EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were.
+    `of`: the size that the notes of a TIFF are true of; `alone`: they are of several pages, and this is one."""
     try:
         ex = Image.Exif()
         if exif: ex.load(exif)
         sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003), size))
         if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
-        if not (software or comment or dpi) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
+        if of == tuple(size.values()): of = None
+        if not (software or comment or dpi or of or alone) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
         sub.update({k: v for k,v in size.items() if k in sub})
+        ex.update({k: v for k,v in zip((256, 257), size.values()) if k in ex})
+        if of: _on_the_map(ex, of, size.values())
+        kind = _written_by(ex.get(270))
+        if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])
+        elif kind in ('OME', 'tifffile') and (of or alone): del ex[270]
         for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
         if software: ex[11] = software
         if dpi: ex[282], ex[283], ex[296] = *dpi, 2
         if comment: ex.setdefault(270, _Text((comment if isinstance(comment, bytes) else str(comment).encode()).decode('latin-1')))
-        b = ex.tobytes()
+        b = ex.tobytes() if len(ex) else b''
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from .commands import in_range
+from .notes import mend_png
 
 # %% ../../nbs/kit/server.ipynb #sv000006
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def check_picture(b:bytes,      # of a file
     if not (kind := _format_of(b)): raise Problem(415, 'This is not a PNG, JPEG or WebP file; save the picture as one of them first.')
     from PIL import Image
     try:
-        with Image.open(BytesIO(b), formats=[kind]) as img: w, h = img.size
+        with Image.open(mend_png(BytesIO(b))[0] if kind == 'PNG' else BytesIO(b), formats=[kind]) as img: w, h = img.size
     except Image.DecompressionBombError: w = h = None
     except Exception: raise Problem(422, f'This {kind} file is damaged; send it again, or save it anew.') from None
     most = min(limits.megapixels, limits.out_megapixels/scale**2)*1e6
