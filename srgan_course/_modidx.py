@@ -713,6 +713,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.rank': ( 'kit/distributed.html#rank',
                                                                                      'srgan_course/kit/distributed.py'),
+                                              'srgan_course.kit.distributed.run_folder': ( 'kit/distributed.html#run_folder',
+                                                                                           'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.running_averages': ( 'kit/distributed.html#running_averages',
                                                                                                  'srgan_course/kit/distributed.py'),
                                               'srgan_course.kit.distributed.shared': ( 'kit/distributed.html#shared',
