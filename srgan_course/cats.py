@@ -284,11 +284,11 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
-    from srgan_course.kit.distributed import even_share, in_order, told
+    from srgan_course.kit.distributed import even_share, in_order, run_folder, told
     from srgan_course.kit.lists import keep_pictures
     from srgan_course.kit.runs import Clock
     from srgan_course.watching import LossHistory
-    r, out = get_recipe(recipe, CatsRecipe), Path(out)
+    r, out = get_recipe(recipe, CatsRecipe), run_folder(out, source)
     begun = told(lambda: bool(checkpoints(out/'checkpoints')))     # of several processes, the first one looks and writes (lesson 20)
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True, or give another folder')
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept

@@ -145,9 +145,9 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
                      progress=False  # bars; 'lines': lines on the standard error alone
                     )->SimpleNamespace: # classifier, report, history, split, recipe, seconds
     "Model A, from pictures to a report."
-    from srgan_course.kit.distributed import even_share, told
+    from srgan_course.kit.distributed import even_share, run_folder, told
     from srgan_course.kit.epochs import learn_epochs
-    r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), Path(out) if out else None
+    r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), run_folder(out, source)
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')

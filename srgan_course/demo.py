@@ -125,8 +125,7 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
         raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, and no demo; give another folder')
     if fresh: clear_run(out)
     if all((out/name).exists() for name in MADE):
-        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; to train again from the start: srgan-demo '
-            f'--fresh')
+        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
         return load_result(out/'results.json')['figures']
     begun, state = time.monotonic(), run_state(out)
     if state == 'begun':

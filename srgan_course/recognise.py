@@ -163,12 +163,10 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
-    from srgan_course.kit.distributed import even_share, in_order, rank, told
+    from srgan_course.kit.distributed import even_share, in_order, rank, run_folder, told
     from srgan_course.kit.lists import keep_pictures
-    r, out = get_recipe(recipe, RecogniseRecipe), Path(out) if out else None
-    def look():
-        if (out/'recipe.json').exists(): raise ValueError(f'{out} holds a student already; give another folder')
-    if out: told(look)
+    r, out = get_recipe(recipe, RecogniseRecipe), run_folder(out, source)
+    if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
     source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
     told(lambda: even_share(r.bs) or look_for(source, r.share, labels))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)

@@ -21,7 +21,7 @@ from .kit.cards import write_report
 from .kit.devices import check_precision, pick_device
 from .kit.glasses import Alike, Glasses
 from .kit.vgg import parse_name
-from .kit.distributed import in_order, rank, told
+from .kit.distributed import in_order, rank, run_folder, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
 from .losses import DISTANCES, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
@@ -302,7 +302,10 @@ def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     name, start, scale = 'SRGAN' if 'gan' in nets else job.data.name, job.about['start'], job.data.scale
     before = {'pretrained': nets['pretrain']} if len(nets) == 2 else {}
     if start and 'pretrain' not in nets and (net := load_model(find_model(start))).args['scale'] == scale: before = {Path(start).stem: net}
-    models = {'nearest': 'nearest', 'bicubic': 'bicubic', **before, name: [*nets.values()][-1]}
+    models = {'nearest': 'nearest', 'bicubic': 'bicubic'}
+    for name, net in [*before.items(), (name, [*nets.values()][-1])]:
+        while name in models: name += ' (trained)'         # a row has its own name, whatever a recipe or a file is called
+        models[name] = net
     table = pd.DataFrame({k: evaluate_sr(m, pictures, scale, strict=False).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
     return write_report(job, nets, table, name, len(pictures), out, source, dls)
 
@@ -320,7 +323,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
           cbs=()              # more fastai callbacks, for both phases
          ):                   # `Result`
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
-    r, out = get_recipe(recipe, SRGANRecipe), Path(out)
+    r, out = get_recipe(recipe, SRGANRecipe), run_folder(out, source, valid)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
     kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
     if kept is None: in_order(lambda: check_weights(r))

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from PIL import Image
-from fastcore.all import patch
+from fastcore.all import is_cli, patch
+from .kit.commands import say
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
 from .kit.show import save_figure, save_gif, sheet
@@ -77,7 +78,7 @@ def from_saved(self:LossHistory, tensors:dict, plain:dict):
     lines = self.file.read_text(encoding='utf-8').splitlines() if self.file.exists() else []
     self.rows, there = plain['rows'], max(len(lines) - 1, 0)
     if there < self.rows:
-        print(f'{self.file}: {there} rows where the checkpoint counts {self.rows}; the history goes on with a gap')
+        say(f'{self.file}: {there} rows where the checkpoint counts {self.rows}; the history goes on with a gap', out=not is_cli())
         self.rows = there
     self.cols = lines[0].split(',') if lines else []
     if lines: write_whole(self.file, '\n'.join([*lines[:self.rows + 1], '']).encode())

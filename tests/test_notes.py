@@ -379,3 +379,54 @@ def test_what_is_damaged_among_16_bits_in_a_palette_and_in_a_film(tmp_path):
         assert frame_count(b) == 1 and img.info == {'lost': 'damaged film left out'}
         np.testing.assert_array_equal(to_array(img), np.asarray(frames[0]))
     with pytest.raises(ValueError, match='damaged or truncated PNG'): open_image(png_of(noise(99, 98, 3), chunk(b'gAMA', b''))[:-9000])      # its pixels are
+
+# ---- what is true of a TIFF's own pixels
+
+def enlarged(img, n): b = from_array(to_array(img).repeat(n, 0).repeat(n, 1), img.info); b.info = dict(img.info); return b
+
+MAPS = {'corner': [(34735, 'H', 4, (1, 1, 0, 0), True), (33550, 'd', 3, (10., 20., 0.), True), (33922, 'd', 12, (0., 0., 0., 500., 900., 0., 8., 9., 0., 580., 720., 0.), True)],
+        'middle': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 2), True), (33550, 'd', 3, (10., 20., 0.), True), (33922, 'd', 6, (0., 0., 0., 505., 890., 0.), True)],
+        'matrix': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 1), True), (34264, 'd', 16, (10., 1., 0., 500., 2., -20., 0., 900., 0., 0., 0., 0., 0., 0., 0., 1.), True)],
+        'turned': [(34735, 'H', 8, (1, 1, 0, 1, 1025, 0, 1, 2), True), (34264, 'd', 16, (10., 1., 0., 505.5, 2., -20., 0., 891., 0., 0., 0., 0., 0., 0., 0., 1.), True)]}
+
+def place(tags, x, y):
+    "Where on the map the point (x, y) lies, in pixels from the upper left corner of the upper left pixel."
+    d = .5*(2 in tags[34735][4:][3::4])
+    x, y = x - d, y - d                                  # the corner of a pixel, or its middle, has whole numbers
+    if m := tags.get(34264): return m[0]*x + m[1]*y + m[3], m[4]*x + m[5]*y + m[7]
+    (sx, sy, _), t = tags[33550], tags[33922]
+    return [(t[i+3] + (x - t[i])*sx, t[i+4] - (y - t[i+1])*sy) for i in range(0, len(t), 6)][-1]
+
+@pytest.mark.parametrize('kind', MAPS)
+@pytest.mark.parametrize('n', [1, 2, 3])
+def test_an_enlarged_map_lies_where_it_lay(tmp_path, kind, n):
+    tifffile.imwrite(p := tmp_path/'x.tif', noise(9, 8, 3), photometric='rgb', extratags=MAPS[kind], metadata=None)
+    q = save_image(enlarged(open_image(p), n), tmp_path/'y.tif')
+    with Image.open(p) as a, Image.open(q) as b: a, b = dict(a.tag_v2), dict(b.tag_v2)
+    for x, y in (0, 0), (8, 9), (3.5, 2): np.testing.assert_allclose(place(a, x, y), place(b, n*x, n*y))
+
+def test_what_a_program_says_of_other_pixels_is_not_in_the_result(tmp_path):
+    "tifffile's shape, OME-XML, and ImageJ's numbers of pages, where a single one is left; what is still true stays."
+    a, p = noise(3, 9, 8), tmp_path/'x.tif'
+    def result(**kw): tifffile.imwrite(p, a, **kw); return saved(enlarged(open_image(p), 2), tmp_path/'y.tif')
+    def text(q): return Image.open(q).tag_v2.get(270)
+    q, said = result(photometric='minisblack'); assert text(q) is None and not said and tifffile.imread(q).shape == (18, 16)
+    q, said = result(photometric='minisblack', ome=True); assert text(q) is None and said == [f'{q}: its OME-XML tells of other pixels; not in the file']
+    q, said = result(imagej=True, metadata=dict(unit='um', axes='CYX')); assert 'unit=um' in text(q) and 'images' not in text(q) and tifffile.imread(q).shape == (18, 16)
+    q = save_frames(tmp_path/'z.tif', [enlarged(f, 2) for f, _ in read_frames(p)]); assert 'images=3' in text(q) and tifffile.imread(q).shape == (3, 18, 16)
+    tifffile.imwrite(p, a[0], description='a cat', metadata=None); assert text(saved(enlarged(open_image(p), 2), q)[0]) == 'a cat'
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif'])
+def test_sizes_in_xmp_and_in_the_first_directory_are_those_of_the_result(tmp_path, suffix):
+    ex = Image.Exif(); ex[256], ex[257], ex[0x010F] = 8, 9, 'Maker'
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" exif:PixelXDimension="8" tiff:ImageLength="9"><exif:PixelYDimension>9</exif:PixelYDimension>8</x:xmpmeta>'
+    img = from_array(noise(9, 8, 3), {'exif': ex.tobytes(), 'xmp': xmp})
+    got = open_image(saved(enlarged(img, 2), tmp_path/f'x{suffix}')[0])
+    assert got.info['xmp'] == xmp.replace(b'"8"', b'"16"').replace(b'"9"', b'"18"').replace(b'>9<', b'>18<')
+    if suffix != '.tif': assert (got.getexif()[256], got.getexif()[257]) == (16, 18)
+
+def test_a_byte_of_xmp_that_is_no_text_costs_no_xmp():
+    img = open_image(png_of(noise(9, 8, 3), chunk(b'iTXt', b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta>\xff</x:xmpmeta>')))
+    assert img.info == {'xmp': b'<x:xmpmeta>\xff</x:xmpmeta>'}
+    img = open_image(png_of(noise(9, 8, 3), chunk(b'iTXt', b'XML:com.adobe.xmp\0\1\0\0\0packed')))
+    assert img.info == {'lost': 'damaged iTXt left out'}

@@ -10,7 +10,7 @@ from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import identify
 from srgan_course.kit.formats import need_package
 from srgan_course.kit.frames import first_of, frame_count, read_frames
-from srgan_course.kit.wanted import Wanted
+from srgan_course.kit.wanted import Wanted, size_to_make
 
 rng = np.random.default_rng(0)
 noise = lambda *s: rng.integers(0, 256, s).astype(np.uint8)
@@ -136,3 +136,8 @@ def test_xmp_of_a_jpeg_xl(tmp_path):
     assert open_image(p).info['xmp'] == b'<x:xmpmeta>hello</x:xmpmeta>'
     Image.fromarray(noise(9, 8, 3)).save(p, xmp=b'<x:xmpmeta>hello</x:xmpmeta>'*9, compress_metadata=True)
     assert open_image(p).info['lost'] == 'XMP that is packed left out'
+
+def test_a_heic_that_is_too_narrow_is_refused_before_the_network_runs(tmp_path):
+    pytest.importorskip('pillow_heif')
+    with pytest.raises(ValueError, match='y.heic: cannot be saved as HEIF'): size_to_make(Image.new('RGB', (8300, 1)), tmp_path/'y.heic', 2)
+    assert size_to_make(Image.new('RGB', (8300, 32)), tmp_path/'y.heic', 2) == (16600, 64)

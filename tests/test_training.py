@@ -19,6 +19,7 @@ from srgan_course.kit.labels import read_labels
 from srgan_course.kit.lists import keep_pictures, left_in
 from srgan_course.kit.recipe import Recipe, build, named_recipes
 from srgan_course.kit.recognition import RecogniseRecipe
+from srgan_course.recognise import train_recognise
 from srgan_course.srgan import SRGANRecipe, train
 
 ALONE = TINY.replace(critic='none', shift=0, soften=0, pre_epochs=0, perceptual=0., feature_net='')
@@ -138,9 +139,9 @@ def test_a_run_that_is_stopped_names_no_class(command, tmp_path, monkeypatch, ca
     def stopped(*cbs):
         with pytest.raises(KeyboardInterrupt): build(ALONE).phases['pretrain'].learner(dls, cbs=[StopAfter(2, 'pretrain'), *cbs]).fit(1)
     stopped()
-    assert capsys.readouterr().out == 'stopped after step 2 (test): no checkpoint was kept\n'
+    assert ''.join(capsys.readouterr()) == 'stopped after step 2 (test): no checkpoint was kept\n'
     stopped(SaveEvery(tmp_path))
-    assert ('go on: --resume, where the command has it\n' if command else f"learn.resume('{tmp_path}')") in (said := capsys.readouterr().out), said
+    assert ('go on: the same command (--resume, if it has it)\n' if command else f"learn.resume('{tmp_path}')") in (said := capsys.readouterr()[command]), said
 
 # ---- held-out pictures that are trained on
 
@@ -393,6 +394,70 @@ def test_a_batch_that_processes_cannot_share_is_refused_before_a_run_is_begun(tm
     with pytest.raises(ValueError, match='a batch of 5 is not shared evenly'):
         train_cats(CatsRecipe('mine', size=32, bs=5, toys=12), 'toy', tmp_path/'cats', device='cpu')
     assert [p.name for p in tmp_path.iterdir()] == ['a']
+
+@pytest.mark.parametrize('begin', [lambda a, out: train(ALONE, a, out, device='cpu', progress=False), lambda a, out: train_cats('quick', a, out, device='cpu'),
+                                   lambda a, out: train(ALONE, f'embedded+{a}', out, device='cpu', progress=False),
+                                   lambda a, out: train_classifier('quick', a, out, device='cpu'), lambda a, out: train_recognise('quick', a, out)])
+def test_a_run_does_not_go_into_the_folder_of_its_pictures(begin, tmp_path, monkeypatch):
+    "What it leaves would be more pictures, and the run could not be gone on with."
+    a = folder(tmp_path/'a'); monkeypatch.chdir(a)
+    for source, out in (a, a/'run'), ('.', 'run'), (str(a), tmp_path/'b'/'..'/'a'):
+        with pytest.raises(ValueError, match=f'{re.escape(str(out))} lies in .*, whose pictures are trained on'): begin(source, out)
+    assert len(files(tmp_path)) == 4
+    from srgan_course.kit.distributed import run_folder
+    for part in 'train', 'valid': (tmp_path/'split'/part).mkdir(parents=True)     # there, other folders hold none of its pictures
+    assert run_folder(tmp_path/'split'/'run', tmp_path/'split') == tmp_path/'split'/'run'
+    with pytest.raises(ValueError, match='split/train, whose'): run_folder(tmp_path/'split'/'train', tmp_path/'split')
+
+def test_a_list_of_pictures_is_no_folder(tmp_path):
+    "A run may lie beside the pictures that were named one by one, and goes on."
+    for resume in False, True: train(ALONE, sorted(folder(tmp_path).glob('*.bmp')), tmp_path/'run', resume, device='cpu', progress=False)
+
+@pytest.mark.parametrize('name', ['bicubic', 'nearest'])
+def test_a_recipe_takes_the_place_of_no_other_row(name, tmp_path):
+    "Figures of the network under the name of an interpolation, and a gain of 0 over it, would be untrue."
+    res = train(ALONE.replace(name=name), 'embedded', tmp_path/'run', device='cpu', progress=False)
+    assert [*res.table.index] == ['nearest', 'bicubic', f'{name} (trained)'] and res.table.psnr['bicubic'] > res.table.psnr['nearest'] + .5
+    assert f'{name} (trained): ' in res.said and '+0.00 dB' not in res.said
+
+def test_nor_does_a_game_that_of_its_start(tmp_path):
+    start = train(ALONE, 'embedded', tmp_path/'a', device='cpu', progress=False).out/'generator.safetensors'
+    game = TINY.replace(pre_epochs=0, start=str(start.rename(tmp_path/'SRGAN.safetensors')))
+    res = train(game, 'embedded', tmp_path/'b', device='cpu', progress=False)
+    assert [*res.table.index] == ['nearest', 'bicubic', 'SRGAN', 'SRGAN (trained)'] and res.said.startswith('SRGAN (trained): ')
+
+def test_a_classifier_that_answers_with_nan_is_refused(tmp_path, monkeypatch, capsys):
+    "Its weights may be what their checksum says, and no numbers."
+    import torch
+    from srgan_course.kit.classifiers import Classifier, body, classify_files, teacher
+    clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=32); a = folder(tmp_path/'a', n=1)
+    with torch.no_grad(): clf.head[-1].weight.fill_(torch.nan)
+    line = 'an answer of .* with NaN or infinite values names no class; give another model'
+    with pytest.raises(ValueError, match=line): classify_files(clf, [a])
+    with pytest.raises(ValueError, match=line): teacher(clf).guesses(Image.new('RGB', (32, 32)))
+
+def test_what_a_command_says_of_a_run_is_not_among_its_json(tmp_path, monkeypatch, capsys):
+    "A stop, a damaged checkpoint, other circumstances, a history with a gap: to the standard error, where no JSON is read from."
+    for room in 'kit.checkpoints', 'watching': monkeypatch.setattr(f'srgan_course.{room}.is_cli', lambda: True)
+    out = tmp_path/'run'
+    with pytest.raises(KeyboardInterrupt): train(ALONE, 'embedded', out, device='cpu', progress=False, cbs=[StopAfter(2, 'pretrain')])
+    (at := out/'checkpoints'/'pretrain'/'step-00000009.safetensors').write_bytes(b'damaged')
+    monkeypatch.setattr('srgan_course.kit.checkpoints.Resumable._circumstances', lambda self: {'torch': '9'})
+    (out/'history_pretrain.csv').unlink()
+    train(ALONE, 'embedded', out, True, device='cpu', progress=False)
+    said = capsys.readouterr()
+    assert said.out == '' and all(w in said.err for w in ('stopped after step 2', f'{at}: ', 'not to the last bit', 'goes on with a gap'))
+
+def test_a_long_student_keeps_more_checkpoints_than_rows(tmp_path, monkeypatch):
+    "Of 40,000 steps a kill would cost up to 10,000."
+    import torch
+    from srgan_course.kit import epochs
+    kept, x = [], epochs.PairBatches(torch.zeros(2, 3, 12, 12), lambda x, s: x[:, :, ::s, ::s], 1, 1)
+    monkeypatch.setattr(epochs, 'SaveEvery', lambda folder, steps: kept.append(steps) or SaveEvery(folder, steps))
+    for every in 10_000, 20:
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Upsample(scale_factor=3))
+        epochs.learn_steps(net, x, torch.nn.functional.l1_loss, 1e-3, every, folder=tmp_path/str(every))
+    assert kept == [500, 20]
 
 def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
     train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')

@@ -56,13 +56,12 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
             'command': f"`{res['command']}`"}
     return '\n'.join([f"# {d.name}", '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
         *(f'| {k} | {v} |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
-                      f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
-                      *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()), '', '## Where it fails', '',
-                      'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: noise and '
-                      'JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.',
-        '', '## What it must not be used for', '',
-                      'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could '
-                      'be taken for recorded detail.', ''])
+        f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
+        *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()), '', '## Where it fails', '', 'Not measured. '
+        'Look at pictures of your own before you trust it; what the lessons found of such networks: noise and JPEG blocks are enlarged '
+        'with the rest, and letters a few pixels high get clean edges and wrong shapes.', '', '## What it must not be used for', '',
+        'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for '
+        'recorded detail.', ''])
 
 # %% ../../nbs/kit/cards.ipynb #bb81273d
 @dataclass

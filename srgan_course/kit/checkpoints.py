@@ -15,7 +15,7 @@ from torch import Tensor
 from fastcore.all import L, is_cli, patch
 from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import parse_json, read_tensors, write_tensors
-from .commands import in_range
+from .commands import in_range, say
 from .learner import TorchLearner, TrainingError
 from .recipe import present_fields
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
@@ -44,9 +44,8 @@ def latest_checkpoint(folder:Path|str, # of checkpoints
     found = checkpoints(folder)
     if not found: raise FileNotFoundError(f'no checkpoint in {folder} (looked for step-*.safetensors)')
     for p in reversed(found):
-        try: res = read_checkpoint(p)
-        except ValueError as e: print(e)
-        else: return (p, *res) if read else p
+        try: res = p, *read_checkpoint(p); return res if read else p
+        except ValueError as e: say(e, out=not is_cli())
     raise ValueError(f'none of the {len(found)} checkpoints in {folder} is whole')
 
 # %% ../../nbs/kit/checkpoints.ipynb #ee1f5b0a
@@ -166,9 +165,9 @@ def _stop_here(self:Resumable):
     except OSError: kept = self._kept()
     how = 'no checkpoint was kept'
     if kept:
-        again = '--resume, where the command has it' if is_cli() else f'learn.resume({str(kept[-1].parent)!r}) and the same call of fit'
+        again = 'the same command (--resume, if it has it)' if is_cli() else f"learn.resume('{kept[-1].parent}') and the same call of fit"
         how = f'checkpoint {kept[-1]}; to go on: {again}'
-    if rank() == 0: print(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}')
+    if rank() == 0: say(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}', out=not is_cli())
     raise CancelFitException
 
 @patch
@@ -346,7 +345,8 @@ def _check_call(self:Resumable, n_epoch, cbs):
         raise ValueError(f"the checkpoint was made {'with' if p['scheduled'] else 'without'} a schedule; go on with the same call of fit")
     if scheduled and n_epoch != p['n_epoch']:
         raise ValueError(f"the checkpoint was made in a schedule over {p['n_epoch']} epochs; go on with {p['n_epoch']}, not {n_epoch}")
-    if diff := differences(p['made_with'], self._circumstances()): print(f'the run goes on, but not to the last bit: {diff}')
+    if diff := differences(p['made_with'], self._circumstances()):
+        say(f'the run goes on, but not to the last bit: {diff}', out=not is_cli())
 
 @patch
 def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (the newest whole one)

@@ -19,6 +19,7 @@ from .frames import warn_of_files
 from .labels import imagenet_classes
 from .models import classifier_files
 from .pets import TOY_VALID, toys
+from .pixels import finite
 from .sources import central_square, find_images
 from .splits import open_all, split_pets
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, pretrained_weights
@@ -188,7 +189,7 @@ class Classifier(nn.Module):
         self.eval()
         with torch.inference_mode(): z = torch.cat([self(b.to(device).float()/255).cpu() for b in x.split(bs)])
         self.train(was)
-        return z.double().softmax(1).numpy()
+        return finite(z, f'an answer of {self.body.name}', 'names no class; give another model').double().softmax(1).numpy()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001b
 def save_classifier(clf:Classifier, path:Path|str, # ends in .safetensors
@@ -264,7 +265,7 @@ class Teacher(FrozenNet):
         half = pick_precision(precision, device) == 'bfloat16'
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             for i in range(0, len(x), bs): out.append(self(x[i:i+bs].to(device).float()/255).float().cpu())
-        return torch.cat(out).numpy()
+        return finite(torch.cat(out), f'an answer of {self.name}', 'names no class; give another model').numpy()
 
     def guesses(self, img, k:int=5 # a PIL picture
                      )->list:        # (class, probability), the likeliest first

@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import signature
+from pathlib import Path
 from types import MethodType
 import torch, torch.distributed as dist
 from torch import nn
@@ -77,6 +78,16 @@ def stopping(learn):
         learn._stop = next(o for o in asked if o)
     return learn._stop
 
+def run_folder(out, *sources): # None: nothing is kept; where the run's pictures come from -> Path
+    "The folder of a run; it may not lie in a folder of its pictures, where what a run leaves would be more of them."
+    def look():
+        for s in '+'.join(str(s) for s in sources if isinstance(s, (str, Path))).split('+'):
+            p = next((p for p in (Path(s)/'train', Path(s)/'DIV2K_train_HR', Path(s)) if s and p.is_dir()), None)
+            if out and p and Path(out).resolve().is_relative_to(p.resolve()):
+                raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
+    told(look)
+    return out and Path(out)
+
 # %% ../../nbs/kit/distributed.ipynb #dd00000f
 def in_one_row(tensors:list, # changed in place
                how):         # function that changes a flat tensor in place, such as a broadcast
@@ -124,9 +135,8 @@ def take_part_back(dl):
     elif isinstance(dl, DataLoader): dl.__dict__.pop('create_batches', None)
 
 # %% ../../nbs/kit/distributed.ipynb #dd000015
-_BUFFERS_STAY = {k: False for k in ('forward_sync_buffers', 'broadcast_buffers')      # the first is the newer name
-                 if k in signature(DistributedDataParallel).parameters}
-if len(_BUFFERS_STAY) == 2: del _BUFFERS_STAY['broadcast_buffers']
+_BUFFERS_STAY = {next(k for k in ('forward_sync_buffers', 'broadcast_buffers')        # the first is the newer name
+                      if k in signature(DistributedDataParallel).parameters): False}
 
 class Distributed(Callback):
     "Several processes train one learner: each from its part of every batch, with a wrapper for each player; the first writes all files."

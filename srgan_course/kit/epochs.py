@@ -105,7 +105,7 @@ def learn_steps(net, batches, loss, # a network; its batches (input, what the lo
                 check=None,    # gives a figure for each row: the loss on pictures that are not learnt from
                 precision:str='float32', # 'auto', 'float32' or 'bfloat16'
                 progress=None, # called with each row
-                folder=None,   # for a checkpoint a row; what it holds is gone on with
+                folder=None,   # for a checkpoint a row, or 500 steps; what it holds is gone on with
                 recipe=None    # of the run: a checkpoint of another one is refused
                )->list:        # rows: step, loss, its parts, valid
     "Train in one pass through `batches`."
@@ -113,7 +113,7 @@ def learn_steps(net, batches, loss, # a network; its batches (input, what the lo
     learn = Resumable(DataLoaders(batches, []), net, loss, recipe=recipe, lr=lr, opt_func=torch.optim.Adam, precision=precision)
     if folder and checkpoints(folder): learn.resume(folder)
     with learn.no_bar(), learn.no_logging():
-        learn.fit(1, cbs=[rows, GradientClip(1.), *([SaveEvery(folder, steps=every)] if folder else [])])
+        learn.fit(1, cbs=[rows, GradientClip(1.), *([SaveEvery(folder, steps=min(every, 500))] if folder else [])])
     net.eval()
     return rows.rows
 

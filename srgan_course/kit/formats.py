@@ -6,7 +6,7 @@
 __all__ = ['check_save']
 
 # %% ../../nbs/kit/formats.ipynb #fa000004
-import importlib, os, re
+import importlib, os, re, struct, zlib
 from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
@@ -262,6 +262,40 @@ def without_spare(img, spare, lost=None):
     lo, hi = img.getchannel('A').getextrema() if spare and img.mode[-1] == 'A' else (0, 0)
     if not spare or img.mode[-1] != 'A' or spare == 1 and hi: return img, lost
     return img.convert(img.mode[:-1]), 'a channel that its file does not call transparency was left out' if lo < hi else None
+
+# %% ../../nbs/kit/formats.ipynb #fa00000u
+def png_chunk(kind, b): "A chunk of a PNG."; return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
+
+_LEAST = dict(cHRM=32, gAMA=4, pHYs=9, sRGB=1, cICP=4, mDCV=24, cLLI=8, acTL=8, fcTL=26)   # bytes
+FILM = (b'acTL', b'fcTL', b'fdAT')
+
+def beside_pixels(f):
+    "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
+    head, res, pixels = b'', [], False
+    f.seek(8)
+    while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
+        at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
+        if kind == b'IDAT' or pixels and kind in FILM: b, pixels = b'', True; f.seek(n + 4, 1)
+        elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
+        whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
+        if kind in (b'IHDR', b'PLTE'): head += start + b
+        elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
+    return head, res
+
+def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
+
+def jxl_xmp(f):
+    "XMP of a JPEG XL file, which its plugin reads past, if it is there as it is; none from a packed one."
+    f.seek(0)
+    while len(head := f.read(8)) == 8:
+        n, kind = int.from_bytes(head[:4], 'big'), head[4:]
+        n = int.from_bytes(f.read(8), 'big') - 16 if n == 1 else n - 8 if n else -1
+        if kind == b'xml ': return dict(xmp=f.read(n))
+        if kind == b'brob' and f.read(4) == b'xml ': return dict(lost='XMP that is packed left out')
+        if n < 0: break
+        f.seek(n - 4*(kind == b'brob'), 1)
+    return {}
+
 
 # %% ../../nbs/kit/formats.ipynb #fa00000f
 _HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')   # as Pillow writes and reads them

@@ -191,7 +191,7 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
         raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
     several, given = fmt != 'TIFF' and len(_profiles(pictures)) > 1, [*map(known_mode, pictures)]
     pictures = given if fmt == 'TIFF' else _alike(pictures, fmt, path)
-    notes, each = zip(*(notes_of(p.info, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
+    notes, each = zip(*(notes_of({**p.info, 'frames': 1}, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
     lost = [*dict.fromkeys(k for l in each for k in l)] + (of_later(notes) if fmt != 'TIFF' else [])
     lost += ['several colour profiles (all colours are sRGB now)']*several
     lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None})

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
+from .formats import FILM, beside_pixels, is_jpeg, jxl_xmp, png_chunk
 from .pixels import from_array, is_16bit, to_array
 
 # %% ../../nbs/kit/notes.ipynb #fc000011
@@ -43,8 +44,6 @@ def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
 # %% ../../nbs/kit/notes.ipynb #fc000008
 _CARRIED = (b'cHRM', b'gAMA', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'pHYs')
 _SRGB = (.3127, .329, .64, .33, .3, .6, .15, .06)      # white, red, green, blue: x and y of each
-
-def png_chunk(kind, b): "A chunk of a PNG."; return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
 
 def png_chunks(f # binary file of a PNG, left where it was
               )->dict: # chunk's name -> its bytes
@@ -98,22 +97,6 @@ def chunk_profile(chunks, # as `png_chunks` gives them
     return head.ljust(128, b'\0') + struct.pack('>I', len(tags)) + table + body
 
 # %% ../../nbs/kit/notes.ipynb #fc00001b
-_LEAST = dict(cHRM=32, gAMA=4, pHYs=9, sRGB=1, cICP=4, mDCV=24, cLLI=8, acTL=8, fcTL=26)   # bytes
-_FILM = (b'acTL', b'fcTL', b'fdAT')
-
-def beside_pixels(f):
-    "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
-    head, res, pixels = b'', [], False
-    f.seek(8)
-    while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
-        at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
-        if kind == b'IDAT' or pixels and kind in _FILM: b, pixels = b'', True; f.seek(n + 4, 1)
-        elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
-        whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
-        if kind in (b'IHDR', b'PLTE'): head += start + b
-        elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
-    return head, res
-
 def _opens(head, chunks):
     "Does Pillow read what these chunks say, in a PNG of one pixel with this head and palette?"
     bits = head[16]*{2: 3, 4: 2, 6: 4}.get(head[17], 1)
@@ -124,25 +107,26 @@ def _opens(head, chunks):
         with Image.open(BytesIO(b), formats=['PNG']) as img:
             img.load(), img.getexif()
             icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
-            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+            said = all(img.info['xmp'] if k[:4] == 'XML:' else img.text[k] or kind == b'iTXt' for kind, k in texts)
+            return said and int.from_bytes(icc[:4], 'big') <= len(icc)
     except Exception: return False
 
 def mend_png(f # binary file of a PNG
             )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
     "Leave out of a PNG what would cost its picture and says nothing of its pixels."
     head, chunks = beside_pixels(f)
-    tried = [c for c in chunks if c[4] and c[2] not in _FILM]
+    tried = [c for c in chunks if c[4] and c[2] not in FILM]
     def try_out(some):
         if not some or _opens(head, [c[3] for c in some]): return
         if len(some) == 1: some[0][4] = False
         else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
     if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
     bad = {c[2] for c in chunks if not c[4]}
-    if bad & {*_FILM}: bad |= {*_FILM}                                         # what is left of a film is none
+    if bad & {*FILM}: bad |= {*FILM}                                         # what is left of a film is none
     f.seek(0)
-    gone = [c for c in chunks if not c[4] or c[2] in _FILM and c[2] in bad]
+    gone = [c for c in chunks if not c[4] or c[2] in FILM and c[2] in bad]
     if not gone: return f, []
-    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in _FILM else c[2].decode() for c in gone)
+    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in FILM else c[2].decode() for c in gone)
     for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
     return BytesIO(kept), [*names]
 
@@ -197,20 +181,6 @@ _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *ran
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675, 37724, 50706, 50707}
 _ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carried by itself if a TIFF holds it: resolution, XMP, IPTC
 
-def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
-
-def _jxl_xmp(f):
-    "XMP of a JPEG XL file, which its plugin reads past, if it is there as it is; none from a packed one."
-    f.seek(0)
-    while len(head := f.read(8)) == 8:
-        n, kind = int.from_bytes(head[:4], 'big'), head[4:]
-        n = int.from_bytes(f.read(8), 'big') - 16 if n == 1 else n - 8 if n else -1
-        if kind == b'xml ': return dict(xmp=f.read(n))
-        if kind == b'brob' and f.read(4) == b'xml ': return dict(lost='XMP that is packed left out')
-        if n < 0: break
-        f.seek(n - 4*(kind == b'brob'), 1)
-    return {}
-
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
     try:
@@ -242,6 +212,13 @@ def _plays(img):
     n = img.info.get('loop')
     return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
 
+_MAP = {33550, 33922, 34264}                           # of a GeoTIFF: a pixel's size on the ground, tie points, both as a matrix
+
+def _written_by(v):
+    "The program that has written sizes or pages into a TIFF's description; None where it was no such program."
+    v = str(v)
+    return 'ImageJ' if v[:7] == 'ImageJ=' else 'OME' if '<OME ' in v[:4000] else 'tifffile' if v[:8] == '{"shape"' else None
+
 def metadata(img, orientation, f=None):
     "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, IPTC, comments, text; `f` is its file."
     info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
@@ -251,11 +228,12 @@ def metadata(img, orientation, f=None):
     text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     if text: res['text'] = text
     res |= _photoshop(img)
-    if f and img.format == 'JXL' and 'xmp' not in res: res |= _jxl_xmp(f)
+    if f and img.format == 'JXL' and 'xmp' not in res: res |= jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation in (5, 6, 7, 8))
+    if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
@@ -291,6 +269,8 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
+    for name, v in (b'exif:PixelXDimension|tiff:ImageWidth', size[0]), (b'exif:PixelYDimension|tiff:ImageLength', size[1]):
+        if 'xmp' in res: res['xmp'] = re.sub(rb'((?<!/)(?:%s)(?:="|>))\d+' % name, rb'\g<1>%d' % v, res['xmp'])
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -299,7 +279,8 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
         res['text'] = {**new, **{k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}}
         text = {'software': software} if software and b'srgan_course' in info.get('exif', b'') else {}      # an older one of ours
     if fmt in _IN_EXIF and 'dpi' in res: text['dpi'] = res.pop('dpi')
-    if exif := _exif_for(info.get('exif', b''), size, **text): res['exif'] = exif
+    of, alone = info.get('sized'), 'sized' in info and info.get('frames', 1) > 1
+    if exif := _exif_for(info.get('exif', b''), size, of=of, alone=alone, **text): res['exif'] = exif
     pair = struct.unpack('>IIB', res.get('chunks', {}).get(b'pHYs', bytes(9)).ljust(9, b'\0')[:9])[:2]
     if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
         res['chunks'] = {k: v for k,v in res['chunks'].items() if k != b'pHYs'}
@@ -307,25 +288,43 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)
+    if 'exif' in holds and b'<OME ' in info.get('exif', b'') and b'<OME ' not in res.get('exif', b''):
+        lost.append('its OME-XML tells of other pixels')
     if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
         lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
         if len(photoshop(res)) > 65_519 and 'iptc' not in lost: lost.append('photoshop')
     return {k: v for k,v in res.items() if k not in lost}, lost
 
-def _exif_for(exif, size, software=None, comment=None, dpi=None):
-    "EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were."
+def _on_the_map(ex, of, size):
+    "Let a GeoTIFF's pixels, `of` a size, lie where they did once they are of another: their scale, tie points, or the matrix of both."
+    (fx, fy), keys = (a/b for a,b in zip(of, size)), ex.get(34735, ())
+    d = .5*any((keys[i], keys[i+3]) == (1025, 2) for i in range(4, len(keys) - 3, 4))        # a place is that of a pixel's middle?
+    if 33550 in ex: ex[33550] = (ex[33550][0]*fx, ex[33550][1]*fy, *ex[33550][2:])
+    if t := ex.get(33922): ex[33922] = sum((((t[i] + d)/fx - d, (t[i+1] + d)/fy - d, *t[i+2:i+6]) for i in range(0, len(t), 6)), ())
+    if m := ex.get(34264):
+        ex[34264] = sum(((a*fx, b*fy, c, o + a*d*(fx - 1) + b*d*(fy - 1)) for a,b,c,o in (m[i:i+4] for i in range(0, len(m), 4))), ())
+
+def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=False):
+    """EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were.
+    `of`: the size that the notes of a TIFF are true of; `alone`: they are of several pages, and this is one."""
     try:
         ex = Image.Exif()
         if exif: ex.load(exif)
-        sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003), size))
+        sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003, 256, 257), (*size, *size)))
         if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
-        if not (software or comment or dpi) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
-        sub.update({k: v for k,v in size.items() if k in sub})
+        if of == (new := (size[256], size[257])): of = None
+        same = not any(d.get(k, v) != v for d in (ex, sub) for k,v in size.items())
+        if same and not (software or comment or dpi or of or alone): return exif
+        for d in ex, sub: d.update({k: v for k,v in size.items() if k in d})
+        if of: _on_the_map(ex, of, new)
+        kind = _written_by(ex.get(270))
+        if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])
+        elif kind in ('OME', 'tifffile') and (of or alone): del ex[270]
         for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
         if software: ex[11] = software
         if dpi: ex[282], ex[283], ex[296] = *dpi, 2
         if comment: ex.setdefault(270, _Text((comment if isinstance(comment, bytes) else str(comment).encode()).decode('latin-1')))
-        b = ex.tobytes()
+        b = ex.tobytes() if len(ex) else b''
         return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
     except Exception: return exif                      # damaged notes stay what they were
 

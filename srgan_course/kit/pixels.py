@@ -41,11 +41,12 @@ def is_16bit(img:Image.Image)->bool: # a PIL image
     return img.mode[0] in 'IF' or getattr(img, 'deep', None) is not None
 
 def finite(x,                  # array or tensor of floats, on its way to become a picture
-           who:str='a tensor'  # or what made it, for the message
+           who:str='a tensor', # or what made it, for the message
+           what:str='is no picture' # what it is not good for
           ):                   # `x`
     "Refuse NaN and infinity: clamped and rounded, they would be black pixels."
     if not (np.isfinite(x) if isinstance(x, np.ndarray) else x.isfinite()).all():
-        raise ValueError(f'{who} with NaN or infinite values is no picture')
+        raise ValueError(f'{who} with NaN or infinite values {what}')
     return x
 
 def to_8bit(a:np.ndarray)->np.ndarray: # uint16 array of any shape -> uint8, rounded: 65535 becomes 255, and 257*v becomes v

@@ -76,9 +76,8 @@ def tensorboard(folder:Path|str):
 # %% ../../nbs/kit/runs.ipynb #4d91daab
 def run_state(out:Path|str)->str: # a run's folder
     "What a folder holds: 'nothing', 'begun', or 'finished'."
-    out = Path(out)
-    if not (out/'recipe.json').exists(): return 'nothing'
-    return 'finished' if (out/'results.json').exists() else 'begun'
+    kept, done = ((Path(out)/f'{n}.json').exists() for n in ('recipe', 'results'))
+    return 'nothing' if not kept else 'finished' if done else 'begun'
 
 def last_words(out:Path|str, n:int=50 # steps of the running mean
               )->dict: # 'd_real', 'd_fake': means over the last `n` steps

@@ -164,9 +164,9 @@ def target_folder(src:Path,   # folder of pictures
 
 # %% ../../nbs/kit/wanted.ipynb #wn00000e
 @lru_cache
-def _not_saved(suffix, mode, quality):
-    "What is wrong where Pillow has no writer for a format, or none for this mode or quality."
-    try: image_bytes(Image.new(mode, (8, 8)), f'x{suffix}', quality)
+def _not_saved(suffix, mode, quality, size=(8, 8)):
+    "What is wrong where Pillow has no writer for a format, or none for this mode or quality, or for so narrow a picture."
+    try: image_bytes(Image.new(mode, size), f'x{suffix}', quality)
     except ValueError as e: return str(e).removeprefix(f'x{suffix}: ')
 
 def size_to_make(img:Image.Image, # picture
@@ -182,7 +182,8 @@ def size_to_make(img:Image.Image, # picture
     if fmt == 'GIF' and clear and any(img.getchannel('A').histogram()[1:255]):
         raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
     want.check_quality(dst)
-    if why := _not_saved(dst.suffix.lower(), mode.replace('I;16', 'L'), want.quality): raise ValueError(f'{dst}: {why}')
+    tried = size if fmt == 'HEIF' and max(size) > 4096 and min(size) <= 64 else (8, 8)         # x265 has limits of its own
+    if why := _not_saved(dst.suffix.lower(), mode.replace('I;16', 'L'), want.quality, tried): raise ValueError(f'{dst}: {why}')
     if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
