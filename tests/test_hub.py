@@ -132,7 +132,7 @@ def test_what_is_no_model_is_told(there, tmp_path):
     with pytest.raises(ValueError, match='them/deep has its weights in folders .w/a.safetensors.'): hub.pull_model('them/deep', tmp_path/'none')
 
 def test_odd_tables_are_one_line(tmp_path):
-    for i, (table, line) in enumerate((({1: torch.ones(2)}, 'holds no table of weights'), ({'a': torch.ones(2).to_sparse()}, 'a is quantised or sparse'))):
+    for i, (table, line) in enumerate((({1: torch.ones(2)}, 'holds no table of weights'), *(({'a': t}, 'a is quantised, sparse or without numbers') for t in (torch.ones(2).to_sparse(), torch.ones(2, device='meta'))))):
         torch.save(table, p := tmp_path/f'{i}.pth')
         with pytest.raises(ValueError, match=line): hub.convert_file(p)
         assert not p.with_suffix('.safetensors').exists()

@@ -25,8 +25,8 @@ def convert_file(path,         # .pth or .pt of others
     if out.suffix != '.safetensors': raise ValueError(f'{out}: the name of what is written ends in .safetensors')
     if out.exists(): raise ValueError(f'{out} is there already; move it away, or give another name with --out')
     tensors = read_weights(path)
-    if odd := [k for k,v in tensors.items() if v.is_quantized or v.is_sparse]:
-        raise ValueError(f'{path}: {odd[0]} is quantised or sparse ({tensors[odd[0]].dtype}), which safetensors cannot hold; '
+    if odd := [k for k,v in tensors.items() if v.is_quantized or v.is_sparse or v.is_meta]:
+        raise ValueError(f'{path}: {odd[0]} is quantised, sparse or without numbers ({tensors[odd[0]].dtype}), which safetensors cannot hold; '
                          'save it as plain numbers first')
     try:
         net = load_published(path)
