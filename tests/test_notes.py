@@ -415,3 +415,18 @@ def test_what_a_program_says_of_other_pixels_is_not_in_the_result(tmp_path):
     q, said = result(imagej=True, metadata=dict(unit='um', axes='CYX')); assert 'unit=um' in text(q) and 'images' not in text(q) and tifffile.imread(q).shape == (18, 16)
     q = save_frames(tmp_path/'z.tif', [enlarged(f, 2) for f, _ in read_frames(p)]); assert 'images=3' in text(q) and tifffile.imread(q).shape == (3, 18, 16)
     tifffile.imwrite(p, a[0], description='a cat', metadata=None); assert text(saved(enlarged(open_image(p), 2), q)[0]) == 'a cat'
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif'])
+def test_sizes_in_xmp_and_in_the_first_directory_are_those_of_the_result(tmp_path, suffix):
+    ex = Image.Exif(); ex[256], ex[257], ex[0x010F] = 8, 9, 'Maker'
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" exif:PixelXDimension="8" tiff:ImageLength="9"><exif:PixelYDimension>9</exif:PixelYDimension>8</x:xmpmeta>'
+    img = from_array(noise(9, 8, 3), {'exif': ex.tobytes(), 'xmp': xmp})
+    got = open_image(saved(enlarged(img, 2), tmp_path/f'x{suffix}')[0])
+    assert got.info['xmp'] == xmp.replace(b'"8"', b'"16"').replace(b'"9"', b'"18"').replace(b'>9<', b'>18<')
+    if suffix != '.tif': assert (got.getexif()[256], got.getexif()[257]) == (16, 18)
+
+def test_a_byte_of_xmp_that_is_no_text_costs_no_xmp():
+    img = open_image(png_of(noise(9, 8, 3), chunk(b'iTXt', b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta>\xff</x:xmpmeta>')))
+    assert img.info == {'xmp': b'<x:xmpmeta>\xff</x:xmpmeta>'}
+    img = open_image(png_of(noise(9, 8, 3), chunk(b'iTXt', b'XML:com.adobe.xmp\0\1\0\0\0packed')))
+    assert img.info == {'lost': 'damaged iTXt left out'}

@@ -107,7 +107,8 @@ def _opens(head, chunks):
         with Image.open(BytesIO(b), formats=['PNG']) as img:
             img.load(), img.getexif()
             icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
-            return int.from_bytes(icc[:4], 'big') <= len(icc) and all(img.text[k] or kind == b'iTXt' for kind, k in texts)
+            said = all(img.info['xmp'] if k[:4] == 'XML:' else img.text[k] or kind == b'iTXt' for kind, k in texts)
+            return said and int.from_bytes(icc[:4], 'big') <= len(icc)
     except Exception: return False
 
 def mend_png(f # binary file of a PNG
@@ -268,6 +269,8 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
+    for name, v in (b'exif:PixelXDimension|tiff:ImageWidth', size[0]), (b'exif:PixelYDimension|tiff:ImageLength', size[1]):
+        if 'xmp' in res: res['xmp'] = re.sub(rb'((?<!/)(?:%s)(?:="|>))\d+' % name, rb'\g<1>%d' % v, res['xmp'])
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -307,13 +310,13 @@ def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=
     try:
         ex = Image.Exif()
         if exif: ex.load(exif)
-        sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003), size))
+        sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003, 256, 257), (*size, *size)))
         if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
-        if of == tuple(size.values()): of = None
-        if not (software or comment or dpi or of or alone) and not any(sub.get(k, v) != v for k,v in size.items()): return exif
-        sub.update({k: v for k,v in size.items() if k in sub})
-        ex.update({k: v for k,v in zip((256, 257), size.values()) if k in ex})
-        if of: _on_the_map(ex, of, size.values())
+        if of == (new := (size[256], size[257])): of = None
+        same = not any(d.get(k, v) != v for d in (ex, sub) for k,v in size.items())
+        if same and not (software or comment or dpi or of or alone): return exif
+        for d in ex, sub: d.update({k: v for k,v in size.items() if k in d})
+        if of: _on_the_map(ex, of, new)
         kind = _written_by(ex.get(270))
         if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])
         elif kind in ('OME', 'tifffile') and (of or alone): del ex[270]
