@@ -76,8 +76,9 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
     if not find_spec('distributed'):
         raise ModuleNotFoundError("srgan-scale needs Dask: pip install 'srgan_course[scale]'. Without it, srgan-upscale --manifest FILE "
                                   "--shard I/N --out FOLDER does one part")
-    import dask, logging
+    import atexit, dask, logging
     from distributed import Client, LocalCluster
+    from distributed.deploy.spec import close_clusters
     if scheduler: return Client(scheduler)
     dask.config.set({'distributed.scheduler.allowed-failures': DEATHS})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -85,6 +86,9 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
                 silence_logs=logging.CRITICAL)
     try: return Client(LocalCluster(**some))
     except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
+    except KeyboardInterrupt:                      # at exit Dask would close workers that never began, and say what became of each
+        atexit.unregister(close_clusters); logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+        raise
 
 # %% ../nbs/20_scale.ipynb #s2000013
 def scale_out(src:Path|str,       # folder of pictures, or a manifest

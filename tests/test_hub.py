@@ -166,3 +166,21 @@ def test_of_two_tables_of_weights_it_is_said_which_is_taken(tmp_path):
     torch.save(dict(params={'a': torch.zeros(2)}, params_ema=ones), two := tmp_path/'two.pth'); torch.save(dict(params=ones), one := tmp_path/'one.pth')
     with pytest.warns(UserWarning, match=r'two.pth holds 2 tables of weights .params_ema, params.: params_ema is taken'): d = read_weights(two)
     with warnings.catch_warnings(): warnings.simplefilter('error'); assert torch.equal(read_weights(one)['a'], d['a'])
+
+def test_cards_that_are_read_by_nobody_or_have_a_head(there, tmp_path):
+    mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
+    mine.with_suffix('.md').write_bytes('# é'.encode('latin-1'))
+    with pytest.raises(ValueError, match='mine.md is no UTF-8; save it as UTF-8'): hub.push_model(mine, 'me/mine')
+    mine.with_suffix('.md').write_text(card := '---\nlicense: mit\n---\n# mine\n')
+    hub.push_model(mine, 'me/mine'); assert there.repos['me/mine']['README.md'].decode() == card               # its own licence, said once
+
+def test_what_is_wrong_here_is_not_put_down_to_the_hub(there, tmp_path, monkeypatch):
+    "A folder in a card's place is said before anything is fetched; a full disk is this machine's; an answer without its fields is no Hub's."
+    there.repos['them/m'] = {'m.safetensors': save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes(), 'README.md': b'# m'}
+    (tmp_path/'got'/'README.md').mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match='README.md is a folder'): hub.pull_model('them/m', tmp_path/'got')
+    assert not there.said
+    for e, said in ((OSError(28, 'No space left on device'), r'No space left on device, on this machine.*TMPDIR'), (KeyError('id'), 'what answered is no Hub .*HF_ENDPOINT')):
+        def broken(*args, **kwargs): raise e
+        with pytest.raises(OSError, match=said) as got: hub._asked('them/m', broken)
+        assert '\n' not in str(got.value)

@@ -596,3 +596,10 @@ def test_a_plan_that_is_none_is_refused(photos, text):
     for f in (lambda: merge_logs(photos/'out'), lambda: keep_plan(photos/'out', dict(shards=2)), lambda: count_shards(photos/'list.txt', photos/'out')):
         with pytest.raises(ValueError, match='plan.json is no plan of shards; move .*shards away'): f()
     assert plan.read_text() == text
+
+@pytest.mark.parametrize('seconds', [1.6, 2.6])
+def test_stopped_while_workers_begin(photos, seconds):
+    "A half-built cluster was closed at exit, with fifty lines of traceback."
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'scale', str(photos), '--out', str(photos/'out'), '--workers', '2'], stderr=subprocess.PIPE, text=True)
+    time.sleep(seconds); p.terminate(); said = p.communicate(timeout=60)[1]
+    assert 'close_clusters' not in said and 'never retrieved' not in said, said

@@ -585,6 +585,28 @@ def test_jobs_are_bounded_and_go():
         until(lambda: not len(service.jobs)); problem(c.get(jobs[-1]), 404, 'kept for 0.01 minutes')
         assert service.jobs.bytes == 0
 
+def test_a_job_that_is_late_says_so(monkeypatch):
+    "It was answered as one that had never been, and its listeners were sent where it had been sent to."
+    with client(limits=Limits(keep_minutes=.01)) as c:
+        slow = c.app.state.service.shop; work = slow.submit
+        def submit(job): done = job.work; job.work = lambda *of: (time.sleep(.8), done(*of))[1]; return work(job)
+        monkeypatch.setattr(slow, 'submit', submit)
+        job = c.post('/v1/jobs', content=png()).headers['location']
+        until(lambda: c.get(job).json().get('state') not in ('queued', 'running'))
+        facts = c.get(job).json()
+        assert facts['state'] == 'late' and 'more than 0.6 seconds' in facts['error'] and '--keep-minutes' in facts['error'] and '/v1/jobs' not in facts['error']
+
+def test_jobs_that_wait_take_no_place_of_a_result():
+    "With fewer places for results than for jobs, what was accepted was thrown away the moment it was done."
+    with client(limits=Limits(keep_jobs=1, queue=8)) as c:
+        shop = c.app.state.service.shop; gates = [threading.Event() for _ in range(4)]; submit, n = shop.submit, iter(gates)
+        def held(job): work, gate = job.work, next(n); job.work = lambda *of: (gate.wait(20), work(*of))[1]; return submit(job)
+        shop.submit = held
+        jobs = [c.post('/v1/jobs', content=png(seed=i)).headers['location'] for i in range(4)]
+        for i, gate in enumerate(gates):                           # each is there when it is done, until the next one is
+            gate.set(); until(lambda: c.get(jobs[i]).json().get('state') not in ('queued', 'running')); time.sleep(.1)
+            assert [c.get(j).status_code for j in jobs] == [404]*i + [200]*(4 - i)
+
 def test_results_of_jobs_are_bounded_in_bytes():
     with client(limits=Limits(keep_megabytes=.02, cache_megabytes=0)) as c:
         jobs = []

@@ -6,7 +6,7 @@
 __all__ = ['Made', 'Desk', 'key_of', 'Server', 'listen']
 
 # %% ../../nbs/kit/desk.ipynb #dk000003
-import asyncio, hashlib, json, logging, os, socket
+import asyncio, errno, hashlib, json, logging, os, socket
 from collections import namedtuple
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ class Desk:
         self.arriving, self.ready, self.broken = 0, False, False
         self.cache = Shelf(int(limits.cache_megabytes*1e6), weigh=lambda made: len(made.body))
         self.jobs = Shelf(int(limits.keep_megabytes*1e6), limits.keep_jobs, limits.keep_minutes*60, stays=lambda job: not job.ended,
-                          used=lambda job: job.fetched,
+                          used=lambda job: job.fetched, since=lambda job: job.over,
                           weigh=lambda job: len(job.result.body) if job.result else 0)
 
 def key_of(body:bytes, *options # a request's, all that a result follows from
@@ -69,7 +69,8 @@ def why(self:Desk, job)->Problem:
     if job.state == 'failed': return job.error
     if job.state == 'refused': return self.busy()
     if job.state == 'late':
-        return Problem(504, f'This took more than {job.seconds:g} seconds; send a smaller picture, or use POST /v1/jobs.')
+        more = 'use POST /v1/jobs' if job.seconds == self.limits.deadline else 'start the server with more --keep-minutes'
+        return Problem(504, f'This took more than {job.seconds:g} seconds; send a smaller picture, or {more}.')
     return Problem(404, 'This job was cancelled.')
 
 # %% ../../nbs/kit/desk.ipynb #dk00000c
@@ -253,4 +254,5 @@ def listen(host, port # 0: a free one
     "A socket at this address."
     try: return socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     except OSError as e:
-        raise OSError(f'cannot listen at {host}, port {port} ({e.strerror or e}); give another --port, or 0 for a free one') from None
+        what = '--host' if isinstance(e, socket.gaierror) or e.errno == errno.EADDRNOTAVAIL else '--port, or 0 for a free one'
+        raise OSError(f'cannot listen at {host}, port {port} ({e.strerror or e}); give another {what}') from None

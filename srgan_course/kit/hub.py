@@ -8,7 +8,7 @@ __all__ = ['KINDS', 'convert_file', 'push_model', 'pull_model', 'exchange']
 # %% ../../nbs/kit/hub.ipynb #hb000004
 import hashlib, os, re, tempfile
 from pathlib import Path
-from .files import check_tensors, write_whole
+from .files import check_tensors, writable, write_whole
 from .models import find_model, model_facts
 
 # %% ../../nbs/kit/hub.ipynb #hb000008
@@ -45,10 +45,12 @@ def what_goes_out(model    # a name, or a file
     facts = model_facts([model])[p.stem]
     card = p.with_suffix('.md')
     if not card.is_file(): raise FileNotFoundError(f'{card}: a model goes out with its card; srgan-train writes one, or write it')
-    text = card.read_text(encoding='utf-8')
+    try: text = card.read_text(encoding='utf-8')
+    except UnicodeDecodeError: raise ValueError(f'{card} is no UTF-8; save it as UTF-8') from None
     licence = facts['licence'].lower() if facts['licence'] != 'not stated' else 'unknown'
     head = f'---\nlicense: {licence}\nlibrary_name: srgan_course\npipeline_tag: image-to-image\ntags: [super-resolution]\n---\n'
     if 'nz' in facts['args']: head = head.replace('image-to-image', 'unconditional-image-generation').replace('super-resolution', 'dcgan')
+    if text.startswith('---\n'): head = ''                                # a card that came from the Hub has one
     shown = [n for n in re.findall(r'\]\(([\w.-]+\.(?:jpg|png))\)', text) if (p.parent/n).is_file()]
     return {p.name: p.read_bytes(), 'README.md': (head + text).encode(), **{n: (p.parent/n).read_bytes() for n in shown}}
 
@@ -74,6 +76,10 @@ def _asked(repo, f, *args, **kwargs):
     try: return f(*args, **kwargs)
     except Exception as e:
         said, kind = _sentences(' '.join(str(e).split()) or type(e).__name__), type(e)
+        if e.__class__.__module__ == 'builtins' and getattr(e, 'errno', None) and not isinstance(e, (ConnectionError, TimeoutError)):
+            raise OSError(e.errno, f'{e.strerror}, on this machine, where {repo} is put first (TMPDIR)', tempfile.gettempdir()) from None
+        if isinstance(e, (KeyError, TypeError, AttributeError)) or kind.__name__ == 'JSONDecodeError':
+            raise OSError(f'{repo}: what answered is no Hub ({said}); is there a login page, or a wrong HF_ENDPOINT?') from None
         away = isinstance(e, (ConnectionError, TimeoutError)) or kind.__module__.split('.')[0] in ('httpx', 'httpx2', 'requests')
         if getattr(e, 'response', None) is not None or not (away or kind.__name__ == 'LocalEntryNotFoundError'):
             raise OSError(f'{repo}: the Hub says: {said}') from None
@@ -108,6 +114,7 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
             raise ValueError(f'{repo} has its weights in folders ({", ".join(deep[:5])}); only what lies outside of them is '
                              'fetched: get one by hand')
         raise ValueError(f'{repo} has no .safetensors file ({", ".join(names[:5]) or "it is empty"}); only these are fetched')
+    for n in take: writable(folder/n, make=True)
     with tempfile.TemporaryDirectory() as tmp:
         get = lambda n: Path(_asked(repo, api.hf_hub_download, repo, n, revision=info.sha, local_dir=tmp))
         data = {n: get(n).read_bytes() for n in take}

@@ -21,7 +21,7 @@ class Job:
                        seconds:float=None): # how long its result may take from now on, in the queue or not
         self.id, self.work, self.seconds, self.state = secrets.token_urlsafe(12), work, seconds, 'queued'
         self.result, self.error, self.part, self.tile, self.begun, self.fetched = None, None, 0., 0, None, False
-        self.queued, self._news = time.perf_counter(), asyncio.Event()
+        self.queued, self.over, self._news = time.perf_counter(), 0., asyncio.Event()
 
     ended = property(lambda self: self.state not in ('queued', 'running'))
 
@@ -106,7 +106,7 @@ def stop(self:Workshop, job, state='cancelled', **more):
     if job.ended: return
     if job in self.waiting: self.waiting.remove(job); job.work = None
     if timer := getattr(job, 'timer', None): timer.cancel()
-    job._tell(state=state, **more)
+    job._tell(state=state, over=time.monotonic(), **more)
     if not self.running and not self.waiting: self._idle.set()
 
 @patch
@@ -127,14 +127,15 @@ async def drain(self:Workshop, seconds:float=None): # that what is at work may t
 
 # %% ../../nbs/kit/jobs.ipynb #jb000011
 class Shelf:
-    "Things by key, at most `n` of them and `size` bytes together; what was not asked for longest goes first."
+    "Things by key, at most `n` of them, and as many as must stay, and `size` bytes; what was not asked for longest goes first."
     def __init__(self, size:int,        # bytes
                        n:int=10**9,           # things
                        seconds:float=None,    # how long a thing is kept
                        weigh=len,             # function: bytes of a thing, asked when it is put here
                        stays=lambda o: False, # function: may it not go yet?
-                       used=lambda o: True):  # function: was it asked for? What was not goes after what was
-        self.size, self.n, self.seconds, self.weigh, self.stays, self.used = size, n, seconds, weigh, stays, used
+                       used=lambda o: True,   # function: was it asked for? What was not goes after what was
+                       since=lambda o: 0.):   # function: when its time began, by time.monotonic(), if after it was put here
+        self.size, self.n, self.seconds, self.weigh, self.stays, self.used, self.since = size, n, seconds, weigh, stays, used, since
         self.bytes, self._all = 0, OrderedDict()
 
     def __len__(self): return len(self._all)
@@ -145,10 +146,9 @@ class Shelf:
     def tidy(self):
         "Drop what is too old, and what is too much."
         for k, (o, t, _) in [*self._all.items()] if self.seconds is not None else []:
-            if time.monotonic() - t > self.seconds and not self.stays(o): self.drop(k)
-        while len(self) > self.n or self.bytes > self.size:
-            may = [(k, self.used(o)) for k, (o, *_) in self._all.items() if not self.stays(o)]
-            if not may: break
+            if time.monotonic() - max(t, self.since(o)) > self.seconds and not self.stays(o): self.drop(k)
+        while may := [(k, self.used(o)) for k, (o, *_) in self._all.items() if not self.stays(o)]:
+            if len(may) <= self.n and self.bytes <= self.size: break
             self.drop(next((k for k, used in may if used), may[0][0]))
 
     def put(self, key, o):
