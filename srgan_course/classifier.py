@@ -147,14 +147,16 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     "Model A, from pictures to a report."
     from srgan_course.kit.distributed import even_share, run_folder, told
     from srgan_course.kit.epochs import learn_epochs
+    from srgan_course.kit.runs import Clock
     r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), run_folder(out, source)
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    device, clocks = device or ('cuda' if torch.cuda.is_available() else 'cpu'), []
     if progress: say(f'{split}; {r.body} is loaded or taught, then they are opened or drawn, and the training begins')
     clf, rows = told(lambda: Classifier(body(r.body, r.seed), split.classes, r.head, r.size, r.seed)).to(device), []
     def fit(phase, epochs, lr):
-        learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, out and out/'checkpoints'/f'{phase}', progress)
+        clocks.append(Clock()); folder = out and out/'checkpoints'/f'{phase}'
+        learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, folder, progress, clocks[-1:])
     kept = out and told(lambda: even_share(r.bs) or open_run(out, r, split, resume)) # of several processes the first writes (lesson 20)
     if kept: clf, rows = kept
     else:
@@ -163,7 +165,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
         if r.unfreeze: clf.unfreeze(); fit(1, r.unfreeze, r.unfreeze_lr)
     res = SimpleNamespace(classifier=clf.to(device), history=rows, split=split, recipe=r)
     res.report = told(lambda: report(clf.probs(split.valid), split.y_valid, split.classes))
-    res.seconds = time.monotonic() - start
+    res.seconds = time.monotonic() - start + sum(c.before for c in clocks)     # and of earlier sessions
     if out and not kept: told(lambda: keep_run(res, source, out))
     return res
 

@@ -165,9 +165,10 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     from srgan_course.kit.checkpoints import checkpoints
     from srgan_course.kit.distributed import even_share, in_order, rank, run_folder, told
     from srgan_course.kit.lists import keep_pictures
+    from srgan_course.kit.runs import Clock
     r, out = get_recipe(recipe, RecogniseRecipe), run_folder(out, source)
     if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
-    source, start = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic()
+    source, start, clock = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic(), Clock()
     told(lambda: even_share(r.bs) or look_for(source, r.share, labels))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     t, *judges = told(lambda: panel(*map(teacher, (r.teacher, *r.judges))))        # of several processes, the first one looks and writes
@@ -185,7 +186,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     agree = {k: v for k, v in json.loads(r.to_json()).items() if k != 'judges'} | dict(source=str(source))    # judges teach nothing
     if r.teacher.endswith('.safetensors'): agree['weights of the teacher'] = digest('', t.state_dict())[:16]
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
-                         folder=out and out/'checkpoints', recipe=agree)
+                         folder=out and out/'checkpoints', recipe=agree, cbs=[clock])
     ways = {**{w: w for w in CLASSIC}, 'student': net}
     rec = told(lambda: evaluate_recognition(ways, xt, parts.y_test, t, judges, r.scale, r.precision))
     for m in (net, loss, t, *judges): m.cpu()
@@ -193,7 +194,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     res = dict(student=net, rows=rows, recognition=rec, tables=tables, parts=parts, teacher=t, judges=judges, recipe=r)
     if out:
         counts = dict(found=found, too_small=found - len(items), alike=len(parts.dropped))
-        told(lambda: keep_student(res, source, out, seconds=round(time.monotonic() - start, 1), pictures=counts))
+        told(lambda: keep_student(res, source, out, seconds=round(clock.before + time.monotonic() - start, 1), pictures=counts))
         told(lambda: shutil.rmtree(out/'checkpoints'))                # a run that is done needs none
     return res
 

@@ -232,6 +232,7 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     "Stopped on the way and called again, a training ends at the same student; another recipe is refused; nothing is left behind."
     monkeypatch.setattr(K, 'toy_teacher', toy)
     r = M.RECOGNISE_RECIPES['quick'].replace(size=66, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
+    monkeypatch.setattr('srgan_course.kit.runs.Clock.to_save', lambda self: ({}, {'seconds': 1000.}))
     whole = M.train_recognise(r, out=tmp_path/'whole')
     said = []
     def stop(row):
@@ -250,6 +251,8 @@ def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     assert whole['rows'] == parts['rows']
     assert all(torch.equal(p, q) for p, q in zip(whole['student'].parameters(), parts['student'].parameters()))
     assert not (tmp_path/'parts'/'checkpoints').exists()
+    a, b = (json.loads((tmp_path/k/'results.json').read_text())['seconds'] for k in ('whole', 'parts'))
+    assert a < 1000 < b                                                # of all sessions
 
 def test_a_panel_is_looked_at_before_anything_is_taught(tmp_path, monkeypatch):
     """Judges that tell other classes, or the same in another order, and a judge that is the teacher by another name are refused before a

@@ -459,5 +459,13 @@ def test_a_long_student_keeps_more_checkpoints_than_rows(tmp_path, monkeypatch):
         epochs.learn_steps(net, x, torch.nn.functional.l1_loss, 1e-3, every, folder=tmp_path/str(every))
     assert kept == [500, 20]
 
+def test_seconds_of_a_classifier_are_those_of_all_sessions(tmp_path, monkeypatch):
+    from srgan_course.kit.runs import Clock
+    monkeypatch.setattr(Clock, 'to_save', lambda self: ({}, {'seconds': 1000.}))
+    r = ClassifierRecipe('mine', size=32, bs=4, epochs=1, body='toynet-random', unfreeze=1)
+    for k in 'ab': folder(tmp_path/'data'/k, ord(k), size=(40, 40))
+    took = lambda n, resume: train_classifier(r.replace(unfreeze=n), tmp_path/'data', tmp_path/'run', resume).seconds
+    assert took(1, False) < 1000 < took(2, True) and json.loads((tmp_path/'run'/'results.json').read_text())['seconds'] > 1000
+
 def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
     train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')

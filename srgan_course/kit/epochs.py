@@ -55,7 +55,8 @@ def learn_epochs(clf, dls:DataLoaders, # a classifier, fastai's loaders
                  phase:int=0,  # 0: the head learns; 1: the body, too
                  history:list=None, # rows of earlier epochs; it grows
                  folder=None,  # for a checkpoint an epoch; what it holds is gone on with
-                 progress=False): # bars and fastai's table; 'lines': a line an epoch on the standard error
+                 progress=False,  # bars and fastai's table; 'lines': a line an epoch on the standard error
+                 cbs=()):         # more fastai callbacks
     "Train by fastai's loop; returns the `Learner`."
     rows = EpochRows(phase, seed, [] if history is None else history, progress == 'lines')
     learn = Resumable(dls, clf, CrossEntropyLossFlat(), lr=lr, opt_func=torch.optim.Adam, metrics=accuracy, train_bn=False,
@@ -63,7 +64,7 @@ def learn_epochs(clf, dls:DataLoaders, # a classifier, fastai's loaders
     if folder and checkpoints(folder): learn.resume(folder)
     with torch.random.fork_rng(), ExitStack() as quiet:
         if progress is not True: quiet.enter_context(learn.no_bar()); quiet.enter_context(learn.no_logging())
-        learn.fit(epochs, cbs=[rows, *([SaveEvery(folder)] if folder else [])])
+        learn.fit(epochs, cbs=[rows, *cbs, *([SaveEvery(folder)] if folder else [])])
     clf.eval()
     return learn
 
@@ -106,14 +107,15 @@ def learn_steps(net, batches, loss, # a network; its batches (input, what the lo
                 precision:str='float32', # 'auto', 'float32' or 'bfloat16'
                 progress=None, # called with each row
                 folder=None,   # for a checkpoint a row, or 500 steps; what it holds is gone on with
-                recipe=None    # of the run: a checkpoint of another one is refused
+                recipe=None,   # of the run: a checkpoint of another one is refused
+                cbs=()         # more fastai callbacks
                )->list:        # rows: step, loss, its parts, valid
     "Train in one pass through `batches`."
     rows = StepRows(lr, len(batches), every, check, progress)
     learn = Resumable(DataLoaders(batches, []), net, loss, recipe=recipe, lr=lr, opt_func=torch.optim.Adam, precision=precision)
     if folder and checkpoints(folder): learn.resume(folder)
     with learn.no_bar(), learn.no_logging():
-        learn.fit(1, cbs=[rows, GradientClip(1.), *([SaveEvery(folder, steps=min(every, 500))] if folder else [])])
+        learn.fit(1, cbs=[rows, GradientClip(1.), *cbs, *([SaveEvery(folder, steps=min(every, 500))] if folder else [])])
     net.eval()
     return rows.rows
 

@@ -108,7 +108,7 @@ def _opens(head, chunks):
             img.load(), img.getexif()
             icc = img.info.get('icc_profile', bytes(4))                        # None: damaged; it begins with its length
             said = all(img.info['xmp'] if k[:4] == 'XML:' else img.text[k] or kind == b'iTXt' for kind, k in texts)
-            return said and int.from_bytes(icc[:4], 'big') <= len(icc)
+            return said and (icc[36:40] != b'acsp' or int.from_bytes(icc[:4], 'big') <= len(icc))      # what is none is dropped later
     except Exception: return False
 
 def mend_png(f # binary file of a PNG
