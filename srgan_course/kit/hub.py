@@ -26,8 +26,8 @@ def convert_file(path,         # .pth or .pt of others
     if out.exists(): raise ValueError(f'{out} is there already; move it away, or give another name with --out')
     tensors = read_weights(path)
     if odd := [k for k,v in tensors.items() if v.is_quantized or v.is_sparse or v.is_meta]:
-        raise ValueError(f'{path}: {odd[0]} is quantised, sparse or without numbers ({tensors[odd[0]].dtype}), which safetensors cannot hold; '
-                         'save it as plain numbers first')
+        raise ValueError(f'{path}: {odd[0]} is quantised, sparse or without numbers ({tensors[odd[0]].dtype}), which safetensors cannot '
+                         'hold; save it as plain numbers first')
     try:
         net = load_published(path)
         save_model(net, out, source=path.name)
