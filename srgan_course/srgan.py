@@ -330,7 +330,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    if kept is None: in_order(lambda: training[0].pics.load(all=True))     # what cannot be used is told of before a folder is made
+    if kept is None: told(lambda: training[0].pics.load(all=True))     # what cannot be used is told of before a folder is made
     pictures = in_order(lambda: held_out(dls))
     told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
     if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)

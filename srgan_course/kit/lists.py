@@ -304,7 +304,7 @@ def list_once(src:Path,       # folder of pictures, or a manifest
     if src.is_dir():
         manifest, root, lines = out/SHARDS/'list.txt', src, folder_lines(src, out)
         manifest.parent.mkdir(parents=True, exist_ok=True)
-        if not (out/SHARDS/'plan.json').exists(): write_whole(manifest, lines)           # no run has begun
+        if not (manifest.exists() and (out/SHARDS/'plan.json').exists()): write_whole(manifest, lines)      # no run has begun
         if manifest.read_bytes() != lines:
             raise ValueError(f'{src} holds other pictures than when {out} was begun; give another --out, or a list of the new ones')
     elif not src.exists(): raise FileNotFoundError(f'{src}: no such folder or list')

@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from .commands import in_range
-from .notes import mend_png
 
 # %% ../../nbs/kit/server.ipynb #sv000006
 @dataclass(frozen=True)
@@ -143,6 +142,7 @@ def check_picture(b:bytes,      # of a file
     "Refuse, by its first bytes, what is no picture or too large a one. Nothing is decoded."
     if not (kind := _format_of(b)): raise Problem(415, 'This is not a PNG, JPEG or WebP file; save the picture as one of them first.')
     from PIL import Image
+    from srgan_course.kit.notes import mend_png
     try:
         with Image.open(mend_png(BytesIO(b))[0] if kind == 'PNG' else BytesIO(b), formats=[kind]) as img: w, h = img.size
     except Image.DecompressionBombError: w = h = None
