@@ -60,7 +60,7 @@ class SRGANRecipe(Recipe):
     save_every:int = 0                 # steps between checkpoints; 0: one each epoch
     sample_every:int = 0               # steps between sample sheets; 0: one each epoch
     minutes:float = 0.                 # the time that epochs were worked out from; 0: they were given
-    critic:str = 'PoolCritic'          # 'PoolCritic', 'SRGANCritic', 'none', or lesson 17's 'VGGCritic', 'UNetCritic'
+    critic:str = 'PoolCritic'          # 'PoolCritic', 'SRGANCritic', 'none', or what lesson 17 adds
     critic_nf:int = 24                 # channels of the critic's first layer
     shift:int = 0                      # pixels by which what a PoolCritic sees is moved at random, off the generator's grid
     soften:int = 0                     # how often what a PoolCritic sees is averaged with weights 1, 2, 1
