@@ -107,6 +107,8 @@ def shrink(x:Tensor,   # bytes (n,3,H,W)
            scale:int=4 # how many times smaller
           )->Tensor:   # bytes (n,3,H/scale,W/scale)
     "LR of many pictures of one size, each made as everywhere in this course"
+    if x.shape[-1] % scale or x.shape[-2] % scale:
+        raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
     return torch.stack([as_bytes(downscale(as_picture(p), scale)) for p in x])
 
 def enlarge(model,     # as for `enlarger`
