@@ -141,6 +141,7 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
             rows[name] = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
             if net: rows[name]['lpips' if net in _LPIPS_NETS else f'lpips {net}'] = _distance(sr, hr, net)
     df = pd.DataFrame.from_dict(rows, orient='index').rename_axis('picture')
+    if np.isinf(df.psnr).any(): warnings.warn(f'{df.psnr.idxmax()} is enlarged without error, so its PSNR and the mean are infinite')
     df.loc['mean'] = df.mean()
     df.attrs.update(scale=scale, crop=crop, n=len(rows),
                     protocol=f'Y (BT.601), crop {crop}, x{scale}, LR by {getattr(degrade, "__name__", "a function")}')
