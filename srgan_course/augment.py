@@ -22,8 +22,6 @@ def copies(x,              # uint8 (n,3,H,W)
           )->Tensor:       # uint8 (n,3,H,W)
     "Each picture made small and enlarged again, or as it is."
     if how == 'plain': return x.clone()
-    if x.shape[-1] % scale or x.shape[-2] % scale:
-        raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
     return enlarge(how, shrink(x, scale), scale, bs=1)
 
 # %% ../nbs/15_augment.ipynb #e0c4e191

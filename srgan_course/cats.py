@@ -57,8 +57,7 @@ class DCGANGenerator(nn.Module):
                        dense:int=0,    # 0: begin with a 4x4 convolution, and ReLU; 1: with a linear layer to 8x8, and LeakyReLU
                        kernel:int=4,   # of the doublings: 4, or the student's 3
                        leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
-                       repeat:int=0    # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
-                      ):
+                       repeat:int=0):  # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
         super().__init__()
         one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4))
         self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, repeat=int(repeat))
@@ -131,8 +130,7 @@ class DCGANCritic(nn.Module):
                        nf:int=64,      # channels of the first layer
                        channels:int=3, # 3 colour, 1 grey
                        norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
-                       augment:str=''  # what it sees the pictures through while training, see `diff_augment`
-                      ):
+                       augment:str=''): # what it sees the pictures through while training, see `diff_augment`
         super().__init__()
         n, norm = doublings(size), one_of('norm', norm, NORMS)
         self.size, self.augment, self.args = size, augment, dict(size=size, nf=nf, channels=channels, norm=norm, augment=augment)
@@ -242,8 +240,7 @@ def settle(net:nn.Module, # a generator whose weights are averages
     was = [m.momentum for m in bns]
     for m in bns: m.reset_running_stats(); m.momentum = None
     net.train()
-    dev = next(net.parameters()).device
-    for z in noise(n, net.nz, seed).split(bs): net(z.to(dev))
+    for z in noise(n, net.nz, seed).to(next(net.parameters()).device).split(bs): net(z)
     for m, k in zip(bns, was): m.momentum = k
     return net.eval()
 
@@ -258,8 +255,7 @@ def make_faces(net:nn.Module, # a generator in evaluation mode
                z:Tensor       # noise (n,nz)
               )->Tensor:      # (n,C,size,size) in [0,1]
     "What a generator makes of `z`."
-    dev = next(net.parameters()).device
-    return torch.cat([to_unit(net(x.to(dev))).cpu() for x in z.split(64)])
+    return torch.cat([to_unit(net(x)).cpu() for x in z.to(next(net.parameters()).device).split(64)])
 
 def face_grid(z:Tensor, folder, every:int=None): # noise (n,nz), for frames and GIF, steps from one to the next (default an epoch's)
     "`SampleGrid` of pictures in [-1,1]; the batch norms of an averaged generator are measured first, on a copy."
@@ -284,17 +280,18 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
               )->nn.Module:        # the generator, as far as it has come
     "Play the game of a recipe, or the rest of it; checkpoints, history, samples, GIF and generator go to `out`."
     from srgan_course.kit.checkpoints import SaveEvery, TimeBudget, checkpoints
-    from srgan_course.kit.distributed import even_share, in_order, run_folder, told
+    from srgan_course.kit.distributed import in_order, told
     from srgan_course.kit.lists import keep_pictures
-    from srgan_course.kit.runs import Clock
+    from srgan_course.kit.runs import Clock, run_folder
     from srgan_course.watching import LossHistory
-    r, out = get_recipe(recipe, CatsRecipe), run_folder(out, source)
+    r = get_recipe(recipe, CatsRecipe)
+    out = run_folder(out, r.bs, source)
     begun = told(lambda: bool(checkpoints(out/'checkpoints')))     # of several processes, the first one looks and writes (lesson 20)
     if begun and not resume: raise ValueError(f'{out} holds a run; go on with resume=True, or give another folder')
     budget = [] if minutes is None else [TimeBudget(minutes)]      # what cannot work is refused before anything is kept
     if isinstance(source, (str, Path)) and source != 'toy': source = in_order(lambda: find_source(source))
     dls = face_dls(source, r, pick_device(device))
-    told(lambda: even_share(r.bs) or keep_pictures(out, begun, 'srgan-cats', **dls.pictures))
+    told(lambda: keep_pictures(out, begun, 'srgan-cats', **dls.pictures))
     every = dict(steps=save_every) if save_every else dict(epochs=1)
     cbs = [SaveEvery(out/'checkpoints', keep=1, **every), LossHistory(out/'history.csv'), Clock(),
            face_grid(noise(64, r.nz, 0), out/'samples', sample_every), *budget, *cbs]

@@ -145,11 +145,12 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
                      progress=False  # bars; 'lines': lines on the standard error alone
                     )->SimpleNamespace: # classifier, report, history, split, recipe, seconds
     "Model A, from pictures to a report."
-    from srgan_course.kit.distributed import even_share, run_folder, told
+    from srgan_course.kit.distributed import told
     from srgan_course.kit.epochs import learn_epochs
-    from srgan_course.kit.runs import Clock
-    r, start, out = get_recipe(recipe, ClassifierRecipe), time.monotonic(), run_folder(out, source)
+    from srgan_course.kit.runs import Clock, run_folder
+    r, start = get_recipe(recipe, ClassifierRecipe), time.monotonic()
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
+    out = run_folder(out, r.bs, split or source)
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device, clocks = device or ('cuda' if torch.cuda.is_available() else 'cpu'), []
     if progress: say(f'{split}; {r.body} is loaded or taught, then they are opened or drawn, and the training begins')
@@ -157,7 +158,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     def fit(phase, epochs, lr):
         clocks.append(Clock()); folder = out and out/'checkpoints'/f'{phase}'
         learn_epochs(clf, classifier_dls(split, r, device), epochs, lr, r.seed, phase, rows, folder, progress, clocks[-1:])
-    kept = out and told(lambda: even_share(r.bs) or open_run(out, r, split, resume)) # of several processes the first writes (lesson 20)
+    kept = out and told(lambda: open_run(out, r, split, resume)) # of several processes the first writes (lesson 20)
     if kept: clf, rows = kept
     else:
         if r.head == 'linear': rows += fit_head(clf, split, r, out and out/'features', device)

@@ -118,13 +118,12 @@ def evaluate(
     table = evaluate_sr(net, data, scale := scale or 4, lpips=lpips or False, strict=False)
     protocol = f'PSNR and SSIM on luminance (BT.601), {scale} pixels cropped, x{scale}, LR by Pillow bicubic'
     if lpips: protocol += f'; LPIPS ({lpips}) on whole RGB pictures'
-    figures = {name: {k: round(float(v), 4) for k, v in row.items()} for name, row in table.iterrows()}
+    figures = {n: {k: round(v, 4) if v < float('inf') else None for k, v in row.items()} for n, row in table.iterrows()}
     name = Path(model).name if Path(model).suffix else model
     print(js.dumps(dict(model=name, data=data, scale=scale, protocol=protocol, figures=figures)) if json
           else f'{name} on {one_line(data)}. {protocol}\n{table.round(4).to_string()}', flush=True)
-    if result:
-        save_result(result, f'{name} on {data}', figures, data, len(table) - 1, protocol=protocol,
-                    seconds=round(time.monotonic() - start, 1), **extra)
+    if result: save_result(result, f'{name} on {data}', figures, data, len(table) - 1, protocol=protocol,
+                           seconds=round(time.monotonic() - start, 1), **extra)
 
 # %% ../nbs/cli.ipynb #86c0d002
 @command(only={'export': 'precision', 'not export': 'convert push pull out', 'not export convert push pull': 'json'})

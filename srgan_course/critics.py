@@ -34,8 +34,7 @@ def judge(head:nn.Module, f:Tensor)->Tensor: # a critic's last layers, features 
 class SRGANCritic(nn.Module):
     "SRGAN's discriminator, for pictures of one size."
     def __init__(self, size:int=96, # side of the pictures, pixels; a multiple of 16
-                       nf:int=64    # channels of the first layer
-                      ):
+                       nf:int=64):  # channels of the first layer
         super().__init__()
         if size < 16 or size % 16: raise ValueError(f'size {size} is not a multiple of 16; give 64, 96 or 128, say, or use PoolCritic')
         self.size, self.args = size, dict(size=size, nf=nf)
@@ -52,8 +51,7 @@ class SRGANCritic(nn.Module):
 # %% ../nbs/05_critics.ipynb #a9fe8427
 class PoolCritic(nn.Module):
     "SRGAN's eight convolutions, then the mean over the picture: any size goes."
-    def __init__(self, nf:int=64 # channels of the first layer
-                      ):
+    def __init__(self, nf:int=64): # channels of the first layer
         super().__init__()
         self.args = dict(nf=nf)
         self.body = critic_body(nf)

@@ -37,8 +37,7 @@ class DenseBlock(nn.Module):
     "Five convolutions, each of which sees all that came before; a share of the last is added to the input."
     def __init__(self, nf:int=64,       # channels in and out
                        gc:int=32,       # channels that each convolution adds
-                       percent:int=20   # share of the result that is added
-                      ):
+                       percent:int=20): # share of the result that is added
         super().__init__()
         self.share = percent/100
         for i in range(5):
@@ -55,8 +54,7 @@ class RRDB(nn.Module):
     "Three dense blocks, a share of whose result is added to the input."
     def __init__(self, nf:int=64,     # channels in and out
                        gc:int=32,     # channels that each convolution of a dense block adds
-                       percent:int=20 # share of the result that is added
-                      ):
+                       percent:int=20): # share of the result that is added
         super().__init__()
         self.share = percent/100
         self.rdb1, self.rdb2, self.rdb3 = [DenseBlock(nf, gc, percent) for _ in range(3)]
@@ -70,8 +68,7 @@ class RRDBNet(nn.Module):
                        nf:int=64,       # channels
                        n_blocks:int=23, # RRDBs
                        gc:int=32,       # channels that each convolution of a dense block adds
-                       percent:int=20   # share of a block's result that is added: 20 as published
-                      ):
+                       percent:int=20): # share of a block's result that is added: 20 as published
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks, gc=gc, percent=percent)
         conv = lambda ni, no: nn.Conv2d(ni, no, 3, padding=1)
@@ -123,8 +120,7 @@ class RelativisticLoss(AdversarialLoss):
 class VGGCritic(SRGANCritic):
     "ESRGAN's discriminator: SRGAN's, one level deeper, halving by 4x4 convolutions, with a small head."
     def __init__(self, size:int=128, # side of the pictures, pixels; a multiple of 32
-                       nf:int=64     # channels of the first layer
-                      ):
+                       nf:int=64):   # channels of the first layer
         nn.Module.__init__(self)
         if size < 32 or size % 32: raise ValueError(f'size {size} is not a multiple of 32; give 96, 128 or 192, say')
         self.size, self.args = size, dict(size=size, nf=nf)
@@ -138,8 +134,7 @@ class VGGCritic(SRGANCritic):
 # %% ../nbs/17_esrgan.ipynb #e4c37812
 class UNetCritic(nn.Module):
     "Real-ESRGAN's discriminator: a U-Net that judges every pixel; its inner kernels are held, as matrices, at spectral norm 1."
-    def __init__(self, nf:int=64 # channels of the first layer
-                      ):
+    def __init__(self, nf:int=64): # channels of the first layer
         super().__init__()
         self.args = dict(nf=nf)
         sn = lambda ni, no, k=3, stride=1: spectral_norm(nn.Conv2d(ni*nf, no*nf, k, stride, 1, bias=False))

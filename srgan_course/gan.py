@@ -15,7 +15,6 @@ from fastcore.all import L, patch
 from .kit.checkpoints import Resumable, SaveEvery, checkpoints
 from .kit.devices import pick_precision
 from .losses import critic_accuracy
-from fastai.callback.training import GradientAccumulation
 from fastai.metrics import LossMetrics
 from fastai.optimizer import OptimWrapper
 from fastai.vision.gan import AdaptiveGANSwitcher, FixedGANSwitcher, GANDiscriminativeLR, GANLearner, GANLoss, GANModule, GANTrainer
@@ -191,7 +190,5 @@ def add_cb(self:SRGANLearner, cb):
     if isinstance(cb, wants_turns) and not self.in_turns:
         raise ValueError(f'{type(cb).__name__} needs players that take turns; pass a switcher: SRGANLearner(..., switcher=Turns())'
                          + (', or set the two rates with lr= and crit_lr=' if two_rates else ''))
-    if isinstance(cb, GradientAccumulation) and not self.in_turns:
-        raise ValueError('GradientAccumulation would skip the generator in the joint step; pass a switcher, or lower the batch size')
     if isinstance(cb, wants_turns): cb.order = 61 if two_rates else 62
     return Resumable.add_cb(self, cb)

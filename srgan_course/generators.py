@@ -24,8 +24,7 @@ def upsample_layers(nf:int=64, # channels in and out
 # %% ../nbs/04_generators.ipynb #90a20249
 class ResBlock(nn.Module):
     "SRResNet's residual block."
-    def __init__(self, nf:int=64 # channels in and out
-                      ):
+    def __init__(self, nf:int=64): # channels in and out
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf), nn.PReLU(),
                                     nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf))
@@ -59,8 +58,7 @@ class SRResNet(nn.Module):
     "The generator of SRGAN, as published."
     def __init__(self, scale:int=4,    # 2, 3 or 4
                        nf:int=64,      # channels
-                       n_blocks:int=16 # residual blocks
-                      ):
+                       n_blocks:int=16): # residual blocks
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks)
         self.head = nn.Sequential(nn.Conv2d(3, nf, 9, padding=4), nn.PReLU())
@@ -84,8 +82,7 @@ class SRResNet(nn.Module):
 # %% ../nbs/04_generators.ipynb #b1c0b1c0
 class Bicubic(nn.Module):
     "Pillow's bicubic enlargement of float pictures."
-    def __init__(self, scale:int=4 # how many times larger
-                      ):
+    def __init__(self, scale:int=4): # how many times larger
         super().__init__()
         self.scale = scale
 
@@ -96,8 +93,7 @@ class Bicubic(nn.Module):
 
 # %% ../nbs/04_generators.ipynb #e41eae86
 def init_conv(conv:nn.Conv2d, # changed in place
-              gain:float=1.   # 1 keeps the size of what passes through convolution and ReLU
-             ):
+              gain:float=1.): # 1 keeps the size of what passes through convolution and ReLU
     "Kaiming's normal initialisation times `gain`, zero bias."
     # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it: seconds)
     if conv.weight.is_meta: return
@@ -106,8 +102,7 @@ def init_conv(conv:nn.Conv2d, # changed in place
 
 class LightBlock(nn.Module):
     "A residual block without batch norm."
-    def __init__(self, nf:int=40 # channels in and out
-                      ):
+    def __init__(self, nf:int=40): # channels in and out
         super().__init__()
         self.conv1, self.conv2 = [nn.Conv2d(nf, nf, 3, padding=1) for _ in range(2)]
         init_conv(self.conv1); init_conv(self.conv2, .1)
@@ -133,8 +128,7 @@ class LightSR(nn.Module):
     def __init__(self, scale:int=4,    # 2, 3 or 4
                        nf:int=40,      # channels
                        n_blocks:int=12,# residual blocks
-                       full:int=0      # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
-                      ):
+                       full:int=0):    # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
         super().__init__()
         self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks) | (dict(full=full) if full else {})
         self.head = nn.Conv2d(3, nf, 3, padding=1)

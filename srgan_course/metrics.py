@@ -107,6 +107,8 @@ def shrink(x:Tensor,   # bytes (n,3,H,W)
            scale:int=4 # how many times smaller
           )->Tensor:   # bytes (n,3,H/scale,W/scale)
     "LR of many pictures of one size, each made as everywhere in this course"
+    if x.shape[-1] % scale or x.shape[-2] % scale:
+        raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
     return torch.stack([as_bytes(downscale(as_picture(p), scale)) for p in x])
 
 def enlarge(model,     # as for `enlarger`
@@ -139,6 +141,7 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
             rows[name] = dict(psnr=psnr_y(sr, hr, crop), ssim=ssim_y(sr, hr, crop))
             if net: rows[name]['lpips' if net in _LPIPS_NETS else f'lpips {net}'] = _distance(sr, hr, net)
     df = pd.DataFrame.from_dict(rows, orient='index').rename_axis('picture')
+    if np.isinf(df.psnr).any(): warnings.warn(f'{df.psnr.idxmax()} is enlarged without error, so its PSNR and the mean are infinite')
     df.loc['mean'] = df.mean()
     df.attrs.update(scale=scale, crop=crop, n=len(rows),
                     protocol=f'Y (BT.601), crop {crop}, x{scale}, LR by {getattr(degrade, "__name__", "a function")}')

@@ -75,13 +75,6 @@ def student(start='light-x4', # a model whose head and body it takes; None: from
         start_from(net, start)
     return net
 
-# %% ../nbs/16_recognise.ipynb #f16a0010
-def small_of(x, scale)->Tensor: # uint8 (n,3,H,W) -> (n,3,H/scale,W/scale)
-    "What a student is given: Pillow's antialiased bicubic, the whole picture at once."
-    if x.shape[-1] % scale or x.shape[-2] % scale:
-        raise ValueError(f'{tuple(x.shape[-2:])} pixels are no multiple of scale {scale}; give such pictures')
-    return shrink(x, scale)
-
 # %% ../nbs/16_recognise.ipynb #e2e00001
 def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is changed in place
                   x,           # originals, uint8 (n,3,H,W), or `Originals` that are opened as they are needed
@@ -102,9 +95,9 @@ def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is chang
     def watch():
         net.eval()
         with torch.autocast(device.type, torch.bfloat16, enabled=pick_precision(precision, device) == 'bfloat16'):
-            one_by_one = PairBatches(valid, small_of, len(valid), 1, 0, scale, device=device)
+            one_by_one = PairBatches(valid, shrink, len(valid), 1, 0, scale, device=device)
             return float(np.mean([loss(net(lr).clamp(0, 1), hr).item() for lr, hr in one_by_one]))
-    batches = PairBatches(x, small_of, steps, bs, side, scale, seed, device)
+    batches = PairBatches(x, shrink, steps, bs, side, scale, seed, device)
     return learn_steps(net, batches, loss, lr, every, None if valid is None else watch, precision, **kwargs)
 
 # %% ../nbs/16_recognise.ipynb #65aeb958
@@ -122,7 +115,7 @@ def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network
     y, everybody, seen = None if y is None else fit_labels(y, teacher), panel(teacher, *judges), {}
     for i in range(0, len(x), _AT_ONCE):
         hr = x[i:i+_AT_ONCE]
-        lr = small_of(hr, scale)
+        lr = shrink(hr, scale)
         for k, way in {ORIGINALS: None, **ways}.items():
             start = time.perf_counter()
             big = hr if way is None else enlarge(enlarger(way, scale), lr, scale)
@@ -163,13 +156,14 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
                    )->dict:         # student, rows, recognition, tables, parts, teacher, judges, recipe
     "From pictures to a student, judged on pictures it has not learnt from."
     from srgan_course.kit.checkpoints import checkpoints
-    from srgan_course.kit.distributed import even_share, in_order, rank, run_folder, told
+    from srgan_course.kit.distributed import in_order, rank, told
     from srgan_course.kit.lists import keep_pictures
-    from srgan_course.kit.runs import Clock
-    r, out = get_recipe(recipe, RecogniseRecipe), run_folder(out, source)
+    from srgan_course.kit.runs import Clock, run_folder
+    r, start, clock = get_recipe(recipe, RecogniseRecipe), time.monotonic(), Clock()
+    source = source or ('pets-toy' if r.name == 'quick' else 'photos')
+    out = run_folder(out, r.bs, source)
     if out and told((out/'recipe.json').exists): raise ValueError(f'{out} holds a student already; give another folder')
-    source, start, clock = source or ('pets-toy' if r.name == 'quick' else 'photos'), time.monotonic(), Clock()
-    told(lambda: even_share(r.bs) or look_for(source, r.share, labels))
+    told(lambda: look_for(source, r.share, labels))
     net = student(r.start or None, r.scale, r.nf, r.n_blocks, r.seed, r.network)
     t, *judges = told(lambda: panel(*map(teacher, (r.teacher, *r.judges))))        # of several processes, the first one looks and writes
     items, y = told(lambda: labelled(source, t, r.share, labels, r.seed, size=r.size))

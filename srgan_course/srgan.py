@@ -21,7 +21,7 @@ from .kit.cards import write_report
 from .kit.devices import check_precision, pick_device
 from .kit.glasses import Alike, Glasses
 from .kit.vgg import parse_name
-from .kit.distributed import in_order, rank, run_folder, told
+from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model
 from .losses import DISTANCES, ContentLoss, CriticLoss, GridLoss, PerceptualLoss, TVLoss, WeightedLoss, plain
@@ -29,7 +29,7 @@ from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
 from .kit.lists import keep_pictures, trained_on
-from .kit.runs import tensorboard
+from .kit.runs import run_folder, tensorboard
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
 
@@ -222,12 +222,10 @@ def build_game(r:SRGANRecipe)->Training:
     def learner(cls, dls, net, *args, cbs, **kw):
         return cls(dls, net, *args, cbs=[*cbs, *([EMA(r.ema)] if r.ema else [])], metrics=psnr_metric(r.scale), **own, **kw)
     def alone(dls, net, cbs):
-        net = make_generator(r) if net is None else net
-        return learner(Resumable, dls, net, ContentLoss(r.pre_loss), lr=r.pre_lr, cbs=cbs)
+        return learner(Resumable, dls, net or make_generator(r), ContentLoss(r.pre_loss), lr=r.pre_lr, cbs=cbs)
     def game(dls, net, cbs):
-        net = make_generator(r) if net is None else net
-        return learner(SRGANLearner, dls, net, make_critic(r), *make_losses(r), lr=r.gan_lr, crit_lr=r.crit_lr, betas=(r.beta1, .999),
-                       cbs=cbs)
+        return learner(SRGANLearner, dls, net or make_generator(r), make_critic(r), *make_losses(r), lr=r.gan_lr, crit_lr=r.crit_lr,
+                       betas=(r.beta1, .999), cbs=cbs)
     phases, one = {}, r.critic == 'none'
     if one or r.pre_epochs:
         small = r.pre_size or r.size
@@ -323,7 +321,8 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
           cbs=()              # more fastai callbacks, for both phases
          ):                   # `Result`
     "Train a recipe: pretraining, then the game, each resumable; weights, curves, samples, figures and a card go to `out`."
-    r, out = get_recipe(recipe, SRGANRecipe), run_folder(out, source, valid)
+    r = get_recipe(recipe, SRGANRecipe)
+    out = run_folder(out, r.bs, source, valid)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
     kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
     if kept is None: in_order(lambda: check_weights(r))

@@ -56,8 +56,7 @@ class Upscaler:
         name:str=None,           # for messages
         say=None,                # function that is told what the user should know; prints to standard error
         engine:str='auto',       # 'auto', 'torch', 'onnx'
-        note:bool=True           # let a result's file say which model made it?
-    ):
+        note:bool=True):         # let a result's file say which model made it?
         in_range('memory', memory, 1, 2**60), whole_number('overlap', overlap, 0)
         self.engine = e = pick_engine(net, engine, device, precision)
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
@@ -82,8 +81,7 @@ class Upscaler:
 @patch(cls_method=True)
 def load(cls:Upscaler,
          name='light-x4', # name of a model that ships, or a .safetensors or .onnx file
-         **kwargs         # for `Upscaler`
-        ):
+         **kwargs):       # for `Upscaler`
     "An upscaler with the weights of a file."
     return cls(find_model(name), **kwargs)
 

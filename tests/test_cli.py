@@ -119,6 +119,16 @@ def test_evaluate(tmp_path):
     assert load_result(tmp_path/'r.json')['n'] == 3
     one_line(fork('evaluate', '--model', 'bicubic', '--data', tmp_path/'nowhere'), 'nowhere')
 
+def test_evaluate_a_picture_called_mean_and_one_without_error(tmp_path):
+    "Each has its row; an infinite figure is null in JSON, and costs no other one."
+    photo(tmp_path/'mean.png', (80, 64)); Image.new('RGB', (40, 40), 'navy').save(tmp_path/'plain.png')
+    r = fork('evaluate', '--model', 'bicubic', '--data', tmp_path, '--json', '--result', tmp_path/'r.json')
+    assert r.returncode == 0 and 'Infinity' not in r.stdout
+    figures, kept = json.loads(r.stdout)['figures'], json.loads((tmp_path/'r.json').read_text())
+    assert list(figures) == ['mean (file)', 'plain', 'mean'] and (kept['n'], kept['figures']) == (2, figures)
+    assert figures['mean (file)']['psnr'] > 0 and figures['plain'] == dict(psnr=None, ssim=1) and figures['mean']['psnr'] is None
+    assert r.stderr.strip() == 'srgan-evaluate: plain is enlarged without error, so its PSNR and the mean are infinite'
+
 def test_evaluate_refuses(tmp_path, monkeypatch):
     "A name nobody knows, a damaged file, another network's, a net of LPIPS that is not there: one line each."
     from srgan_course import cli

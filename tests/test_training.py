@@ -17,8 +17,9 @@ from srgan_course.kit.checkpoints import SaveEvery
 from srgan_course.kit.inspect import check_source
 from srgan_course.kit.labels import read_labels
 from srgan_course.kit.lists import keep_pictures, left_in
-from srgan_course.kit.recipe import Recipe, build, named_recipes
+from srgan_course.kit.recipe import Recipe, build, get_recipe, named_recipes
 from srgan_course.kit.recognition import RecogniseRecipe
+from srgan_course.kit.runs import run_folder
 from srgan_course.recognise import train_recognise
 from srgan_course.srgan import SRGANRecipe, train
 
@@ -382,17 +383,18 @@ def test_a_damaged_picture_is_found_before_the_first_step(tmp_path):
 def test_a_batch_that_processes_cannot_share_is_refused_before_a_run_is_begun(tmp_path, monkeypatch):
     "Or the right number would be refused, in a folder that holds a run. What a callback says is said without the code's name for it."
     from fastai.callback.core import Callback
-    from srgan_course.kit import distributed, phases
+    from srgan_course.kit import distributed, runs
     class Refuse(Callback):
         def before_fit(self): raise ValueError('give another')
     with pytest.raises(ValueError, match='^give another$'):
         build(ALONE).phases['pretrain'].learner(sr_dls(folder(tmp_path/'a'), ALONE, device='cpu'), cbs=[Refuse()]).fit(1)
     monkeypatch.setattr(distributed, 'world', lambda: 2)
-    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly by 2 processes; give bs=4'):
-        phases.kept_recipe(ALONE.replace(bs=5), tmp_path/'run', False)
-    monkeypatch.setattr(distributed, 'told', lambda f: f())           # as in each of the two
-    with pytest.raises(ValueError, match='a batch of 5 is not shared evenly'):
-        train_cats(CatsRecipe('mine', size=32, bs=5, toys=12), 'toy', tmp_path/'cats', device='cpu')
+    monkeypatch.setattr(runs, 'told', lambda f: f())                  # as in each of the two
+    for begin in (lambda: train(ALONE.replace(bs=5), tmp_path/'a', tmp_path/'run', device='cpu'),
+                  lambda: train_cats(CatsRecipe('mine', size=32, bs=5, toys=12), 'toy', tmp_path/'cats', device='cpu'),
+                  lambda: train_classifier(get_recipe('quick', ClassifierRecipe).replace(bs=5), out=tmp_path/'clf', device='cpu'),
+                  lambda: train_recognise(get_recipe('quick', RecogniseRecipe).replace(bs=5), out=tmp_path/'student')):
+        with pytest.raises(ValueError, match='a batch of 5 is not shared evenly by 2 processes; give bs=4'): begin()
     assert [p.name for p in tmp_path.iterdir()] == ['a']
 
 @pytest.mark.parametrize('begin', [lambda a, out: train(ALONE, a, out, device='cpu', progress=False), lambda a, out: train_cats('quick', a, out, device='cpu'),
@@ -404,10 +406,12 @@ def test_a_run_does_not_go_into_the_folder_of_its_pictures(begin, tmp_path, monk
     for source, out in (a, a/'run'), ('.', 'run'), (str(a), tmp_path/'b'/'..'/'a'):
         with pytest.raises(ValueError, match=f'{re.escape(str(out))} lies in .*, whose pictures are trained on'): begin(source, out)
     assert len(files(tmp_path)) == 4
-    from srgan_course.kit.distributed import run_folder
+    monkeypatch.setenv('SRGAN_DATA', str(tmp_path)); monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(ValueError, match='a, whose pictures are trained on'): begin('a', tmp_path/'a'/'run')
+    assert len(files(tmp_path)) == 4
     for part in 'train', 'valid': (tmp_path/'split'/part).mkdir(parents=True)     # there, other folders hold none of its pictures
-    assert run_folder(tmp_path/'split'/'run', tmp_path/'split') == tmp_path/'split'/'run'
-    with pytest.raises(ValueError, match='split/train, whose'): run_folder(tmp_path/'split'/'train', tmp_path/'split')
+    assert run_folder(tmp_path/'split'/'run', 8, tmp_path/'split') == tmp_path/'split'/'run'
+    with pytest.raises(ValueError, match='split/train, whose'): run_folder(tmp_path/'split'/'train', 8, tmp_path/'split')
 
 def test_a_list_of_pictures_is_no_folder(tmp_path):
     "A run may lie beside the pictures that were named one by one, and goes on."

@@ -38,8 +38,7 @@ def read_checkpoint(path:Path|str)->tuple: # tensors by name, each on memory of 
 
 def checkpoints(folder:Path|str): "The checkpoints in `folder`, oldest first."; return sorted(Path(folder).glob('step-*.safetensors'))
 def latest_checkpoint(folder:Path|str, # of checkpoints
-                      read:bool=False # also read it: (path, tensors, plain values)
-                     ):
+                      read:bool=False): # also read it: (path, tensors, plain values)
     "The newest whole checkpoint in `folder`; damaged ones are named on the way."
     found = checkpoints(folder)
     if not found: raise FileNotFoundError(f'no checkpoint in {folder} (looked for step-*.safetensors)')

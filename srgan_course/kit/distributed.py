@@ -10,7 +10,6 @@ import os
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import signature
-from pathlib import Path
 from types import MethodType
 import torch, torch.distributed as dist
 from torch import nn
@@ -77,16 +76,6 @@ def stopping(learn):
         dist.all_gather_object(asked, learn._stop)
         learn._stop = next(o for o in asked if o)
     return learn._stop
-
-def run_folder(out, *sources): # None: nothing is kept; where the run's pictures come from -> Path
-    "The folder of a run; it may not lie in a folder of its pictures, where what a run leaves would be more of them."
-    def look():
-        for s in '+'.join(str(s) for s in sources if isinstance(s, (str, Path))).split('+'):
-            p = next((p for p in (Path(s)/'train', Path(s)/'DIV2K_train_HR', Path(s)) if s and p.is_dir()), None)
-            if out and p and Path(out).resolve().is_relative_to(p.resolve()):
-                raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
-    told(look)
-    return out and Path(out)
 
 # %% ../../nbs/kit/distributed.ipynb #dd00000f
 def in_one_row(tensors:list, # changed in place

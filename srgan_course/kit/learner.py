@@ -18,6 +18,7 @@ from .recipe import import_fastai
 import_fastai()
 from fastai.callback.core import CancelBackwardException, CancelFitException, CancelStepException
 from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.training import GradientAccumulation
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 
@@ -66,6 +67,9 @@ class TorchLearner(Learner):
         if hasattr(self.model, 'generator'): self.model.generator = net
         else: self.model = net
     def add_cb(self, cb):
+        if isinstance(cb, type): cb = cb()
+        if isinstance(cb, GradientAccumulation):
+            raise ValueError('GradientAccumulation: this learner takes a step with each batch; give smaller patches or batches')
         if isinstance(cb, MixedPrecision):
             raise ValueError("this learner has its own mixed precision; give precision='bfloat16' or 'float16' instead of MixedPrecision")
         return Learner.add_cb(self, cb)
@@ -80,8 +84,7 @@ class TorchLearner(Learner):
         self.amp = nullcontext() if p == 'float32' else torch.autocast(device.type, dtype=getattr(torch, p))
         self.scalers = {k: torch.amp.GradScaler(device.type) for k in self.players} if p == 'float16' else {}
         self._last = self.channels_last and picture_layout(device) is torch.channels_last
-        self.model.to(device)
-        if self._last: self.model.to(memory_format=torch.channels_last)
+        self.model.to(device, memory_format=torch.channels_last if self._last else torch.preserve_format)
     def _set_device(self, b):
         b = Learner._set_device(self, b)
         if not self._last or not isinstance(b, (tuple, list)): return b

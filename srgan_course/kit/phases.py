@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from .commands import in_range
 from .checkpoints import SaveEvery, checkpoints, differences
-from .distributed import even_share, told
+from .distributed import told
 from .devices import out_of_memory, pick_precision
 from .recipe import Recipe, build
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
@@ -109,7 +109,7 @@ def kept_recipe(r:Recipe, # as it was asked for
                 minutes:float=None # as they were asked for
                ):         # the recipe that is kept there, or None in a new folder
     "The recipe of the run in `out`, if it is `r`; minutes may have set its epochs, the device its precision."
-    in_range('minutes', minutes, 0, 10**7, above=True), even_share(r.bs)
+    in_range('minutes', minutes, 0, 10**7, above=True)
     state, file = run_state(out), Path(out)/'recipe.json'
     if state == 'nothing': return
     if not resume: raise ValueError(f'{out} holds a run that is {state}; go on with resume=True, or give another folder')

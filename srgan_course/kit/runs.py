@@ -9,7 +9,9 @@ __all__ = ['run_state', 'last_words', 'peak_memory']
 import sys, time
 from pathlib import Path
 import torch
+from .distributed import even_share, told
 from .recipe import import_fastai
+from .sources import source_folder
 import_fastai()
 from fastai.callback.core import Callback, CancelFitException
 
@@ -72,6 +74,23 @@ def tensorboard(folder:Path|str):
         def after_epoch(self):
             self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
     return Board(str(folder), trace_model=False, log_preds=False)
+
+# %% ../../nbs/kit/runs.ipynb #58c2948d
+def run_folder(out,      # None: nothing is kept
+               bs:int,   # rows of a whole batch
+               *sources  # where the run's pictures come from
+              )->Path:
+    "The folder of a run, whose processes can share its batches, and which lies in no folder of its pictures."
+    def look():
+        even_share(bs)
+        named = [str(s) for s in sources if out and isinstance(s, (str, Path))]
+        for s in (p for s in named for p in ([s] if Path(s).is_dir() else s.split('+')) if p):
+            if not (p := source_folder(s)): continue
+            p = next(q for q in (p/'train', p/'DIV2K_train_HR', p) if q.is_dir())
+            if Path(out).resolve().is_relative_to(p.resolve()):
+                raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
+    told(look)
+    return out and Path(out)
 
 # %% ../../nbs/kit/runs.ipynb #4d91daab
 def run_state(out:Path|str)->str: # a run's folder
