@@ -40,6 +40,19 @@ def test_no_place_for_the_result(call, lazy, monkeypatch, capsys, tmp_path):    
         assert e.value.code == 2 and place.split('/')[0] in last and last.startswith(f'srgan-{name}: '), (place, more, last)
         assert sorted(tmp_path.rglob('*')) == before, place
 
+@pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='no /proc')
+@pytest.mark.parametrize('call', WRITES)
+def test_a_place_where_nothing_can_be_made(call, lazy, monkeypatch, capsys, tmp_path):                                   # noqa: F811
+    "Its rights may say otherwise: what the disk itself says to a first file is told, with the place, before anything is computed."
+    real = os.access
+    monkeypatch.setattr(os, 'access', lambda p, mode, **kw: str(p) == '/proc' or real(p, mode, **kw))                     # as for root
+    (tmp_path/'list.txt').write_text('pics/0.png\n')
+    name, place = call.split()[0], f'/proc/none{WRITES[call]}'
+    monkeypatch.setattr(sys, 'argv', [f'srgan-{name}', *call.replace('*', place).split()[1:]])
+    with pytest.raises(SystemExit) as e: _run_cli(ALL[name].__wrapped__, False, POS.get(name))
+    *_, last = capsys.readouterr().err.strip().splitlines()
+    assert e.value.code == 2 and last.startswith(f'srgan-{name}: {place}: nothing can be made in /proc (') and last.endswith('; give another place')
+
 @pytest.mark.parametrize('out, said', [('a.xyz', "'.xyz'"), ('a.jpg', 'at most 65,500'), ('cats', 'has no suffix')])
 def test_cats_in_a_format_that_cannot_hold_them(out, said, lazy, monkeypatch, tmp_path):                                # noqa: F811
     with pytest.raises(ValueError, match=said): cli.cats(n=1000, interpolate=True, out=tmp_path/out)

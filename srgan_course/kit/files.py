@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 
 # %% ../../nbs/kit/files.ipynb #255543d7
 def _fail(code, why, path): raise OSError(code, f'{why}; nothing was written', str(path))
@@ -68,7 +69,9 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
         raise FileNotFoundError(f'{path}: the link {link} leads to {os.readlink(link)}, and there is no folder {need}; make it first')
     if at != need and not (folder or make): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
     if not at.is_dir(): raise NotADirectoryError(f'{path}: {at} is a file, and no folder can be in it')
-    if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}')
+    if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}; give another place')
+    try: TemporaryFile(dir=at).close()                     # leaves nothing; what may be written need not be possible: /proc, a full quota
+    except OSError as e: raise OSError(e.errno, f'nothing can be made in {at} ({e.strerror}); give another place', str(path)) from None
     return path
 
 # %% ../../nbs/kit/files.ipynb #f11e0007
