@@ -71,18 +71,18 @@ def test_upscale_one_and_errors(tmp_path):
     r = run('upscale', src, '--out', tmp_path/'big.png', '--json'); assert r.returncode == 0, r.stderr
     d = json.loads(r.stdout)['done'][0]
     assert Image.open(tmp_path/'big.png').size == (96, 64) and d['size'] == [24, 16] and d['model'] == 'light-x4'
-    one_line(run('upscale'), 'no picture given')
-    one_line(run('upscale', tmp_path/'none.jpg'), 'none.jpg', 'no such file')
-    one_line(run('upscale', src, '--model', 'lite-x4'), 'lite-x4', 'light-x4')
+    one_line(fork('upscale'), 'no picture given')
+    one_line(fork('upscale', tmp_path/'none.jpg'), 'none.jpg', 'no such file')
+    one_line(fork('upscale', src, '--model', 'lite-x4'), 'lite-x4', 'light-x4')
     (tmp_path/'bad.png').write_bytes(src.read_bytes()[:150])
-    one_line(run('upscale', tmp_path/'bad.png'), 'bad.png')
+    one_line(fork('upscale', tmp_path/'bad.png'), 'bad.png')
     (tmp_path/'pickle.safetensors').write_bytes(b'\x80\x04K\x01.')
-    one_line(run('upscale', src, '--model', tmp_path/'pickle.safetensors'), 'pickle.safetensors')
-    (tmp_path/'empty').mkdir(); one_line(run('upscale', tmp_path/'empty'), 'no picture')
+    one_line(fork('upscale', src, '--model', tmp_path/'pickle.safetensors'), 'pickle.safetensors')
+    (tmp_path/'empty').mkdir(); one_line(fork('upscale', tmp_path/'empty'), 'no picture')
     for d in 'ab': (tmp_path/d).mkdir(); photo(tmp_path/d/'x.png')
     for pair in (('a', 'b'), ('a/x.png', 'b/x.png')):                 # the second would take the place of the first, or be taken for done
-        one_line(run('upscale', *(tmp_path/p for p in pair), '--out', tmp_path/'out'), 'would both become', str(tmp_path/'out'/'x-x4.png'))
-    one_line(run('upscale', src, tmp_path/'a'/'x.png', '--out', 'one.png'), 'one.png is one file, but 2 pictures', 'give a folder')
+        one_line(fork('upscale', *(tmp_path/p for p in pair), '--out', tmp_path/'out'), 'would both become', str(tmp_path/'out'/'x-x4.png'))
+    one_line(fork('upscale', src, tmp_path/'a'/'x.png', '--out', 'one.png'), 'one.png is one file, but 2 pictures', 'give a folder')
     for d in 'ab': shutil.rmtree(tmp_path/d)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a b.jpg', 'bad.png', 'big.png', 'empty', 'pickle.safetensors']
 
@@ -111,7 +111,7 @@ def test_upscale_several(tmp_path, capsys):
     with pytest.raises(ValueError, match='bad.png'): cli.upscale(bad)
 
 def test_evaluate(tmp_path):
-    r = run('evaluate', '--model', 'bicubic', '--data', 'embedded', '--json', '--result', tmp_path/'r.json')
+    r = fork('evaluate', '--model', 'bicubic', '--data', 'embedded', '--json', '--result', tmp_path/'r.json')
     assert r.returncode == 0, r.stderr
     d = json.loads(r.stdout)
     from srgan_course.metrics import evaluate_sr, load_result
@@ -155,6 +155,11 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     from srgan_course.generators import MODELS
     for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(fork('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
     one_line(fork('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
+
+def test_a_network_that_reads_no_pictures_has_no_8_bit_form(tmp_path):
+    r = fork('models', 'dcgan-cats', '--export', tmp_path/'c.onnx', '--precision', 'int8')
+    assert r.returncode == 2 and r.stderr.strip().splitlines()[-1] == 'srgan-models: a network that reads no pictures has no 8-bit layers here; take fp32 or fp16'
+    assert not any(tmp_path.iterdir())
 
 def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
     from srgan_course import cli

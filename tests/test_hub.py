@@ -112,6 +112,22 @@ def test_errors_are_one_line(there, tmp_path):
         assert '\n' not in str(e.value)
     assert not there.repos
 
+@pytest.mark.parametrize('call', ['/api/models/', '/api/repos/create', '/preupload/', '.git/info/lfs', '/lfs/', '/commit/main'])
+def test_a_hub_that_never_answers(there, tmp_path, monkeypatch, call):
+    "Each call ends, in one line, and nothing is left."
+    there.repos['them/m'] = {'m.safetensors': save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()}
+    over, ask, waited = threading.Event(), Hub.answer, []
+    def silent(self, *args, **kwargs):
+        if call in self.path: waited.append(over.wait(60)); return
+        ask(self, *args, **kwargs)
+    monkeypatch.setattr(Hub, 'answer', silent); monkeypatch.setattr(hub, 'WAIT', .2)
+    monkeypatch.setattr('time.sleep', lambda s: None)                          # the client's own pauses between its attempts
+    with pytest.raises(OSError, match='m: the Hub could not be reached') as e:
+        hub.pull_model('them/m', tmp_path/'got') if call == '/api/models/' else hub.push_model('light-x2', 'me/m')
+    over.set()
+    assert False not in waited                                                 # nobody waited for the server's end
+    assert '\n' not in str(e.value) and not (tmp_path/'got').exists()
+
 def test_without_the_client(tmp_path):
     "The extra is named, in one line."
     code = ("import sys; sys.modules['huggingface_hub'] = None; sys.argv = ['srgan-models', '--pull', 'me/x']\n"
