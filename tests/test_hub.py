@@ -183,6 +183,26 @@ def test_of_two_tables_of_weights_it_is_said_which_is_taken(tmp_path):
     with pytest.warns(UserWarning, match=r'two.pth holds 2 tables of weights .params_ema, params.: params_ema is taken'): d = read_weights(two)
     with warnings.catch_warnings(): warnings.simplefilter('error'); assert torch.equal(read_weights(one)['a'], d['a'])
 
+def test_a_table_is_found_where_others_put_it(tmp_path):
+    "By the names of the field, in another table, or as the only one; of several by other names it is said which there are."
+    from srgan_course.kit.weights import read_weights
+    ones, zeros, f = {'a': torch.ones(2)}, {'a': torch.zeros(2)}, tmp_path/'x.pth'
+    for d in ({'model': {'state_dict': ones}, 'step': 3}, {'net': ones, 'disc': zeros}, {'generator': ones, 'epoch': 1}, {0: ones}):
+        torch.save(d, f); assert torch.equal(read_weights(f)['a'], ones['a'])
+    torch.save({'g': ones, 'd': zeros, 'step': 3}, f)
+    with pytest.raises(ValueError, match='x.pth: holds 2 tables of weights .g, d., none called params or state_dict; save one alone'): hub.convert_file(f)
+    round_and_round = {'step': 3}; round_and_round['model'] = round_and_round; torch.save(round_and_round, f)
+    with pytest.raises(ValueError, match='holds no table of weights'): hub.convert_file(f)
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_cut_pth_is_damaged_wherever_it_is_cut(zipped, tmp_path):
+    "torch calls some of them an invalid argument of the system's."
+    torch.save({f'layer.{i}': torch.rand(9, 9) for i in range(20)}, f := tmp_path/'x.pth', _use_new_zipfile_serialization=zipped)
+    whole = f.read_bytes()
+    for n in (1, 100, len(whole)//2, len(whole)*9//10, len(whole) - 10, len(whole) - 1):
+        f.write_bytes(whole[:n])
+        with pytest.raises(ValueError, match='x.pth cannot be read as weights alone: damaged'): hub.convert_file(f)
+
 def test_cards_that_are_read_by_nobody_or_have_a_head(there, tmp_path):
     mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
     mine.with_suffix('.md').write_bytes('# é'.encode('latin-1'))
