@@ -63,14 +63,13 @@ def check_pairs(lr, hr, # pictures, or arrays (H,W,3)
 
 class Pictures:
     "HR pictures with the LR of each, made once; decoded when first asked for, kept as bytes while they fit in `keep_mb`"
-    def __init__(self,
-        items,              # paths, open pictures or `Toy`s
-        recipe,             # gives scale and size
-        degrade=downscale,  # function (picture, factor) -> smaller picture
-        fit=None,           # crop to a square and resize to this side
-        keep_mb=2048,       # memory for decoded pictures, MB
-        lr=None,            # LR pictures that were given, by HR's name without suffix; None: they are made
-        what=''):           # 'held-out ', for messages, which then name whole paths
+    def __init__(self, items,              # paths, open pictures or `Toy`s
+                       recipe,             # gives scale and size
+                       degrade=downscale,  # function (picture, factor) -> smaller picture
+                       fit=None,           # crop to a square and resize to this side
+                       keep_mb=2048,       # memory for decoded pictures, MB
+                       lr=None,            # LR pictures that were given, by HR's name without suffix; None: they are made
+                       what=''):           # 'held-out ', for messages, which then name whole paths
         self.recipe,self.degrade,self.fit,self.keep,self.given = recipe,degrade,fit,keep_mb*2**20,lr
         seen = [(o, *name_and_size(o, i)) for i, o in enumerate(items)]
         fits = lambda s: min(s) >= recipe.size

@@ -40,19 +40,18 @@ def game_groups(model:nn.Module):
 class SRGANLearner(Resumable, GANLearner):
     "A `GANLearner` whose every batch teaches critic and generator from one generator pass; with a `switcher` they take turns as in fastai."
     players = ('critic', 'generator')
-    def __init__(self,
-        dls,                     # `DataLoaders` of (input, real picture)
-        generator:nn.Module,     # makes pictures: (B,3,h,w), or noise, -> (B,3,H,W)
-        critic:nn.Module,        # judges pictures: (B,3,H,W) -> raw logits
-        gen_loss_func,           # `(fake_pred, output, target) -> scalar`; also gets `real_pred=` if it has `needs_real`
-        crit_loss_func,          # `(real_pred, fake_pred) -> scalar`
-        switcher=None,           # None: both learn on each batch; a switcher: in turns
-        lr:float=1e-4,           # the generator's rate
-        crit_lr:float=None,      # the critic's; default `lr`
-        gen_first:bool=False, switch_eval:bool=True, # with a switcher, as in fastai
-        clip:float=None,         # clamp the critic's weights to [-clip, clip]
-        cbs=None, metrics=None,
-        **kwargs):               # precision, recipe, betas, opt_func, ...: of `Resumable`
+    def __init__(self, dls,                     # `DataLoaders` of (input, real picture)
+                       generator:nn.Module,     # makes pictures: (B,3,h,w), or noise, -> (B,3,H,W)
+                       critic:nn.Module,        # judges pictures: (B,3,H,W) -> raw logits
+                       gen_loss_func,           # `(fake_pred, output, target) -> scalar`; also gets `real_pred=` if it has `needs_real`
+                       crit_loss_func,          # `(real_pred, fake_pred) -> scalar`
+                       switcher=None,           # None: both learn on each batch; a switcher: in turns
+                       lr:float=1e-4,           # the generator's rate
+                       crit_lr:float=None,      # the critic's; default `lr`
+                       gen_first:bool=False, switch_eval:bool=True, # with a switcher, as in fastai
+                       clip:float=None,         # clamp the critic's weights to [-clip, clip]
+                       cbs=None, metrics=None,
+                       **kwargs):               # precision, recipe, betas, opt_func, ...: of `Resumable`
         if 'show_img' in kwargs: raise ValueError('show_img does nothing in fastai 2; add the callback SampleGrid(...) instead')
         self.clip, self.in_turns, gan = clip, switcher is not None, GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)

@@ -32,9 +32,8 @@ class ResBlock(nn.Module):
     def forward(self, x): return x + self.layers(x)   # (B,nf,H,W) -> (B,nf,H,W)
 
 # %% ../nbs/04_generators.ipynb #ebde0623
-def count_params(net:nn.Module # any network
-                )->int:        # how many numbers training can change
-    "Number of parameters."
+def count_params(net:nn.Module)->int: # any network
+    "How many numbers training can change."
     return sum(p.numel() for p in net.parameters())
 
 # %% ../nbs/04_generators.ipynb #8c7dfedf

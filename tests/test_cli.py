@@ -156,6 +156,11 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(fork('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
     one_line(fork('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
 
+def test_a_network_that_reads_no_pictures_has_no_8_bit_form(tmp_path):
+    r = fork('models', 'dcgan-cats', '--export', tmp_path/'c.onnx', '--precision', 'int8')
+    assert r.returncode == 2 and r.stderr.strip().splitlines()[-1] == 'srgan-models: a network that reads no pictures has no 8-bit layers here; take fp32 or fp16'
+    assert not any(tmp_path.iterdir())
+
 def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
     from srgan_course import cli
     with pytest.raises(ValueError, match='light-x4 enlarges by 4, and a scale of 2 is asked for; leave'): cli.evaluate(scale=2)

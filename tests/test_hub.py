@@ -112,6 +112,22 @@ def test_errors_are_one_line(there, tmp_path):
         assert '\n' not in str(e.value)
     assert not there.repos
 
+@pytest.mark.parametrize('call', ['/api/models/', '/api/repos/create', '/preupload/', '.git/info/lfs', '/lfs/', '/commit/main'])
+def test_a_hub_that_never_answers(there, tmp_path, monkeypatch, call):
+    "Each call ends, in one line, and nothing is left."
+    there.repos['them/m'] = {'m.safetensors': save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()}
+    over, ask, waited = threading.Event(), Hub.answer, []
+    def silent(self, *args, **kwargs):
+        if call in self.path: waited.append(over.wait(60)); return
+        ask(self, *args, **kwargs)
+    monkeypatch.setattr(Hub, 'answer', silent); monkeypatch.setattr(hub, 'WAIT', .2)
+    monkeypatch.setattr('time.sleep', lambda s: None)                          # the client's own pauses between its attempts
+    with pytest.raises(OSError, match='m: the Hub could not be reached') as e:
+        hub.pull_model('them/m', tmp_path/'got') if call == '/api/models/' else hub.push_model('light-x2', 'me/m')
+    over.set()
+    assert False not in waited                                                 # nobody waited for the server's end
+    assert '\n' not in str(e.value) and not (tmp_path/'got').exists()
+
 def test_without_the_client(tmp_path):
     "The extra is named, in one line."
     code = ("import sys; sys.modules['huggingface_hub'] = None; sys.argv = ['srgan-models', '--pull', 'me/x']\n"
@@ -130,6 +146,18 @@ def test_what_is_no_model_is_told(there, tmp_path):
     there.repos['them/junk'], there.repos['them/deep'] = {'a.safetensors': b'x'*99}, {'w/a.safetensors': b'x'*99}
     assert 'a.safetensors is a network of others, or none at all' in hub.pull_model('them/junk', tmp_path/'got')
     with pytest.raises(ValueError, match='them/deep has its weights in folders .w/a.safetensors.'): hub.pull_model('them/deep', tmp_path/'none')
+
+def test_a_model_that_lies_there_damaged_is_called_so(there, tmp_path):
+    "By its header, and where that is gone, too, by its card; one of others is still one of others."
+    from safetensors.torch import save
+    whole, card = save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes(), {'README.md': b'---\nlibrary_name: srgan_course\n---\n'}
+    flip = lambda i: whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1:]
+    for i, (raw, more) in enumerate(((flip(-2), {}), (whole[:-9], {}), (whole[:len(whole)//2], {}), (flip(20), {}), (whole[:5], card), (b'', card))):
+        there.repos[f'them/m{i}'] = {'m.safetensors': raw, **more}
+        said = hub.pull_model(f'them/m{i}', tmp_path/f'{i}')
+        assert f'{i}/m.safetensors: damaged' in said and said.endswith('so it lies there: tell its owner') and 'of others' not in said, said
+    there.repos['them/else'] = {'m.safetensors': save({'a': torch.ones(2)}), **card}
+    assert 'm.safetensors is a network of others' in hub.pull_model('them/else', tmp_path/'else')
 
 def test_odd_tables_are_one_line(tmp_path):
     for i, (table, line) in enumerate((({1: torch.ones(2)}, 'holds no table of weights'), *(({'a': t}, 'a is quantised, sparse or without numbers') for t in (torch.ones(2).to_sparse(), torch.ones(2, device='meta'))))):
@@ -166,6 +194,26 @@ def test_of_two_tables_of_weights_it_is_said_which_is_taken(tmp_path):
     torch.save(dict(params={'a': torch.zeros(2)}, params_ema=ones), two := tmp_path/'two.pth'); torch.save(dict(params=ones), one := tmp_path/'one.pth')
     with pytest.warns(UserWarning, match=r'two.pth holds 2 tables of weights .params_ema, params.: params_ema is taken'): d = read_weights(two)
     with warnings.catch_warnings(): warnings.simplefilter('error'); assert torch.equal(read_weights(one)['a'], d['a'])
+
+def test_a_table_is_found_where_others_put_it(tmp_path):
+    "By the names of the field, in another table, or as the only one; of several by other names it is said which there are."
+    from srgan_course.kit.weights import read_weights
+    ones, zeros, f = {'a': torch.ones(2)}, {'a': torch.zeros(2)}, tmp_path/'x.pth'
+    for d in ({'model': {'state_dict': ones}, 'step': 3}, {'net': ones, 'disc': zeros}, {'generator': ones, 'epoch': 1}, {0: ones}):
+        torch.save(d, f); assert torch.equal(read_weights(f)['a'], ones['a'])
+    torch.save({'g': ones, 'd': zeros, 'step': 3}, f)
+    with pytest.raises(ValueError, match='x.pth: holds 2 tables of weights .g, d., none called params or state_dict; save one alone'): hub.convert_file(f)
+    round_and_round = {'step': 3}; round_and_round['model'] = round_and_round; torch.save(round_and_round, f)
+    with pytest.raises(ValueError, match='holds no table of weights'): hub.convert_file(f)
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_cut_pth_is_damaged_wherever_it_is_cut(zipped, tmp_path):
+    "torch calls some of them an invalid argument of the system's."
+    torch.save({f'layer.{i}': torch.rand(9, 9) for i in range(20)}, f := tmp_path/'x.pth', _use_new_zipfile_serialization=zipped)
+    whole = f.read_bytes()
+    for n in (1, 100, len(whole)//2, len(whole)*9//10, len(whole) - 10, len(whole) - 1):
+        f.write_bytes(whole[:n])
+        with pytest.raises(ValueError, match='x.pth cannot be read as weights alone: damaged'): hub.convert_file(f)
 
 def test_cards_that_are_read_by_nobody_or_have_a_head(there, tmp_path):
     mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')

@@ -262,6 +262,7 @@ def _point(m, path):
 # %% ../../nbs/kit/engines.ipynb #e9000014
 def _samples(scale, side=96):
     "The embedded training photographs, made small, as what a generator reads."
+    if not scale: raise ValueError('a network that reads no pictures has no 8-bit layers here; take fp32 or fp16')
     from srgan_course.kit.sources import sample_photos
     for p in sample_photos('train').values():
         small = p.convert('RGB').resize((p.width//scale, p.height//scale), 3)                              # 3: bicubic
@@ -278,7 +279,7 @@ def _quantise(m, which, samples):
         def get_next(self): return next(({'x': np.asarray(x, np.float32)} for x in self.left), None)
     body = [n.name for n in m.graph.node if n.op_type == 'Conv' and n.input[1].startswith('body.')]
     chosen = dict(op_types_to_quantize=['Conv'], nodes_to_quantize=body) if which == 'body' else {}
-    if which == 'body' and not body: raise ValueError("no convolution's name begins with 'body.'; give int8='all'")
+    if which == 'body' and not body: raise ValueError("no layer's name begins with 'body.'; take fp32 or fp16, or in Python int8='all'")
     with tempfile.TemporaryDirectory() as tmp:
         a, b = Path(tmp)/'a.onnx', Path(tmp)/'b.onnx'
         onnx.save(m, a)
@@ -328,7 +329,7 @@ def export_onnx(net,               # a network of this package
     tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
     net = copy.deepcopy(net).float().eval().cpu()
     m = _trace(net, beside)
-    if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
+    if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args.get('scale')))
     if beside: _point(m, path.with_suffix('.safetensors'))
     elif precision != 'fp32': _halve(m)
     if overlap is None: overlap = getattr(net, 'radius', 0)
@@ -380,8 +381,7 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
     graph, plain = file and _graph(file), precision == 'float32' and str(device) in ('auto', 'cpu')
     exported = file is not None and file.suffix == '.onnx'
     if (engine == 'onnx' or exported) and (not graph or not plain or engine == 'torch'):
-        raise ValueError(f'{file.name if file else type(net).__name__}, engine={engine!r}, device={str(device)!r}, '
-                         f'precision={precision!r}: '
+        raise ValueError(f'{file.name if file else type(net).__name__}, {engine=}, device={str(device)!r}, {precision=}: '
                          'ONNX Runtime runs models that ship and .onnx files of export_onnx, on the processor, and torch runs none of the '
                          "latter; leave these options out, or give a .safetensors file with engine='torch'")
     if graph and plain and (engine == 'onnx' or exported or engine == 'auto' and (str(device) == 'cpu' or not _card_may_be_here())):

@@ -6,7 +6,7 @@
 __all__ = ['NETWORKS', 'save_model', 'read_model', 'build_network', 'load_model', 'pretrained_weights']
 
 # %% ../../nbs/kit/weights.ipynb #9c000003
-import contextlib, inspect, json, os, re, socket, sys, warnings
+import contextlib, errno, inspect, json, os, re, socket, sys, warnings
 from pathlib import Path
 import torch
 from torch import nn, Tensor
@@ -73,6 +73,7 @@ def _check_shapes(net, state, what):
         if a != b: raise ValueError(f'{what} wants {a} for {k}, the file has {b}')
 
 # %% ../../nbs/kit/weights.ipynb #9c000011
+_TABLES = 'params_ema', 'params-ema', 'ema_state_dict', 'params', 'state_dict', 'model_state_dict', 'model', 'net'   # names of others
 def read_weights(path)->dict: # .pth, .pt or .safetensors -> name -> tensor, float32 where it is no whole number
     "The weights in others' file, without running code from it; whole numbers are multiplied by their scale."
     path = Path(path)
@@ -82,14 +83,19 @@ def read_weights(path)->dict: # .pth, .pt or .safetensors -> name -> tensor, flo
             from safetensors.torch import load_file
             d = load_file(path)
         else: d = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError: raise
-    except Exception: raise ValueError(f'{path} cannot be read as weights alone: damaged, or no .pth or .pt of tensors; give one') from None
-    tables = [k for k in ('params_ema', 'ema_state_dict', 'params', 'state_dict') if isinstance(d, dict) and isinstance(d.get(k), dict)]
-    if tables[1:]: warnings.warn(f'{path} holds {len(tables)} tables of weights ({", ".join(tables)}): {tables[0]} is taken', stacklevel=2)
-    if tables: d = d[tables[0]]
-    if not isinstance(d, dict) or not d or not all(isinstance(k, str) and isinstance(v, Tensor) for k,v in d.items()):
-        raise ValueError(f'{path}: holds no table of weights')
-    return _own_float(d)
+    except Exception as e:
+        if isinstance(e, (OSError, MemoryError)) and getattr(e, 'errno', 0) != errno.EINVAL: raise       # so torch calls what is cut
+        raise ValueError(f'{path} cannot be read as weights alone: damaged, or no .pth or .pt of tensors; give one') from None
+    full = lambda t: isinstance(t, dict) and t and all(isinstance(k, str) and isinstance(v, Tensor) for k,v in t.items())
+    for depth in range(4):                                # a table may lie in a table
+        if full(d): return _own_float(d)
+        tables = {k: v for k,v in d.items() if isinstance(v, dict)} if isinstance(d, dict) else {}
+        known, whole = [k for k in _TABLES if k in tables], [k for k,v in tables.items() if full(v)]
+        if known[1:]: warnings.warn(f'{path} holds {len(known)} tables of weights ({", ".join(known)}): {known[0]} is taken', stacklevel=2)
+        if depth == 3 or not known and len(whole) != 1:
+            many = f'{len(whole)} tables of weights ({", ".join(map(str, whole))}), none called params or state_dict; save one alone'
+            raise ValueError(f'{path}: holds {many if whole[1:] else "no table of weights"}')
+        d = tables[(known or whole)[0]]
 
 def _own_float(d):
     wide = lambda k, v: v.float()*d[f'{k}_scale'].float() if f'{k}_scale' in d else v.float() if v.is_floating_point() else v
@@ -130,13 +136,12 @@ def freeze(net:nn.Module)->nn.Module: # changed in place -> the same, in evaluat
 
 class FrozenNet(nn.Module):
     "A network that only looks: takes pictures in [0,1], normalises them as it was taught, stays as it is."
-    def __init__(self,
-                 net,                 # module or function: (B,3,H,W) normalised -> whatever it gives
-                 name:str='',         # stands in labels
-                 weights:str='',      # the file they came from
-                 mean=IMAGENET_MEAN,  # of each channel, as it was taught
-                 std=IMAGENET_STD,    # likewise
-                 own=True):           # whether its weights are ours to freeze; in evaluation mode it is in any case
+    def __init__(self, net,                 # module or function: (B,3,H,W) normalised -> whatever it gives
+                       name:str='',         # stands in labels
+                       weights:str='',      # the file they came from
+                       mean=IMAGENET_MEAN,  # of each channel, as it was taught
+                       std=IMAGENET_STD,    # likewise
+                       own=True):           # whether its weights are ours to freeze; in evaluation mode it is in any case
         super().__init__()
         self.net, self.name, self.weights, self.frozen = net, name, weights, True
         for n, v in ('mean', mean), ('std', std):
