@@ -1177,7 +1177,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.glasses.soften': ('kit/glasses.html#soften', 'srgan_course/kit/glasses.py')},
             'srgan_course.kit.hub': { 'srgan_course.kit.hub._asked': ('kit/hub.html#_asked', 'srgan_course/kit/hub.py'),
                                       'srgan_course.kit.hub._client': ('kit/hub.html#_client', 'srgan_course/kit/hub.py'),
-                                      'srgan_course.kit.hub._ours': ('kit/hub.html#_ours', 'srgan_course/kit/hub.py'),
+                                      'srgan_course.kit.hub._found': ('kit/hub.html#_found', 'srgan_course/kit/hub.py'),
                                       'srgan_course.kit.hub._sentences': ('kit/hub.html#_sentences', 'srgan_course/kit/hub.py'),
                                       'srgan_course.kit.hub.convert_file': ('kit/hub.html#convert_file', 'srgan_course/kit/hub.py'),
                                       'srgan_course.kit.hub.exchange': ('kit/hub.html#exchange', 'srgan_course/kit/hub.py'),

@@ -147,6 +147,18 @@ def test_what_is_no_model_is_told(there, tmp_path):
     assert 'a.safetensors is a network of others, or none at all' in hub.pull_model('them/junk', tmp_path/'got')
     with pytest.raises(ValueError, match='them/deep has its weights in folders .w/a.safetensors.'): hub.pull_model('them/deep', tmp_path/'none')
 
+def test_a_model_that_lies_there_damaged_is_called_so(there, tmp_path):
+    "By its header, and where that is gone, too, by its card; one of others is still one of others."
+    from safetensors.torch import save
+    whole, card = save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes(), {'README.md': b'---\nlibrary_name: srgan_course\n---\n'}
+    flip = lambda i: whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1:]
+    for i, (raw, more) in enumerate(((flip(-2), {}), (whole[:-9], {}), (whole[:len(whole)//2], {}), (flip(20), {}), (whole[:5], card), (b'', card))):
+        there.repos[f'them/m{i}'] = {'m.safetensors': raw, **more}
+        said = hub.pull_model(f'them/m{i}', tmp_path/f'{i}')
+        assert f'{i}/m.safetensors: damaged' in said and said.endswith('so it lies there: tell its owner') and 'of others' not in said, said
+    there.repos['them/else'] = {'m.safetensors': save({'a': torch.ones(2)}), **card}
+    assert 'm.safetensors is a network of others' in hub.pull_model('them/else', tmp_path/'else')
+
 def test_odd_tables_are_one_line(tmp_path):
     for i, (table, line) in enumerate((({1: torch.ones(2)}, 'holds no table of weights'), *(({'a': t}, 'a is quantised, sparse or without numbers') for t in (torch.ones(2).to_sparse(), torch.ones(2, device='meta'))))):
         torch.save(table, p := tmp_path/f'{i}.pth')

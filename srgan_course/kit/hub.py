@@ -9,7 +9,7 @@ __all__ = ['KINDS', 'WAIT', 'convert_file', 'push_model', 'pull_model', 'exchang
 import hashlib, os, re, tempfile
 from pathlib import Path
 from .files import check_tensors, writable, write_whole
-from .models import find_model, model_facts
+from .models import find_model, is_foreign, model_facts
 
 # %% ../../nbs/kit/hub.ipynb #hb000008
 def convert_file(path,         # .pth or .pt of others
@@ -129,16 +129,16 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
         raise ValueError(f'{folder} holds another {", ".join(there)}; give another folder with --out')
     for n, raw in data.items(): write_whole(folder/n, raw)
     left = [n for n in names if n not in take and not n.startswith('.git')]
-    return f'{repo} -> {folder}: {", ".join(take)}' + (f'; left there: {", ".join(left[:5])}' if left else '') + _ours(folder, take)
+    found = [_found(folder/n, data.get('README.md', b'')) for n in take if n.endswith('.safetensors')]
+    return '; '.join([f'{repo} -> {folder}: {", ".join(take)}', *([f'left there: {", ".join(left[:5])}'] if left else []), *found])
 
-def _ours(folder, names):
-    "Which of them the commands take."
-    files = [folder/n for n in names if n.endswith('.safetensors')]
-    def ours(p):
-        try: return 'network' in check_tensors(p, 'model')[2]
-        except ValueError: return False
-    return ''.join(f'; try srgan-upscale photo.jpg --model {p}' if ours(p) else
-                   f'; {p} is a network of others, or none at all: srgan-upscale takes those that spandrel knows' for p in files)
+def _found(p, card): # .safetensors file, what its README.md says -> what it is, in words
+    try:
+        if 'network' in check_tensors(p, 'model')[2]: return f'try srgan-upscale photo.jpg --model {p}'
+    except ValueError as e:
+        by_card = b'library_name: srgan_course' in card and not is_foreign(p)
+        if by_card or b'"checksum":' in p.read_bytes()[:10**6]: return f'{str(e).split(";")[0]}; so it lies there: tell its owner'
+    return f'{p} is a network of others, or none at all: srgan-upscale takes those that spandrel knows'
 
 # %% ../../nbs/kit/hub.ipynb #hb000021
 def exchange(files, convert, push, pull, out): # as `srgan-models` is given them
