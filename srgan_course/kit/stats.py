@@ -6,8 +6,7 @@
 __all__ = ['resamples', 'over_pictures', 'coverage', 'over_runs', 'together', 'over_both', 'mcnemar', 'says', 'smallest_effect']
 
 # %% ../../nbs/kit/stats.ipynb #c18320b8
-import math
-import numpy as np
+import math, numpy as np
 
 # %% ../../nbs/kit/stats.ipynb #297655c0
 _ENDS = [2.5, 97.5] # of every interval, in percent: it is to hold the truth in 95 of 100 studies
