@@ -1,4 +1,5 @@
-"""A command as `python -m srgan_course` runs it, in a process of its own that need not import torch and fastai again: a fork of this one.
+"""A command as `python -m srgan_course` runs it, or code as `python -c` does, in a process of its own that need not import torch and fastai
+again: a fork of this one.
 
 That import is most of what a short command takes. Where the start of a process is what is tested, the tests start a real one."""
 import multiprocessing, os, runpy, subprocess, sys, tempfile, warnings
@@ -11,7 +12,8 @@ def _child(args, cwd, env, files):
     if cwd: os.chdir(cwd)
     os.environ.clear(); os.environ.update(env)
     sys.argv, sys.orig_argv = ['-m', *args], [sys.executable, '-m', 'srgan_course', *args]
-    runpy.run_module('srgan_course', run_name='__main__', alter_sys=True)
+    if args[:1] == ['-c']: exec(args[1], {'__name__': '__main__'})
+    else: runpy.run_module('srgan_course', run_name='__main__', alter_sys=True)
 
 class Forked:
     "A command that runs, without standard input; what it says is read in the end."
@@ -19,7 +21,8 @@ class Forked:
         self.args, self.said = [*map(str, args)], [tempfile.TemporaryFile('w+', encoding='utf-8') for _ in range(2)]
         env = {**(os.environ if env is None else env)}
         if sys.platform != 'linux':
-            self.p = subprocess.Popen([sys.executable, '-m', 'srgan_course', *self.args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            what = [] if args[:1] == ('-c',) else ['-m', 'srgan_course']
+            self.p = subprocess.Popen([sys.executable, *what, *self.args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                                       stdout=self.said[0], stderr=self.said[1])
             self.p.join = self.p.wait; return
         import srgan_course.srgan, srgan_course.classifier                      # noqa: F401 (fastai, once for all forks)

@@ -7,7 +7,7 @@ their own.
 """
 import ast, json, os, re, shutil, subprocess, sys
 import pytest
-import home, readme
+import forked, home, readme
 from conftest import ROOT
 
 NBS = sorted((ROOT/'nbs').glob('*.ipynb')) + sorted((ROOT/'nbs'/'kit').glob('*.ipynb'))
@@ -77,10 +77,13 @@ def process(folder):
     "nbdev-proc-nbs in `folder`."
     env = {**os.environ, 'PYTHONPATH': str(folder), 'PATH': f'{folder/"bin"}{os.pathsep}{os.environ["PATH"]}', 'PYTHONUTF8': '1',
            'MPLBACKEND': 'agg'}
-    # in one process: each more would import fastai again. nbdev reads pyproject.toml anew for each cell, which takes as long as all the rest
-    code = ('import functools, nbdev.config as c; c._load_toml = functools.cache(c._load_toml); '
+    # in one process, a fork: each more would import fastai again. Of this package and of nbdev nothing is kept, so that those of `folder` are read.
+    # nbdev reads pyproject.toml anew for each cell, which takes as long as all the rest
+    code = (f'import sys; sys.path.insert(0, {str(folder)!r})\n'
+            'for m in [*sys.modules]:\n    if m.split(".")[0] in ("srgan_course", "nbdev", "execnb"): del sys.modules[m]\n'
+            'import functools, nbdev.config as c; c._load_toml = functools.cache(c._load_toml)\n'
             'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0)')
-    return subprocess.run([sys.executable, '-c', code], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    return forked.command('-c', code, cwd=folder, env=env, timeout=900)
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
