@@ -481,6 +481,28 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
 
+def test_a_file_that_is_put_there_while_a_run_is_at_work(bad_ones):
+    "During its first start, or before a later one, when its picture has not had its turn: it was written over. Moved away, the picture is done."
+    out = bad_ones/'out'; a_tar(bad_ones/'t.tar', ('a.png', (bad_ones/'good.png').read_bytes()))
+    for n in 'bc': shutil.copy(bad_ones/'good.png', bad_ones/f'{n}.png')
+    (bad_ones/'list.txt').write_text('good.png\nb.png\nc.png\nt.tar\n'); theirs = [out/f'{n}.png.png' for n in 'bc'] + [out/'t.tar']
+    def make(img):
+        if not theirs[0].exists(): theirs[0].write_text('a diary')                     # while the first picture is at work
+        elif not theirs[1].exists(): raise KeyboardInterrupt
+        return str(img)
+    work = toy_work()._replace(read=len, make=make)
+    with pytest.raises(KeyboardInterrupt): run_shard(bad_ones/'list.txt', 0, 1, out, work)
+    for p in theirs[1:]: p.write_text('a diary')                                       # between two starts
+    for done, kept in (0, 1), (0, 1):
+        r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
+        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png', 'c.png', 't.tar'}) and [p.read_text() for p in theirs] == ['a diary']*3
+        assert all(why == f'{out/(n + ".png" if n[0] != "t" else n)} was put there during the run, and is no result of it; move it away' for n, why in r['bad'].items())
+        assert merge_logs(out)['bad'] == r['bad']
+    for p in theirs[1:]: p.unlink()
+    work = toy_work()._replace(read=len, make=str)
+    r = run_shard(bad_ones/'list.txt', 0, 1, out, work); assert (r['done'], [*r['bad']]) == (2, ['b.png'])
+    assert run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True)['bad'] == {} and theirs[0].read_bytes() != b'a diary'
+
 def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(bad_ones):
     "At the first run, at a later one, and with --again."
     (bad_ones/'list.txt').write_text('good.png\n'); out = bad_ones/'out'; work = toy_work()._replace(read=len, make=str); at = out/'good.png.png'
