@@ -464,8 +464,11 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
     (bad_ones/'list.txt').write_text('\n'.join(names)); work = toy_work()._replace(read=len, make=str)
     for done, kept in (2, 0), (0, 2):
         r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
-        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png/c.png', 'in.png', long, 't.tar']) and 'no place for its result' in r['bad'][long]
+        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png/c.png', 'in.png', long, 't.tar'}) and 'no place for its result' in r['bad'][long]
+        for n in 'in.png', 't.tar': assert r['bad'][n] == f'{bad_ones/"out"/n}{".png"*(n[0] == "i")} is a folder, and is no result of it; move it away'
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
+    assert not any('made' in e or e.get('begin') == 't.tar' for e in read_events(bad_ones/'out'/SHARDS/'000000.jsonl'))      # no work for nothing
+    (bad_ones/'out'/'t.tar').rmdir(); assert run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)['done'] == 1
 
 def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     "It stood where a result goes before the run: its picture is left out, at every start and in the report, until it is moved away. --again takes the place."

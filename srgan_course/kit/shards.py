@@ -193,14 +193,15 @@ class Shard:
         "Did a file stand where its result goes before the shard's first picture, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
         self.there[name] = now = stamp_of(dst)
+        if dst.is_dir(): return self.leave(name, 'is a folder')
         if now is None or not (is_device(dst) or not again and (name in log.taken or log.first)): return False
-        return not dst.is_dir() and self.leave(name, 'was there before the run')          # a folder: said where it is to be written
+        return self.leave(name, 'was there before the run')
 
     def is_theirs(self, name, same:Callable)->bool: # of a file: is it what is to be written?
         "Has somebody put a file where a result goes, when the run had begun? Asked right before it is written."
         log, dst = self.log, self.out/place_of(name)
         as_it_was = name in log.known and stamp_of(dst) == self.there[name]
-        if log.renewed or as_it_was or not dst.is_file() or same(dst): return False
+        if log.renewed or as_it_was or not os.path.isfile(dst) or same(dst): return False
         log.write(back=name)                                                    # no fault of the picture's
         return self.leave(name, 'was put there during the run')
 
