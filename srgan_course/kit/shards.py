@@ -193,7 +193,7 @@ class Shard:
         "Did a file stand where its result goes before the shard's first picture, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
         self.there[name] = now = stamp_of(dst)
-        if dst.is_dir(): return self.leave(name, 'is a folder')
+        if os.path.isdir(dst): return self.leave(name, 'is a folder')
         if now is None or not (is_device(dst) or not again and (name in log.taken or log.first)): return False
         return self.leave(name, 'was there before the run')
 
