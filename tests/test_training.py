@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np, pytest
 from PIL import Image
 from conftest import ROOT
-from test_cli import one_line, run
+from test_cli import fork, one_line
 from test_srgan import TINY, StopAfter
 from srgan_course import cli
 from srgan_course.cats import CatsRecipe, train_cats
@@ -174,7 +174,7 @@ def test_parts_of_a_source_that_overlap_are_told(tmp_path, recwarn):
 
 def test_it_is_a_line_of_the_command(tmp_path):
     ALONE.save(tmp_path/'tiny.json'); a = folder(tmp_path/'a')
-    r = run('train', '--recipe', tmp_path/'tiny.json', '--data', a, '--valid', a, '--out', tmp_path/'run', '--device', 'cpu')
+    r = fork('train', '--recipe', tmp_path/'tiny.json', '--data', a, '--valid', a, '--out', tmp_path/'run', '--device', 'cpu')
     assert r.returncode == 0 and r.stderr.strip() == ('srgan-train: 4 of 4 held-out pictures are trained on as well (0.bmp, ...), so the '
                                                       'figures are too good'), r.stderr
     assert 'the figures are too good' in r.stdout
@@ -297,9 +297,9 @@ def test_empty_arguments_are_one_line(name, args, tmp_path, monkeypatch, capsys)
     assert not list(tmp_path.iterdir())
 
 def test_empty_arguments_of_a_process(tmp_path):
-    one_line(run('train', '--out', '', cwd=tmp_path), 'srgan-train: what stands after --out is empty; give something, or leave it out')
-    one_line(run('upscale', '', cwd=tmp_path), 'an argument is empty')
-    one_line(run('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
+    one_line(fork('train', '--out', '', cwd=tmp_path), 'srgan-train: what stands after --out is empty; give something, or leave it out')
+    one_line(fork('upscale', '', cwd=tmp_path), 'an argument is empty')
+    one_line(fork('train', '--data', 'embedded+', cwd=tmp_path), "'embedded+' has an empty part")
     assert not list(tmp_path.iterdir())
 
 def test_first_of_several_frames_is_said(tmp_path, capsys):
@@ -341,7 +341,8 @@ def test_no_command_writes_over_the_run_of_another(tmp_path):
     keep_pictures(tmp_path, False, 'srgan-recognise', training=[], held_out=[])
     was = (tmp_path/'pictures.json').read_bytes()
     wanted = 'holds a run of srgan-recognise; give another folder'
-    for begin in (lambda: train(ALONE, 'embedded', tmp_path, device='cpu', progress=False), lambda: train_cats('quick', 'toy', tmp_path, device='cpu'),
+    few = get_recipe('quick', CatsRecipe).replace(toys=12)
+    for begin in (lambda: train(ALONE, 'embedded', tmp_path, device='cpu', progress=False), lambda: train_cats(few, 'toy', tmp_path, device='cpu'),
                   lambda: open_run(tmp_path, ClassifierRecipe('mine'), SimpleNamespace(classes=[], train=[], valid=[]))):
         with pytest.raises(ValueError, match=wanted): begin()
     assert [p.name for p in tmp_path.iterdir()] == ['pictures.json'] and (tmp_path/'pictures.json').read_bytes() == was
