@@ -1923,6 +1923,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.weights.build_network': ( 'kit/weights.html#build_network',
                                                                                       'srgan_course/kit/weights.py'),
                                           'srgan_course.kit.weights.freeze': ('kit/weights.html#freeze', 'srgan_course/kit/weights.py'),
+                                          'srgan_course.kit.weights.in_eval': ('kit/weights.html#in_eval', 'srgan_course/kit/weights.py'),
                                           'srgan_course.kit.weights.load_model': ( 'kit/weights.html#load_model',
                                                                                    'srgan_course/kit/weights.py'),
                                           'srgan_course.kit.weights.load_published': ( 'kit/weights.html#load_published',
