@@ -202,6 +202,8 @@ def inception_score(a,                      # as for `features`; or probabilitie
     if not 1 <= splits <= len(p): raise ValueError(f'{splits} splits of {len(p)} pictures; give 1 to {len(p)}')
     p = p[np.random.default_rng(seed).permutation(len(p))].clip(1e-16)
     v = np.array([math.exp((q*(np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.array_split(p, splits)])
+    if splits > 1 and v.mean() > (most := len(p)//splits)/2:
+        warnings.warn(f'a part of {most} pictures scores {most} at most; give fewer splits, or more pictures')
     name = 'IS' if note['net'] == 'inception@logits' else f'classifier score ({note["net"]})'
     return Figure(v.mean(), name, None, v.std(), weights=note.get('weights'), resize=note.get('resize'), n=len(p), splits=splits, seed=seed)
 

@@ -158,7 +158,7 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
 
 def test_a_network_that_reads_no_pictures_has_no_8_bit_form(tmp_path):
     r = fork('models', 'dcgan-cats', '--export', tmp_path/'c.onnx', '--precision', 'int8')
-    assert r.returncode == 2 and r.stderr.strip().splitlines()[-1] == 'srgan-models: a network that reads no pictures has no 8-bit layers here; take fp32 or fp16'
+    assert r.returncode == 2 and r.stderr.strip().splitlines()[-1] == "srgan-models: precision 'int8' is not in ('fp32', 'fp16'), the forms of a DCGANGenerator"
     assert not any(tmp_path.iterdir())
 
 def test_a_scale_that_the_model_has_not_is_no_scale_to_measure_at(tmp_path, capsys):
@@ -445,3 +445,24 @@ def test_demo_out_of_memory_names_no_option_that_it_lacks(tmp_path, monkeypatch)
     def full(*args, **kwargs): raise MemoryError('out of memory: lower bs, now 8 (--bs 4), or size')
     monkeypatch.setattr(demo, 'train', full)
     with pytest.raises(MemoryError, match='^out of memory; close other programs, and give the same command again$'): demo.demo(tmp_path/'demo', progress=False)
+
+@pytest.mark.skipif(os.name == 'nt', reason='no fork')
+@pytest.mark.parametrize('killed', [True, False])
+def test_a_worker_whose_command_was_killed_says_nothing(killed, tmp_path):
+    "multiprocessing shows a traceback of the connection that has gone; as long as the command lives, it is shown."
+    (tmp_path/'a.py').write_text("""import multiprocessing, os, signal, sys, time
+from srgan_course.kit.commands import command
+def work(parent, killed):
+    while killed and os.getppid() == parent: time.sleep(.01)
+    try: raise ConnectionResetError(104, 'Connection reset by peer')
+    except OSError: sys.excepthook(*sys.exc_info())
+    open('done', 'w').close()
+@command
+def go(killed:bool=False): # Is it?
+    p = multiprocessing.get_context('fork').Process(target=work, args=(os.getpid(), killed)); p.start()
+    if killed: os.kill(os.getpid(), signal.SIGKILL)
+    p.join()
+go()
+""")
+    r = subprocess.run([sys.executable, 'a.py', *['--killed']*killed], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (tmp_path/'done').exists() and (r.returncode == 0) != killed and ('ConnectionResetError' in r.stderr) != killed, r.stderr

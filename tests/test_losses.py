@@ -186,6 +186,18 @@ def test_trap_5_normalisation(fault, monkeypatch):
     monkeypatch.setattr(FeatureNet, 'forward', lambda self, x: self.net(change(x)))
     with pytest.raises(AssertionError, match='not normalised'): check_normalised(net)
 
+def test_a_net_of_ones_own_sees_what_it_was_taught_on():
+    "ImageNet's mean and spread are ImageNet's: a network of one's own sees [0,1], or what is said of it; 'rms' is its own RMS."
+    (x, y), same = pictures(), nn.Identity()
+    assert PerceptualLoss(same)(x, y).item() == pytest.approx((x - y).square().mean().item()/measure_rms(same)**2, rel=1e-5)
+    assert PerceptualLoss(same, scale=1.)(x, y).item() == pytest.approx((x - y).square().mean().item(), rel=1e-5)
+    own = feature_net(same, mean=(.485, .456, .406), std=(.229, .224, .225)); check_normalised(own)
+    assert own.rms == pytest.approx(measure_rms(own)) and feature_net(same, rms=3.).rms == 3.
+    for net in (SMALL, own):
+        with pytest.raises(ValueError, match='^mean: .* knows how it was taught'): feature_net(net, mean=.5)
+    with pytest.raises(ValueError, match='^Sequential does not take photographs of 224 x 224 pixels, so give its rms'):
+        feature_net(nn.Sequential(nn.Flatten(), nn.Linear(48, 4)))
+
 def test_perceptual_against_plain():
     x, y = pictures()
     for how, f in dict(mse=torch.square, l1=torch.abs).items():

@@ -164,6 +164,25 @@ def test_held_out_pictures_that_are_trained_on_are_told(tmp_path):
         assert res.said in (tmp_path/f'r{i}'/'generator.md').read_text()
     assert all('4 of 4 held-out pictures are trained on as well' in l for l in lines)
 
+def test_a_copy_in_another_format_is_told(tmp_path, recwarn):
+    "A held-out picture that is trained on as JPEG, in half its size or mirrored is no equal file; at the start it is told all the same."
+    from srgan_course.data import Pictures, sample_photos
+    from srgan_course.kit.inspect import look_alikes
+    a, held = tmp_path/'a', tmp_path/'held'; a.mkdir(); held.mkdir()
+    for k, im in sample_photos('train').items(): im.resize((im.width//4, im.height//4)).save(a/f'{k}.png')
+    for k, im in sample_photos('valid').items(): im.resize((im.width//4, im.height//4)).save(held/f'{k}.png')
+    files, new = sorted(a.iterdir()), len([*held.iterdir()]); rocket = Image.open(a/'rocket.png')
+    rocket.save(held/'copy.jpg', quality=50)
+    train(ALONE, a, tmp_path/'run', valid=held, progress=False, device='cpu')
+    line = f'1 of {new + 1} held-out pictures looks nearly like one that is trained on (copy.jpg like rocket.png), so the figures may be too good'
+    assert [str(w.message) for w in recwarn if 'trained on' in str(w.message)] == [line]
+    rocket.resize((rocket.width//2, rocket.height//2), Image.Resampling.BOX).save(tmp_path/'half.png')
+    rocket.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path/'mirror.png')
+    for keep_mb in 2048, 0:
+        pics = lambda *o: Pictures(o, ALONE, keep_mb=keep_mb)
+        assert look_alikes(pics(*files), pics(tmp_path/'half.png', tmp_path/'mirror.png')).startswith('2 of 2 held-out pictures look ')
+        assert look_alikes(pics(*files), pics(*files)) == ''                # equal files: `trained_on` tells
+
 def test_parts_of_a_source_that_overlap_are_told(tmp_path, recwarn):
     a, b = folder(tmp_path/'a'), folder(tmp_path/'b', 1)
     with pytest.warns(UserWarning, match='1 of 1 held-out picture is trained on as well'):

@@ -41,8 +41,8 @@ def batch_of(x # float array or tensor (...,3,h,w), nominally in [0,1]
     if 'float' not in kind: raise ValueError(f'{what}: whole numbers do not say what is white; divide bytes by 255 first')
     y = as_floats(x).reshape(math.prod(shape[:-3]), *shape[-3:])
     if not np.isfinite(y).all(): raise ValueError(f'{what} holds NaN or infinite values and is no picture')
-    if y.size and (y.min() < -1 or y.max() > 2):
-        raise ValueError(f'{what} runs from {y.min():.3g} to {y.max():.3g}; pictures are in [0,1]: divide 0..255 by 255')
+    if y.size and (y.min() < -1 or y.max() > 2 or (y < -.1).mean() > .1):
+        raise ValueError(f'{what} runs from {y.min():.3g} to {y.max():.3g}, not in [0,1]: divide 0..255 by 255, turn -1..1 into (x+1)/2')
     return y
 
 def whole_number(what:str, v, least:int): # its name for the message
@@ -262,7 +262,6 @@ def _point(m, path):
 # %% ../../nbs/kit/engines.ipynb #e9000014
 def _samples(scale, side=96):
     "The embedded training photographs, made small, as what a generator reads."
-    if not scale: raise ValueError('a network that reads no pictures has no 8-bit layers here; take fp32 or fp16')
     from srgan_course.kit.sources import sample_photos
     for p in sample_photos('train').values():
         small = p.convert('RGB').resize((p.width//scale, p.height//scale), 3)                              # 3: bicubic
@@ -320,8 +319,9 @@ def export_onnx(net,               # a network of this package
                )->Path:            # the file
     "Write a network as ONNX, with free batch, height and width, and compare the file with it."
     path = Path(path)
-    for what, given, offered in ('precision', precision, ('fp32', 'fp16', 'int8')), ('int8', int8, ('body', 'all')):
-        if given not in offered: raise ValueError(f'{what} {given!r} is not in {offered}')
+    forms = ('fp32', 'fp16', *['int8']*('scale' in net.args))             # 8-bit layers are for what reads pictures
+    for what, given, offered in ('precision', precision, forms), ('int8', int8, ('body', 'all')):
+        if given not in offered: raise ValueError(f'{what} {given!r} is not in {offered}, the forms of a {type(net).__name__}')
     if path.suffix != '.onnx': raise ValueError(f'{path}: the name of an ONNX file ends in .onnx')
     if missing := [n for n in ('onnx', 'onnxscript') if not find_spec(n)]:
         raise ModuleNotFoundError(f"export_onnx needs {' and '.join(missing)}: pip install 'srgan_course[onnx]'")
@@ -329,7 +329,7 @@ def export_onnx(net,               # a network of this package
     tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
     net = copy.deepcopy(net).float().eval().cpu()
     m = _trace(net, beside)
-    if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args.get('scale')))
+    if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
     if beside: _point(m, path.with_suffix('.safetensors'))
     elif precision != 'fp32': _halve(m)
     if overlap is None: overlap = getattr(net, 'radius', 0)

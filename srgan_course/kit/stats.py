@@ -6,8 +6,7 @@
 __all__ = ['resamples', 'over_pictures', 'coverage', 'over_runs', 'together', 'over_both', 'mcnemar', 'says', 'smallest_effect']
 
 # %% ../../nbs/kit/stats.ipynb #c18320b8
-import math
-import numpy as np
+import math, numpy as np
 
 # %% ../../nbs/kit/stats.ipynb #297655c0
 _ENDS = [2.5, 97.5] # of every interval, in percent: it is to hold the truth in 95 of 100 studies
@@ -24,7 +23,7 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
                   times:int=1000, # bootstrap draws
                   seed:int=0 # of the draws
                  ): # (lo, hi), 95 %, or a dict of them
-    "Where the figure would lie on other pictures of this kind, for the same models: percentile bootstrap."
+    "Where the figure lies over all pictures of this kind, for the same models: percentile bootstrap."
     arrays = [np.asarray(a) for a in arrays]
     got = [stat(*[a[i] for a in arrays]) for i in resamples(len(arrays[0]), times, seed)]
     ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
@@ -59,8 +58,8 @@ def together(value:float, # what all the intervals are about
 def over_both(x, # (runs, pictures): a figure of each picture under each run, or the difference of two arms
               times:int=1000, # bootstrap draws of the pictures
               seed:int=0 # of the draws
-             )->tuple: # (lo, hi), 95 %; of a single run: of other pictures only
-    "Where the mean lies over endless runs and on other pictures of this kind."
+             )->tuple: # (lo, hi), 95 %; of a single run: over pictures only
+    "Where the mean lies over endless runs and all pictures of this kind."
     x = np.asarray(x, np.float64)
     if x.ndim != 2: raise ValueError(f'an array of shape {x.shape}; give (runs, pictures)')
     value, by_picture = float(x.mean()), x.mean(0)
@@ -73,15 +72,14 @@ def around(value:float, # the figure as measured
           )->tuple: # (lo, hi), 95 %
     "An interval for a figure whose bootstrap is shifted, such as FID: of the figure at this number of pictures."
     d = np.asarray(draws, np.float64)
-    lo, hi = np.percentile(d - d.mean(), _ENDS)
-    return float(value + lo), float(value + hi)
+    return tuple(map(float, value + np.percentile(d - d.mean(), _ENDS)))
 
 # %% ../../nbs/kit/stats.ipynb #5f31c44f
 def from_subsets(values, # the figure on each of many random subsets
                  size:int, # of a subset, at most half of n
                  n:int # pictures that the subsets are drawn from
                 )->tuple: # (lo, hi), 95 %
-    "An interval for the mean over subsets, from their spread: where it would lie on other pictures."
+    "An interval for the mean over subsets, from their spread: where it lies over all pictures of this kind."
     if not 0 < size <= n//2: raise ValueError(f'subsets of {size} out of {n}: their spread tells only if they are at most half')
     v = np.asarray(values, np.float64)
     off = 1.96*v.std()*math.sqrt(size/(n - size))
@@ -111,6 +109,6 @@ def smallest_effect(spread:float, # standard deviation of the differences betwee
                     n:int # runs, or pictures
                    )->float: # in the unit of `spread`
     "The smallest true difference that a study of `n` finds four times in five (Student's t, interval of 95 %)."
-    from scipy.stats import t
+    from scipy.special import nctdtrinc, stdtrit
     if n < 2: raise ValueError(f'{n} run: nothing can be found with fewer than 2')
-    return float((t.ppf(_ENDS[1]/100, n - 1) + t.ppf(.8, n - 1))*spread/math.sqrt(n))
+    return float(nctdtrinc(n - 1, .2, stdtrit(n - 1, _ENDS[1]/100))*spread/math.sqrt(n))       # one in five falls short

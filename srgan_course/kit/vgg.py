@@ -74,23 +74,16 @@ def measure_rms(net:nn.Module, size:int=224)->float: # takes (B,3,H,W) in [0,1];
     return (total/n)**.5
 
 # %% ../../nbs/kit/vgg.ipynb #3718910b
-FEATURE_RMS = { # network-source: root mean square of each layer over the embedded training photographs (`measure_rms`)
-    'vgg16-oxford': {'conv1_1': 79.911, 'relu1_1': 56.128, 'conv1_2': 291.44, 'relu1_2': 268.37, 'conv2_1': 481.35, 'relu2_1': 342.4,
-                     'conv2_2': 759.83, 'relu2_2': 506.69},
-    'vgg19-oxford': {'conv1_1': 75.918, 'relu1_1': 53.414, 'conv1_2': 256.01, 'relu1_2': 234.82, 'conv2_1': 374.58, 'relu2_1': 241.18,
-                     'conv2_2': 496.92, 'relu2_2': 302.6, 'conv3_1': 552.07, 'relu3_1': 329.18, 'conv3_2': 514.18, 'relu3_2': 362.83,
-                     'conv3_3': 668.02, 'relu3_3': 626.66, 'conv3_4': 1233.6, 'relu3_4': 1125.5},
-    'vgg16-random': {'conv1_1': 1.5627, 'relu1_1': 1.092, 'conv1_2': 1.5125, 'relu1_2': 0.94205, 'conv2_1': 1.3407, 'relu2_1': 1.0227,
-                     'conv2_2': 1.3565, 'relu2_2': 0.79762, 'conv3_1': 1.3282, 'relu3_1': 0.94242, 'conv3_2': 1.3607, 'relu3_2': 1.0025,
-                     'conv3_3': 1.3333, 'relu3_3': 0.92583, 'conv4_1': 1.5071, 'relu4_1': 1.0465, 'conv4_2': 1.4482, 'relu4_2': 1.0997,
-                     'conv4_3': 1.4898, 'relu4_3': 1.054, 'conv5_1': 1.743, 'relu5_1': 1.2048, 'conv5_2': 1.6631, 'relu5_2': 1.1032,
-                     'conv5_3': 1.4699, 'relu5_3': 1.0243},
-    'vgg19-random': {'conv1_1': 1.5627, 'relu1_1': 1.092, 'conv1_2': 1.5125, 'relu1_2': 0.94205, 'conv2_1': 1.3407, 'relu2_1': 1.0227,
-                     'conv2_2': 1.3565, 'relu2_2': 0.79762, 'conv3_1': 1.3282, 'relu3_1': 0.94242, 'conv3_2': 1.3607, 'relu3_2': 1.0025,
-                     'conv3_3': 1.3333, 'relu3_3': 0.92583, 'conv3_4': 1.2307, 'relu3_4': 0.82434, 'conv4_1': 1.3825, 'relu4_1': 1.0088,
-                     'conv4_2': 1.3842, 'relu4_2': 1.0689, 'conv4_3': 1.4783, 'relu4_3': 1.0429, 'conv4_4': 1.442, 'relu4_4': 1.0551,
-                     'conv5_1': 1.749, 'relu5_1': 1.2167, 'conv5_2': 1.6878, 'relu5_2': 1.183, 'conv5_3': 1.6432, 'relu5_3': 1.1683,
-                     'conv5_4': 1.5447, 'relu5_4': 1.0895}}
+FEATURE_RMS = { # network-source: root mean square over the embedded training photographs (`measure_rms`) after conv1_1, relu1_1, ...
+    'vgg16-oxford': [79.911, 56.128, 291.44, 268.37, 481.35, 342.4, 759.83, 506.69],
+    'vgg19-oxford': [75.918, 53.414, 256.01, 234.82, 374.58, 241.18, 496.92, 302.6, 552.07, 329.18, 514.18, 362.83, 668.02, 626.66,
+                     1233.6, 1125.5],
+    'vgg16-random': [1.5627, 1.092, 1.5125, 0.94205, 1.3407, 1.0227, 1.3565, 0.79762, 1.3282, 0.94242, 1.3607, 1.0025, 1.3333, 0.92583,
+                     1.5071, 1.0465, 1.4482, 1.0997, 1.4898, 1.054, 1.743, 1.2048, 1.6631, 1.1032, 1.4699, 1.0243],
+    'vgg19-random': [1.5627, 1.092, 1.5125, 0.94205, 1.3407, 1.0227, 1.3565, 0.79762, 1.3282, 0.94242, 1.3607, 1.0025, 1.3333, 0.92583,
+                     1.2307, 0.82434, 1.3825, 1.0088, 1.3842, 1.0689, 1.4783, 1.0429, 1.442, 1.0551, 1.749, 1.2167, 1.6878, 1.183, 1.6432,
+                     1.1683, 1.5447, 1.0895]}
+FEATURE_RMS = {k: dict(zip([n for n in vgg_names(k[:5]) if n[0] != 'p'], v)) for k, v in FEATURE_RMS.items()} # without the pools
 
 class FeatureNet(FrozenNet):
     "A frozen network that takes pictures in [0,1], normalises them as it was taught, and returns features."
@@ -103,15 +96,22 @@ class FeatureNet(FrozenNet):
     def __repr__(self): return f'FeatureNet({self.name!r}, rms={self.rms:.4g})'
 
 # %% ../../nbs/kit/vgg.ipynb #2d6c8c2f
-def feature_net(name:str|nn.Module, # such as 'vgg19-torchvision@relu5_4', or a network of yours (a frozen copy of it is used)
-                rms:float=None      # size of its activations; None: from `FEATURE_RMS`, else measured; 1 for a network of yours
+def feature_net(name:str|nn.Module,  # such as 'vgg19-torchvision@relu5_4', or a network of yours (a frozen copy of it is used)
+                rms:float=None,      # size of its activations; None: from `FEATURE_RMS`, else measured on photographs
+                mean=None, std=None  # of each channel, as a network of yours was taught; None: it sees pictures in [0,1] as they are
                )->FeatureNet:
-    "The feature net called `name`."
+    "The feature net called `name`, or yours as one."
+    taught = {k: v for k, v in dict(mean=mean, std=std).items() if v is not None}
+    if taught and (isinstance(name, FeatureNet) or not isinstance(name, nn.Module)):
+        raise ValueError(f"{' and '.join(taught)}: {name} knows how it was taught; give them with a network of yours")
     if isinstance(name, FeatureNet): return name
-    if isinstance(name, nn.Module): return FeatureNet(copy.deepcopy(name), type(name).__name__, rms or 1.)
-    arch, source, seed, layer = parse_name(name)
-    with torch.device('meta'): layers = vgg_layers(arch, layer) # no memory used, no random number drawn
-    layers.load_state_dict(_random_state(layers, seed) if source == 'random' else _vgg_state(layers, name), assign=True)
-    net = FeatureNet(layers, name)
-    net.rms = rms or (not seed and FEATURE_RMS.get(f'{arch}-{source}', {}).get(layer)) or measure_rms(net)
+    if isinstance(name, nn.Module):
+        net, known = FeatureNet(copy.deepcopy(name).cpu(), type(name).__name__, **{'mean': 0., 'std': 1., **taught}), rms
+    else:
+        arch, source, seed, layer = parse_name(name)
+        with torch.device('meta'): layers = vgg_layers(arch, layer) # no memory used, no random number drawn
+        layers.load_state_dict(_random_state(layers, seed) if source == 'random' else _vgg_state(layers, name), assign=True)
+        net, known = FeatureNet(layers, name), rms or (not seed and FEATURE_RMS.get(f'{arch}-{source}', {}).get(layer))
+    try: net.rms = known or measure_rms(net)
+    except RuntimeError as e: raise ValueError(f'{net.name} does not take photographs of 224 x 224 pixels, so give its rms ({e})') from None
     return net
