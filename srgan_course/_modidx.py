@@ -1190,6 +1190,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'srgan_course/kit/inspect.py'),
                                           'srgan_course.kit.inspect.inspect_picture': ( 'kit/inspect.html#inspect_picture',
                                                                                         'srgan_course/kit/inspect.py'),
+                                          'srgan_course.kit.inspect.look_alikes': ( 'kit/inspect.html#look_alikes',
+                                                                                    'srgan_course/kit/inspect.py'),
                                           'srgan_course.kit.inspect.report_text': ( 'kit/inspect.html#report_text',
                                                                                     'srgan_course/kit/inspect.py'),
                                           'srgan_course.kit.inspect.twins': ('kit/inspect.html#twins', 'srgan_course/kit/inspect.py')},

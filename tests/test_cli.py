@@ -21,9 +21,9 @@ def run(*args, cwd=None, timeout=300, **env):
     return subprocess.run([sys.executable, '-m', 'srgan_course', *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout,
                           env={**ENV, **env}, stdin=subprocess.DEVNULL)
 
-def fork(*args, **env):
+def fork(*args, cwd=None, **env):
     "The same without the seconds that importing torch takes."
-    return command(*args, env={**ENV, **env}, timeout=300)
+    return command(*args, cwd=cwd, env={**ENV, **env}, timeout=300)
 
 def one_line(r, *words, code=2):
     "The process ended with `code` and one line on standard error that holds `words`; no traceback."

@@ -5,6 +5,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 import torch.nn.functional as F
+import forked
 from srgan_course import upscale as U
 from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
@@ -634,7 +635,7 @@ def test_command_over_a_folder(folder, weights):
     said = r.stdout + r.stderr
     assert '7/7' in said and '2 could not be done' in said and 'text.jpg' in said and 'empty.png' in said
     assert len(list(folder.with_name('in-x4').rglob('*.png'))) == 5
-    r = run('-m', 'srgan_course', 'upscale', folder, '--model', weights, '--json')
+    r = forked.command('upscale', folder, '--model', weights, '--json')
     d = json.loads(r.stdout)
     assert r.returncode == 1 and (len(d['done']), len(d['kept']), len(d['bad'])) == (0, 5, 2)
 
