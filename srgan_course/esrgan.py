@@ -89,8 +89,7 @@ class RRDBNet(nn.Module):
     def radius(self)->int: # how far it sees, in pixels of the small picture
         "Receptive radius by formula."
         lo, hi = -2, self.args['scale'] + 1                                                # two convolutions after the last enlargement
-        # a convolution, then one nearest enlargement down
-        for k in reversed(STEPS[self.args['scale']]): lo, hi = (lo - 1)//k, (hi + 1)//k
+        for k in reversed(STEPS[self.args['scale']]): lo, hi = (lo - 1)//k, (hi + 1)//k # a convolution, then one nearest enlargement down
         return max(-lo, hi) + 2 + 15*self.args['n_blocks']
 
 # %% ../nbs/17_esrgan.ipynb #ca156a39
@@ -159,6 +158,7 @@ class UNetCritic(nn.Module):
         return self.last(f)
 
 # %% ../nbs/17_esrgan.ipynb #369edb84
+# adv: the paper's weight of the paper's sum; BasicSR halves the sum, so 2.5e-3 pulls as its 5e-3 does
 _GAME = dict(generator='RRDBNet', adv_kind='ra-bce', content_loss='l1', content=.01, perceptual=1., feature_loss='l1', adv=5e-3, ema=.999)
 ESRGAN_RECIPES = {   # name -> settings of an `SRGANRecipe`
     'esrgan': dict(_GAME, size=128, nf=64, n_blocks=23, critic='VGGCritic', critic_nf=64, feature_net='vgg19-torchvision@conv5_4',
@@ -174,7 +174,7 @@ ESRGAN_RECIPES = {   # name -> settings of an `SRGANRecipe`
                          feature_net='vgg19-random@conv1_2', content=1., perceptual=.1, adv=5e-3, steps_per_epoch=50, pre_epochs=15,
                          pre_size=48, pre_lr=1e-3, epochs=2, gan_lr=1e-4, crit_lr=1e-4, ema=.99),
     'real-photos': dict(_GAME, scale=2, size=96, nf=64, n_blocks=6, degrade='phone', critic='UNetCritic', critic_nf=64, content=1.,
-                        perceptual=1., adv=.1, feature_net='vgg19-torchvision@conv5_4', feature_scale=1.,
+                        perceptual=1., adv_kind='bce', adv=.1, feature_net='vgg19-torchvision@conv5_4', feature_scale=1.,
                         steps_per_epoch=1000, pre_epochs=100, pre_lr=2e-4, pre_schedule='flat', epochs=40, save_every=1000)}
 
 # %% ../nbs/17_esrgan.ipynb #16b972d6

@@ -48,14 +48,15 @@ class SRGANLearner(Resumable, GANLearner):
                        switcher=None,           # None: both learn on each batch; a switcher: in turns
                        lr:float=1e-4,           # the generator's rate
                        crit_lr:float=None,      # the critic's; default `lr`
-                       gen_first:bool=False, switch_eval:bool=True, # with a switcher, as in fastai
+                       gen_first:bool=False, switch_eval:bool=False, # with a switcher, as in fastai; the second only False
                        clip:float=None,         # clamp the critic's weights to [-clip, clip]
                        cbs=None, metrics=None,
                        **kwargs):               # precision, recipe, betas, opt_func, ...: of `Resumable`
         if 'show_img' in kwargs: raise ValueError('show_img does nothing in fastai 2; add the callback SampleGrid(...) instead')
+        if switch_eval: raise ValueError('switch_eval=True judges by a critic in eval mode, whose batch norm is wrong there; leave it out')
         self.clip, self.in_turns, gan = clip, switcher is not None, GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)
-        turns = [InTurns(clip=clip, switch_eval=switch_eval, gen_first=gen_first), switcher] if self.in_turns else []
+        turns = [InTurns(clip=clip, gen_first=gen_first), switcher] if self.in_turns else []
         Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=game_groups,
                            cbs=turns + L(cbs), metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
     from_learners, wgan = (classmethod(f.__func__) for f in (GANLearner.from_learners, GANLearner.wgan))   # fastai binds them to GANLearner
@@ -143,7 +144,8 @@ def _turn_batch(self:SRGANLearner):
     gen, lf = self.model.gen_mode, self.loss_func
     with self.amp: self.pred = self.model(*self.xb)
     self.pred = self.pred.float(); self('after_pred')
-    loss = lf(self.pred, *self.yb); self.loss = loss.detach().clone(); self('after_loss')
+    with resting(self.model.critic if gen else self.model.generator): loss = lf(self.pred, *self.yb)
+    self.loss = loss.detach().clone(); self('after_loss')
     norm = self.move('generator' if gen else 'critic', loss)
     parts = getattr(lf.gen_loss_func if gen else lf.crit_loss_func, 'parts', {})
     if gen: self.note(gen_loss=loss, **parts, gen_grad=norm)
@@ -153,16 +155,13 @@ def _turn_batch(self:SRGANLearner):
 class InTurns(GANTrainer):
     "fastai's `GANTrainer`; the players are read from the model, and validation does not take the turn away."
     name = 'gan_trainer'
-    def __init__(self, switch_eval=True, clip=None, beta=.98, gen_first=False):
-        super().__init__(switch_eval, clip, beta, gen_first, show_img=False)
+    def __init__(self, clip=None, beta=.98, gen_first=False): super().__init__(False, clip, beta, gen_first, show_img=False)
     def before_fit(self):
         self.turn, self.crit_losses, self.gen_losses = self.gen_first, [], []
         self.gen_loss.reset(); self.crit_loss.reset()
         self.switch(self.turn)
     def before_epoch(self): self.switch(self.turn)
-    def before_validate(self):
-        self.turn = self.gen_mode
-        self.switch(True)
+    def before_validate(self): self.turn = self.gen_mode; self.switch(True)
     def after_fit(self): self.switch(True)
     def switch(self, gen_mode=None):
         gen_mode = (not self.gen_mode) if gen_mode is None else gen_mode

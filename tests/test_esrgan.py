@@ -1,6 +1,6 @@
 "Lesson 17: networks, critics, loss, mixing, published names, DIV2K."
 import os, re, shutil
-import numpy as np, pytest, torch
+import numpy as np, pytest, torch, torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from srgan_course.kit.recipe import get_recipe, named_recipes
@@ -300,6 +300,16 @@ def test_two_steps_on_div2k(tmp_path):
         with learn.no_bar(), learn.no_logging(): learn.fit(1)
         for m, old in zip((net, critic), before):
             assert all(p.isfinite().all() for p in m.parameters()) and any(not torch.equal(p, q) for p, q in zip(m.parameters(), old))
+
+def test_the_adversarial_loss_against_the_released_code():
+    "ESRGAN: the paper's sum, of which BasicSR takes half; Real-ESRGAN: plain cross-entropy at .1, not relativistic."
+    from srgan_course import srgan
+    f, r, bce = torch.randn(6, 1), torch.randn(6, 1), F.binary_cross_entropy_with_logits
+    terms = {k: srgan.make_losses(srgan.SRGANRecipe(k, **ESRGAN_RECIPES[k]).replace(perceptual=0., feature_net=''))[0]
+             for k in ('esrgan', 'real-photos')}
+    half = (bce(r - f.mean(), torch.zeros_like(r)) + bce(f - r.mean(), torch.ones_like(f)))/2
+    want = {'esrgan': 5e-3*2*half, 'real-photos': .1*bce(f, torch.ones_like(f))}
+    for k, t in terms.items(): assert t.weights['adv']*t.terms['adv'].gen(f, r).item() == pytest.approx(want[k].item(), rel=1e-5), k
 
 def test_recipes_are_found_when_asked_for():
     from srgan_course import srgan

@@ -153,6 +153,39 @@ def test_trap_2_a_switcher_of_fastai():
     learn.dls = R.tiny_dls(steps=4); log.said = ''; learn.fit(3)
     assert log.said == '|CCCC|CGCC|CCCG'
 
+class Asked(Callback):
+    "Who was asked in which mode, and whose batch norm's averages moved, in each turn."
+    order = 150
+    def __init__(self): self.turns, self.now = [], set()
+    def before_fit(self):
+        m = self.learn.model
+        self.nets = dict(G=m.generator, C=m.critic)
+        self.hooks = [net.register_forward_pre_hook(lambda mod, x, k=k: self.now.add((k, mod.training))) for k, net in self.nets.items()]
+        self.was = self.averages()
+    def after_fit(self): [h.remove() for h in self.hooks]
+    def averages(self): return {k: torch.cat([b.float().flatten() for b in net.buffers()]) for k, net in self.nets.items()}
+    def before_step(self): self.who = 'G' if self.learn.gan_trainer.gen_mode else 'C'
+    def after_batch(self):
+        if self.learn.training:
+            now = self.averages()
+            self.turns.append((self.who, self.now, {k for k in now if not torch.equal(now[k], self.was[k])}))
+        self.was, self.now = self.averages(), set()
+
+def test_in_turns_each_is_asked_in_training_mode_and_moves_its_own_averages():
+    asked = Asked(); learn = game(cbs=[asked], switcher=gan.Turns(1)); learn.fit(2)
+    assert len(asked.turns) == 12
+    for who, modes, moved in asked.turns: assert (modes, moved) == ({('G', True), ('C', True)}, {who})
+
+def test_in_turns_validation_is_in_eval_mode_and_moves_nothing():
+    "fastai's `switch_eval` leaves the generator in training mode there, and the held-out pictures in its averages."
+    learn = game(switcher=gan.Turns(1)); learn.fit(1)
+    was = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    learn.validate(); pred, _ = learn.get_preds()
+    assert all(torch.equal(v, was[k]) for k, v in learn.model.state_dict().items())
+    with torch.no_grad(): want = learn.model.generator.eval()(torch.cat([x.as_subclass(torch.Tensor) for x, _ in learn.dls.valid]))
+    assert torch.allclose(pred.as_subclass(torch.Tensor), want, atol=1e-6)
+    with pytest.raises(ValueError, match='switch_eval=True judges by a critic in eval mode'): game(switcher=gan.Turns(1), switch_eval=True)
+
 def rates(late, how='fit'):
     log, mult = TurnLog(), GANDiscriminativeLR(5.)
     learn = game(cbs=[log] if late else [mult, log], switcher=gan.Turns(), lr=1e-3)

@@ -464,8 +464,11 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
     (bad_ones/'list.txt').write_text('\n'.join(names)); work = toy_work()._replace(read=len, make=str)
     for done, kept in (2, 0), (0, 2):
         r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
-        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png/c.png', 'in.png', long, 't.tar']) and 'no place for its result' in r['bad'][long]
+        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png/c.png', 'in.png', long, 't.tar'}) and 'no place for its result' in r['bad'][long]
+        for n in 'in.png', 't.tar': assert r['bad'][n] == f'{bad_ones/"out"/n}{".png"*(n[0] == "i")} is a folder, and is no result of it; move it away'
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
+    assert not any('made' in e or e.get('begin') == 't.tar' for e in read_events(bad_ones/'out'/SHARDS/'000000.jsonl'))      # no work for nothing
+    (bad_ones/'out'/'t.tar').rmdir(); assert run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)['done'] == 1
 
 def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     "It stood where a result goes before the run: its picture is left out, at every start and in the report, until it is moved away. --again takes the place."
@@ -480,6 +483,28 @@ def test_a_file_of_somebody_else_is_not_written_over(bad_ones):
     assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 0 and [p.read_text() for p in theirs] == ['a diary, and a day more']*2
     theirs[0].unlink(); assert run_shard(bad_ones/'list.txt', 0, 1, out, work)['done'] == 1 and [*merge_logs(out)['bad']] == ['t.tar']
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True); assert (r['done'], r['bad'], merge_logs(out)['pictures'], merge_logs(out)['bad']) == (3, {}, 3, {})
+
+def test_a_file_that_is_put_there_while_a_run_is_at_work(bad_ones):
+    "During its first start, or before a later one, when its picture has not had its turn: it was written over. Moved away, the picture is done."
+    out = bad_ones/'out'; a_tar(bad_ones/'t.tar', ('a.png', (bad_ones/'good.png').read_bytes()))
+    for n in 'bc': shutil.copy(bad_ones/'good.png', bad_ones/f'{n}.png')
+    (bad_ones/'list.txt').write_text('good.png\nb.png\nc.png\nt.tar\n'); theirs = [out/f'{n}.png.png' for n in 'bc'] + [out/'t.tar']
+    def make(img):
+        if not theirs[0].exists(): theirs[0].write_text('a diary')                     # while the first picture is at work
+        elif not theirs[1].exists(): raise KeyboardInterrupt
+        return str(img)
+    work = toy_work()._replace(read=len, make=make)
+    with pytest.raises(KeyboardInterrupt): run_shard(bad_ones/'list.txt', 0, 1, out, work)
+    for p in theirs[1:]: p.write_text('a diary')                                       # between two starts
+    for done, kept in (0, 1), (0, 1):
+        r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
+        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png', 'c.png', 't.tar'}) and [p.read_text() for p in theirs] == ['a diary']*3
+        assert all(why == f'{out/(n + ".png" if n[0] != "t" else n)} was put there during the run, and is no result of it; move it away' for n, why in r['bad'].items())
+        assert merge_logs(out)['bad'] == r['bad']
+    for p in theirs[1:]: p.unlink()
+    work = toy_work()._replace(read=len, make=str)
+    r = run_shard(bad_ones/'list.txt', 0, 1, out, work); assert (r['done'], [*r['bad']]) == (2, ['b.png'])
+    assert run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True)['bad'] == {} and theirs[0].read_bytes() != b'a diary'
 
 def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(bad_ones):
     "At the first run, at a later one, and with --again."

@@ -585,9 +585,10 @@ def test_jobs_are_bounded_and_go():
         until(lambda: not len(service.jobs)); problem(c.get(jobs[-1]), 404, 'kept for 0.01 minutes')
         assert service.jobs.bytes == 0
 
-def test_a_job_that_is_late_says_so(monkeypatch):
-    "It was answered as one that had never been, and its listeners were sent where it had been sent to."
-    with client(limits=Limits(keep_minutes=.01)) as c:
+@pytest.mark.parametrize('deadline', [60, .6])
+def test_a_job_that_is_late_says_so(deadline, monkeypatch):
+    "It was answered as one that had never been, and its listeners were sent where it had been sent to: here also where a request has the same time."
+    with client(limits=Limits(keep_minutes=.01, deadline=deadline)) as c:
         slow = c.app.state.service.shop; work = slow.submit
         def submit(job): done = job.work; job.work = lambda *of: (time.sleep(.8), done(*of))[1]; return work(job)
         monkeypatch.setattr(slow, 'submit', submit)
@@ -595,6 +596,7 @@ def test_a_job_that_is_late_says_so(monkeypatch):
         until(lambda: c.get(job).json().get('state') not in ('queued', 'running'))
         facts = c.get(job).json()
         assert facts['state'] == 'late' and 'more than 0.6 seconds' in facts['error'] and '--keep-minutes' in facts['error'] and '/v1/jobs' not in facts['error']
+        if deadline < 1: problem(r := c.post('/v1/upscale', content=png()), 504, 'more than 0.6 seconds', 'POST /v1/jobs'); assert '--keep' not in r.text
 
 def test_jobs_that_wait_take_no_place_of_a_result():
     "With fewer places for results than for jobs, what was accepted was thrown away the moment it was done."

@@ -49,9 +49,9 @@ def _safely(work, device, told):
         raise Problem(500, BROKEN) from None
 
 @patch
-def submit(self:Desk, work, seconds)->Job:
+def submit(self:Desk, work, seconds, later=False)->Job:
     "Queue work for a worker, or say that there is no place."
-    try: return self.shop.submit(Job(partial(_safely, work), seconds))
+    try: return self.shop.submit(Job(partial(_safely, work), seconds, later))
     except Full: raise self.busy() from None
 
 @patch
@@ -69,7 +69,7 @@ def why(self:Desk, job)->Problem:
     if job.state == 'failed': return job.error
     if job.state == 'refused': return self.busy()
     if job.state == 'late':
-        more = 'use POST /v1/jobs' if job.seconds == self.limits.deadline else 'start the server with more --keep-minutes'
+        more = 'start the server with more --keep-minutes' if job.later else 'use POST /v1/jobs'
         return Problem(504, f'This took more than {job.seconds:g} seconds; send a smaller picture, or {more}.')
     return Problem(404, 'This job was cancelled.')
 
@@ -127,7 +127,7 @@ def take_job(self:Desk, key, work)->Response: # 202
     if made := self.cache.get(key):
         job = Job(None); job.state, job.part, job.result = 'done', 1., kept(made)._replace(took=dict(cache=0))
         self.counters.add('cache_hits_total')
-    else: job = self.submit(lambda *of: kept(work(*of)), 60*self.limits.keep_minutes)
+    else: job = self.submit(lambda *of: kept(work(*of)), 60*self.limits.keep_minutes, True)
     self.jobs.put(job.id, job)
     asyncio.ensure_future(self.keep(job))
     return job

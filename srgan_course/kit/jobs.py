@@ -18,8 +18,9 @@ class Stopped(Exception): "Raised inside a job's work when nobody wants its resu
 class Job:
     "Work for a `Workshop`, and what became of it: queued, running, then done, failed, cancelled, late or refused."
     def __init__(self, work,         # function of (device, told); `told(part)`, 0 to 1, and `told()` raise `Stopped` once it is to stop
-                       seconds:float=None): # how long its result may take from now on, in the queue or not
-        self.id, self.work, self.seconds, self.state = secrets.token_urlsafe(12), work, seconds, 'queued'
+                       seconds:float=None,  # how long its result may take from now on, in the queue or not
+                       later:bool=False):   # will its client come back for it? Else a request waits
+        self.id, self.work, self.seconds, self.later, self.state = secrets.token_urlsafe(12), work, seconds, later, 'queued'
         self.result, self.error, self.part, self.tile, self.begun, self.fetched = None, None, 0., 0, None, False
         self.queued, self.over, self._news = time.perf_counter(), 0., asyncio.Event()
 

@@ -11,6 +11,7 @@ import errno, hashlib, io, json, os, platform, secrets, tarfile, threading, time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from filecmp import cmp
 from functools import partial
 from glob import escape
 from pathlib import Path, PurePath
@@ -47,19 +48,21 @@ class Log:
     def __init__(self, path:Path, mine=False, fresh=False): # `mine`: for this process alone; `fresh`: forget what was done
         self.noted, self.file = path.with_suffix('.noted'), hold(path) if mine else None   # there once every place was looked at
         if fresh: self.noted.touch(); os.truncate(path, 0)
-        self.first = not self.noted.exists()
+        self.first, self.renewed, self.hand = not self.noted.exists(), fresh, set()
         self.done, self.begun, self.why, self.taken, self.finished, self.seconds, t = {}, {}, {}, {}, None, 0., 0.
         for e in read_events(path):
             if not {'start', 'taken'} & {*e}: self.first = False               # its first picture was begun
             if {'begin', 'taken'} & {*e} and 'of' not in e or {'fail', 'taken'} & {*e} and 'error' not in e: continue     # damaged
-            if 'start' in e: self.seconds, t = self.seconds + t, 0.
+            if 'start' in e: self.seconds, t, self.renewed = self.seconds + t, 0., self.renewed or e.get('again') is True
             t = e.get('t', t); self._note(e)
         self.seconds += t
-        self.path, self.hand, self.t0 = path, set(), time.perf_counter()
+        self.known, self.hand = self.hand | {*self.done}, set()                # what was in hand at a death may have been written
+        self.path, self.t0 = path, time.perf_counter()
         self.torn = path.is_file() and not path.read_bytes().endswith(b'\n') and path.stat().st_size > 0
 
     def _note(self, e):
         self.finished = e if 'end' in e else None
+        self.hand = (self.hand | {e['begin']} if 'begin' in e else self.hand) - {e[k] for k in ('done', 'made', 'fail', 'back') if k in e}
         if (n := e.get('begin')) is not None:
             self.done.pop(n, None), self.taken.pop(n, None)                # what is begun anew is not done
             of, tries = self.begun.get(n, (None, 0))
@@ -73,8 +76,6 @@ class Log:
     def write(self, **event):
         if self.file is None: self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if self.torn: os.write(self.file, b'\n'); self.torn = False
-        if 'begin' in event: self.hand.add(event['begin'])
-        self.hand -= {event[k] for k in ('done', 'made', 'fail', 'back') if k in event}
         event['t'] = round(time.perf_counter() - self.t0, 3)
         self._note(event)
         os.write(self.file, json.dumps(event).encode() + b'\n')         # one call: lines of two processes do not mix
@@ -178,7 +179,7 @@ NO_PLACE = errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMET
 class Shard:
     "One part of a list at work: its log, where its pictures are, where results go."
     def __init__(self, log:Log, root:Path, out:Path, work:Work):
-        self.log, self.root, self.out, self.work, self.lost = log, root, out, work, {}
+        self.log, self.root, self.out, self.work, self.lost, self.there = log, root, out, work, {}, {}
 
     def is_done(self, name)->bool:
         d, now, dst = self.log.done.get(name), stamp_of(self.root/name), self.out/place_of(name)
@@ -191,10 +192,24 @@ class Shard:
     def is_taken(self, name, again=False)->bool:
         "Did a file stand where its result goes before the shard's first picture, and does it still? It may be anybody's."
         log, dst = self.log, self.out/place_of(name)
-        if (now := stamp_of(dst)) is None or not (is_device(dst) or not again and (name in log.taken or log.first)): return False
-        if dst.is_dir(): return False                                          # said where it is to be written
-        self.lost[name] = why = f'{dst} was there before the run, and is no result of it; move it away'
-        if name not in log.taken: log.write(taken=name, of=now, error=why)
+        self.there[name] = now = stamp_of(dst)
+        if os.path.isdir(dst): return self.leave(name, 'is a folder')
+        if now is None or not (is_device(dst) or not again and (name in log.taken or log.first)): return False
+        return self.leave(name, 'was there before the run')
+
+    def is_theirs(self, name, same:Callable)->bool: # of a file: is it what is to be written?
+        "Has somebody put a file where a result goes, when the run had begun? Asked right before it is written."
+        log, dst = self.log, self.out/place_of(name)
+        as_it_was = name in log.known and stamp_of(dst) == self.there[name]
+        if log.renewed or as_it_was or not os.path.isfile(dst) or same(dst): return False
+        log.write(back=name)                                                    # no fault of the picture's
+        return self.leave(name, 'was put there during the run')
+
+    def leave(self, name, what):
+        dst = self.out/place_of(name)
+        why = f'{dst} {what}, and is no result of it; move it away'
+        if name not in self.log.taken: self.log.write(taken=name, of=stamp_of(dst), error=why)
+        self.lost[name] = self.log.why[name]
         return True
 
     def clear(self, name):
@@ -206,6 +221,7 @@ class Shard:
 
     def deliver(self, p, body, res, facts):
         dst = self.out/place_of(p.name)
+        if self.is_theirs(p.name, lambda f: f.read_bytes() == res): return
         try: dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, res)
         except OSError as e:
             if e.errno not in NO_PLACE: raise
@@ -255,6 +271,7 @@ def do_tar(s:Shard,
         try:
             facts = remake_tar(s, name, src, part)
             with open(part, 'rb') as f: os.fsync(f.fileno())
+            if s.is_theirs(name, lambda f: cmp(f, part, shallow=False)): return
             dst.parent.mkdir(parents=True, exist_ok=True); os.replace(part, dst)
             return s.log.write(done=name, of=of, sha256=sha256_of(src), by=s.work.by, bytes=dst.stat().st_size, **facts)
         except (tarfile.TarError, ValueError, OSError) as e:
@@ -290,7 +307,7 @@ def run_shard(manifest:Path|str,   # a text file, one path a line
     one_place_each(lambda: names, manifest, root, out)
     log = Log(out/SHARDS/f'{i:06}.jsonl', True, again)
     try:
-        log.write(start=round(time.time()), host=platform.node(), pid=os.getpid())
+        log.write(start=round(time.time()), host=platform.node(), pid=os.getpid(), **{'again': True} if again else {})
         s, t = Shard(log, root, out, work), time.perf_counter()
         missing = [name for name in names if not s.is_done(name)]
         todo = [name for name in missing if not s.is_taken(name, again)]
