@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
 from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_line,
-                                       one_run, say, warnings_as_lines)
+                                       one_run, own_result, say, warnings_as_lines)
 from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
@@ -109,7 +109,7 @@ def evaluate(
     "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
-    in_range('scale', scale, 2, 64), need_places(result, make=True)
+    in_range('scale', scale, 2, 64), own_result(result)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
         net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
@@ -323,7 +323,7 @@ def fid(
     if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
     if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
-    need_places(result, make=True), need_places(save_stats, folders=[cache])
+    own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
