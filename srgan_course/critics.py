@@ -8,6 +8,7 @@ __all__ = ['SRGANCritic', 'PoolCritic']
 # %% ../nbs/05_critics.ipynb #7b759836
 import torch
 from torch import nn, Tensor
+from .kit.weights import in_eval
 
 # %% ../nbs/05_critics.ipynb #b58d962e
 def critic_block(ni:int,         # channels in
@@ -69,12 +70,8 @@ def critic_attention(critic:nn.Module, # returns logits (B,1)
                      x:Tensor          # pictures in [0,1], (B,3,H,W)
                     )->Tensor:         # (B,H,W) in [0,1], the largest of each picture is 1
     "How strongly each pixel moves the critic's answer."
-    was = critic.training
-    critic.eval()
-    try:
-        with torch.enable_grad():
-            x = x.detach().clone().requires_grad_()
-            g, = torch.autograd.grad(critic(x).sum(), x)
-    finally: critic.train(was)
+    with in_eval(critic), torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        g, = torch.autograd.grad(critic(x).sum(), x)
     g = g.float().norm(dim=1)
     return g / g.amax(dim=(1,2), keepdim=True).clamp(min=1e-12)

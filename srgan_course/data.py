@@ -18,7 +18,7 @@ from .kit.pets import TOY_VALID,Toy,draw_pet,toys
 from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_test,one_of
 from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_source,get_picture
 from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
-from .kit.splits import split_pets
+from .kit.splits import split_pets,thumbnail
 
 # %% ../nbs/02_data.ipynb #a0b1c2d3
 _all_ = ['Recipe', 'sample_photos', 'draw_pet']
@@ -82,12 +82,11 @@ class Pictures:
         if self.skipped:
             warnings.warn(f'{len(self.skipped)} of {len(seen)} {what}pictures are smaller than the {recipe.size} x {recipe.size} px crop '
                           f'and left out: {first}', stacklevel=4)
-        self._kept,self._bytes = {},0
+        self._kept,self._bytes,self.thumbs = {},0,{}
 
     def __len__(self): return len(self.items)
-    def __getstate__(self): return {**self.__dict__, '_kept':{}, '_bytes':0}   # no pixels in a pickle
+    def __getstate__(self): return {**self.__dict__, '_kept':{}, '_bytes':0, 'thumbs':{}}   # no pixels in a pickle
 
-# %% ../nbs/02_data.ipynb #aa7e9c1c
 @patch
 def _make(self:Pictures, i):
     "Open picture `i` and make its LR."
@@ -107,11 +106,12 @@ def __getitem__(self:Pictures, i)->tuple: # uint8 arrays (h,w,3) and (scale*h,sc
     return pair
 
 @patch
-def load(self:Pictures, all=False): # decode the others, too, to see that they can be?
+def load(self:Pictures, all=False): # decode the others, too, to see that they can be, and keep a thumbnail of each?
     "Decode as many as fit"
     for i, o in enumerate(self.items):
-        if self._bytes < self.keep: self[i]
-        elif all and not isinstance(o, Smaller): get_picture(o)
+        look = all and not isinstance(o, Smaller)                               # they come last
+        hr = Image.fromarray(self[i][1]) if self._bytes < self.keep else get_picture(o) if look else None
+        if look: self.thumbs[i] = thumbnail(central_square(hr, self.fit) if self.fit else hr)
     return self
 
 # %% ../nbs/02_data.ipynb #9afaa5eb

@@ -30,6 +30,22 @@ class ContentLoss(nn.Module):
 DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
+def _in_colour(x, name):
+    if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'{name} takes pictures (B,3,H,W) in [0,1], not {tuple(x.shape)}')
+_KINDS = ('bce', 'lsgan', 'hinge', 'mean')
+def _check_labels(kind, real_label, fake_label, noise):
+    "Refuse labels that a loss has no use for, or that leave it without a bottom."
+    if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):
+        raise ValueError('the hinge loss has no labels; leave real_label, fake_label and noise as they are, or take another kind')
+    if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1):
+        raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; '
+                         "give such, or take 'lsgan'")
+    if noise < 0: raise ValueError(f'noise {noise} is negative; give a standard deviation')
+def _check_terms(terms):
+    if not terms: raise ValueError('a weighted loss needs a term; give name=(loss, weight)')
+    for k, t in terms.items():
+        if not (isinstance(t, tuple) and len(t) == 2 and callable(getattr(t[0], 'gen', t[0]))):
+            raise ValueError(f'term {k!r} is {t!r}; give {k}=(loss, weight)')
 
 # %% ../nbs/06_losses.ipynb #2af19c19
 class TVLoss(nn.Module):
@@ -63,10 +79,6 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad(): t = self.net(target).float()/self.scale
         return self.distance(self.net(output).float()/self.scale, t)
 
-# %% ../nbs/06_losses.ipynb #06a00006
-def _in_colour(x, name):
-    if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'{name} takes pictures (B,3,H,W) in [0,1], not {tuple(x.shape)}')
-
 # %% ../nbs/06_losses.ipynb #f76dae57
 class AdversarialLoss:
     "What each player is asked for, from the critic's raw outputs (logits)."
@@ -80,17 +92,6 @@ class AdversarialLoss:
         self.probability = kind != 'hinge' and not self.needs_real # whether the critic's answers can be read as D(x)
     def __repr__(self):
         return f'{type(self).__name__}({self.kind!r}, labels {self.real_label:g} and {self.fake_label:g}, noise {self.noise:g})'
-
-# %% ../nbs/06_losses.ipynb #06a00008
-_KINDS = ('bce', 'lsgan', 'hinge', 'mean')
-def _check_labels(kind, real_label, fake_label, noise):
-    "Refuse labels that a loss has no use for, or that leave it without a bottom."
-    if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):
-        raise ValueError('the hinge loss has no labels; leave real_label, fake_label and noise as they are, or take another kind')
-    if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1):
-        raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; '
-                         "give such, or take 'lsgan'")
-    if noise < 0: raise ValueError(f'noise {noise} is negative; give a standard deviation')
 
 # %% ../nbs/06_losses.ipynb #11d71305
 @patch
@@ -156,13 +157,6 @@ class WeightedLoss(nn.Module):
         self.held = nn.ModuleList(t for t in self.terms.values() if isinstance(t, nn.Module)) # so that .to() reaches them
         self.needs_real = any(getattr(t, 'needs_real', False) for t in self.terms.values())
     def __repr__(self): return 'WeightedLoss(' + ' + '.join(f'{self.weights[k]:g} {k}: {t}' for k, t in self.terms.items()) + ')'
-
-# %% ../nbs/06_losses.ipynb #4292426e
-def _check_terms(terms):
-    if not terms: raise ValueError('a weighted loss needs a term; give name=(loss, weight)')
-    for k, t in terms.items():
-        if not (isinstance(t, tuple) and len(t) == 2 and callable(getattr(t[0], 'gen', t[0]))):
-            raise ValueError(f'term {k!r} is {t!r}; give {k}=(loss, weight)')
 
 # %% ../nbs/06_losses.ipynb #31977389
 def plain(x:Tensor # any floating-point tensor, also a subclass such as fastai's TensorImage

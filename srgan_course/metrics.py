@@ -17,7 +17,7 @@ from .kit.recipe import one_of
 from .kit.report import classification_report
 from .kit.results import load_result, results_folder, save_result
 from .kit.sources import sample_photos
-from .kit.weights import find_weights, pretrained_weights, read_weights
+from .kit.weights import find_weights, in_eval, pretrained_weights, read_weights
 
 # %% ../nbs/03_metrics.ipynb #90142539
 def mse_to_db(mse:Tensor)->Tensor: # mean squared difference of values in [0,1] -> decibels; infinite for equal pictures
@@ -80,11 +80,8 @@ def ssim_y(sr, hr, crop:int # as for `psnr_y`
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
 def _answer(net, x):
     "What a network makes of a batch of floats, in evaluation mode and without gradient; floats on the CPU."
-    p, was = next(net.parameters(), torch.zeros(())), net.training
-    net.eval()
-    try:
-        with torch.no_grad(): return finite(net(x.to(p.device, p.dtype)).float().cpu(), f'a result of {type(net).__name__}')
-    finally: net.train(was)
+    p = next(net.parameters(), torch.zeros(()))
+    with in_eval(net), torch.no_grad(): return finite(net(x.to(p.device, p.dtype)).float().cpu(), f'a result of {type(net).__name__}')
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
              scale:int, # how many times larger
@@ -98,7 +95,7 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
     def one(img):
         y = _answer(model, to_tensor(img)[None])[0]
         res = to_image(y)                                    # NaN is refused there
-        if strict: check_range(y, 'what the network gives') # before it was clamped
+        check_range(y, 'what the network gives', strict)     # before it was clamped
         return res
     return one
 

@@ -22,6 +22,7 @@ from .kit.recipe import get_recipe
 from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, panel, recognition_table
 from .kit.sources import central_square
 from .kit.splits import three_parts
+from .kit.weights import in_eval
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
 from .generators import build_network
 from .losses import PerceptualLoss
@@ -93,8 +94,7 @@ def train_student(net,         # (B,3,h,w) -> (B,3,scale*h,scale*w); it is chang
     device = next(net.parameters()).device
     @torch.no_grad()
     def watch():
-        net.eval()
-        with torch.autocast(device.type, torch.bfloat16, enabled=pick_precision(precision, device) == 'bfloat16'):
+        with in_eval(net), torch.autocast(device.type, torch.bfloat16, enabled=pick_precision(precision, device) == 'bfloat16'):
             one_by_one = PairBatches(valid, shrink, len(valid), 1, 0, scale, device=device)
             return float(np.mean([loss(net(lr).clamp(0, 1), hr).item() for lr, hr in one_by_one]))
     batches = PairBatches(x, shrink, steps, bs, side, scale, seed, device)

@@ -28,6 +28,7 @@ from .losses import DISTANCES, ContentLoss, CriticLoss, GridLoss, PerceptualLoss
 from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
+from .kit.inspect import look_alikes
 from .kit.lists import keep_pictures, trained_on
 from .kit.runs import run_folder, tensorboard
 from fastai.callback.core import Callback
@@ -171,7 +172,6 @@ def make_critic(r:SRGANRecipe)->torch.nn.Module: # (B,3,H,W) -> logits: (B,1), o
     critic = look_up('critic', r.critic)(*([r.size] if judges_one_size(r) else []), r.critic_nf)
     return Glasses(critic, r.shift, r.soften) if r.shift or r.soften else critic
 
-# %% ../nbs/09_srgan.ipynb #9dee9c8d
 def judges_one_size(r:SRGANRecipe)->bool:
     "Whether its critic is built for patches of `size` and no other."
     return r.critic != 'none' and 'size' in signature(look_up('critic', r.critic)).parameters
@@ -188,7 +188,6 @@ def check_weights(r): # before a run
             raise ValueError(f'patches of {r.size} px, {r.bs} at a time, do not suit {judges} ({e}); give another size (or bs), or a '
                              f'smaller shift or soften') from None
 
-# %% ../nbs/09_srgan.ipynb #0eb5cfad
 def make_losses(r:SRGANRecipe)->tuple: # the generator's `WeightedLoss`, the critic's `CriticLoss`
     "What each player is asked for; a term of weight 0 is left out."
     labels = () if r.adv_kind.startswith('ra-') else (r.real_label, r.fake_label, r.label_noise)
@@ -329,10 +328,10 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
     job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
     training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    if kept is None: told(lambda: training[0].pics.load(all=True))     # what cannot be used is told of before a folder is made
+    like = told(lambda: look_alikes(training[0].pics, held[0].pics)) if kept is None else ''  # tells of what cannot be used, too
     pictures = in_order(lambda: held_out(dls))
     told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
-    if (twice := told(lambda: trained_on(out, len(training), len(held)))) and rank() == 0: warnings.warn(twice, stacklevel=2)
+    for said in filter(None, (told(lambda: trained_on(out, len(training), len(held))), like)): rank() or warnings.warn(said, stacklevel=2)
     with memory_advice(job, out):
         if kept is None: job = settle_recipe(job, dls, out, minutes)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)

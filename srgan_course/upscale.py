@@ -60,10 +60,9 @@ class Upscaler:
         in_range('memory', memory, 1, 2**60), whole_number('overlap', overlap, 0)
         self.engine = e = pick_engine(net, engine, device, precision)
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
-        self.name, self.say = name or e.name, say or tell
+        self.name, self.say, self.odd = name or e.name, say or tell, False
         if 'nz' in e.args:
-            raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it makes pictures from noise: srgan-cats --model '
-                             f'{self.name}')
+            raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it draws from noise: srgan-cats --model {self.name}')
         self.scale = scale_of(e, self.name, scale)
         said = f'srgan_course {self.name}, scale {self.scale}, {e.checksum}'.removesuffix(', ')
         self.note = said.encode('utf-8', 'replace').decode() if note else None
@@ -96,6 +95,9 @@ def forward(self:Upscaler,
     if not np.isfinite(y).all():
         raise ValueError(f'{self.name} makes NaN or infinite values, which are no picture; give another model'
                          + ', or precision="float32"'*(self.precision != 'float32'))
+    if not self.odd and (low := (y < -.1).mean()) > .1:
+        self.odd = True
+        self.say(f'{self.name} makes values from {y.min():.2g} to {y.max():.2g}; {low:.0%} lie below -0.1, and black begins at 0')
     return as_given(y, x)
 
 # %% ../nbs/10_upscale.ipynb #d6b841ba

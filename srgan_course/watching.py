@@ -17,6 +17,7 @@ from .kit.commands import say
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
 from .kit.show import save_figure, save_gif, sheet
+from .kit.weights import in_eval
 import_fastai()
 from fastai.callback.core import Callback
 
@@ -183,11 +184,8 @@ class SampleGrid(Callback):
         "The grid as a PIL picture; the network is left as it was."
         ema = getattr(self.learn, 'ema', None)
         net = ema.model if ema is not None and ema.model is not None else self.learn.generator
-        was, dev = net.training, next(net.parameters()).device
-        net.eval()
-        try:
-            with torch.no_grad(): return sheet(net(self.xb.to(dev)).float().cpu(), len(self.xb))
-        finally: net.train(was)
+        dev = next(net.parameters()).device
+        with in_eval(net), torch.no_grad(): return sheet(net(self.xb.to(dev)).float().cpu(), len(self.xb))
     def keep(self):
         "Draw a frame; a drawing that fails is told of and does not end a run."
         try:

@@ -21,9 +21,9 @@ def run(*args, cwd=None, timeout=300, **env):
     return subprocess.run([sys.executable, '-m', 'srgan_course', *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout,
                           env={**ENV, **env}, stdin=subprocess.DEVNULL)
 
-def fork(*args, **env):
+def fork(*args, cwd=None, **env):
     "The same without the seconds that importing torch takes."
-    return command(*args, env={**ENV, **env}, timeout=300)
+    return command(*args, cwd=cwd, env={**ENV, **env}, timeout=300)
 
 def one_line(r, *words, code=2):
     "The process ended with `code` and one line on standard error that holds `words`; no traceback."
@@ -445,3 +445,24 @@ def test_demo_out_of_memory_names_no_option_that_it_lacks(tmp_path, monkeypatch)
     def full(*args, **kwargs): raise MemoryError('out of memory: lower bs, now 8 (--bs 4), or size')
     monkeypatch.setattr(demo, 'train', full)
     with pytest.raises(MemoryError, match='^out of memory; close other programs, and give the same command again$'): demo.demo(tmp_path/'demo', progress=False)
+
+@pytest.mark.skipif(os.name == 'nt', reason='no fork')
+@pytest.mark.parametrize('killed', [True, False])
+def test_a_worker_whose_command_was_killed_says_nothing(killed, tmp_path):
+    "multiprocessing shows a traceback of the connection that has gone; as long as the command lives, it is shown."
+    (tmp_path/'a.py').write_text("""import multiprocessing, os, signal, sys, time
+from srgan_course.kit.commands import command
+def work(parent, killed):
+    while killed and os.getppid() == parent: time.sleep(.01)
+    try: raise ConnectionResetError(104, 'Connection reset by peer')
+    except OSError: sys.excepthook(*sys.exc_info())
+    open('done', 'w').close()
+@command
+def go(killed:bool=False): # Is it?
+    p = multiprocessing.get_context('fork').Process(target=work, args=(os.getpid(), killed)); p.start()
+    if killed: os.kill(os.getpid(), signal.SIGKILL)
+    p.join()
+go()
+""")
+    r = subprocess.run([sys.executable, 'a.py', *['--killed']*killed], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (tmp_path/'done').exists() and (r.returncode == 0) != killed and ('ConnectionResetError' in r.stderr) != killed, r.stderr

@@ -111,10 +111,12 @@ def test_range_of_a_network_is_checked_before_it_is_clamped(cat):
         def __init__(self, k=1.): super().__init__(); self.k = k
         def forward(self, x): return self.k*(2*torch.nn.functional.interpolate(x, scale_factor=4) - 1)
     for k in (1., .45): one_line(lambda: M.evaluate_sr(Tanh(k), {'cat': cat}, 4), 'cat: what the network gives runs from -')
+    with pytest.warns(UserWarning, match='what the network gives lies below -0.1 in more than a tenth'):        # where it is clamped, it is said
+        M.evaluate_sr(Tanh(), {'cat': cat}, 4, strict=False)
 
 def test_bad_crop():
     x = torch.rand(3, 40, 48)
-    one_line(lambda: M.psnr_y(x, x, 20), 'crop 20 leaves nothing of a picture of 48 x 40 pixels; give at most 19')
+    one_line(lambda: M.psnr_y(x, x, 20), 'crop 20 leaves nothing of 48 x 40 pixels; give at most 19')
     for crop in (-1, 1.5): one_line(lambda: M.psnr_y(x, x, crop), f'crop {crop} is not')
     one_line(lambda: M.ssim_y(x, x, 15), 'SSIM looks at 11 x 11')
 
@@ -126,6 +128,9 @@ def test_evaluate_a_network_and_a_function(cat):
     for model in (net, lambda img: img.resize((img.width*4, img.height*4), Image.Resampling.NEAREST)):
         np.testing.assert_allclose(M.evaluate_sr(model, {'cat': cat}, 4), want, rtol=1e-9)
     assert net.training and want.attrs['crop'] == 4
+    net = torch.nn.Sequential(torch.nn.BatchNorm2d(3).eval(), net)                                             # a part that somebody has frozen
+    M.evaluate_sr(net, {'cat': cat}, 4); M.enlarge(net, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 4)
+    assert net.training and not net[0].training and net[1].training
 
 def test_network_is_left_as_it_was_when_it_fails(cat):
     class Breaks(torch.nn.Module):

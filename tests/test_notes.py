@@ -333,6 +333,18 @@ def test_text_beyond_ascii(tmp_path, suffix):
         made = open_image(save_image(from_array(noise(6, 5, 3), {'comment': words}), tmp_path/f'c{suffix}', software='a model'))
         assert made.getexif()[0x10E].encode('latin-1') == words
 
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif'])
+def test_where_the_subject_is_in_pixels_grows_with_the_picture(tmp_path, suffix):
+    "A point, a circle or a box, in EXIF; left out where the picture was turned, or where nothing says in pixels of which size."
+    for area, want in ((4, 3), (8, 6)), ((4, 3, 2), (8, 6, 4)), ((4, 3, 2, 1), (8, 6, 4, 2)):
+        for turn, sized, there in (1, True, True), (6, True, False), (2, True, False), (1, False, False):
+            ex = Image.Exif(); ex[271], ex[274], ex[0x8769] = 'Maker', turn, {0x9214: area, 0xA214: area[:2], 0x829A: .5} | ({0xA002: 8, 0xA003: 9} if sized else {})
+            Image.fromarray(noise(9, 8, 3)).save(src := tmp_path/f'a{suffix}', exif=ex.tobytes())
+            img = open_image(src); large = from_array(to_array(img).repeat(2, 0).repeat(2, 1), img.info)
+            with Image.open(save_image(large, tmp_path/f'b{suffix}')) as got:
+                sub = got.getexif().get_ifd(0x8769)
+            assert (sub.get(0x9214), sub.get(0xA214), sub[0x829A]) == (want if there else None, want[:2] if there else None, .5), (area, turn, sized)
+
 # ---- damaged chunks of a PNG
 
 def chunk(kind, b, off=0): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', (zlib.crc32(kind + b) + off) % 2**32)

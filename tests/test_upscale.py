@@ -5,6 +5,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
 import torch.nn.functional as F
+import forked
 from srgan_course import upscale as U
 from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
@@ -385,7 +386,7 @@ def test_bad_arguments(net):
 
 NO_PICTURE = {'bytes': (np.zeros((3, 5, 4), np.uint8), 'of uint8 and shape .3, 5, 4.: whole numbers do not say what is white'),
               'bytes of a tensor': (torch.zeros(1, 3, 5, 4, dtype=torch.uint8), 'of uint8 and shape .1, 3, 5, 4.: whole numbers'),
-              '0 to 255': (np.full((3, 5, 4), 255.), 'runs from 255 to 255; pictures are in .0,1.'), 'grey': (torch.rand(1, 5, 4), 'is no picture; give a PIL'),
+              '0 to 255': (np.full((3, 5, 4), 255.), 'runs from 255 to 255, not in .0,1.'), 'grey': (torch.rand(1, 5, 4), 'is no picture; give a PIL'),
               'alpha': (torch.rand(4, 5, 4), 'is no picture'), 'channels last': (np.zeros((5, 4, 3)), 'shape .5, 4, 3. is no picture'),
               'a plane': (np.zeros((5, 4)), 'is no picture'), 'nothing': (np.zeros((3, 0, 4)), 'is no picture'), 'a path': ('a.png', 'str is no picture'),
               'NaN': (torch.full((3, 5, 4), torch.nan), 'holds NaN'), 'None': (None, 'NoneType is no picture')}
@@ -395,6 +396,14 @@ def test_what_is_no_picture_is_refused(up, what):
     x, said = NO_PICTURE[what]
     with pytest.raises(ValueError, match=said) as e: up(x)
     assert '\n' not in str(e.value)
+
+def test_a_network_in_another_range_is_told_once():
+    class Tanh(torch.nn.Module):
+        def forward(self, x): return 2*torch.nn.functional.interpolate(x, scale_factor=2) - 1
+    said = []
+    up = Upscaler(Tanh(), scale=2, overlap=1, say=said.append)
+    for tile in None, 8: up(Image.new('RGB', (20, 16), (60, 80, 90)), tile=tile)
+    assert said == ['Tanh makes values from -0.53 to -0.29; 100% lie below -0.1, and black begins at 0']
 
 def test_a_scale_that_the_network_does_not_have_is_refused(net, tmp_path):
     "It would crop every tile, and nobody would see why."
@@ -626,7 +635,7 @@ def test_command_over_a_folder(folder, weights):
     said = r.stdout + r.stderr
     assert '7/7' in said and '2 could not be done' in said and 'text.jpg' in said and 'empty.png' in said
     assert len(list(folder.with_name('in-x4').rglob('*.png'))) == 5
-    r = run('-m', 'srgan_course', 'upscale', folder, '--model', weights, '--json')
+    r = forked.command('upscale', folder, '--model', weights, '--json')
     d = json.loads(r.stdout)
     assert r.returncode == 1 and (len(d['done']), len(d['kept']), len(d['bad'])) == (0, 5, 2)
 

@@ -267,7 +267,6 @@ def save_checkpoint(self:Resumable, path:Path|str # ends in .safetensors
     "Write everything the run is made of; to be called between two steps of a fit, as `SaveEvery` does."
     return write_checkpoint(path, *self._state())
 
-# %% ../../nbs/kit/checkpoints.ipynb #4e71287f
 class SaveEvery(Callback):
     "Keeps the last `keep` checkpoints of a run: every so many steps or epochs, at the end, and when the run is stopped."
     order = 100

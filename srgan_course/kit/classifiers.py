@@ -22,7 +22,7 @@ from .pets import TOY_VALID, toys
 from .pixels import finite
 from .sources import central_square, find_images
 from .splits import open_all, split_pets
-from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, pretrained_weights
+from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, in_eval, pretrained_weights
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00005
 def load_pictures(items:list, # paths, open pictures or `Toy`s
@@ -187,10 +187,8 @@ class Classifier(nn.Module):
                     bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
-        device, was = next(self.parameters()).device, self.training
-        self.eval()
-        with torch.inference_mode(): z = torch.cat([self(b.to(device).float()/255).cpu() for b in x.split(bs)])
-        self.train(was)
+        device = next(self.parameters()).device
+        with in_eval(self), torch.inference_mode(): z = torch.cat([self(b.to(device).float()/255).cpu() for b in x.split(bs)])
         return finite(z, f'an answer of {self.body.name}', 'names no class; give another model').double().softmax(1).numpy()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001b

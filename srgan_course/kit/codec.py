@@ -68,7 +68,6 @@ def _unmultiply(a):
     rgb = np.rint(a[..., :-1]*(65535/np.maximum(a[..., -1:], 1))).clip(0, 65535)
     return np.concatenate([rgb.astype(np.uint16), a[..., -1:]], -1)
 
-# %% ../../nbs/kit/codec.ipynb #e7cb91ff
 def _read_deep(b, img, top, orientation):
     "The 16-bit pixels, upright, of a file's bytes; what another library reads has to agree with the 8 bits that Pillow decoded."
     view, tags = upright(np.asarray(img), orientation if img.format != 'TIFF' else 1), getattr(img, 'tag_v2', {})
@@ -289,7 +288,6 @@ def tiff_bytes(pages):
         out += tags + strip
     return bytes(out)
 
-# %% ../../nbs/kit/codec.ipynb #c35d1de7
 def encode(img, fmt, quality, notes, suffix=''):
     "The bytes of a picture file, with notes as `notes_of` gives them."
     opts, out = writer_options(fmt, quality, suffix), BytesIO()

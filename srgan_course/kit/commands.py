@@ -65,11 +65,11 @@ def _steady_streams():
 
 # %% ../../nbs/kit/commands.ipynb #c0d00009
 def stop_politely():
-    "Let SIGTERM end a command as Ctrl-C does, where signals can be set."
-    import signal, threading
+    "Let SIGTERM end a command as Ctrl-C does, where signals can be set; a worker whose command was killed ends without a word."
+    import multiprocessing, signal, threading
     if threading.current_thread() is not threading.main_thread(): return
-    def stop(*_): raise KeyboardInterrupt
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.excepthook = lambda *e: (p := multiprocessing.parent_process()) and p.pid != os.getppid() or sys.__excepthook__(*e)
 
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)

@@ -41,8 +41,8 @@ def batch_of(x # float array or tensor (...,3,h,w), nominally in [0,1]
     if 'float' not in kind: raise ValueError(f'{what}: whole numbers do not say what is white; divide bytes by 255 first')
     y = as_floats(x).reshape(math.prod(shape[:-3]), *shape[-3:])
     if not np.isfinite(y).all(): raise ValueError(f'{what} holds NaN or infinite values and is no picture')
-    if y.size and (y.min() < -1 or y.max() > 2):
-        raise ValueError(f'{what} runs from {y.min():.3g} to {y.max():.3g}; pictures are in [0,1]: divide 0..255 by 255')
+    if y.size and (y.min() < -1 or y.max() > 2 or (y < -.1).mean() > .1):
+        raise ValueError(f'{what} runs from {y.min():.3g} to {y.max():.3g}, not in [0,1]: divide 0..255 by 255, turn -1..1 into (x+1)/2')
     return y
 
 def whole_number(what:str, v, least:int): # its name for the message

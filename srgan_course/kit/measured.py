@@ -8,7 +8,7 @@ __all__ = []
 # %% ../../nbs/kit/measured.ipynb #mea00003
 from functools import partial
 from pathlib import Path
-import numpy as np, torch
+import warnings, numpy as np, torch
 from torch import Tensor
 from PIL import Image
 from .codec import identify, name_of, open_binary, open_image
@@ -18,14 +18,15 @@ from .pixels import from_array, to_8bit, to_array
 from .sources import find_source, sample_photos
 
 # %% ../../nbs/kit/measured.ipynb #mea00006
-def check_range(x:Tensor, name:str):
-    "Refuse floats (..,3,H,W) that are not in [0,1], but for what a network overshoots: a little, in few places."
+def check_range(x:Tensor, name:str, strict:bool=True):
+    "Refuse floats (..,3,H,W) that are not in [0,1], but for what a network overshoots: a little, in few places. Or say so."
     lo, hi = x.min().item(), x.max().item()
     below = (x < -.1).double().mean((-3, -2, -1)).max().item()
     if lo >= -.5 and hi <= 1.5 and below <= .1: return
     share = f', {below:.0%} of it below -0.1' if below > .1 else ''
-    raise ValueError(f'{name} runs from {lo:.3g} to {hi:.3g}{share}; pictures are in [0,1]: '
-                     'divide 0..255 by 255, turn -1..1 into (x+1)/2, clamp what a network overshoots')
+    if strict: raise ValueError(f'{name} runs from {lo:.3g} to {hi:.3g}{share}; pictures are in [0,1]: '
+                                'divide 0..255 by 255, turn -1..1 into (x+1)/2, clamp what a network overshoots')
+    if share: warnings.warn(f'{name} lies below -0.1 in more than a tenth of a picture, and is cut off at 0')
 
 def _rgb8(img, name):
     "A picture without alpha as RGB of 8 bits, rounded."
@@ -53,10 +54,8 @@ def shave(x:Tensor, crop:int)->Tensor: # (..,H,W), pixels to take off each borde
     "The inside of a picture."
     h, w = x.shape[-2:]
     if crop != int(crop) or crop < 0: raise ValueError(f'crop {crop} is not a number of pixels; give 0, or the scale as usual')
-    if 2*crop >= min(h, w):
-        raise ValueError(f'crop {crop} leaves nothing of a picture of {w} x {h} pixels; give at most {(min(h, w) - 1)//2}')
-    crop = int(crop)
-    return x[..., crop:h-crop, crop:w-crop]
+    if 2*crop >= min(h, w): raise ValueError(f'crop {crop} leaves nothing of {w} x {h} pixels; give at most {(min(h, w) - 1)//2}')
+    return x[..., int(crop):h-int(crop), int(crop):w-int(crop)]
 
 def pixel_pair(sr, hr, crop:int):
     "Both pictures as pixels, of one size, without their borders."

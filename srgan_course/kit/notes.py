@@ -130,7 +130,6 @@ def mend_png(f # binary file of a PNG
     for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
     return BytesIO(kept), [*names]
 
-
 # %% ../../nbs/kit/notes.ipynb #fc000014
 def settle_colours(img, info, icc):
     "Do with an embedded profile what was asked, and note it."
@@ -158,7 +157,8 @@ def as_it_was(v):
     "A value of EXIF, or a directory of them, that Pillow writes as the bytes that were read."
     return _Text(v) if isinstance(v, str) else {k: as_it_was(w) for k,w in v.items()} if isinstance(v, dict) else v
 
-_ACROSS = {282: 283, 0xA20E: 0xA20F}                   # tags of EXIF for across, and for down: resolution, that of the sensor
+# tags of EXIF for across, and for down: resolution, that of the sensor; where the subject is, in pixels
+_ACROSS, _AREAS = {282: 283, 0xA20E: 0xA20F}, {0x9214, 0xA214}
 
 def _inner(exif, k):
     "A directory inside EXIF, and the one inside that."
@@ -166,12 +166,12 @@ def _inner(exif, k):
     if 0xA005 in sub and not isinstance(sub[0xA005], dict): sub[0xA005] = exif.get_ifd(0xA005)
     return as_it_was({t: v for t,v in sub.items() if v != {}})
 
-def _exif_without(exif, tags, turned=False):
-    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left. `turned`: its sides are."
-    res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turned else {}
+def _exif_without(exif, tags, turn=1):
+    "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left. `turn`: the orientation it had."
+    res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turn in (5, 6, 7, 8) else {}
     for k in set(exif) - tags - {*inside}: res[to.get(k, k)] = as_it_was(exif[k])
     for k in inside:
-        if sub := _inner(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items()}
+        if sub := _inner(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items() if turn == 1 or t not in _AREAS}
     return res.tobytes() if len(res) else b''
 
 _IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no other place for a resolution
@@ -232,7 +232,7 @@ def metadata(img, orientation, f=None):
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
-        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation in (5, 6, 7, 8))
+        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation)
     if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
     if orientation != 1 and 'xmp' in res:
         res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
@@ -313,9 +313,12 @@ def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=
         sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003, 256, 257), (*size, *size)))
         if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
         if of == (new := (size[256], size[257])): of = None
-        same = not any(d.get(k, v) != v for d in (ex, sub) for k,v in size.items())
+        areas, old = sub.keys() & _AREAS, [sub.get(k) for k in (0xA002, 0xA003)]
+        same = not any(d.get(k, v) != v for d in (ex, sub) for k,v in size.items()) and (not areas or all(old))
         if same and not (software or comment or dpi or of or alone): return exif
         for d in ex, sub: d.update({k: v for k,v in size.items() if k in d})
+        if all(old): sub.update({t: tuple(round(v*new[i % 2]/old[i % 2]) for i,v in enumerate(sub[t])) for t in areas})
+        else: [sub.pop(t) for t in areas]              # in pixels of nobody knows which size
         if of: _on_the_map(ex, of, new)
         kind = _written_by(ex.get(270))
         if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])

@@ -14,6 +14,15 @@ from .files import parse_json, read_tensors, write_tensors
 from .models import find_weights
 from .recipe import HOMES, look_up
 
+# %% ../../nbs/kit/weights.ipynb #9c0000e2
+@contextlib.contextmanager
+def in_eval(net:nn.Module):
+    "Inside, `net` is in evaluation mode; afterwards each of its parts is in the mode in which it was."
+    was = [m for m in net.modules() if m.training]
+    try: yield net.eval()
+    finally:
+        for m in was: m.training = True
+
 # %% ../../nbs/kit/weights.ipynb #9c000006
 NETWORKS = HOMES['network']   # class -> where it is defined
 def save_model(net:nn.Module,       # a network whose class is in `NETWORKS`
