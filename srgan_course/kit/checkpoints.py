@@ -92,7 +92,6 @@ def _load_opt(opt, tensors, plain):
         for k,v in s.items():
             if isinstance(v, Tensor) and v.shape == p.shape: s[k] = torch.empty_like(p, dtype=v.dtype).copy_(v)
 
-# %% ../../nbs/kit/checkpoints.ipynb #1af5e8e8
 def _recorder_state(r):
     "What fastai's `Recorder` has recorded in this fit."
     t = {'lrs': torch.tensor([float(v) for v in r.lrs], dtype=torch.float64), 'smooth': r.smooth_loss.val.detach().cpu()}
