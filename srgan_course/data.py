@@ -140,8 +140,7 @@ class PatchLoader:
         import torch
         self.fake_l.generator = torch.Generator()   # else each epoch would draw a number from torch's own random state
 
-    @property
-    # not so in `test_dl`
+    @property                                              # not so in `test_dl`
     def patches(self): return len(getattr(self.dataset, 'tls', ())) == 2 and all(isinstance(o, Nth) for o in self.dataset.items[:1])
     @property
     def training(self): return self.patches and self.dataset.split_idx == 0
@@ -150,8 +149,7 @@ class PatchLoader:
     def get_idxs(self): return list(range(self.start*self.bs, self.recipe.steps_per_epoch*self.bs)) if self.training else super().get_idxs()
 
     def before_iter(self):
-        super().before_iter()
-        # before the workers start, so that they share it
+        super().before_iter()                              # what follows comes before the workers start, so that they share it
         if self.patches and self.fake_l.num_workers and len(self.dataset.items): self.dataset.items[0].pics.load()
 
     def new(self, dataset=None, cls=None, **kwargs):
@@ -207,7 +205,6 @@ def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16
     made = [Smaller(o, .8**k) for k in range(1, n + 1) for o in items]
     return [o for o in made if min(name_and_size(o)[1]) >= least]
 
-# %% ../nbs/02_data.ipynb #1e7d1cb3
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."
     lr = {re.sub(f'x{scale}$', '', Path(p).stem): p for p in find_source(source)}

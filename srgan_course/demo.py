@@ -100,9 +100,8 @@ def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words
     lines = ['', f'{"mean of " + str(len(m)) + " held-out photos":28} PSNR (Y)   SSIM    sharpness (gradient, HR = 100 %)']
     for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN'):
         lines.append(f"{k:28} {mean(k, 'psnr'):5.2f} dB   {mean(k, 'ssim'):.3f}   {100*sum(sharp(p, k) for p in m.values())/len(m):3.0f} %")
-    gain, nearer = mean('pretrained', 'psnr') - mean('bicubic', 'psnr'), [n for n,
-        p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
-    cost = mean('pretrained', 'psnr') - mean('SRGAN', 'psnr')
+    gain, cost = (mean('pretrained', 'psnr') - mean(k, 'psnr') for k in ('bicubic', 'SRGAN'))
+    nearer = [n for n, p in m.items() if abs(1 - sharp(p, 'SRGAN')) < abs(1 - sharp(p, 'pretrained'))]
     lines += ['', f'Seen: pretraining is {gain:+.2f} dB against bicubic, the game {-cost:+.2f} dB against pretraining.',
               f'Nearer to HR in gradient after the game: {", ".join(nearer) or "none"}.',
               'The gradient counts stripes as sharpness, too: look for a pattern that repeats every four pixels.']

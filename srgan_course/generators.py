@@ -94,8 +94,7 @@ class Bicubic(nn.Module):
 def init_conv(conv:nn.Conv2d, # changed in place
               gain:float=1.): # 1 keeps the size of what passes through convolution and ReLU
     "Kaiming's normal initialisation times `gain`, zero bias."
-    # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it: seconds)
-    if conv.weight.is_meta: return
+    if conv.weight.is_meta: return   # a shape without numbers, as `load_model` asks for (torch would import its compiler to fill it)
     nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
     conv.weight.data.mul_(gain); nn.init.zeros_(conv.bias)
 

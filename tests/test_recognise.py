@@ -131,6 +131,9 @@ def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
     (root/'labels.json').write_text('{"cat": 281, "dog": 207}')
     one_line(lambda: M.labelled(root, toy()), 'labels go from 207 to 281', 'do not fit')
+    one_line(lambda: O.look_for(root, labels=root/'none.json'), 'none.json', kind=FileNotFoundError)           # before a network is loaded
+    (root/'labels.json').write_text('{"cat": 0, "dog": 99999999999999999999}'); one_line(lambda: M.labelled(root, toy()), 'class numbers')
+    (root/'labels.json').write_text('{"cat": "dog", "dog": "cat"}'); assert M.labelled(root, toy())[1].tolist() == [1, 1, 1, 0, 0, 0]
     (root/'labels.json').write_text('{"cat": 0}'); one_line(lambda: M.labelled(root, toy()), 'folder dog is not in the labels')
     (root/'labels.json').write_text('{'); one_line(lambda: M.labelled(root, toy()), 'is not JSON')
     (root/'labels.json').write_text('[1, 2]'); one_line(lambda: M.labelled(root, toy()), 'no labels; give {"n01440764": 0, ...}')

@@ -23,9 +23,9 @@ def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...},
     say = lambda why: ValueError(f'{path}: {why}; give {{"n01440764": 0, ...}}, {{"n01440764": "tench", ...}} or '
                                  f'{{"0": ["n01440764", "tench"], ...}}')
     if not isinstance(d, dict) or not d: raise say('no labels')
-    if all(k.isdigit() and isinstance(v, list) and len(v) == 2 for k, v in d.items()):
+    if all(k.isdecimal() and isinstance(v, list) and len(v) == 2 for k, v in d.items()):
         out = {str(v[0]): (int(k), str(v[1])) for k, v in d.items()}
-    elif all(isinstance(v, str) for v in d.values()): out = {k: (i, d[k]) for i, k in enumerate(sorted(d))}
+    elif all(isinstance(v, str) and not v.isdecimal() for v in d.values()): out = {k: (i, d[k]) for i, k in enumerate(sorted(d))}
     elif all(type(v) is int for v in d.values()): out = {k: (v, k) for k, v in d.items()}
     else: raise say('labels of no known form')
     numbers = sorted(n for n, _ in out.values())
@@ -62,13 +62,17 @@ def name_labels(paths:list, # files such as n01443537_goldfish.jpg
 
 def match_labels(labels, teacher # as from `read_labels`, a classifier with `name`, `n` and `classes`
                 )->dict:         # folder -> (class number, name)
-    "Where labels number only some of the classes from 0 on, as those without numbers do, the classifier's names decide."
+    "The classifier's names decide where labels name all of them, or number some from 0 on; elsewhere none may contradict its number."
+    names, own = [_letters(c) for c in teacher.classes], {k: _letters(c) for k, (_, c) in labels.items()}
+    right = [own[k] for k, (n, _) in labels.items() if own[k] == ''.join(names[n:n+1])]
+    if len(right) == len(labels) or all(k == c for k, (_, c) in labels.items()): return labels
+    if sorted(own.values()) == sorted({*names}): return {k: (names.index(own[k]), c) for k, (_, c) in labels.items()}
     part = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))
-    if not part or all(k == c for k, (_, c) in labels.items()): return labels
-    if all(_letters(c) == _letters(teacher.classes[n]) for n, c in labels.values()): return labels
-    try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
-    except ValueError:
-        k, (_, c) = next(iter(labels.items()))
-        raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({k}: {c}), '
-                         f'so they do not fit; give each folder the number of its class') from None
-    return {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
+    bad = [k for k in labels if part or own[k] in names and own[k] not in right]
+    try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes) if part else ()
+    except ValueError: found = ()
+    if bad and not len(found):
+        raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({bad[0]}: '
+                         f'{labels[bad[0]][1]}), so they do not fit; give each folder the number of its class')
+    return labels | {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
+

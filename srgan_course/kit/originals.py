@@ -39,13 +39,14 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
         take = sorted(rank[:max(1, round(share*len(files)))])
         paths += take; y += [labels[c][0] if labels else there.index(c)]*len(take)
     if not paths: raise ValueError(f'{root}: no folder of pictures in it; give a folder with a folder for each class')
-    return paths, np.array(y, np.int64)
+    return paths, np.array(y)
 
 # %% ../../nbs/kit/originals.ipynb #e3f00009
 def look_for(source, share=1., labels=None): # of `labelled`
     "Refuse, before a network is loaded, what is not there, and a share or labels for what has no folders of classes."
     drawn, what = str(source) == 'pets-toy', 'the labels do' if labels else 'a share of each does'
     if not drawn: len(find_source(source))
+    if labels and not isinstance(labels, dict): read_labels(labels)
     if (labels or share < 1) and (drawn or not Path(source).is_dir() or not class_folders(Path(source))):
         raise ValueError(f'{source} has no folders of classes, so {what} not fit it; leave {"them" if labels else "it"} out')
 

@@ -82,8 +82,7 @@ def step_seconds(job:Training, dls)->dict: # phase -> seconds a step
 
 def fit_minutes(job:Training, seconds:dict, minutes:float)->Recipe:
     "A recipe of the same proportions whose steps take about `minutes`."
-    # 93 % of the time is for steps; the rest goes to validation and samples
-    want = .93*60*minutes / sum(p.steps*seconds[k] for k,p in job.phases.items())
+    want = .93*60*minutes / sum(p.steps*seconds[k] for k,p in job.phases.items())   # the rest is for validation and samples
     steps = [max(1, int(p.steps*want)) for p in job.phases.values()]
     spe = min(job.data.steps_per_epoch, *steps)
     return job.recipe.replace(steps_per_epoch=spe, minutes=float(minutes),

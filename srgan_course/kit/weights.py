@@ -184,8 +184,7 @@ def _rename(state, rules):
 def _from_numbers(state):
     "Names of the first ESRGAN files, which number their layers, in BasicSR's words."
     outer = sorted({int(m[1]) for k in state if (m := re.match(r'model\.(\d+)\.(?!sub)', k))})
-    # none: another network, which `load_published` refuses
-    last = max((int(m[1]) for k in state if (m := re.match(r'model\.1\.sub\.(\d+)\.', k))), default=-1)
+    last = max((int(m[1]) for k in state if (m := re.match(r'model\.1\.sub\.(\d+)\.', k))), default=-1)  # `load_published` refuses -1
     names = dict(zip(outer, ['conv_first', *[f'conv_up{i + 1}' for i in range(len(outer) - 3)], 'conv_hr', 'conv_last']))
     rules = ((rf'^model\.1\.sub\.{last}\.', 'conv_body.'), (r'^model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.', r'body.\1.rdb\2.conv\3.'),
              *((rf'^model\.{i}\.', f'{n}.') for i,n in names.items()))
