@@ -106,7 +106,7 @@ def evaluate(
     result:Path=None, # File to write the result to, such as results/set5.json
     json:bool=False, # Print the figures as JSON?
 ):
-    "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
+    "PSNR and SSIM of a model by picture: luminance, 8 bits, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     in_range('scale', scale, 2, 64), need_places(result, make=True)
