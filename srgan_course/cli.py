@@ -21,7 +21,7 @@ def demo(
     fresh:bool=False, # Begin again, even where a finished or interrupted demo is there?
     json:bool=False, # Print the figures as JSON?
 ):
-    "Train the quick SRGAN recipe on embedded photographs, x4: minutes on two CPU cores, no network"
+    "Train a small SRGAN that begins with light-x4 on embedded photographs, x4: minutes on two CPU cores, no network"
     from srgan_course.demo import demo as run
     res = run(out, fresh=fresh, progress=not json)
     if json: print(js.dumps(res))
@@ -30,12 +30,12 @@ def demo(
 @command(only={'not manifest': 'scale width height format keep_format quality frames'})
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
-    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
+    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others; or an .onnx file of ours
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
     scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
     width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
     height:int=None, # Pixels of the result
-    format:str=None, # Of the results: png (default), webp, jpg, tif, avif
+    format:str=None, # Of the results: png (default; a film keeps its own), webp, jpg, tif, avif
     keep_format:bool=False, # That of each picture instead?
     quality:int=95, # Of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
@@ -106,7 +106,7 @@ def evaluate(
     result:Path=None, # File to write the result to, such as results/set5.json
     json:bool=False, # Print the figures as JSON?
 ):
-    "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
+    "PSNR and SSIM of a model by picture: luminance, 8 bits, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
     in_range('scale', scale, 2, 64), own_result(result)

@@ -30,7 +30,7 @@ def _value(x:Tensor):
     return x.item() if x.dim() == 0 else x
 
 def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-           hr,       # the true one, of the same size
+           hr,       # the true one, of the same size; both are rounded to 8 bits first, 16-bit pictures too
            crop:int  # pixels taken off each border; usually the scale
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."

@@ -357,12 +357,13 @@ def test_demo(tmp_path, capsys, monkeypatch):
     demo.demo(out, fresh=True, progress=False, recipe=TINY)
     assert (out/'generator.safetensors').stat().st_mtime_ns > made and (out/'mine.txt').exists()
 
-def test_what_the_demo_says_of_the_critic(tmp_path):
+def test_what_the_demo_says_of_the_critic(tmp_path, monkeypatch):
     "D(x) is read for critics that were taught as probabilities, and not for others."
     photo = {k: dict(psnr=27., ssim=.7, gradient=5.) for k in ('nearest', 'bicubic', 'pretrained', 'SRGAN')} | {'HR': dict(gradient=10.)}
     assert 'D(G(z)) 0.40: balance.' in demo.demo_report({'a': photo}, dict(d_real=.6, d_fake=.4), tmp_path)
     assert 'the critic has won' in demo.demo_report({'a': photo}, dict(d_real=.99, d_fake=.01),
                                                      tmp_path) and 'D(x)' not in demo.demo_report({'a': photo}, None, tmp_path)
+    for drawn in 'before_after', 'all_curves', 'training_gif': monkeypatch.setattr(demo, drawn, lambda *a, **k: None)
     hinge = TINY.replace(name='hinge', adv_kind='hinge', steps_per_epoch=1, pre_epochs=1, epochs=1)
     assert demo.demo(tmp_path/'demo', recipe=hinge, progress=False)['critic'] is None
 
