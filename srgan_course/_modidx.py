@@ -564,6 +564,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'srgan_course.kit.commands.one_of': ('kit/commands.html#one_of', 'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.one_run': ( 'kit/commands.html#one_run',
                                                                                   'srgan_course/kit/commands.py'),
+                                           'srgan_course.kit.commands.own_result': ( 'kit/commands.html#own_result',
+                                                                                     'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.refuse_empty': ( 'kit/commands.html#refuse_empty',
                                                                                        'srgan_course/kit/commands.py'),
                                            'srgan_course.kit.commands.refuse_idle': ( 'kit/commands.html#refuse_idle',

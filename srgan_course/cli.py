@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
 from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_line,
-                                       one_run, say, warnings_as_lines)
+                                       one_run, own_result, say, warnings_as_lines)
 from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
@@ -21,7 +21,7 @@ def demo(
     fresh:bool=False, # Begin again, even where a finished or interrupted demo is there?
     json:bool=False, # Print the figures as JSON?
 ):
-    "Train the quick SRGAN recipe on embedded photographs, x4: minutes on two CPU cores, no network"
+    "Train a small SRGAN that begins with light-x4 on embedded photographs, x4: minutes on two CPU cores, no network"
     from srgan_course.demo import demo as run
     res = run(out, fresh=fresh, progress=not json)
     if json: print(js.dumps(res))
@@ -30,12 +30,12 @@ def demo(
 @command(only={'not manifest': 'scale width height format keep_format quality frames'})
 def upscale(
     *paths:Path, # Pictures, or folders of pictures
-    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others
+    model:str='light-x4', # A model that ships, by name, or a .safetensors file, of ours or of others; or an .onnx file of ours
     out:Path=None, # File or folder to write (default: NAME-x4.png beside the picture; FOLDER-x4 for a folder)
     scale:float=None, # How many times larger, such as 1.5 (default: as the model does)
     width:int=None, # Pixels of the result, instead of a scale; with --height, it fits into both
     height:int=None, # Pixels of the result
-    format:str=None, # Of the results: png (default), webp, jpg, tif, avif
+    format:str=None, # Of the results: png (default; a film keeps its own), webp, jpg, tif, avif
     keep_format:bool=False, # That of each picture instead?
     quality:int=95, # Of JPEG, WebP, AVIF, HEIC and JPEG XL, from 1 to 100
     frames:bool=False, # Every frame or page of a file, and not only the first?
@@ -106,10 +106,10 @@ def evaluate(
     result:Path=None, # File to write the result to, such as results/set5.json
     json:bool=False, # Print the figures as JSON?
 ):
-    "PSNR and SSIM of a model by picture: luminance, scale pixels cropped, LR by Pillow's bicubic"
+    "PSNR and SSIM of a model by picture: luminance, 8 bits, scale pixels cropped, LR by Pillow's bicubic"
     from srgan_course.kit.community import load_enlarger
     from srgan_course.metrics import CLASSIC, evaluate_sr, lpips_net, save_result
-    in_range('scale', scale, 2, 64), need_places(result, make=True)
+    in_range('scale', scale, 2, 64), own_result(result)
     start, net, extra = time.monotonic(), model, {}
     if model not in CLASSIC:
         net = load_enlarger(model, f'; {", ".join(CLASSIC)} need no model', scale)
@@ -323,7 +323,7 @@ def fid(
     if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
     if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
-    need_places(result, make=True), need_places(save_stats, folders=[cache])
+    own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')

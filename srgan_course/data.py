@@ -205,7 +205,6 @@ def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16
     made = [Smaller(o, .8**k) for k in range(1, n + 1) for o in items]
     return [o for o in made if min(name_and_size(o)[1]) >= least]
 
-# %% ../nbs/02_data.ipynb #1e7d1cb3
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."
     lr = {re.sub(f'x{scale}$', '', Path(p).stem): p for p in find_source(source)}

@@ -178,7 +178,6 @@ class Turns(FixedGANSwitcher):
     def to_save(self): return {}, {'n_c': self.n_c, 'n_g': self.n_g}
     def from_saved(self, tensors, plain): self.n_c, self.n_g = plain['n_c'], plain['n_g']
 
-# %% ../nbs/07_gan.ipynb #3a4000c3
 @patch
 def add_cb(self:SRGANLearner, cb):
     "fastai's `add_cb`, which refuses what would go wrong silently."

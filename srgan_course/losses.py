@@ -54,10 +54,11 @@ class TVLoss(nn.Module):
         super().__init__()
         self.how, self.size = how, {'l1': torch.abs, 'l2': torch.square}[one_of('total variation', how, ('l1', 'l2'))]
     def extra_repr(self): return repr(self.how)
-    def forward(self, output:Tensor,       # (B,C,H,W)
+    def forward(self, output:Tensor,       # (B,C,H,W), sides of 2 or more
                 target:Tensor = None # not looked at: every term is called alike
                )->Tensor: # scalar
         x = output.as_subclass(Tensor) # of no special kind
+        if min(x.shape[-2:]) < 2: raise ValueError(f'{tuple(x.shape)}: a row or column alone has no neighbours; give sides of 2 or more')
         return self.size(x.diff(dim=-1)).mean() + self.size(x.diff(dim=-2)).mean()
 
 # %% ../nbs/06_losses.ipynb #bbe30a47

@@ -30,7 +30,7 @@ def _value(x:Tensor):
     return x.item() if x.dim() == 0 else x
 
 def psnr_y(sr,       # enlarged picture: PIL, or tensor (..,3,H,W) in [0,1]
-           hr,       # the true one, of the same size
+           hr,       # the true one, of the same size; both are rounded to 8 bits first, 16-bit pictures too
            crop:int  # pixels taken off each border; usually the scale
           ):         # dB: a float, or (B,) for a batch
     "Peak signal-to-noise ratio on the luminance."
@@ -47,8 +47,7 @@ def gaussian_window(size:int=11,    # pixels across
                     sigma:float=1.5 # standard deviation in pixels
                    )->Tensor:       # (size,), sums to 1
     "The weights with which SSIM looks at a neighbourhood, along one axis."
-    d = torch.arange(size, dtype=torch.float64) - (size - 1)/2
-    w = torch.exp(-d**2/(2*sigma**2))
+    d = torch.arange(size, dtype=torch.float64) - (size - 1)/2; w = torch.exp(-d**2/(2*sigma**2))
     return w/w.sum()
 
 def local_mean(x:Tensor)->Tensor: # (N,H,W) -> (N,H-10,W-10)

@@ -69,11 +69,9 @@ def student(start='light-x4', # a model whose head and body it takes; None: from
         known = load_enlarger(start)
         network, args = type(known).__name__, known.args
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = build_network(network, args | dict(scale=scale))
+        torch.manual_seed(seed); net = build_network(network, args | dict(scale=scale))
     if start:
-        from srgan_course.srgan import start_from
-        start_from(net, start)
+        from srgan_course.srgan import start_from; start_from(net, start)
     return net
 
 # %% ../nbs/16_recognise.ipynb #e2e00001
@@ -114,8 +112,7 @@ def evaluate_recognition(ways,      # name -> 'nearest' ... 'lanczos', a network
     if ORIGINALS in ways: raise ValueError(f'a way may not be called {ORIGINALS!r}: these take part by themselves')
     y, everybody, seen = None if y is None else fit_labels(y, teacher), panel(teacher, *judges), {}
     for i in range(0, len(x), _AT_ONCE):
-        hr = x[i:i+_AT_ONCE]
-        lr = shrink(hr, scale)
+        hr = x[i:i+_AT_ONCE]; lr = shrink(hr, scale)
         for k, way in {ORIGINALS: None, **ways}.items():
             start = time.perf_counter()
             big = hr if way is None else enlarge(enlarger(way, scale), lr, scale)
@@ -141,8 +138,7 @@ def recognise_picture(img,     # a PIL picture
     "Each version of one picture, and what the classifier takes it for."
     side = min(size, *img.size)//scale*scale
     if side < 16*scale: raise ValueError(f'the picture is {img.width} x {img.height} pixels; {16*scale} or more are wanted on each side')
-    hr = central_square(img.convert('RGB'), side)
-    lr = downscale(hr, scale)
+    hr = central_square(img.convert('RGB'), side); lr = downscale(hr, scale)
     big = {ORIGINALS: hr, **{k: enlarger(w, scale)(lr) for k, w in ways.items()}}
     psnr = {k: None if k == ORIGINALS else float(psnr_y(p, hr, scale)) for k, p in big.items()}
     return {'small': dict(picture=lr)} | {k: dict(picture=p, guesses=teacher.guesses(p), psnr=psnr[k]) for k, p in big.items()}
@@ -202,7 +198,9 @@ def resized_to(net, scale=3 # a network that enlarges by another factor, the fac
 def picture_ways(models=('light-x4', 'srgan-x4'), scale=3 # models that ship, or .safetensors files
                 )->dict: # name -> way, as `enlarger` takes it
     "Three classic ways, and networks by name."
-    nets = {Path(m).stem: load_enlarger(m) for m in map(str, models)}
+    models = [*map(str, models)]
+    taken = {ORIGINALS, 'small', 'nearest', 'bicubic', 'lanczos', *models}               # a row has its own name, whatever a file is called
+    nets = {(k := Path(m).stem) + ' (trained)'*(k != m and k in taken): load_enlarger(m) for m in models}
     return {n: n for n in ('nearest', 'bicubic', 'lanczos')} | {k: net if net.args['scale'] == scale else resized_to(net, scale)
                                                                 for k, net in nets.items()}
 

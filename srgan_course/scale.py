@@ -6,9 +6,10 @@
 __all__ = ['DEATHS', 'ShardJob', 'load_work', 'do_shard', 'hand_out', 'open_client', 'scale_out']
 
 # %% ../nbs/20_scale.ipynb #s2000004
-import os, secrets
+import os, secrets, warnings
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -101,10 +102,13 @@ def scale_out(src:Path|str,       # folder of pictures, or a manifest
     "Everything in a folder or a list, by many workers."
     manifest, root, _ = list_once(Path(src), Path(out), shards)
     with open_client(workers, scheduler) as client:
+        if not client.nthreads(): warnings.warn(f'no worker at {scheduler} yet; waiting for one')
         client.wait_for_workers(1)
         n = count_shards(manifest, Path(out), shards, max(workers or 1, sum(client.nthreads().values())))
         job = ShardJob(str(manifest), n, str(Path(out).resolve()), str(root), load, args)
-        for k, r in enumerate(hand_out(client, job, range(n)), 1):
-            if told: told(k, n, r)
+        try:
+            for k, r in enumerate(hand_out(client, job, range(n)), 1):
+                if told: told(k, n, r)
+        except CancelledError: raise ConnectionError(f'the scheduler at {scheduler} is gone; the same again goes on where it was') from None
         if not scheduler: client.cluster.close()
     return merge_logs(out)

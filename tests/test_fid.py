@@ -3,6 +3,7 @@
 Inception's weights come from the folder that SRGAN_WEIGHTS names; without them those tests are skipped, by name.
 """
 import subprocess, sys, warnings
+from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from srgan_course import fid as F
@@ -250,6 +251,18 @@ def unmeasured(monkeypatch):
     "A network that must not run."
     def never(*args): raise AssertionError('a set was measured')
     monkeypatch.setattr(N.PooledNet, 'forward', never)
+
+def test_what_was_left_out_is_not_forgotten(tmp_path):
+    "Features of a part of a set are not kept as those of all."
+    a = write(tmp_path/'a', pictures(4, 3)); (tmp_path/'a'/'broken.png').write_bytes(b'no picture')
+    for _ in range(2):
+        with pytest.warns(UserWarning, match='1 of 5 pictures left out'): S.features(a, 'random@32', tmp_path/'kept', skip=True)
+    with pytest.raises(ValueError, match='1 of 5 pictures cannot be used'): S.features(a, 'random@32', tmp_path/'kept')
+
+def test_result_is_not_written_over_what_is_none(folders, tmp_path):
+    p = next(Path(folders[0]).iterdir()); before = p.read_bytes()
+    refused(f'{p} is there already, and is no result of these commands; give another --result', *folders, result=p)
+    assert p.read_bytes() == before
 
 def refused(says, *args, **kw):
     from srgan_course.cli import fid

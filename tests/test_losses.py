@@ -312,6 +312,12 @@ assert torch.cosine_similarity(a[1], b[1], 0) > .9999 and torch.cosine_similarit
 '''
     subprocess.run([sys.executable, '-c', code], check=True, env={**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX512_CORE_BF16'}, timeout=120)
 
+@pytest.mark.parametrize('how', ('l1', 'l2'))
+def test_total_variation_of_one_row_is_no_nan(how):
+    for shape in (1, 3, 1, 5), (1, 3, 5, 1):
+        with pytest.raises(ValueError, match='no neighbours; give sides of 2 or more'): TVLoss(how)(torch.rand(shape))
+    assert TVLoss(how)(torch.rand(1, 3, 2, 2)).isfinite()
+
 def test_targets_features_are_not_kept():
     "The graph must hold one pass, not two."
     class Count(nn.Module):

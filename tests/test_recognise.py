@@ -1,6 +1,7 @@
 "Lesson 16's library from outside: the teacher stands still, what is measured is what is said, bad input is one line, and the command."
 import json, os, subprocess, sys
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, pytest, torch
 from PIL import Image
 from conftest import ROOT, script
@@ -149,6 +150,14 @@ def test_names_of_some_classes_are_no_numbers(tmp_path):
     one_line(lambda: M.labelled(root, t), 'do not fit')
     (root/'labels.json').write_text('{"n01443537": "goldfish", "n02123045": "house cat", "n02963159": "cardigan"}')
     one_line(lambda: M.labelled(root, t), 'do not fit')
+
+def test_a_file_called_like_a_way_has_its_own_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(M, 'load_enlarger', lambda m: SimpleNamespace(args=dict(scale=3), file=m))
+    for name in 'bicubic', 'light-x4', 'originals', 'small':
+        ways = M.picture_ways(['light-x4', 'srgan-x4', f := str(tmp_path/f'{name}.safetensors')])
+        assert [*ways] == ['nearest', 'bicubic', 'lanczos', 'light-x4', 'srgan-x4', f'{name} (trained)'] and ways[f'{name} (trained)'].file == f
+        assert ways['bicubic'] == 'bicubic' and ways['light-x4'].file == 'light-x4'
+    assert [*M.picture_ways(['light-x4', 'light-x4'])][3:] == ['light-x4']
 
 def test_originals_are_not_enlarged(tmp_path, monkeypatch):
     monkeypatch.setattr(K, 'toy_teacher', toy)

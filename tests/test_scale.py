@@ -585,6 +585,17 @@ def test_no_worker_is_idle(photos, monkeypatch):
         r = scale.scale_out(photos/'photos', photos/out, lambda w: w, work, workers=5, told=lambda k, n, r: said.append((n, r['kept'])), **kw)
         assert [n for n, _ in said] == [2, 2] and r['shards'] == 2 and r['pictures'] == 6
 
+def test_scheduler_that_is_gone_or_has_no_worker(photos, monkeypatch):
+    from concurrent.futures import CancelledError
+    from srgan_course import scale
+    @contextlib.contextmanager
+    def client(*_): yield SimpleNamespace(wait_for_workers=lambda n: None, nthreads=dict)
+    def lost(*_): raise CancelledError('scheduler-connection-lost')
+    monkeypatch.setattr(scale, 'open_client', client); monkeypatch.setattr(scale, 'hand_out', lost)
+    with pytest.warns(UserWarning, match='no worker at tcp://10.0.0.5:8786 yet; waiting for one'), \
+            pytest.raises(OSError, match='the scheduler at tcp://10.0.0.5:8786 is gone; the same again goes on where it was'):
+        scale.scale_out(photos/'photos', photos/'gone', lambda w: w, (toy_work(),), scheduler='tcp://10.0.0.5:8786')
+
 @pytest.mark.parametrize('blind', [False, True])
 def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
     "Two files, two results; where the disk of the results takes both names for one, they are refused before anything is made, in a list and as pictures."

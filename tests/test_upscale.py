@@ -377,8 +377,11 @@ def test_numbers_that_are_no_picture_are_refused(net, tmp_path, monkeypatch, val
     assert not list(tmp_path.glob('a-x4*'))
 
 def test_an_export_that_gives_no_picture_is_refused(net, tmp_path):
-    with pytest.raises(ValueError, match='differs from the network by nan'): engines.export_onnx(ruined(net, 'huge'), tmp_path/'r.onnx')
+    with pytest.raises(ValueError, match='r.onnx: differs from the network by nan'): engines.export_onnx(ruined(net, 'huge'), tmp_path/'r.onnx')
     assert not (tmp_path/'r.onnx').exists()
+    (tmp_path/'r.onnx').write_bytes(b'older')
+    with pytest.raises(ValueError, match='differs from the network by nan'): engines.export_onnx(ruined(net, 'huge'), tmp_path/'r.onnx')
+    assert (tmp_path/'r.onnx').read_bytes() == b'older'
 
 def test_bad_arguments(net):
     with pytest.raises(ValueError, match="precision 'float64' is not in"): Upscaler(net, precision='float64')

@@ -92,7 +92,6 @@ def _load_opt(opt, tensors, plain):
         for k,v in s.items():
             if isinstance(v, Tensor) and v.shape == p.shape: s[k] = torch.empty_like(p, dtype=v.dtype).copy_(v)
 
-# %% ../../nbs/kit/checkpoints.ipynb #1af5e8e8
 def _recorder_state(r):
     "What fastai's `Recorder` has recorded in this fit."
     t = {'lrs': torch.tensor([float(v) for v in r.lrs], dtype=torch.float64), 'smooth': r.smooth_loss.val.detach().cpu()}
@@ -178,7 +177,7 @@ def last_kept(self:Resumable): return f'the last good checkpoint is {kept[-1]}' 
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
 def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt:bool=False, start_epoch:int=0):
-    "fastai's `fit`, stopped only between two steps; after `resume` the same call goes on where the checkpoint was made."
+    "fastai's `fit` (`wd` falls on norms, too), stopped only between two steps; after `resume` the same call goes on from the checkpoint."
     if start_epoch: raise ValueError('start_epoch is not needed: learn.resume(checkpoint) and the same call go on where the run was')
     self.prepare()
     finding = any(isinstance(c, LRFinder) for c in L(cbs))

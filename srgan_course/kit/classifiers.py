@@ -56,10 +56,12 @@ def _strides_v1(net):
     for l in (net.layer2, net.layer3, net.layer4): l[0].conv1.stride, l[0].conv2.stride = (2, 2), (1, 1)
 
 def _same_padding(net):
-    "Stride-2 convolutions padded as TensorFlow pads them."
+    "Stride-2 convolutions padded as TensorFlow pads them: one more where the side is odd, the larger half behind."
+    def pad(m, args):
+        total = [max(0, k - 2 + n % 2) for n, k in zip(args[0].shape[:1:-1], m.kernel_size[::-1])]      # across, down
+        return F.pad(args[0], [p for t in total for p in (t//2, t - t//2)]),
     for c in net.modules():
-        if isinstance(c, nn.Conv2d) and c.stride == (2, 2):
-            c.padding = (0, 0); c.register_forward_pre_hook(lambda m, args: (F.pad(args[0], (0, 1, 0, 1)),))
+        if isinstance(c, nn.Conv2d) and c.stride == (2, 2): c.padding = (0, 0); c.register_forward_pre_hook(pad)
 
 VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # what a file of weights may ask for
 

@@ -14,10 +14,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format
-from .formats import in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative
-from .formats import save_format, scale_clear, spare_channel, to_first_page, unread, without_spare, writer_options
-from .formats import written_as_less
+from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format,
+    in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
+    spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright

@@ -147,6 +147,13 @@ def need_places(*files, folders=(), # to be written; None: not asked for
     for p in filter(None, files): writable(p, **kwargs)
     for p in filter(None, folders): writable(p, folder=True)
 
+def own_result(path): # of --result; None: not asked for
+    "Refuse, before anything is measured, what could not be written, and to write over what is no result."
+    from srgan_course.kit.results import load_result
+    need_places(path, make=True)
+    try: return path and Path(path).is_file() and Path(path).stat().st_size and load_result(path)
+    except ValueError: raise ValueError(f'{path} is there already, and is no result of these commands; give another --result') from None
+
 def given(**options)->dict:
     "The options that were given: those that are not None."
     return {k: v for k, v in options.items() if v is not None}

@@ -56,7 +56,6 @@ def cut_windows(pairs, out, scale, size, split):
     for f in {*out.glob(f'?R/{split}/*.png')} - wanted: f.unlink()               # of pictures that are gone
     if now != was: write_json(out/f'{split}.json', now)
 
-# %% ../../nbs/kit/div2k.ipynb #d2000009
 def div2k_windows(folder:Path|str, # holds DIV2K_train_HR, DIV2K_valid_HR, and their LR pictures or none
                   scale:int,   # 2 or 4
                   size:int,    # side of a window, HR pixels

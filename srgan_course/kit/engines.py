@@ -299,14 +299,14 @@ def _write(m, path):
 
 def _compare(path, net, tolerance):
     "The file and the network, at other sizes than the exporter's example."
-    import torch
-    e, draw = OnnxEngine(path), np.random.default_rng(0)
+    import torch; e, draw = OnnxEngine(path), np.random.default_rng(0)
     for b, h, w in (1, 7, 5), (3, 8, 19):
         x = draw.standard_normal((b, net.args['nz'])) if 'nz' in net.args else draw.random((b, 3, h, w))
         y, x = e(x), torch.from_numpy(x.astype(np.float32))
         with torch.inference_mode(): want = net(x).numpy()
         if y.shape != want.shape or not np.abs(y - want).max() <= tolerance:
-            raise ValueError(f'{path.name}: differs from the network by {np.abs(y - want).max() if y.shape == want.shape else y.shape}')
+            raise ValueError(f'{path.name}: differs from the network by {np.abs(y - want).max() if y.shape == want.shape else y.shape}'
+                             + "; give precision='fp32'"*(tolerance == .01))
 
 # %% ../../nbs/kit/engines.ipynb #e9000017
 def export_onnx(net,               # a network of this package
@@ -325,10 +325,8 @@ def export_onnx(net,               # a network of this package
     if path.suffix != '.onnx': raise ValueError(f'{path}: the name of an ONNX file ends in .onnx')
     if missing := [n for n in ('onnx', 'onnxscript') if not find_spec(n)]:
         raise ModuleNotFoundError(f"export_onnx needs {' and '.join(missing)}: pip install 'srgan_course[onnx]'")
-    import onnx
-    tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
-    net = copy.deepcopy(net).float().eval().cpu()
-    m = _trace(net, beside)
+    import onnx; tempfile.gettempdir()                      # torch's exporter wants one: without it, one line, and not pages
+    net = copy.deepcopy(net).float().eval().cpu(); m = _trace(net, beside)
     if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
     if beside: _point(m, path.with_suffix('.safetensors'))
     elif precision != 'fp32': _halve(m)
@@ -337,9 +335,10 @@ def export_onnx(net,               # a network of this package
         network=type(net).__name__, args=json.dumps(net.args), overlap=str(overlap), beside='yes'*beside,
         bytes_per_pixel=str(0 if 'nz' in net.args else bytes_per_pixel(net)), weights=getattr(net, 'meta', {}).get('checksum', ''),
         precision='int8' if precision == 'int8' else 'float32'))
+    old = path.read_bytes() if path.exists() else b''       # put back where the new file is refused
     _write(m, path)
     try: _compare(path, net, dict(fp32=1e-4, fp16=.01, int8=float('inf'))[precision])
-    except ValueError: path.unlink(); raise
+    except ValueError: (write_whole(path, old) if old else path.unlink()); raise
     return path
 
 # %% ../../nbs/kit/engines.ipynb #e9000026
@@ -349,6 +348,7 @@ def export_file(files,                 # names or files of models; one is wanted
                )->str:                 # a line that says what was done
     "`export_onnx` of a model's file."
     if len(files) != 1: raise ValueError(f'{len(files)} models are named to be exported as {path}; name one')
+    if Path(path).exists(): raise ValueError(f'{path} is there already; move it away, or give another name with --export')
     from srgan_course.kit.weights import load_model
     p = find_model(files[0])
     if p.suffix == '.onnx': raise ValueError(f'{p} is an ONNX file already')

@@ -38,7 +38,7 @@ def _rgb8(img, name):
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
               name:str='picture' # what an error calls it
              )->Tensor:         # float64 on the CPU, (..,3,H,W) in [0,1], only multiples of 1/255
-    "What an 8-bit file would hold of `x`: clamped to [0,1] and rounded to 256 levels."
+    "What an 8-bit file would hold of `x`, a 16-bit picture too: clamped to [0,1] and rounded to 256 levels."
     if isinstance(x, Image.Image): x = torch.from_numpy(np.array(_rgb8(x, name))).permute(2, 0, 1)
     if not isinstance(x, Tensor): raise ValueError(f'{name} is a {type(x).__name__}; give a PIL picture or a tensor (..,3,H,W)')
     if x.dim() < 3 or x.shape[-3] != 3: raise ValueError(f'{name} has shape {tuple(x.shape)}; give (3,H,W), or (B,3,H,W) for a batch')

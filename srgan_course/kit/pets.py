@@ -76,8 +76,7 @@ def _corner(c, pts, r):
 def _strokes(c, x0, y0, x1, y1, width, tone):
     "Many tapered strokes (picture coordinates) of strength `tone`: one (size,size) map, the strongest wins."
     col = lambda a: a[:, None, None]
-    m = int(max(np.abs(x1 - x0).max(), np.abs(y1 - y0).max())/c.px) + 4
-    k = np.arange(m)
+    m = int(max(np.abs(x1 - x0).max(), np.abs(y1 - y0).max())/c.px) + 4; k = np.arange(m)
     X = col(np.floor((np.minimum(x0, x1) + 1)/c.px).astype(int) - 1) + k[None, None]
     Y = col(np.floor((np.minimum(y0, y1) + 1)/c.px).astype(int) - 1) + k[None, :, None]
     gx,gy,dx,dy = (X + .5)*c.px - 1 - col(x0),(Y + .5)*c.px - 1 - col(y0),col(x1 - x0),col(y1 - y0)

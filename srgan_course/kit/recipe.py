@@ -105,8 +105,7 @@ def present_fields(d:dict)->dict: # a recipe's fields, as a file has them
     return {k: v for k,v in d.items() if k not in _GONE}
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4f
-# kind -> name -> module that has it, or module:its name there, or the thing itself;
-# a recipe's class -> the tables that hold its named recipes -> module
+# kind -> name -> module, module:its name there, or the thing itself; a recipe's class -> tables of its named recipes -> module
 HOMES = dict(
     generator={'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'},
     network={'SRResNet': 'srgan_course.generators', 'LightSR': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan',

@@ -130,9 +130,8 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
     for (name, r), ax, bars in zip(res.items(), *axs):
         p = r['picture']; gap = (side - p.width)/2
         ax.imshow(np.asarray(p), interpolation='nearest', extent=(gap, gap + p.width, gap + p.height, gap))
-        ax.set(xlim=(0, side), ylim=(side, 0)); ax.axis('off')
+        ax.set(xlim=(0, side), ylim=(side, 0)); ax.axis('off'); bars.axis('off')
         ax.set_title(f'{name}\n{p.width} px' + (f', {r["psnr"]:.1f} dB' if r.get('psnr') else ''), fontsize=8)
-        bars.axis('off')
         for i, (c, v) in enumerate(r.get('guesses', [])):
             bars.barh(-i, v, color='C0' if c == res[ORIGINALS]['guesses'][0][0] else 'C7', alpha=.45)
             bars.text(.02, -i, f'{v:.2f} {c[:18]}'.encode(errors='replace').decode(), va='center', fontsize=6.5)

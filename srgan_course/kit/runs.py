@@ -76,17 +76,15 @@ def tensorboard(folder:Path|str):
     return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../../nbs/kit/runs.ipynb #58c2948d
-def run_folder(out,      # None: nothing is kept
-               bs:int,   # rows of a whole batch
-               *sources  # where the run's pictures come from
-              )->Path:
+def run_folder(out, bs:int, *sources)->Path: # None: nothing is kept; rows of a whole batch; where the run's pictures come from
     "The folder of a run, whose processes can share its batches, and which lies in no folder of its pictures."
     def look():
         even_share(bs)
         named = [str(s) for s in sources if out and isinstance(s, (str, Path))]
-        for s in (p for s in named for p in ([s] if Path(s).is_dir() else s.split('+')) if p):
-            if not (p := source_folder(s)): continue
-            p = next(q for q in (p/'train', p/'DIV2K_train_HR', p) if q.is_dir())
+        parts = [part for s in named for part in ([s] if Path(s).is_dir() else s.split('+')) if part]
+        for p in filter(None, map(source_folder, parts)):
+            parted = any((p/v).is_dir() for v in ('valid', 'val', 'test'))                    # alone, train is a folder as any other
+            p = next(q for q in ((p/'train',)*parted + (p/'DIV2K_train_HR', p)) if q.is_dir())
             if Path(out).resolve().is_relative_to(p.resolve()):
                 raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
     told(look)

@@ -145,7 +145,8 @@ def features(pictures,             # as for `read_batches`; an (n,d) array or a 
         warn_of_files(pictures[:kwargs.get('n')], 'measured')
         with np.load(path, allow_pickle=False) as f: return FeatureSet(f['x'], net.note)
     x = np.concatenate(list(feature_batches(pictures, net, **kwargs)))
-    if path: path.parent.mkdir(parents=True, exist_ok=True); b = io.BytesIO(); np.savez(b, x=x); write_whole(path, b.getvalue())
+    if path and (not kwargs.get('skip') or len(x) == len(pictures)):        # what was left out is told again, or refused
+        path.parent.mkdir(parents=True, exist_ok=True); b = io.BytesIO(); np.savez(b, x=x); write_whole(path, b.getvalue())
     return FeatureSet(x, net.note)
 
 def _cache_path(folder, items, net, n):
@@ -187,8 +188,7 @@ def add(self:Stats, x # features (B,d): array or tensor
        )->Stats: # itself
     "Take in a batch, in float64."
     x = finite_rows(x)
-    n, mu = len(x), x.mean(0)
-    c = x - mu
+    n, mu = len(x), x.mean(0); c = x - mu
     if self.n is None: raise ValueError('these statistics do not say of how many pictures they are; no batch can be added')
     if self.mu is None: self.n, self.mu, self.scatter = n, mu, c.T@c; return self
     if len(mu) != self.dims: raise ValueError(f'features of {len(mu)} numbers after {self.dims}; all must come from one net')
@@ -207,8 +207,7 @@ def of(cls:Stats, pictures, net, **kwargs)->Stats:
 @patch
 def save(self:Stats, path:Path|str)->Path:
     "Write an `.npz` that pytorch-fid reads, too; what made the features goes with it."
-    b = io.BytesIO()
-    np.savez_compressed(b, mu=self.mu, sigma=self.sigma, n=-1 if self.n is None else self.n, note=json.dumps(self.note))
+    b = io.BytesIO(); np.savez_compressed(b, mu=self.mu, sigma=self.sigma, n=-1 if self.n is None else self.n, note=json.dumps(self.note))
     return write_whole(path, b.getvalue())
 
 @patch(cls_method=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import find_images
+from .formats import SUFFIXES
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws
 from .sources import get_picture, items_of, name_and_size, source_folder
@@ -19,8 +20,7 @@ from .sources import get_picture, items_of, name_and_size, source_folder
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
 def thumbnail(img:Image.Image)->np.ndarray: # a PIL picture -> (256,) float32 of mean 0 and length 1
     "A picture as 16 x 16 grey values, free of its brightness and contrast."
-    x = np.asarray(img.convert('RGB').resize((16, 16), Image.Resampling.BOX), np.float32).mean(2).ravel()
-    x = x - x.mean()
+    x = np.asarray(img.convert('RGB').resize((16, 16), Image.Resampling.BOX), np.float32).mean(2).ravel(); x -= x.mean()
     return x/(np.linalg.norm(x) + 1e-6)
 
 def alike_pairs(a:np.ndarray, # (n,256) thumbnails
@@ -79,6 +79,8 @@ def check_classes(found:dict, # class -> items
         raise ValueError(f'class {", ".join(empty)} has no picture; fill its folder or remove it')
     if len(found) < 2:
         raise ValueError(f'pictures of {len(found)} class ({name}); a classifier wants one folder for each of two classes or more')
+    if {k.lower() for k in found} <= {'train', 'training', 'valid', 'validation', 'val', 'test'}:
+        raise ValueError(f'the folders {name} are parts of a set, and no classes; give one of them alone')
     if classes and set(found) != set(classes):
         raise ValueError(f'the classes are {", ".join(found)}; wanted are exactly {", ".join(classes)}')
     return {k: found[k] for k in sorted(found)}
@@ -91,7 +93,7 @@ def class_items(source,    # folder or known name with a folder for each class, 
     elif root := source_folder(source):
         folders = [d for d in sorted(root.iterdir()) if d.is_dir() and d.name[0] not in '._']
         found = {d.name: find_images(d) if any(d.rglob('*.*')) else [] for d in folders}
-        if loose := [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in ('.jpg', '.jpeg', '.png')]:
+        if loose := [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]:
             raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({loose[0].name}); move them into one')
     else:
         found, label = {}, _breed if source == 'oxford-pets' else _kind

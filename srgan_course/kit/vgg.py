@@ -26,7 +26,6 @@ def vgg_layers(arch:str, layer:str)->nn.Sequential: # the last layer wanted, suc
     from torchvision.models.vgg import cfgs, make_layers
     return make_layers(cfgs[VGG[arch][0]])[:vgg_names(arch).index(layer) + 1]
 
-# %% ../../nbs/kit/vgg.ipynb #662f5e9f
 def parse_name(name:str)->tuple: # such as 'vgg19-torchvision@relu5_4' -> network, source, seed, layer
     "Take a feature net's name apart; refuse what is not offered."
     m = re.fullmatch(r'(\w+)-([a-z]+)(\d*)@(\w+)', name)
