@@ -42,6 +42,8 @@ def main():
     ap.add_argument('--workers', type=int, default=2)
     a = ap.parse_args()
     os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', MPLBACKEND='agg', PYTHONUTF8='1')   # one torch thread a worker
+    # a notebook's cells run in a thread: in glibc's one heap, what they free is kept, too (conftest.py says why)
+    os.environ['MALLOC_ARENA_MAX'] = '1'
     if not a.paths and not list((ROOT/'nbs').glob('*.ipynb')): sys.exit('no notebook found in nbs/: nothing was tested')
     start = time.time()
     cases, rc = run_pytest(as_tests(a.paths), [f for f in ('slow', 'cuda') if getattr(a, f)], a.workers)
