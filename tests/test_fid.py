@@ -255,9 +255,10 @@ def unmeasured(monkeypatch):
 def test_what_was_left_out_is_not_forgotten(tmp_path):
     "Features of a part of a set are not kept as those of all."
     a = write(tmp_path/'a', pictures(4, 3)); (tmp_path/'a'/'broken.png').write_bytes(b'no picture')
+    net = N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')           # a net whose weights have a name is kept
     for _ in range(2):
-        with pytest.warns(UserWarning, match='1 of 5 pictures left out'): S.features(a, 'random@32', tmp_path/'kept', skip=True)
-    with pytest.raises(ValueError, match='1 of 5 pictures cannot be used'): S.features(a, 'random@32', tmp_path/'kept')
+        with pytest.warns(UserWarning, match='1 of 5 pictures left out'): S.features(a, net, tmp_path/'kept', skip=True)
+    with pytest.raises(ValueError, match='1 of 5 pictures cannot be used'): S.features(a, net, tmp_path/'kept')
 
 def test_result_is_not_written_over_what_is_none(folders, tmp_path):
     p = next(Path(folders[0]).iterdir()); before = p.read_bytes()
