@@ -6,7 +6,7 @@
 __all__ = ['demo']
 
 # %% ../nbs/demo.ipynb #6cdd1770
-import io, time
+import io
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
@@ -123,17 +123,17 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     if (there := left_in(out)) and not is_demo(out, r):
         raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, and no demo; give another folder')
     if fresh: clear_run(out)
-    if all((out/name).exists() for name in MADE):
+    if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
         return load_result(out/'results.json')['figures']
-    begun, state = time.monotonic(), run_state(out)
+    state = run_state(out)
     if state == 'begun':
         where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
         say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
     try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
     except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
-    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh') from None
+    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh'.replace('--resume', 'the same command')) from None
     models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
     enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
     measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
@@ -144,6 +144,6 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',
                 dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
                 protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel',
-                seed=r.seed, recipe=res.recipe, seconds=round(time.monotonic() - begun, 1))
+                seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
     say(demo_report(measured, words, out))
     return load_result(out/'results.json')['figures']

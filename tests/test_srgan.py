@@ -351,8 +351,13 @@ def test_demo(tmp_path, capsys, monkeypatch):
     gif = Image.open(out/'samples.gif')
     assert gif.n_frames == 6 and gif.size == (256, 274)
     made = (out/'generator.safetensors').stat().st_mtime_ns
+    phases = [float(load_model(out/f).meta['seconds']) for f in ('pretrained.safetensors', 'generator.safetensors')]
+    assert abs(json.loads((out/'results.json').read_text())['seconds'] - sum(phases)) < .2       # of all sessions
     assert demo.demo(out, recipe=TINY) == figures and '--fresh' in capsys.readouterr().out
     assert (out/'generator.safetensors').stat().st_mtime_ns == made
+    (out/'generator.safetensors').write_bytes(b'')                      # no finished demo
+    with pytest.raises(ValueError, match='the file is empty; remove it; the same command makes it again; or begin again with --fresh'):
+        demo.demo(out, progress=False, recipe=TINY)
     (out/'mine.txt').write_text('not the demo\'s')
     demo.demo(out, fresh=True, progress=False, recipe=TINY)
     assert (out/'generator.safetensors').stat().st_mtime_ns > made and (out/'mine.txt').exists()
