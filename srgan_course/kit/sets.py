@@ -32,11 +32,11 @@ def _tensor(x, name):
             raise ValueError(f'{name} ({x.dtype}) runs from {lo:.3g} to {hi:.3g}; give floats in [0,1], or uint8')
     return x.expand(-1, 3, -1, -1)
 
-def read_picture(p,          # path, PIL picture, or tensor (3,H,W) or (B,3,H,W)
+def read_picture(p,          # path, PIL picture, or tensor or array (3,H,W) or (B,3,H,W)
                  name='picture'
                 )->Tensor:   # (B,3,H,W), uint8 or float in [0,1]
     "One item of a set."
-    if isinstance(p, Tensor): return _tensor(p, name)
+    if isinstance(p, (Tensor, np.ndarray)): return _tensor(torch.as_tensor(p), name)
     return torch.from_numpy(np.array(rgb_picture(p, name if isinstance(p, Image.Image) else str(p)))).permute(2, 0, 1)[None]
 
 def _load(numbered):
@@ -50,7 +50,7 @@ def _items(pictures):
     "What can be gone through once: paths, pictures or batches."
     if isinstance(pictures, (str, Path)): return [Path(pictures)] if Path(pictures).is_file() else find_source(str(pictures))
     if isinstance(pictures, Image.Image): return [pictures]
-    if isinstance(pictures, Tensor): return _tensor(pictures, 'the set').split(1)
+    if isinstance(pictures, (Tensor, np.ndarray)): return _tensor(torch.as_tensor(pictures), 'the set').split(1)
     return list(pictures.values()) if isinstance(pictures, dict) else pictures
 
 def _ahead(items, load, workers, ahead):
@@ -67,7 +67,7 @@ def _ahead(items, load, workers, ahead):
         finally:
             for f in waiting: f.cancel()
 
-def read_batches(pictures,     # folder, name of a source, list of paths or PIL pictures, tensor (N,3,H,W), anything that gives batches
+def read_batches(pictures,     # folder, name of a source, list of paths or PIL pictures, tensor or array (N,3,H,W), or what gives batches
                  bs:int=32,    # pictures at a time
                  workers:int=2,# threads that decode ahead
                  n:int=None,   # stop after so many
