@@ -6,7 +6,7 @@
 __all__ = ['one_run']
 
 # %% ../../nbs/kit/commands.ipynb #c0d00003
-import errno, io, os, re, sys, warnings
+import errno, io, os, re, signal, sys, threading, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
 from inspect import signature
@@ -66,10 +66,10 @@ def _steady_streams():
 # %% ../../nbs/kit/commands.ipynb #c0d00009
 def stop_politely():
     "Let SIGTERM end a command as Ctrl-C does, where signals can be set; a worker whose command was killed ends without a word."
-    import multiprocessing, signal, threading
     if threading.current_thread() is not threading.main_thread(): return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.excepthook = lambda *e: (p := multiprocessing.parent_process()) and p.pid != os.getppid() or sys.__excepthook__(*e)
+    worker = lambda: (m := sys.modules.get('multiprocessing')) and m.parent_process()      # every command begins without that import
+    sys.excepthook = lambda *e: (p := worker()) and p.pid != os.getppid() or sys.__excepthook__(*e)
 
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
