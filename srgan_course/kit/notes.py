@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
-from .formats import FILM, beside_pixels, is_jpeg, jxl_xmp, png_chunk
+from .formats import FILM, beside_pixels, coded_colours, is_jpeg, jxl_xmp, png_chunk
 from .pixels import from_array, is_16bit, to_array
+from .xmp import without_the_rest, xmp_of_size
 
 # %% ../../nbs/kit/notes.ipynb #fc000011
 def _moves_little(to, mode):
@@ -231,11 +232,11 @@ def metadata(img, orientation, f=None):
     if f and img.format == 'JXL' and 'xmp' not in res: res |= jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
+    if f and 'icc_profile' not in res and (code := coded_colours(img, f)): res['chunks'] = res.get('chunks', {}) | {b'cICP': code}
     if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation)
     if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
-    if orientation != 1 and 'xmp' in res:
-        res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
+    res |= without_the_rest(img, f, res, orientation != 1)
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
     return {k: v for k,v in res.items() if v or v == 0}
 
@@ -245,7 +246,7 @@ _NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC',
 _HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop', 'comment'),
           'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
           'PNG': ('dpi', 'exif', 'icc_profile', 'xmp', 'text', 'chunks'), 'BMP': ('dpi',), 'DIB': ('dpi',),
-          **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')),
+          **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')), 'HEIF': ('exif', 'icc_profile', 'xmp', 'color_primaries', 'transfer_characteristics'),
           'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
@@ -260,7 +261,6 @@ def _unfit(icc, mode):
     return f'its colour profile is for {"grey" if of == "GRAY" else of.strip()}, not for {fits[1]}'
 
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
-
 def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v, tuple) else v
 
 def notes_of(info, mode, size, fmt, software=None, given=None):
@@ -269,8 +269,7 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
     if icc and not unfit: res['icc_profile'] = icc
-    for name, v in (b'exif:PixelXDimension|tiff:ImageWidth', size[0]), (b'exif:PixelYDimension|tiff:ImageLength', size[1]):
-        if 'xmp' in res: res['xmp'] = re.sub(rb'((?<!/)(?:%s)(?:="|>))\d+' % name, rb'\g<1>%d' % v, res['xmp'])
+    if 'xmp' in res: res['xmp'] = xmp_of_size(res['xmp'], size)
     text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
     if software and 'exif' in holds: text['software'] = software
@@ -285,6 +284,7 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
         res['chunks'] = {k: v for k,v in res['chunks'].items() if k != b'pHYs'}
         if 'dpi' not in res: res['shape'] = pair
+    if fmt == 'HEIF' and (code := res.get('chunks', {}).get(b'cICP')): res |= dict(color_primaries=code[0], transfer_characteristics=code[1], chunks={})
     if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)
