@@ -42,19 +42,31 @@ def _clear_ground(img):
 def _compose(img, canvas):
     """Let an animated PNG show its frame on what those before have left, and give what that was and what it leaves: Pillow takes the
     alpha of a frame that is laid over another for that of both, and restores what it has painted over."""
-    box, clear = img.info.get('bbox', (0, 0, *img.size)), img.has_transparency_data and img.mode[0] != 'I'
-    img.blend_op = img.dispose_op = 0
+    box = img.info.get('bbox', (0, 0, *img.size))
+    clear = img.has_transparency_data and img.mode[0] != 'I'
+    img.blend_op = img.dispose_op = 0                  # Pillow is to decode the frame alone
     img.load()
-    raw, mode = (img._mode, img.im, img.info), 'RGBA' if clear else 'RGB' if img.mode == 'P' else img.mode
-    new, before = img.crop(box).convert(mode), canvas or Image.new(mode, img.size)
+    mode = 'RGBA' if clear else 'RGB' if img.mode == 'P' else img.mode
+    was = img._mode, img.im, img.info
+    new = img.crop(box).convert(mode)
+    before = canvas or Image.new(mode, img.size)
+
     shown = before.copy()
     if clear and img.info.get('blend'): shown.alpha_composite(new, box[:2])
     else: shown.paste(new, box[:2])
-    left = before if img.info.get('disposal') == 2 else shown.copy()
-    if img.info.get('disposal') == 1: left.paste(0 if mode != 'RGBA' else (0, 0, 0, 0), box)
-    if raw[0] == 'LA': shown = shown.convert('LA')
-    img._mode, img.im, img.info = shown.mode, shown.im, {k: v for k,v in raw[2].items() if k != 'transparency'}
-    return raw, left
+
+    disposal = img.info.get('disposal')                # when the next frame comes: 1 clears the box, 2 brings back what was there
+    left = before if disposal == 2 else shown.copy()
+    if disposal == 1: left.paste((0, 0, 0, 0) if mode == 'RGBA' else 0, box)
+
+    if was[0] == 'LA': shown = shown.convert('LA')
+    img._mode, img.im = shown.mode, shown.im
+    img.info = {k: v for k,v in img.info.items() if k != 'transparency'}
+    return was, left
+
+def _without_full_alpha(pic):
+    "A picture whose alpha says nothing, without it: Pillow gives later frames of an opaque GIF as RGBA."
+    return pic.convert('RGB') if pic.mode == 'RGBA' and pic.getchannel('A').getextrema()[0] == 255 else pic
 
 def frame_count(path:str|Path|bytes, # of a picture file; or its bytes
                 max_pixels:int=2**28 # a larger picture is refused
@@ -68,18 +80,21 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
                )->Iterator[tuple[Image.Image, float|None]]: # (picture, seconds that it is shown; None where it is a page)
     "Every frame or page, as `open_image` gives the first; frames of films have 8 bits."
     with open_binary(path) as f:
-        with in_one_line(name_of(path)), no_bomb_limit(): img = identify(f, max_pixels); places = _places(img)
+        with in_one_line(name_of(path)), no_bomb_limit():
+            img = identify(f, max_pixels)
+            places = _places(img)
         film, canvas = img.format in _FILMS and len(places) > 1, None
+        laid_over = film and img.format == 'PNG'
         for i in places:
             with in_one_line(name_of(path), img.format):
                 with no_bomb_limit(): img.seek(i)
                 check_pixels(img, max_pixels)
-                if laid := film and img.format == 'PNG': raw, canvas = _compose(img, canvas)
+                if laid_over: was, canvas = _compose(img, canvas)
                 pic = decode(img, f, icc, 8 if film else 16)
-                if laid: img._mode, img.im, img.info = raw
+                if laid_over: img._mode, img.im, img.info = was
                 if i == places[0]: opaque = img.format == 'GIF' and 'transparency' not in img.info
                 _clear_ground(img)
-                if opaque and pic.mode == 'RGBA' and pic.getchannel('A').getextrema()[0] == 255: pic = pic.convert('RGB')
+                if opaque: pic = _without_full_alpha(pic)
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
 # %% ../../nbs/kit/frames.ipynb #fb00000x
@@ -148,33 +163,66 @@ def _in_srgb(img):
 
 def _alike(pictures, fmt, path):
     "Frames of one size and mode, 8 bits, and one meaning of their colours."
-    pictures = [from_array(to_8bit(to_array(p)), p.info) if is_16bit(p) else known_mode(p) for p in pictures]
-    if len(sizes := {p.size for p in pictures}) > 1 and fmt in _FILMS:
-        raise NotRead(f'{path}: frames of {len(sizes)} sizes are no film; save as .tif')
+    sizes = {p.size for p in pictures}
+    if len(sizes) > 1 and fmt in _FILMS: raise NotRead(f'{path}: frames of {len(sizes)} sizes are no film; save as .tif')
+    pictures = [from_array(to_8bit(to_array(p)), p.info) if is_16bit(p) else p for p in pictures]
     if len(_profiles(pictures)) > 1: pictures = [_in_srgb(p) for p in pictures]
     modes = {p.mode for p in pictures}
-    alpha, colour = any(m[-1] == 'A' for m in modes), fmt in ('WEBP', 'AVIF') or any(m[0] == 'R' for m in modes)
-    mode = ('RGBA' if alpha else 'RGB') if colour or alpha else 'L'
+    if any(m[-1] == 'A' for m in modes): mode = 'RGBA'
+    else: mode = 'L' if modes == {'L'} and fmt not in ('WEBP', 'AVIF') else 'RGB'           # these two hold no grey
     return [p if p.mode == mode else p.convert(mode) for p in pictures]
 
 def _milliseconds(path, times, fmt):
     "How long frames are shown, as a format can hold it: a GIF in hundredths of a second, a PNG as a fraction, by a Pillow that writes it."
-    exact, step = [1000*(.1 if s is None else s) for s in times], 10 if fmt == 'GIF' else 1
+    exact = [1000*(.1 if s is None else s) for s in times]
     if fmt == 'PNG' and hasattr(PngImagePlugin, 'Fraction'): return exact
+    step = 10 if fmt == 'GIF' else 1
     held = [step*round(t/step) for t in exact]
-    if (off := max((abs(t - h), t, h) for t, h in zip(exact, held)))[0] > .01:
-        warnings.warn(f'{path}: {fmt} holds times in steps of {step} ms; a frame of {off[1]:.4g} ms is shown for {off[2]} ms', stacklevel=3)
+    t, h = max(zip(exact, held), key=lambda pair: abs(pair[0] - pair[1]))
+    if abs(t - h) > .01:
+        warnings.warn(f'{path}: {fmt} holds times in steps of {step} ms; a frame of {t:.4g} ms is shown for {h} ms', stacklevel=3)
     return held
 
 def _film(pictures, fmt, notes, opts):
     "The bytes of a film, or of an MPO."
-    (first, *rest), out, chunks = [p.copy() for p in pictures], BytesIO(), {}
+    first, *rest = bare = [p.copy() for p in pictures]
+    for p in bare: p.info = {k: v for k,v in p.info.items() if k == 'transparency'}         # Pillow would write notes of each frame
+    out, chunks = BytesIO(), {}
     if fmt == 'PNG': notes, chunks = png_notes(notes)
-    for p in (first, *rest): p.info = {k: v for k,v in p.info.items() if k == 'transparency'}
     first.save(out, fmt, save_all=True, append_images=rest, **notes, **opts)
     return with_chunks(out.getvalue(), chunks)
 
 # %% ../../nbs/kit/frames.ipynb #fb00000b
+def _times_of(path, seconds, n):
+    "How long each of `n` pictures is shown."
+    if seconds is None or isinstance(seconds, (int, float)): return [seconds]*n
+    times = list(seconds)
+    if len(times) != n: raise ValueError(f'{path}: {n} pictures and {len(times)} times; give a time for each')
+    return times
+
+def _format_for(path, pictures):
+    "Pillow's name of the format that a suffix says, if it holds several pictures, as large as these."
+    fmt = save_format(path, (max(p.width for p in pictures), max(p.height for p in pictures)))
+    if fmt in _FILMS + _PAGES and fmt in Image.SAVE_ALL: return fmt
+    raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
+
+def _not_held(fmt, given, notes, lost, times, loop):
+    "What a format does not hold, in words: of pictures as they were given, of the notes of each (`lost`: names), of times."
+    res = [*dict.fromkeys(name for names in lost for name in names)]
+    if fmt != 'TIFF':                                  # whose pages have notes and a profile each
+        res += of_later(notes)
+        if len(_profiles(given)) > 1: res.append('several colour profiles (all colours are sRGB now)')
+    if fmt in _PAGES and set(times) != {None}: res.append('how long frames are shown')
+    if fmt in _FILMS and any(map(is_16bit, given)): res.append('16 bits in a film')
+    else: res += dict.fromkeys(words for p in given for words in written_as_less(p, fmt))
+    if fmt == 'AVIF' and loop > 0: res.append('how often the film is played')
+    return res
+
+def _again(plays):
+    "How often a GIF is played again, which is what it says; 0 without end, None for a film that is played once."
+    if plays == 0: return 0
+    return plays - 1 if plays > 1 else None
+
 def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif, .tif or .mpo
                 pictures:Iterable[Image.Image], # frames, or pages
                 seconds:Iterable[float|None]|float|None=None, # how long each is shown; None: pages, or a tenth of a second in a film
@@ -184,26 +232,17 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     "Save frames as a film, or pages as a TIFF or MPO, whole or not at all; a film's notes are those of its first frame."
     pictures = list(pictures)
     if not pictures: raise ValueError(f'{path}: no picture to save')
-    times = [seconds]*len(pictures) if seconds is None or isinstance(seconds, (int, float)) else list(seconds)
-    if len(times) != len(pictures): raise ValueError(f'{path}: {len(pictures)} pictures and {len(times)} times; give a time for each')
-    fmt = save_format(path, tuple(map(max, zip(*(p.size for p in pictures)))))
-    if fmt not in _FILMS + _PAGES or fmt not in Image.SAVE_ALL:
-        raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
-    several, given = fmt != 'TIFF' and len(_profiles(pictures)) > 1, [*map(known_mode, pictures)]
-    pictures = given if fmt == 'TIFF' else _alike(pictures, fmt, path)
-    notes, each = zip(*(notes_of({**p.info, 'frames': 1}, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
-    lost = [*dict.fromkeys(k for l in each for k in l)] + (of_later(notes) if fmt != 'TIFF' else [])
-    lost += ['several colour profiles (all colours are sRGB now)']*several
-    lost += ['how long frames are shown']*(fmt in _PAGES and set(times) != {None})
-    if fmt in _FILMS and any(map(is_16bit, given)): lost.append('16 bits in a film')
-    else: lost += dict.fromkeys(k for p in given for k in written_as_less(p, fmt))
-    say_lost(path, fmt, lost + ['how often the film is played']*(fmt == 'AVIF' and loop > 0))
+    times, fmt = _times_of(path, seconds, len(pictures)), _format_for(path, pictures)
+    given = [known_mode(p) for p in pictures]
+    pictures = given if fmt == 'TIFF' else _alike(given, fmt, path)
+    notes, lost = zip(*(notes_of({**p.info, 'frames': 1}, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
+    say_lost(path, fmt, _not_held(fmt, given, notes, lost, times, loop))
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), n) for p,n in zip(pictures, notes)))
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]
     if fmt == 'GIF': pictures = [_gif_frame(p) for p in pictures]
-    opts = dict(duration=_milliseconds(path, times, fmt), loop=loop) if fmt in _FILMS else {}
-    opts |= writer_options(fmt, quality)
-    if fmt == 'GIF': opts.update(disposal=2, loop=loop - 1 if loop > 1 else None if loop else 0)      # a GIF says how often again
+    opts = writer_options(fmt, quality)
+    if fmt in _FILMS: opts |= dict(duration=_milliseconds(path, times, fmt), loop=loop)
+    if fmt == 'GIF': opts |= dict(disposal=2, loop=_again(loop))
     try: b = save_with(notes[0], lambda n: _film(pictures, fmt, n, opts), lambda n: encode(Image.new('RGB', (1, 1)), fmt, 9, n), path, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{path}: cannot be saved as {fmt}: {line(e)}') from e

@@ -34,14 +34,17 @@ class Wanted:
     def __post_init__(self):
         sides = dict(width=self.width, height=self.height)
         if self.scale is not None and any(sides.values()): raise ValueError('a scale and a width or height are given; give one of them')
-        if self.scale is not None and not 1 < self.scale < 1000: \
+        if self.scale is not None and not 1 < self.scale < 1000:
             raise ValueError(f'scale {self.scale:g} is not a number above 1 and below 1,000')
         for k,v in sides.items():
             if v is not None and v < 1: raise ValueError(f'{k} {v} is not a size; give pixels of the result')
         if not 1 <= self.quality <= 100: raise ValueError(f'quality {self.quality} is not from 1 to 100')
         if self.format and self.keep_format:
             raise ValueError(f'format {self.format} and the format of each picture are asked for; give one')
-        if self.format: save_format(f'format .{self.format.lstrip(".")}', (1, 1)); self.check_quality(f'.{self.format.lstrip(".")}')
+        if self.format:
+            suffix = '.' + self.format.lstrip('.')
+            save_format(f'format {suffix}', (1, 1))
+            self.check_quality(suffix)
 
     def check_quality(self, name):
         "Refuse a quality that changes nothing; where results keep formats of their own, it is for those that have one."
@@ -53,8 +56,9 @@ class Wanted:
             raise ValueError(f'scale {self.scale} is more than this model gives, x{scale}; give another --model, or enlarge the result '
                              f'again')
         if self.width and self.height: return f'fit{self.width}x{self.height}'
-        return f'w{self.width}' if self.width else f'h{self.height}' if self.height else \
-            'x' + repr(float(self.scale or scale)).removesuffix('.0')
+        if self.width: return f'w{self.width}'
+        if self.height: return f'h{self.height}'
+        return 'x' + repr(float(self.scale or scale)).removesuffix('.0')
 
     def asked(self)->str:
         "What was asked for, in words."
@@ -65,14 +69,15 @@ class Wanted:
              scale:int   # of the model
             )->tuple:    # of the result, pixels
         "How large a result is, in its picture's proportions."
-        most, asked = tuple(v*scale for v in size), self.asked()
+        most = tuple(v*scale for v in size)
         if not (self.scale or self.width or self.height): return most
-        part = self.scale/scale if self.scale else min(v/m for v,m in zip((self.width, self.height), most) if v)
+        if self.scale: part = self.scale/scale         # of what the model makes
+        else: part = min(v/m for v,m in zip((self.width, self.height), most) if v)
         res = tuple(max(1, round(m*part)) for m in most)
-        if not 1/scale < part <= 1 or res == tuple(size):
-            raise ValueError(f'{size[0]} x {size[1]} pixels become at most {most[0]} x {most[1]} with a model of x{scale}: {asked} is '
-                             + ('more; enlarge the result again, or give less' if part > 1 else 'no enlargement'))
-        return res
+        if 1/scale < part <= 1 and res != tuple(size): return res
+        wrong = 'more; enlarge the result again, or give less' if part > 1 else 'no enlargement'
+        raise ValueError(f'{size[0]} x {size[1]} pixels become at most {most[0]} x {most[1]} with a model of x{scale}: '
+                         f'{self.asked()} is {wrong}')
 
     def suffix(self,
                src:Path # picture
@@ -82,7 +87,8 @@ class Wanted:
         if self.keep_format and not src.suffix: raise ValueError(f'{src} has no suffix that could be kept; give a format instead')
         if self.keep_format: return src.suffix
         if not (self.frames and is_film(src)): return '.png'
-        return src.suffix if src.suffix.lower() in _FILMS else '.tif' if src.suffix.lower() in FORMATS['HEIF'] else '.mpo'
+        if src.suffix.lower() in _FILMS: return src.suffix
+        return '.tif' if src.suffix.lower() in FORMATS['HEIF'] else '.mpo'
 
     def settings(self)->str:
         "What a result depends on and its name does not say."
@@ -176,14 +182,16 @@ def size_to_make(img:Image.Image, # picture
                  film:bool=False  # is it one of several frames or pages that are all wanted?
                 )->tuple:         # of the result, pixels
     "How large the result is to be, if it can be saved at all."
-    size, clear = want.size(img.size, scale), img.mode[-1] in 'Aa' and img.getchannel('A').getextrema()[0] < 255
+    size, suffix = want.size(img.size, scale), dst.suffix.lower()
+    alpha = img.getchannel('A').histogram() if img.mode[-1] in 'Aa' else []        # how many pixels have each value
+    clear, half_clear = any(alpha[:255]), any(alpha[1:255])
     mode = img.mode if clear else img.mode.rstrip('Aa')
     fmt = check_save(dst, mode, size)
-    if fmt == 'GIF' and clear and any(img.getchannel('A').histogram()[1:255]):
-        raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
+    if fmt == 'GIF' and half_clear: raise ValueError(f'{dst}: GIF cannot hold half-transparent pixels; save as .png or .webp')
     want.check_quality(dst)
     tried = size if fmt == 'HEIF' and max(size) > 4096 and min(size) <= 64 else (8, 8)         # x265 has limits of its own
-    if why := _not_saved(dst.suffix.lower(), mode.replace('I;16', 'L'), want.quality, tried): raise ValueError(f'{dst}: {why}')
-    if (film or want.frames and img.info.get('frames', 1) > 1) and dst.suffix.lower() not in _FILMS:
+    if why := _not_saved(suffix, mode.replace('I;16', 'L'), want.quality, tried): raise ValueError(f'{dst}: {why}')
+    several = film or want.frames and img.info.get('frames', 1) > 1
+    if several and suffix not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     return size
