@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, open_image, tiff_bytes
 from .files import write_whole
 from .formats import NotRead, in_one_line, is_page, line, save_format, writer_options, written_as_less
-from .notes import notes_of, of_later, png_notes, save_with, say_lost, to_srgb, with_chunks
+from .notes import NOTE_NAMES, notes_of, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
 # %% ../../nbs/kit/frames.ipynb #fb000007
@@ -206,11 +206,16 @@ def _format_for(path, pictures):
     if fmt in _FILMS + _PAGES and fmt in Image.SAVE_ALL: return fmt
     raise NotRead(f'{path}: {fmt} holds a single picture; save as .gif, .png, .webp or .tif')
 
+def _of_later(notes):
+    "What frames after the first say otherwise, of the notes of each: a film holds those of its first."
+    names = [name for k, name in NOTE_NAMES.items() if any(n.get(k) not in (None, notes[0].get(k)) for n in notes[1:])]
+    return [f'{", ".join(names)} of later frames']*bool(names)
+
 def _not_held(fmt, given, notes, lost, times, loop):
     "What a format does not hold, in words: of pictures as they were given, of the notes of each (`lost`: names), of times."
     res = [*dict.fromkeys(name for names in lost for name in names)]
     if fmt != 'TIFF':                                  # whose pages have notes and a profile each
-        res += of_later(notes)
+        res += _of_later(notes)
         if len(_profiles(given)) > 1: res.append('several colour profiles (all colours are sRGB now)')
     if fmt in _PAGES and set(times) != {None}: res.append('how long frames are shown')
     if fmt in _FILMS and any(map(is_16bit, given)): res.append('16 bits in a film')
@@ -235,7 +240,7 @@ def save_frames(path:str|Path, # of the file to write: .gif, .png, .webp, .avif,
     times, fmt = _times_of(path, seconds, len(pictures)), _format_for(path, pictures)
     given = [known_mode(p) for p in pictures]
     pictures = given if fmt == 'TIFF' else _alike(given, fmt, path)
-    notes, lost = zip(*(notes_of({**p.info, 'frames': 1}, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
+    notes, lost = zip(*(notes_of(p.info, p.mode, p.size, fmt, given=g.mode) for p, g in zip(pictures, given)))
     say_lost(path, fmt, _not_held(fmt, given, notes, lost, times, loop))
     if fmt == 'TIFF': return write_whole(path, tiff_bytes((np.atleast_3d(to_array(p)), n) for p,n in zip(pictures, notes)))
     if fmt == 'MPO': pictures = [p.convert('RGB') for p in pictures]

@@ -46,7 +46,8 @@ def to_srgb(img, # mode L, LA, RGB, RGBA or CMYK
 _CARRIED = (b'cHRM', b'gAMA', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'pHYs')
 _SRGB = (.3127, .329, .64, .33, .3, .6, .15, .06)      # white, red, green, blue: x and y of each
 
-def png_chunks(f # binary file of a PNG, left where it was
+def png_chunks(f, # binary file of a PNG, left where it was
+               turned=False # does EXIF say that it lies on its side? So does the shape of its pixels
               )->dict: # chunk's name -> its bytes
     "What a PNG says before its pixels of its colours and of the shape of its pixels."
     at, res = f.tell(), {}
@@ -56,13 +57,9 @@ def png_chunks(f # binary file of a PNG, left where it was
         if head[4:] in _CARRIED and n < 100: res[head[4:]] = f.read(n); n = 0
         f.seek(n + 4, 1)
     f.seek(at)
-    if res.get(b'pHYs', b'\1')[-1] == 1: res.pop(b'pHYs', None)         # a resolution, which `dpi` says; else the shape of a pixel
+    if b := res.pop(b'pHYs', None):
+        if b[-1] != 1: res[b'pHYs'] = b[4:8] + b[:4] + b[8:] if turned else b          # a shape; of a resolution, `dpi` speaks
     return res
-
-def _turned(chunks, orientation):
-    "The same where EXIF has turned the picture: a pixel's shape, too."
-    b = chunks.get(b'pHYs')
-    return chunks | {b'pHYs': b[4:8] + b[:4] + b[8:]} if b and orientation in (5, 6, 7, 8) else chunks
 
 def with_chunks(b, chunks):
     "The bytes of a PNG with some chunks more, after its head of 33 bytes."
@@ -156,7 +153,8 @@ class _Text(str):
 
 def as_it_was(v):
     "A value of EXIF, or a directory of them, that Pillow writes as the bytes that were read."
-    return _Text(v) if isinstance(v, str) else {k: as_it_was(w) for k,w in v.items()} if isinstance(v, dict) else v
+    if isinstance(v, dict): return {k: as_it_was(w) for k,w in v.items()}
+    return _Text(v) if isinstance(v, str) else v
 
 # tags of EXIF for across, and for down: resolution, that of the sensor; where the subject is, in pixels
 _ACROSS, _AREAS = {282: 283, 0xA20E: 0xA20F}, {0x9214, 0xA214}
@@ -169,7 +167,8 @@ def _inner(exif, k):
 
 def _exif_without(exif, tags, turn=1):
     "The bytes of an EXIF directory and those inside it, less some tags; none if nothing is left. `turn`: the orientation it had."
-    res, inside, to = Image.Exif(), (0x8769, 0x8825), _ACROSS | {v: k for k,v in _ACROSS.items()} if turn in (5, 6, 7, 8) else {}
+    res, inside = Image.Exif(), (0x8769, 0x8825)
+    to = _ACROSS | {v: k for k,v in _ACROSS.items()} if turn in (5, 6, 7, 8) else {}
     for k in set(exif) - tags - {*inside}: res[to.get(k, k)] = as_it_was(exif[k])
     for k in inside:
         if sub := _inner(exif, k): res[k] = {to.get(t, t): v for t,v in sub.items() if turn == 1 or t not in _AREAS}
@@ -185,15 +184,17 @@ _ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carri
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."
     try:
-        info, exif, film = img.info, img.getexif(), img.format in ('JPEG', 'MPO') or is_jpeg(img)
-        said = [float(exif.get(k, 0))*{2: 1, 3: 2.54}.get(exif.get(296, 2), 0) for k in (282, 283)]
-        dpi = said if img.format in _IN_EXIF and not film else [float(d) for d in info.get('dpi', ())]
-        if film and not info.get('jfif_unit') and 282 not in exif: dpi = ()       # where EXIF is silent, Pillow says 72
-        shape = info.get('jfif_density', ()) if film and info.get('jfif_unit') == 0 else info.get('resolution', ()) if not dpi else ()
+        info, exif, jpeg = img.info, img.getexif(), img.format in ('JPEG', 'MPO') or is_jpeg(img)
+        if jpeg and not info.get('jfif_unit') and 282 not in exif: dpi = ()       # where EXIF is silent, Pillow says 72
+        elif jpeg or img.format not in _IN_EXIF: dpi = tuple(float(d) for d in info.get('dpi', ()))
+        else: dpi = tuple(float(exif.get(k, 0))*{2: 1, 3: 2.54}.get(exif.get(296, 2), 0) for k in (282, 283))
+        if jpeg and info.get('jfif_unit') == 0: shape = info.get('jfif_density', ())
+        else: shape = info.get('resolution', ()) if not dpi else ()
         shape = [round(float(v)*1000) for v in shape]
     except Exception: return (), ()                    # damaged notes
-    dpi = tuple(dpi) if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi) else ()
-    return dpi, [v//math.gcd(*shape) for v in shape] if not dpi and len({*shape}) == 2 and min(shape) > 0 else ()
+    if len(dpi) == 2 and all(1 < d < 1e5 for d in dpi): return dpi, ()
+    oblong = len({*shape}) == 2 and min(shape) > 0
+    return (), [v//math.gcd(*shape) for v in shape] if oblong else ()
 
 def _photoshop(img):
     """What is kept of Photoshop's resources in a JPEG, TIFF or PSD: the caption, keywords and author that press photographs carry (IPTC's
@@ -211,42 +212,49 @@ def _iptc(img, found):
 def _plays(img):
     "How often a film is played, 0 without end; a GIF says how often again, or nothing for once, an AVIF file is not asked by Pillow."
     n = img.info.get('loop')
-    return (1 if n is None else n and n + 1) if img.format == 'GIF' else n or 0
+    if img.format != 'GIF': return n or 0
+    return 1 if n is None else n and n + 1
 
-_MAP = {33550, 33922, 34264}                           # of a GeoTIFF: a pixel's size on the ground, tie points, both as a matrix
+_MAP = {33550, 33922, 34264, 34735, 34736, 34737}      # of a GeoTIFF: where its pixels lie on the ground, and how the map is drawn
 
-def _written_by(v):
-    "The program that has written sizes or pages into a TIFF's description; None where it was no such program."
-    v = str(v)
-    return 'ImageJ' if v[:7] == 'ImageJ=' else 'OME' if '<OME ' in v[:4000] else 'tifffile' if v[:8] == '{"shape"' else None
+def _of_own_pixels(tags):
+    "Which of a TIFF's tags are true of its own sizes and pages and of no other file's; and in words what is lost with them."
+    gone, text = _MAP & {*tags}, str(tags.get(270, ''))
+    of_pages = text[:7] == 'ImageJ=' or '<OME ' in text[:4000]
+    lost = ['its place on the map left out']*bool(gone) + ['what ImageJ or OME says of its pages left out']*of_pages
+    if of_pages or text[:8] == '{"shape"': gone.add(270)                   # the latter stands in each file of tifffile: nothing is lost
+    return gone, lost
 
 def metadata(img, orientation, f=None):
     "What is worth keeping of a picture's notes: EXIF, colour profile, resolution, XMP, IPTC, comments, text; `f` is its file."
-    info, res = img.info, {k: img.info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if img.info.get(k)}
+    info, tiff, (dpi, shape) = img.info, img.format == 'TIFF', _resolution(img)
+    res = {k: info[k] for k in ('exif', 'icc_profile', 'xmp', 'comment') if info.get(k)}
     if info.get('XML:com.adobe.xmp'): res['xmp'] = info['XML:com.adobe.xmp'].encode()
-    dpi, shape = (v[::-1] if orientation in (5, 6, 7, 8) else v for v in _resolution(img))
-    if dpi: res['dpi'] = dpi
-    text = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
-    if text: res['text'] = text
+    on_its_side = orientation in (5, 6, 7, 8)
+    if on_its_side: dpi, shape = dpi[::-1], shape[::-1]
+    res['dpi'] = dpi
+    res['text'] = {k: str(v) for k,v in getattr(img, 'text', {}).items() if not k.startswith(('XML:', 'Raw profile'))}
     res |= _photoshop(img)
     if f and img.format == 'JXL' and 'xmp' not in res: res |= jxl_xmp(f)
-    if f and img.format == 'PNG': res['chunks'] = _turned(png_chunks(f), orientation)
+    if f and img.format == 'PNG': res['chunks'] = png_chunks(f, on_its_side)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
     if f and 'icc_profile' not in res and (code := coded_colours(img, f)): res['chunks'] = res.get('chunks', {}) | {b'cICP': code}
-    if 'exif' not in res or img.format == 'TIFF' or orientation != 1:      # otherwise the very bytes are kept
-        res['exif'] = _exif_without(img.getexif(), _STORAGE if img.format == 'TIFF' else {274}, orientation)
-    if img.format == 'TIFF' and (_MAP & {*img.tag_v2} or _written_by(img.tag_v2.get(270))): res['sized'] = img.size
+    own, lost = _of_own_pixels(img.tag_v2) if tiff else (set(), [])
+    if lost: res['lost'] = '; '.join(filter(None, [res['lost'], *lost]))
+    if 'exif' not in res or tiff or orientation != 1:                      # otherwise the very bytes are kept
+        res['exif'] = _exif_without(img.getexif(), _STORAGE | own if tiff else {274}, orientation)
     res |= without_the_rest(img, f, res, orientation != 1)
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
     return {k: v for k,v in res.items() if v or v == 0}
 
 # %% ../../nbs/kit/notes.ipynb #fc00000e
-_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', photoshop="Photoshop's copyright", comment='comment',
+NOTE_NAMES = dict(exif='EXIF', icc_profile='colour profile', xmp='XMP', iptc='IPTC', photoshop="Photoshop's copyright", comment='comment',
               text='text', dpi='resolution', chunks='colour code (cICP) or shape of pixels')
 _HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop', 'comment'),
           'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
           'PNG': ('dpi', 'exif', 'icc_profile', 'xmp', 'text', 'chunks'), 'BMP': ('dpi',), 'DIB': ('dpi',),
-          **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')), 'HEIF': ('exif', 'icc_profile', 'xmp', 'color_primaries', 'transfer_characteristics'),
+          **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')),
+          'HEIF': ('exif', 'icc_profile', 'xmp', 'color_primaries', 'transfer_characteristics'),
           'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
@@ -261,74 +269,70 @@ def _unfit(icc, mode):
     return f'its colour profile is for {"grey" if of == "GRAY" else of.strip()}, not for {fits[1]}'
 
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
-def _most(v): return len(v) if isinstance(v, bytes) else max(v) if isinstance(v, tuple) else v
+
+def _too_long(notes):
+    "Names of the notes that Pillow would write into a JPEG wrongly, without an error."
+    res = [k for k,most in dict(icc_profile=255*65_519, iptc=65_507).items() if len(notes.get(k, b'')) > most]
+    if max(notes.get('dpi', (0,))) > 65_535: res.append('dpi')
+    if len(photoshop(notes)) > 65_519 and 'iptc' not in res: res.append('photoshop')
+    return res
 
 def notes_of(info, mode, size, fmt, software=None, given=None):
     """A picture's notes, as far as they still hold for this mode and size, for a format; and the names of those that have no place in it.
     `given`: the picture's own mode, where the format does not hold that."""
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
-    unfit = (icc := info.get('icc_profile')) and (_unfit(icc, given or mode) or _unfit(icc, mode))
-    if icc and not unfit: res['icc_profile'] = icc
+    holds, software = _HOLDS.get(fmt, ()), software or info.get('made_by')
     if 'xmp' in res: res['xmp'] = xmp_of_size(res['xmp'], size)
-    text, holds, software = {}, _HOLDS.get(fmt, ()), software or info.get('made_by')
-    if 'comment' in res and 'comment' not in holds and 'exif' in holds: text['comment'] = res.pop('comment')
-    if software and 'exif' in holds: text['software'] = software
-    if fmt == 'PNG' and text:
-        new = {_PNG_KEYS[k]: _as_text(v) for k,v in text.items()}
-        res['text'] = {**new, **{k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}}
-        text = {'software': software} if software and b'srgan_course' in info.get('exif', b'') else {}      # an older one of ours
-    if fmt in _IN_EXIF and 'dpi' in res: text['dpi'] = res.pop('dpi')
-    of, alone = info.get('sized'), 'sized' in info and info.get('frames', 1) > 1
-    if exif := _exif_for(info.get('exif', b''), size, of=of, alone=alone, **text): res['exif'] = exif
-    pair = struct.unpack('>IIB', res.get('chunks', {}).get(b'pHYs', bytes(9)).ljust(9, b'\0')[:9])[:2]
+    icc = info.get('icc_profile')
+    unfit = (_unfit(icc, given or mode) or _unfit(icc, mode)) if icc else None
+    if icc and not unfit: res['icc_profile'] = icc
+    said = {}                                          # for EXIF to say, in a PNG for a text
+    if 'comment' in res and 'comment' not in holds and 'exif' in holds: said['comment'] = res.pop('comment')
+    if software and 'exif' in holds: said['software'] = software
+    if fmt == 'PNG' and said:
+        new = {_PNG_KEYS[k]: _as_text(v) for k,v in said.items()}
+        res['text'] = new | {k: v for k,v in res.get('text', {}).items() if k not in new or k == 'Comment'}
+        ours = software and b'srgan_course' in info.get('exif', b'')                # an older one, which is not to stay
+        said = {'software': software} if ours else {}
+    if fmt in _IN_EXIF and 'dpi' in res: said['dpi'] = res.pop('dpi')
+    if exif := _exif_for(info.get('exif', b''), size, **said): res['exif'] = exif
+    chunks = res.get('chunks', {})
+    pair = struct.unpack('>II', chunks.get(b'pHYs', b'')[:8].ljust(8, b'\0'))        # a pixel's shape
     if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
-        res['chunks'] = {k: v for k,v in res['chunks'].items() if k != b'pHYs'}
+        res['chunks'] = chunks = {k: v for k,v in chunks.items() if k != b'pHYs'}
         if 'dpi' not in res: res['shape'] = pair
-    if fmt == 'HEIF' and (code := res.get('chunks', {}).get(b'cICP')): res |= dict(color_primaries=code[0], transfer_characteristics=code[1], chunks={})
-    if fmt != 'PNG' and not res.get('chunks', {}).keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)      # the others are in the profile
+    if fmt == 'HEIF' and (code := chunks.get(b'cICP')):
+        res |= dict(color_primaries=code[0], transfer_characteristics=code[1])
+        chunks = {}
+    if fmt != 'PNG' and not chunks.keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)       # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)
-    if 'exif' in holds and b'<OME ' in info.get('exif', b'') and b'<OME ' not in res.get('exif', b''):
-        lost.append('its OME-XML tells of other pixels')
-    if fmt in ('JPEG', 'MPO'):                         # Pillow would write both wrongly, without an error
-        lost += [k for k,most in (('icc_profile', 255*65_519), ('dpi', 65_535), ('iptc', 65_507)) if _most(res.get(k, 0)) > most]
-        if len(photoshop(res)) > 65_519 and 'iptc' not in lost: lost.append('photoshop')
+    if fmt in ('JPEG', 'MPO'): lost += _too_long(res)
     return {k: v for k,v in res.items() if k not in lost}, lost
 
-def _on_the_map(ex, of, size):
-    "Let a GeoTIFF's pixels, `of` a size, lie where they did once they are of another: their scale, tie points, or the matrix of both."
-    (fx, fy), keys = (a/b for a,b in zip(of, size)), ex.get(34735, ())
-    d = .5*any((keys[i], keys[i+3]) == (1025, 2) for i in range(4, len(keys) - 3, 4))        # a place is that of a pixel's middle?
-    if 33550 in ex: ex[33550] = (ex[33550][0]*fx, ex[33550][1]*fy, *ex[33550][2:])
-    if t := ex.get(33922): ex[33922] = sum((((t[i] + d)/fx - d, (t[i+1] + d)/fy - d, *t[i+2:i+6]) for i in range(0, len(t), 6)), ())
-    if m := ex.get(34264):
-        ex[34264] = sum(((a*fx, b*fy, c, o + a*d*(fx - 1) + b*d*(fy - 1)) for a,b,c,o in (m[i:i+4] for i in range(0, len(m), 4))), ())
+def _resized(ex, camera, size):
+    "Let EXIF, and `camera`, one of its directories, say another size where they say one; tells whether that was anything new."
+    gone = _AREAS & camera.keys() if [camera.get(0xA002), camera.get(0xA003)] != [*size] else ()
+    for k in gone: del camera[k]                       # in pixels of the old size
+    new = [(d, k, v) for d in (ex, camera) for k,v in zip((0xA002, 0xA003, 256, 257), (*size, *size)) if d.get(k, v) != v]
+    for d, k, v in new: d[k] = v
+    return bool(gone or new)
 
-def _exif_for(exif, size, software=None, comment=None, dpi=None, of=None, alone=False):
-    """EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were.
-    `of`: the size that the notes of a TIFF are true of; `alone`: they are of several pages, and this is one."""
+def _exif_for(exif, size, software=None, comment=None, dpi=None):
+    "EXIF bytes with the picture's new size where they mention one, what made it, a comment, a resolution; otherwise as they were."
     try:
         ex = Image.Exif()
         if exif: ex.load(exif)
-        sub, size = ex.get_ifd(0x8769) if 0x8769 in ex else {}, dict(zip((0xA002, 0xA003, 256, 257), (*size, *size)))
+        camera, place = (ex.get_ifd(k) if k in ex else {} for k in (0x8769, 0x8825))
         if dpi and [ex.get(k) for k in (282, 283, 296)] == [*dpi, 2]: dpi = None
-        if of == (new := (size[256], size[257])): of = None
-        areas, old = sub.keys() & _AREAS, [sub.get(k) for k in (0xA002, 0xA003)]
-        same = not any(d.get(k, v) != v for d in (ex, sub) for k,v in size.items()) and (not areas or all(old))
-        if same and not (software or comment or dpi or of or alone): return exif
-        for d in ex, sub: d.update({k: v for k,v in size.items() if k in d})
-        if all(old): sub.update({t: tuple(round(v*new[i % 2]/old[i % 2]) for i,v in enumerate(sub[t])) for t in areas})
-        else: [sub.pop(t) for t in areas]              # in pixels of nobody knows which size
-        if of: _on_the_map(ex, of, new)
-        kind = _written_by(ex.get(270))
-        if kind == 'ImageJ' and alone: ex[270] = re.sub(r'(?m)^(images|channels|slices|frames|hyperstack|mode)=.*\n?', '', ex[270])
-        elif kind in ('OME', 'tifffile') and (of or alone): del ex[270]
-        for d in ex, sub, ex.get_ifd(0x8825) if 0x8825 in ex else {}: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
+        if not (_resized(ex, camera, size) or software or comment or dpi): return exif
+        for d in ex, camera, place: d.update(as_it_was({k: v for k,v in d.items() if isinstance(v, str)}))
         if software: ex[11] = software
         if dpi: ex[282], ex[283], ex[296] = *dpi, 2
         if comment: ex.setdefault(270, _Text((comment if isinstance(comment, bytes) else str(comment).encode()).decode('latin-1')))
         b = ex.tobytes() if len(ex) else b''
-        return exif if len(exif) <= 65_533 < len(b) else b       # of two bytes' length in a JPEG, and what it held counts more
+        too_long = len(exif) <= 65_533 < len(b)        # for the two bytes of a length in a JPEG: what it held counts more
+        return exif if too_long else b
     except Exception: return exif                      # damaged notes stay what they were
 
 def photoshop(notes):
@@ -364,11 +368,6 @@ def png_notes(notes):
     chunks = notes.pop('chunks', {})
     return {**notes, 'pnginfo': png}, {k: v for k,v in chunks.items() if k != b'pHYs' or 'dpi' not in notes}
 
-def of_later(notes):
-    "What frames after the first say otherwise, of the notes of each: a film holds those of its first."
-    names = [name for k, name in _NAMES.items() if any(n.get(k) not in (None, notes[0].get(k)) for n in notes[1:])]
-    return [f'{", ".join(names)} of later frames']*bool(names)
-
 _here = threading.local()
 
 @contextmanager
@@ -381,7 +380,7 @@ def heard():
 def say_lost(name, fmt, lost, why='has no place for'):
     "Warn of what is not in a file, in one line. What begins with `its` says itself why; what is `written as` less is there, but less."
     own, less = [k for k in lost if k.startswith('its ')], [k for k in lost if ' written as ' in k]
-    rest = [_NAMES.get(k, k) for k in lost if k not in own + less]
+    rest = [NOTE_NAMES.get(k, k) for k in lost if k not in own + less]
     gone, to = [f'{fmt} {why} {", ".join(rest)}']*bool(rest) + own, getattr(_here, 'lines', None)
     if to is not None: to += [f'{g} (left out)' for g in gone] + less
     elif lost: warnings.warn(f'{name}: ' + '; '.join([f'{", and ".join(gone)}; not in the file']*bool(gone) + less), stacklevel=4)
