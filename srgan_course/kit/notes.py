@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/notes.ipynb #fc000004
-import math, re, struct, threading, warnings, zlib
+import math, struct, threading, warnings, zlib
 from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
