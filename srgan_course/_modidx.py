@@ -1949,7 +1949,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'srgan_course/kit/weights.py')},
             'srgan_course.kit.xmp': { 'srgan_course.kit.xmp._Property': ('kit/xmp.html#_property', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp._axis': ('kit/xmp.html#_axis', 'srgan_course/kit/xmp.py'),
-                                      'srgan_course.kit.xmp._changed': ('kit/xmp.html#_changed', 'srgan_course/kit/xmp.py'),
+                                      'srgan_course.kit.xmp._edited': ('kit/xmp.html#_edited', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp._looked_into': ('kit/xmp.html#_looked_into', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp._properties': ('kit/xmp.html#_properties', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.beside_picture': ('kit/xmp.html#beside_picture', 'srgan_course/kit/xmp.py'),
