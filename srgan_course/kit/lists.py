@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image
-from .codec import find_images, identify, open_binary, open_image, why_not
+from .codec import find_images, identify, open_binary, open_image
 from .commands import in_range, one_line, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
-from .formats import SUFFIXES
+from .formats import SUFFIXES, why_not
 from .frames import warn_of_files
 from .sources import Smaller, Toy, name_and_size
 from .tars import is_packed
