@@ -142,11 +142,11 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Kernel Inception distance: unbiased, mean over subsets, with their spread."
+    in_range('subsets', subsets, 1, whole=True), in_range('size', size, 2, whole=True), in_range('draws', draws, 0, whole=True)
     a, b, said = two_sets(a, b, kwargs.pop('net', features), True, ('KID', 2, 2), **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)
     n, m, g = len(x), len(y), _labels(groups, len(x), len(y))
     size = min(size, n, m)
-    if size < 2: raise ValueError(f'{size} picture: KID needs 2 or more in each set')
     said |= dict(subsets=f'{subsets} of {size}', seed=seed)
     if max(n, m) > 4000: return _kid_large(x, y, subsets, size, rng, groups, said)
     ks = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
@@ -172,7 +172,7 @@ def precision_recall(fake, real,            # as for `features`
                      **kwargs               # cache, bs, workers, n, skip of `features`
                     )->tuple:               # two `Figure`s from 0 to 1
     "Share of made pictures that lie among real ones (precision), and of real ones that lie among made ones (recall)."
-    a, b, said = two_sets(fake, real, net, True, (f'k={k}', k + 1, k + 1), **kwargs)
+    a, b, said = two_sets(fake, real, net, True, (f'k={in_range("k", k, 1, whole=True)}', k + 1, k + 1), **kwargs)
     x, y = (torch.from_numpy(finite_rows(s.x)) for s in (a, b))
     return Figure(_inside(x, y, _radii(y, k)), 'precision', k=k, **said), Figure(_inside(y, x, _radii(x, k)), 'recall', k=k, **said)
 
@@ -199,7 +199,7 @@ def inception_score(a,                      # as for `features`; or probabilitie
                    )->Figure:               # 1 to the number of classes
     "How sure a classifier is of each picture, and how many classes occur; with another net than Inception, 'classifier score'."
     p, note = _probabilities(a, net, **kwargs)
-    if not 1 <= splits <= len(p): raise ValueError(f'{splits} splits of {len(p)} pictures; give 1 to {len(p)}')
+    if not 1 <= splits <= len(p) or splits % 1: raise ValueError(f'{splits} splits of {len(p)} pictures; give 1 to {len(p)}')
     p = p[np.random.default_rng(seed).permutation(len(p))].clip(1e-16)
     v = np.array([math.exp((q*(np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.array_split(p, splits)])
     if splits > 1 and v.mean() > (most := len(p)//splits)/2:

@@ -13,7 +13,7 @@ from torch import nn, Tensor
 from .images import crop_to_multiple, downscale, interpolate, luminance
 from .kit.measured import as_pixels, check_measurable, check_range, named_once, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
-from .kit.recipe import one_of
+from .kit.recipe import in_range, one_of
 from .kit.report import classification_report
 from .kit.results import load_result, results_folder, save_result
 from .kit.sources import sample_photos
@@ -128,7 +128,7 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
                ):                 # pandas DataFrame: a row a picture, then their mean
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd
-    crop, enlarged, rows = scale if crop is None else crop, enlarger(model, scale, strict), {}
+    crop, enlarged, rows = scale if crop is None else crop, enlarger(model, in_range('scale', scale, 1, whole=True), strict), {}
     net, pictures = 'squeeze' if lpips is True else lpips, named_pictures(pictures)
     check_measurable(pictures, scale, crop, 32 if net else 1)
     for name, read in pictures.items():

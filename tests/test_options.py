@@ -1,7 +1,7 @@
 """Every numeric option of every command, with what no number should be: refused in one line before any work, or taken where it makes
 sense. In this process: a command that begins its work has taken the option."""
 import sys
-import pytest
+import numpy as np, pytest, torch
 from fastcore.script import _run_cli, anno_parser
 from PIL import Image
 from srgan_course import cats, classifier, cli, deploy, fid, metrics, recognise, serve, srgan
@@ -141,3 +141,28 @@ def test_what_is_to_be_given_is_said_as_it_is_typed(line, says, lazy, monkeypatc
     (at := tmp_path/'run'/'checkpoints').mkdir(parents=True); (at/'step-0000001.safetensors').touch()
     command, *args = line.split()
     assert outcome(command, args, monkeypatch) == 2 and capsys.readouterr().err == f'srgan-{command}: {says}\n'
+
+def numbers():
+    "(argument, numbers that it cannot be, function of one) of what measures and splits, from Python."
+    from srgan_course.kit import figures, sets, splits, stats
+    rng = np.random.default_rng(0)
+    x, y, p, xb = rng.normal(size=(9, 4)), rng.normal(size=(8, 4)), np.full((9, 2), .5), torch.rand(4, 3, 20, 20)
+    img = Image.new('RGB', (20, 20))
+    count = 0, -1, 1.5, float('nan')
+    yield from [('k', count, lambda v: fid.precision_recall(x, y, k=v)), ('draws', (1, *count[1:]), lambda v: fid.fid(x, y, draws=v)),
+        ('subsets', count, lambda v: fid.kid(x, y, subsets=v)), ('size', count, lambda v: fid.kid(x, y, size=v)),
+        ('draws', count[1:], lambda v: fid.kid(x, y, draws=v)), ('splits', count, lambda v: fid.inception_score(p, splits=v)),
+        ('bs', count, lambda v: fid.fid(xb, xb, 'random@8', bs=v)), ('workers', count, lambda v: fid.fid(xb, xb, 'random@8', workers=v)),
+        ('n', count[2:], lambda v: fid.fid(xb, xb, 'random@8', n=v)), ('n', count, lambda v: sets.crops(xb, v, 8)),
+        ('size', count, lambda v: sets.crops(xb, 2, v)), ('scale', count, lambda v: metrics.evaluate_sr(lambda i: i, {'a': img}, v)),
+        ('times', (1, *count), lambda v: stats.over_pictures(np.mean, x, times=v)), ('times', (1, *count), lambda v: stats.over_both(x, v)),
+        ('overlap', (-.1, float('nan')), lambda v: stats.over_runs(x[0], v)), ('draws', (1, *count), lambda v: figures.average([1., 2], [0, 1], draws=v)),
+        ('spread', (-1, float('nan')), lambda v: stats.smallest_effect(v, 5)), ('run', count, lambda v: stats.smallest_effect(.1, v)),
+        ('alike', (-1, float('nan')), lambda v: splits.near_duplicates([img, img], v))]
+
+@pytest.mark.parametrize('i', range(19))
+def test_no_figure_by_a_number_that_cannot_be_meant(i):
+    "A number of neighbours, draws, pictures or pixels that is none is refused by its name; it gave figures, or another error's words."
+    name, bad, f = list(numbers())[i]
+    for v in bad:
+        with pytest.raises(ValueError, match=rf'\b{name}\b'): f(v)

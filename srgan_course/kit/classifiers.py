@@ -252,11 +252,9 @@ class Teacher(FrozenNet):
         self.n = z.shape[1]
         self.classes = [str(c) for c in (classes if classes is not None else range(self.n))]
         if len(self.classes) != self.n: raise ValueError(f'{len(self.classes)} class names; {name} tells {self.n} classes')
-
     def forward(self, x:Tensor # (B,3,H,W) in [0,1]
                )->Tensor:      # scores before the softmax, (B,C)
         return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
-
     def scores(self, x:Tensor, # uint8 (n,3,H,W)
                      bs:int=16, precision:str='float32' # 'auto', 'float32' or 'bfloat16'
                     )->np.ndarray:  # float32 (n,C)
@@ -266,7 +264,6 @@ class Teacher(FrozenNet):
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             for i in range(0, len(x), bs): out.append(self(x[i:i+bs].to(device).float()/255).float().cpu())
         return finite(torch.cat(out), f'an answer of {self.name}', 'names no class; give another model').numpy()
-
     def guesses(self, img, k:int=5 # a PIL picture
                      )->list:        # (class, probability), the likeliest first
         "What it takes a picture for."

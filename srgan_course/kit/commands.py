@@ -193,10 +193,11 @@ def code_for(bad, good)->int: # what could not be done, and what is done, now or
 # %% ../../nbs/kit/commands.ipynb #24eb7ccb
 def in_range(what:str, v, # its name for the message; a number, or None: not given
              least, most=2**31 - 1, # the smallest and the largest that will do
-             above:bool=False): # must it be above `least`? -> `v`
+             above:bool=False, whole:bool=False): # must it be above `least`; must it be a whole number? -> `v`
     "`v`, if it is a number in a range; nan is in none"
-    if v is None or (least < v if above else least <= v) and v <= most: return v
-    raise ValueError(f'{what} is {v}; give a number {"above" if above else "from"} {least:,}{", at most" if above else " to"} {most:,}')
+    if v is None or (least < v if above else least <= v) and v <= most and not (whole and v % 1): return v
+    ends = f'above {least:,}, at most' if above else f'from {least:,} to'
+    raise ValueError(f'{what} is {v}; give a {"whole "*whole}number {ends} {most:,}')
 
 def one_of(what:str, given, offered): # its name for the message; a name; those that are offered
     "`given`, if it is among the names that are offered"

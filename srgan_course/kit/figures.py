@@ -8,7 +8,7 @@ __all__ = ['FEW', 'Figure', 'differ', 'average', 'over_seeds', 'apart', 'may_say
 # %% ../../nbs/kit/figures.ipynb #f1600004
 import math
 import numpy as np
-from .stats import around, over_runs, says, together
+from .stats import around, in_range, over_runs, says, together
 
 # %% ../../nbs/kit/figures.ipynb #f1600006
 class Figure(float):
@@ -52,7 +52,7 @@ def average(values,          # (n,) one number a square
     g = np.unique(groups, return_inverse=True)[1]
     if len(values) != len(g): raise ValueError(f'{len(values)} values for {len(g)} groups')
     k, sums, counts = g.max() + 1, np.bincount(g, np.asarray(values, float)), np.bincount(g)
-    w = np.random.default_rng(0).multinomial(k, np.full(k, 1/k), size=draws)
+    w = np.random.default_rng(0).multinomial(k, np.full(k, 1/k), size=in_range('draws', draws, 2, whole=True))
     d, value = w@sums/(w@counts), float(np.mean(values))
     return Figure(value, name, around(value, d), draws=d - d.mean(), n=len(values), groups=int(k), seed=0)
 

@@ -75,4 +75,3 @@ def match_labels(labels, teacher # as from `read_labels`, a classifier with `nam
         raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({bad[0]}: '
                          f'{labels[bad[0]][1]}), so they do not fit; give each folder the number of its class')
     return labels | {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
-

@@ -18,7 +18,6 @@ from .files import parse_json, write_json
 # %% ../../nbs/kit/recipe.ipynb #19db46ef
 RATE, SHARE = (0, 1, True), (0, 1 - 1e-7)   # `ranges` of learning rates, and of shares below 1
 
-
 # %% ../../nbs/kit/recipe.ipynb #19db46f0
 SCALES = (2, 3, 4)   # the factors offered
 _TYPES = {str: 'text', int: 'a whole number', float: 'a number', bool: 'True or False', tuple: 'a list', dict: 'names with values'}

@@ -14,6 +14,7 @@ import numpy as np, torch
 from torch import Tensor
 from PIL import Image
 from fastcore.basics import patch
+from .commands import in_range
 from .features import PooledNet, pooled_net
 from .files import parse_json, sha256_of, write_whole
 from .frames import warn_of_files
@@ -75,6 +76,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
                 ):             # yields lists of tensors (B,3,H,W)
     "Go through a set of pictures; files that cannot be read are listed at the end."
     if n is not None and n < 1: raise ValueError(f'n={n}: take one picture or more of each set, or leave n out for all')
+    for k, v in dict(n=n, bs=bs, workers=workers).items(): in_range(k, v, 1, whole=True)
     bad, batch, count, items = [], [], 0, _items(pictures)
     if isinstance(items, list): warn_of_files(items[:n], 'measured')
     for x in _ahead(enumerate(items), _load, workers, 2*bs):
@@ -292,10 +294,10 @@ def crops(pictures,     # as for `read_batches`
           seed:int=0    # of the places: the same for pictures of the same sizes in the same order
          )->tuple:      # bytes (n,3,size,size), and the number of the picture each comes from
     "Crops at the same places of one set as of another: SR and HR, say."
+    in_range('n', n, 1, whole=True), in_range('size', size, 1, whole=True)
     xs = [x for b in read_batches(pictures, bs=1) for x in b]
     xs = [p for x in xs for p in (x if x.dtype == torch.uint8 else (x.clamp(0, 1)*255).round().byte())]
-    if small := [x for x in xs if min(x.shape[-2:]) < size]:
-        raise ValueError(f'{len(small)} of {len(xs)} pictures are smaller than {size} pixels')
+    if small := sum(min(x.shape[-2:]) < size for x in xs): raise ValueError(f'{small} of {len(xs)} pictures are smaller than {size} pixels')
     which = np.sort(np.arange(n) % len(xs))
     place = np.random.default_rng(seed).random((n, 2))
     cut = lambda x, u: x[:, (i := int(u[0]*(x.shape[1] - size + 1))):i+size, (j := int(u[1]*(x.shape[2] - size + 1))):j+size]

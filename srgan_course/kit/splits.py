@@ -14,7 +14,7 @@ from PIL import Image
 from .codec import find_images
 from .formats import SUFFIXES
 from .pets import TOY_VALID, Toy, toys
-from .recipe import draws
+from .recipe import draws, in_range
 from .sources import get_picture, items_of, name_and_size, source_folder
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
@@ -31,7 +31,7 @@ def alike_pairs(a:np.ndarray, # (n,256) thumbnails
     other, found = a if b is None else b, []
     mirrored = other.reshape(-1, 16, 16)[:, :, ::-1].reshape(other.shape)
     for k in range(0, len(a), 1000):                              # a block of rows at a time, for memory
-        near = np.maximum(a[k:k+1000]@other.T, a[k:k+1000]@mirrored.T) >= alike
+        near = np.maximum(a[k:k+1000]@other.T, a[k:k+1000]@mirrored.T) >= in_range('alike', alike, 0, 1)
         found += [(k + int(i), int(j)) for i, j in zip(*np.nonzero(near)) if b is not None or k + i < j]
     return found
 

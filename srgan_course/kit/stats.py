@@ -7,6 +7,7 @@ __all__ = ['resamples', 'over_pictures', 'coverage', 'over_runs', 'together', 'o
 
 # %% ../../nbs/kit/stats.ipynb #c18320b8
 import math, numpy as np
+from .commands import in_range
 
 # %% ../../nbs/kit/stats.ipynb #297655c0
 _ENDS = [2.5, 97.5] # of every interval, in percent: it is to hold the truth in 95 of 100 studies
@@ -16,7 +17,7 @@ def resamples(n:int, # pictures
              ): # yields arrays (n,) of picture numbers
     "`times` draws of `n` pictures out of `n`, with replacement."
     r, rows = np.random.default_rng(seed), 1 + 10**6//max(n, 1)                # in blocks: the same numbers, a tenth of the time
-    for k in range(0, times, rows): yield from r.integers(0, n, (min(rows, times - k), n))
+    for k in range(0, in_range('times', times, 2, whole=True), rows): yield from r.integers(0, n, (min(rows, times - k), n))
 
 def over_pictures(stat, # function of the arrays -> number, or dict of numbers
                   *arrays, # of n rows each; the same pictures are drawn from all
@@ -45,7 +46,7 @@ def over_runs(x, # (n,) a figure of each run, or the difference of two arms unde
     from scipy.special import stdtrit
     x = np.asarray(x, np.float64)
     if x.ndim != 1 or len(x) < 2: raise ValueError(f'figures of shape {x.shape}: an interval over runs takes two runs or more')
-    half = float(stdtrit(len(x) - 1, _ENDS[1]/100)*math.sqrt(x.var(ddof=1)*(1/len(x) + overlap)))
+    half = float(stdtrit(len(x) - 1, _ENDS[1]/100)*math.sqrt(x.var(ddof=1)*(1/len(x) + in_range('overlap', overlap, 0))))
     return float(x.mean()) - half, float(x.mean()) + half
 
 # %% ../../nbs/kit/stats.ipynb #c9a1fd1d
@@ -110,5 +111,6 @@ def smallest_effect(spread:float, # standard deviation of the differences betwee
                    )->float: # in the unit of `spread`
     "The smallest true difference that a study of `n` finds four times in five (Student's t, interval of 95 %)."
     from scipy.special import nctdtrinc, stdtrit
-    if n < 2: raise ValueError(f'{n} run: nothing can be found with fewer than 2')
+    if not n >= 2: raise ValueError(f'{n} run: nothing can be found with fewer than 2')
+    in_range('spread', spread, 0, math.inf)
     return float(nctdtrinc(n - 1, .2, stdtrit(n - 1, _ENDS[1]/100))*spread/math.sqrt(n))       # one in five falls short
