@@ -233,14 +233,6 @@ def deep_top(f, img):
     elif fmt == 'AVIF': bits = _bits_within(head, b'av1C', 6, lambda v: 12 if v & 32 else 10 if v & 64 else 8)
     return 2**bits - 1 if 8 < bits <= 16 else 0
 
-def coded_colours(img, f):
-    "What a HEIC or AVIF file says of its colours by numbers, as the bytes of a PNG's cICP; None where they are sRGB's or it says nothing."
-    pair, said = (2, 2), img.info.get('nclx_profile') or {}                    # 2: not specified
-    if img.format == 'HEIF': pair = [said.get(k, 2) for k in ('color_primaries', 'transfer_characteristics')]
-    elif img.format == 'AVIF' and (i := (b := first_bytes(f, 2**20)).find(b'colrnclx')) >= 0: pair = struct.unpack_from('>HH', b, i + 8)
-    srgb = pair[0] == 1 and pair[1] in (1, 6, 13)      # BT.709's curve is shown as sRGB's
-    return None if 2 in pair or srgb or max(pair) > 255 else bytes([*pair, 0, 1])
-
 def _best_icon(f, img):
     """Of an icon's pictures of one size the one of the most colours; Pillow takes the one of the least. Of 32 bits, alpha counts, or
     where it is 0 everywhere the mask behind the pixels, as in Windows."""

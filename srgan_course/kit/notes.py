@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
-from .formats import FILM, beside_pixels, coded_colours, is_jpeg, jxl_xmp, png_chunk
+from .formats import FILM, beside_pixels, is_jpeg, jxl_xmp, png_chunk
 from .pixels import from_array, is_16bit, to_array
-from .xmp import without_the_rest, xmp_of_size
+from .xmp import coded_colours, without_the_rest, xmp_of_size
 
 # %% ../../nbs/kit/notes.ipynb #fc000011
 def _moves_little(to, mode):

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/kit/xmp.ipynb #xm000003
-import re
+import re, struct
 from typing import NamedTuple
 from xml.parsers.expat import ParserCreate
 from .formats import first_bytes
@@ -130,3 +130,12 @@ def xmp_of_size(b,   # an XMP packet, bytes
             for n, p in enumerate(subject): new[p.value] = round(int(p.text)*size[n % 2]/old[n % 2])
         return {where: str(v).encode() for where, v in new.items()}, []
     return _looked_into(b, change)[0]
+
+# %% ../../nbs/kit/xmp.ipynb #xm000016
+def coded_colours(img, f):
+    "What a HEIC or AVIF file says of its colours by numbers, as the bytes of a PNG's cICP; None where they are sRGB's or it says nothing."
+    pair, said = (2, 2), img.info.get('nclx_profile') or {}                    # 2: not specified
+    if img.format == 'HEIF': pair = [said.get(k, 2) for k in ('color_primaries', 'transfer_characteristics')]
+    elif img.format == 'AVIF' and (i := (b := first_bytes(f, 2**20)).find(b'colrnclx')) >= 0: pair = struct.unpack_from('>HH', b, i + 8)
+    srgb = pair[0] == 1 and pair[1] in (1, 6, 13)      # BT.709's curve is shown as sRGB's
+    return None if 2 in pair or srgb or max(pair) > 255 else bytes([*pair, 0, 1])
