@@ -115,6 +115,21 @@ def unread(f, # file that Pillow does not identify
     return NotRead(f'a {fmt} with {odd}, which Pillow does not read; save it as PNG first') if odd \
         else ValueError(f'damaged or truncated {fmt} picture')
 
+def why_not(f:Path)->str:
+    "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
+    if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
+    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
+    if f.is_dir(): return None if os.access(f, os.R_OK | os.X_OK) else 'a folder that may not be read'
+    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
+
+def what_is_there(folder, there):
+    "The contents of a folder without pictures, in words."
+    kinds = {}
+    for name, p in sorted((p.relative_to(folder).as_posix(), p) for p in there):
+        if why := 'hidden' if name[0] == '.' or '/.' in name else why_not(p): kinds.setdefault(why.replace(';', ','), []).append(name)
+    said = '; '.join(f'{why}: {", ".join(v[:3])}' + f' and {len(v) - 3} more'*(len(v) > 3) for why, v in kinds.items())
+    return f'it holds {said}' if said else 'it holds empty folders' if there else 'it is empty'
+
 def line(e): return ' '.join(str(e).split()) or type(e).__name__
 
 @contextmanager
