@@ -76,7 +76,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
     "Fréchet Inception distance of two sets of pictures."
-    in_range('draws', draws or None, 2, 10**6, whole=True)       # one draw has no spread
+    in_range('draws', draws or None, 2, 10**6)       # one draw has no spread
     a, b, said = two_sets(a, b, kwargs.pop('net', features), bool(draws), ('a covariance', 2, 2), **kwargs)
     few_pictures(said['n'], said['dims'])
     dist = lambda s, t: frechet_distance(s.mu, s.sigma, t.mu, t.sigma)

@@ -18,11 +18,8 @@ from .kit.show import compare_slider, compare_still, show_grid
 _all_ = ['open_image', 'save_image', 'show_grid']
 
 # %% ../nbs/01_images.ipynb #7c3ff5f8
-HOW = {'nearest': Image.Resampling.NEAREST, 'bilinear': Image.Resampling.BILINEAR,
-       'bicubic': Image.Resampling.BICUBIC, 'lanczos': Image.Resampling.LANCZOS}
-
 def _resize16(a, size, how):
-    "Resample a uint16 array (H,W,C) channel by channel, as floats."
+    "Resample a uint16 array (H,W,C) channel by channel, as floats; colours count by alpha, or clear pixels would bleed into edges."
     one = lambda c: np.asarray(Image.fromarray(c).resize(size, how))
     res, alpha = np.empty((size[1], size[0], a.shape[2]), np.uint16), None
     if a.shape[2] in (2,4) and how != Image.Resampling.NEAREST:
@@ -35,6 +32,9 @@ def _resize16(a, size, how):
     return res
 
 # %% ../nbs/01_images.ipynb #61546683
+HOW = {'nearest': Image.Resampling.NEAREST, 'bilinear': Image.Resampling.BILINEAR,
+       'bicubic': Image.Resampling.BICUBIC, 'lanczos': Image.Resampling.LANCZOS}
+
 def resize(img:Image.Image, # a PIL image
            size:tuple, # (width, height) of the result in pixels
            how:str='bicubic' # 'nearest', 'bilinear', 'bicubic' or 'lanczos'

@@ -100,7 +100,7 @@ def judge(self:AdversarialLoss,
           label:float,     # what it was to say
           noise:float = 0. # standard deviation of the labels, one drawn for each picture
          )->Tensor:        # scalar
-    "Loss of saying `logits` where `label` was meant; drawn labels stay in [0,1] where they are probabilities."
+    "Loss of answering `logits` when `label` is right; drawn labels stay in [0,1] where they are probabilities."
     y = torch.full_like(logits, label)
     if noise: y = y + noise*torch.randn(len(logits), *[1]*(logits.dim() - 1)).to(logits)
     if self.kind == 'lsgan': return .5*F.mse_loss(logits, y)
@@ -185,7 +185,7 @@ def forward(self:WeightedLoss,
 # %% ../nbs/06_losses.ipynb #4f96b2c3
 class CriticLoss:
     "The critic's loss, which remembers what the critic said of both kinds of pictures."
-    def __init__(self, adv:AdversarialLoss): self.adv, self.parts = adv, {} # parts, after each call: its halves, and D where that is told
+    def __init__(self, adv:AdversarialLoss): self.adv, self.parts = adv, {} # parts, after each call: its halves, and D(x) if it has one
     def __repr__(self): return f'CriticLoss({self.adv})'
     def __call__(self,
                  real_pred:Tensor, # (B,...) logits for real pictures

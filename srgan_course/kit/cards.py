@@ -26,10 +26,10 @@ def about_data(source)->list: # as `train` was given it -> lines for the card: t
         lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known
                      else f'`{Path(part).name}`: a folder of pictures; nothing is known here of their terms')
     named = [p for part in parts for p in Path(part).parts if p.lower() in BENCHMARKS] + [p for p in parts if p.startswith('bsds500/val')]
-    folders = any(Path(p).is_dir() for p in parts)
     lines.append(f'**{", ".join(named)} is a benchmark and was trained on: figures on it say nothing.**' if named else
-                 'Set5, Set14, BSD100 and Urban100 were not trained on, as far as the '
-                 + ('name of the folder says; its pictures were not compared with theirs.' if folders else 'source says.'))
+                 'Set5' + ' (but for `woman`, which is 302003 of `bsds500/train`, smaller)'*bool({'bsds500', 'bsds500/train'} & {*parts})
+                 + ', Set14, BSD100 and Urban100 were not trained on, as far as the ' + ('name of the folder says; its pictures were not '
+                 'compared with theirs.' if any(Path(p).is_dir() for p in parts) else 'source says.'))
     return lines
 
 # %% ../../nbs/kit/cards.ipynb #27009ef2
