@@ -8,7 +8,7 @@ __all__ = ['frame_count', 'read_frames', 'save_frames']
 # %% ../../nbs/kit/frames.ipynb #fb000004
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 import numpy as np
@@ -130,11 +130,6 @@ def warn_of_files(items, done='read'):
     files = dict.fromkeys(p for o in items if isinstance(p := getattr(o, 'of', o), (str, Path)))
     if files: warn_of_more({str(p): pages_of(p)[0] for p in files}, done)
 
-def open_first(path):
-    "A picture as `open_image` gives it, and a word where there is more than the first frame or page."
-    warn_of_files([path])
-    return open_image(path)
-
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
@@ -143,6 +138,31 @@ def are_several(src):
         warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
                       'without --frames, the still is enlarged', stacklevel=2)
     return n > 1
+
+# %% ../../nbs/kit/frames.ipynb #4d91dac1
+def has_clear(o)->bool: # a file, or an open picture; of anything else nothing is transparent
+    "Whether a picture has transparent pixels: a file is decoded only where its head speaks of them. One that cannot be read has none."
+    if not isinstance(o, (str, Path, Image.Image)): return False
+    try:
+        with open_binary(o) if isinstance(o, (str, Path)) else nullcontext() as f: img = identify(f, 2**28) if f else o
+        if img.mode[-1] not in 'Aa' and 'transparency' not in img.info: return False
+        img = open_image(o)
+        return img.mode[-1] == 'A' and img.getchannel('A').getextrema()[0] < 255
+    except (ValueError, OSError): return False
+
+def say_unseen(items, done='trained on'): # pictures, and what is done with them
+    "Warn of what is not seen of files: in one line of transparency, which counts as opaque, in one of frames after the first."
+    names = [Path(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or f'picture {i}').name
+             for i, o in enumerate(items) if has_clear(o)]
+    if names: warnings.warn(f'{len(names)} of {len(items)} pictures have transparent pixels, and are {done} as if opaque: '
+                            f'{", ".join(names[:3])}{", ..."*(len(names) > 3)}; put them on a ground first, if that is not meant',
+                            stacklevel=4)
+    warn_of_files(items)
+
+def open_first(path):
+    "A picture as `open_image` gives it, and a word on what is not seen of it."
+    say_unseen([path], 'judged')
+    return open_image(path)
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
 def _gif_frame(img):
