@@ -596,6 +596,21 @@ def test_scheduler_that_is_gone_or_has_no_worker(photos, monkeypatch):
             pytest.raises(OSError, match='the scheduler at tcp://10.0.0.5:8786 is gone; the same again goes on where it was'):
         scale.scale_out(photos/'photos', photos/'gone', lambda w: w, (toy_work(),), scheduler='tcp://10.0.0.5:8786')
 
+def test_workers_that_are_gone_in_mid_work_are_said_once(photos, monkeypatch):
+    "The only worker was killed, and nobody said what was waited for; each time that none is left is one line."
+    from concurrent.futures import CancelledError
+    from srgan_course import scale
+    workers = {'a': 1}
+    @contextlib.contextmanager
+    def client(*_): yield SimpleNamespace(wait_for_workers=lambda n: None, nthreads=lambda: dict(workers))
+    def hand_out(*_):
+        for there in {}, {'b': 1}, {}: workers.clear(); workers.update(there); time.sleep(.5)
+        raise CancelledError
+    monkeypatch.setattr(scale, 'open_client', client); monkeypatch.setattr(scale, 'hand_out', hand_out); monkeypatch.setattr(scale, '_LOOK', .02)
+    with pytest.warns(UserWarning) as seen, pytest.raises(OSError, match='is gone'):
+        scale.scale_out(photos/'photos', photos/'idle', lambda w: w, (toy_work(),), scheduler='tcp://10.0.0.5:8786')
+    assert [str(w.message) for w in seen] == ['no worker at tcp://10.0.0.5:8786 any more; waiting for one']*2
+
 @pytest.mark.parametrize('blind', [False, True])
 def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
     "Two files, two results; where the disk of the results takes both names for one, they are refused before anything is made, in a list and as pictures."
@@ -633,9 +648,12 @@ def test_a_plan_that_is_none_is_refused(photos, text):
         with pytest.raises(ValueError, match='plan.json is no plan of shards; move .*shards away'): f()
     assert plan.read_text() == text
 
-@pytest.mark.parametrize('seconds', [1.6, 2.6])
-def test_stopped_while_workers_begin(photos, seconds):
-    "A half-built cluster was closed at exit, with fifty lines of traceback."
+@pytest.mark.parametrize('born', [1, 2, 3])
+def test_stopped_while_workers_begin(photos, born):
+    "A half-built cluster was closed at exit, with fifty lines of traceback: stopped when the first, second and third process of Dask is there."
+    import psutil
     p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'scale', str(photos), '--out', str(photos/'out'), '--workers', '2'], stderr=subprocess.PIPE, text=True)
-    time.sleep(seconds); p.terminate(); said = p.communicate(timeout=60)[1]
+    while p.poll() is None and len(psutil.Process(p.pid).children()) < born: time.sleep(.01)
+    p.terminate(); said = p.communicate(timeout=60)[1]
+    assert p.returncode == 130 and 'stopped' in said, said
     assert 'close_clusters' not in said and 'never retrieved' not in said, said
