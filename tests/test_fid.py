@@ -265,10 +265,10 @@ def test_a_cache_that_may_lack_pictures_is_not_believed(tmp_path):
     import hashlib, json
     from srgan_course.kit.files import sha256_of
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
-    files, net = [tmp_path/f'{i}.png' for i in range(3)], N.pooled_net('random@32')
+    files, net = [tmp_path/f'{i}.png' for i in range(3)], N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')
     h = hashlib.sha256(json.dumps([net.note, None]).encode())
     for f in files: h.update(bytes.fromhex(sha256_of(f)))
-    (kept := tmp_path/'kept').mkdir(); np.savez(kept/f'{h.hexdigest()[:32]}.npz', x=np.zeros((2, 32)))
+    (kept := tmp_path/'kept').mkdir(); np.savez(kept/f'{h.hexdigest()[:32]}.npz', x=np.zeros((2, 3)))
     for _ in range(2): assert len(S.features(files, net, kept)) == 3
     assert len([*kept.iterdir()]) == 2
 

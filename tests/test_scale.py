@@ -464,7 +464,7 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
     (bad_ones/'list.txt').write_text('\n'.join(names)); work = toy_work()._replace(read=len, make=str)
     for done, kept in (2, 0), (0, 2):
         r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
-        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png/c.png', 'in.png', long, 't.tar'}) and 'no place for its result' in r['bad'][long]
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['in.png', 't.tar', 'b.png/c.png', long]) and 'no place for its result' in r['bad'][long]
         for n in 'in.png', 't.tar': assert r['bad'][n] == f'{bad_ones/"out"/n}{".png"*(n[0] == "i")} is a folder, and is no result of it; move it away'
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
     assert not any('made' in e or e.get('begin') == 't.tar' for e in read_events(bad_ones/'out'/SHARDS/'000000.jsonl'))      # no work for nothing
@@ -498,7 +498,7 @@ def test_a_file_that_is_put_there_while_a_run_is_at_work(bad_ones):
     for p in theirs[1:]: p.write_text('a diary')                                       # between two starts
     for done, kept in (0, 1), (0, 1):
         r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
-        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png', 'c.png', 't.tar'}) and [p.read_text() for p in theirs] == ['a diary']*3
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 'c.png', 't.tar']) and [p.read_text() for p in theirs] == ['a diary']*3
         assert all(why == f'{out/(n + ".png" if n[0] != "t" else n)} was put there during the run, and is no result of it; move it away' for n, why in r['bad'].items())
         assert merge_logs(out)['bad'] == r['bad']
     for p in theirs[1:]: p.unlink()
