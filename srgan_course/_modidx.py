@@ -1133,6 +1133,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.to_first_page': ( 'kit/formats.html#to_first_page',
                                                                                       'srgan_course/kit/formats.py'),
+                                          'srgan_course.kit.formats.turn_to': ('kit/formats.html#turn_to', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.unread': ('kit/formats.html#unread', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.without_spare': ( 'kit/formats.html#without_spare',
                                                                                       'srgan_course/kit/formats.py'),
