@@ -423,3 +423,25 @@ def test_colours_are_as_fine_as_grey(tmp_path, suffix, package):
     a = np.where(np.indices((16, 16)).sum(0)[..., None] % 2, (200, 30, 30), (30, 30, 200)).astype(np.uint8)
     assert np.abs(to_array(open_image(save_image(from_array(a), tmp_path/f'x{suffix}'))).astype(int) - a).mean() < 12
     if suffix == '.avif': assert np.abs(to_array(next(read_frames(save_frames(tmp_path/'f.avif', [from_array(a)]*2, .1)))[0]).astype(int) - a).mean() < 12
+
+def test_a_page_says_only_what_it_says_itself(tmp_path):
+    "Profile, resolution, comment and notes of other pages were taken for its own (Pillow only adds to what it knows): wrong colours, a picture turned."
+    from PIL import ImageCms
+    icc, red = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes(), Image.new('RGB', (32, 24), (200, 30, 30))
+    says = lambda p: [(bool(i.info.get('icc_profile')), i.info.get('dpi', (0,))[0], i.size) for i, _ in read_frames(p, icc='keep')]
+    bare, full = dict(photometric='rgb', metadata=None), dict(photometric='rgb', metadata=None, iccprofile=icc, resolution=(600, 600), resolutionunit='INCH')
+    for pages in (bare, full), (full, bare), (bare, full, bare):
+        with tifffile.TiffWriter(tmp_path/'x.tif') as t:
+            for page in pages: t.write(np.asarray(red), **page)
+        want = [(page is full, 600*(page is full), (32, 24)) for page in pages]
+        assert says(tmp_path/'x.tif') == want and open_image(tmp_path/'x.tif', icc='keep').info.get('icc_profile') == (icc if want[0][0] else None)
+        save_frames(tmp_path/'y.tif', *zip(*read_frames(tmp_path/'x.tif', icc='keep')))
+        assert [34675 in p.tags for p in tifffile.TiffFile(tmp_path/'y.tif').pages] == [w[0] for w in want]
+    exif = Image.Exif(); exif[0x112] = 6
+    (second := red.copy()).encoderinfo = dict(icc_profile=None, dpi=(0, 0), exif=b'', comment=None)
+    red.save(tmp_path/'x.mpo', save_all=True, append_images=[second], icc_profile=icc, dpi=(600, 600), exif=exif, comment=b'hello')
+    assert says(tmp_path/'x.mpo') == [(True, 600, (24, 32)), (False, 0, (32, 24))]
+    assert [i.info.get('comment') for i, _ in read_frames(tmp_path/'x.mpo')] == [b'hello', None]
+    with tifffile.TiffWriter(tmp_path/'z.tif') as t:                                            # a thumbnail in front is not the picture
+        t.write(np.zeros((8, 8, 3), np.uint8), subfiletype=1, **full); t.write(np.asarray(red), **bare)
+    assert open_image(tmp_path/'z.tif', icc='keep').info.keys().isdisjoint({'icc_profile', 'dpi'})

@@ -142,13 +142,20 @@ def named_once(name:str): # of a picture or its file
 # %% ../../nbs/kit/formats.ipynb #fa00000q
 def is_page(img): "Is a page of a TIFF neither a smaller copy of another nor a mask?"; return not img.tag_v2.get(254, 0) & 5
 
+def turn_to(img, i:int):
+    "Go to a page or frame. Of pages Pillow adds what each says (profile, resolution, notes) to what others have said before."
+    if img.format not in ('TIFF', 'MPO') or img.format == 'MPO' and img.tell() == i: return img.seek(i)
+    if img.format == 'MPO': img.info, img._exif = {}, None
+    img.seek(i)
+    if img.format == 'TIFF': img.info, img._exif = {}, None; img._seek(i)       # also where it has gone through all, to count them
+
 def to_first_page(img):
     "From a smaller copy or a mask in front on to the first page of a TIFF; back to it if there is nothing else."
     if img.format != 'TIFF' or is_page(img): return
     for i in range(1, img.n_frames):
-        img.seek(i)
+        turn_to(img, i)
         if is_page(img): return
-    img.seek(0)
+    turn_to(img, 0)
 
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, open_image, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, is_page, line, save_format, writer_options, written_as_less
+from .formats import NotRead, in_one_line, is_page, line, save_format, turn_to, writer_options, written_as_less
 from .notes import NOTE_NAMES, notes_of, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
@@ -30,7 +30,7 @@ def _places(img):
     if img.format == 'HEIF': return sorted(range(n), key=lambda i: i != img.tell())       # the main one first, wherever it is
     if img.format != 'TIFF': return range(n)
     places = [i for i in range(n) if (img.seek(i), is_page(img))[1]] or [0]
-    img.seek(0)
+    turn_to(img, 0)
     return places
 
 def _clear_ground(img):
@@ -87,7 +87,7 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
         laid_over = film and img.format == 'PNG'
         for i in places:
             with in_one_line(name_of(path), img.format):
-                with no_bomb_limit(): img.seek(i)
+                with no_bomb_limit(): turn_to(img, i)
                 check_pixels(img, max_pixels)
                 if laid_over: was, canvas = _compose(img, canvas)
                 pic = decode(img, f, icc, 8 if film else 16)
