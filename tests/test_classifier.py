@@ -302,7 +302,7 @@ def small_vgg(name, seed=0):
                                     TINY.replace(head='own', epochs=1, unfreeze=2)],
                          ids=['own head', 'fine-tuning', 'own head and fine-tuning'])
 def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
-    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if recipe.head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     s, less = toys(), dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1)
     whole = C.train_classifier(recipe, split=s, out=tmp_path/'whole')
     C.train_classifier(recipe.replace(**less), split=s, out=tmp_path/'parts')
@@ -324,7 +324,7 @@ def test_a_run_without_a_terminal_says_what_goes_on(capsys):
 def test_more_epochs_of_the_head_are_a_new_body(head, tmp_path, monkeypatch):
     """Resumed with more epochs of the head, even after a kill on the way, a run is the one that had them from the start: its body does not go
     on from a shorter head. Fewer are refused, and the run is as it was."""
-    if head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     r, s = TINY.replace(unfreeze=2, head=head), toys()
     longer, run = r.replace(epochs=3), tmp_path/'run'
     whole = C.train_classifier(longer, split=s, out=tmp_path/'whole')
@@ -377,7 +377,7 @@ def resumed(recipe, s, folder, less):
 @pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(unfreeze=3, views=2)],
                          ids=['own head', 'fine-tuning', 'views'])
 def test_resumed_equals_uninterrupted_wherever_files_are_read_to(recipe, tmp_path, monkeypatch, odd_addresses):
-    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if recipe.head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     whole, parts = resumed(recipe, toys(), tmp_path, dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1))
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
 
