@@ -445,3 +445,36 @@ def test_a_page_says_only_what_it_says_itself(tmp_path):
     with tifffile.TiffWriter(tmp_path/'z.tif') as t:                                            # a thumbnail in front is not the picture
         t.write(np.zeros((8, 8, 3), np.uint8), subfiletype=1, **full); t.write(np.asarray(red), **bare)
     assert open_image(tmp_path/'z.tif', icc='keep').info.keys().isdisjoint({'icc_profile', 'dpi'})
+
+def a_gif(w, h, frames, palette):
+    "A GIF of (array of numbers, place, disposal, transparent number or None), without compression: every code is followed by none that is learnt."
+    def packed(a):
+        bits = ''.join(f'{v:09b}'[::-1] for k, i in enumerate(a.ravel().tolist()) for v in ([256, i] if k % 200 == 0 else [i])) + f'{257:09b}'[::-1]
+        b = bytes(int(bits[k:k+8][::-1], 2) for k in range(0, len(bits), 8))
+        return b'\x08' + b''.join(bytes([len(b[k:k+255])]) + b[k:k+255] for k in range(0, len(b), 255)) + b'\0'
+    out = b'GIF89a' + struct.pack('<HHBBB', w, h, 0xf7, 0, 0) + np.resize(np.array(palette, np.uint8), (256, 3)).tobytes()
+    for a, (x, y), disposal, clear in frames:
+        out += b'\x21\xf9\x04' + struct.pack('<BHBB', disposal << 2 | (clear is not None), 10, clear or 0, 0)
+        out += b',' + struct.pack('<HHHHB', x, y, a.shape[1], a.shape[0], 0) + packed(a)
+    return out + b';'
+
+@pytest.mark.parametrize('seed', range(40))
+def test_a_gif_is_what_a_browser_shows(seed, tmp_path):
+    """Frames that stay, are cleared or give back what was there, of all sizes, against a canvas of our own. Pillow takes the disposal of the frame
+    before where a frame has none, and leaves a colour around a first frame that does not fill its film."""
+    r, (w, h) = np.random.default_rng(seed), ((12, 9), (5, 17), (8, 8))[seed % 3]
+    palette, frames, want, canvas = r.integers(0, 256, (8, 3)), [], [], np.zeros((h, w, 4), np.uint8)
+    for k in range(1 + seed % 6):
+        fw, fh = (w, h) if r.random() < .3 else (int(r.integers(1, w + 1)), int(r.integers(1, h + 1)))
+        x, y = int(r.integers(0, w - fw + 1)), int(r.integers(0, h - fh + 1))
+        a, clear, disposal = r.integers(0, 8, (fh, fw)), (None, 0, 3)[r.integers(0, 3)], int(r.integers(0, 4))
+        before, box = canvas.copy(), canvas[y:y+fh, x:x+fw]
+        seen = a != clear if clear is not None else np.ones(a.shape, bool)
+        box[seen] = np.concatenate([palette, np.full((8, 1), 255)], 1)[a][seen]
+        frames.append((a, (x, y), disposal, clear)); want.append(canvas.copy())
+        if disposal == 2: box[:] = 0
+        if disposal == 3: canvas = before
+    (p := tmp_path/'x.gif').write_bytes(a_gif(w, h, frames, palette))
+    got = [np.asarray(i.convert('RGBA')) for i, _ in read_frames(p)]
+    assert len(got) == len(want) and all((g[..., 3] == v[..., 3]).all() and (g[v[..., 3] > 0] == v[v[..., 3] > 0]).all() for g, v in zip(got, want))
+    first = np.asarray(open_image(p).convert('RGBA')); assert (first[..., 3] == want[0][..., 3]).all()

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format,
-    in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
+from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, clear_around, deep_top, first_bytes,
+    fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
     spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
@@ -178,7 +178,7 @@ def decode(img, f, icc, bits=16):
     except Exception: pass
     if deep is not None: img = from_array(deep)
     else:
-        if img.format == 'TIFF': refuse_negative(img)
+        refuse_negative(img) if img.format == 'TIFF' else clear_around(img)
         if orientation in _TURN and (img.format not in ('TIFF', 'JXL') or is_jpeg(img)): img = img.transpose(_TURN[orientation])
         try: img = img if img.mode == 'CMYK' else _tiff_grey(img) if img.format == 'TIFF' and img.mode[0] in 'IF' else known_mode(img)
         except ValueError as e: raise NotRead(line(e)) from e

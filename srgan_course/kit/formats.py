@@ -157,6 +157,13 @@ def to_first_page(img):
         if is_page(img): return
     turn_to(img, 0)
 
+def clear_around(img):
+    "Around a first frame that does not fill its GIF is nothing; Pillow leaves a colour there if none is transparent."
+    if img.format != 'GIF' or img.tell() or 'transparency' in img.info or img.dispose_extent == (0, 0, *img.size): return
+    shown = Image.new('RGBA', img.size)
+    shown.paste(img.crop(img.dispose_extent).convert('RGBA'), img.dispose_extent)
+    img.im, img._mode = shown.im, 'RGBA'
+
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
     clear, times = img.info.get('transparency'), {'L;2': 85, 'L;4': 17}.get(img.tile[0][3] if img.format == 'PNG' and img.tile else None)

@@ -34,10 +34,11 @@ def _places(img):
     return places
 
 def _clear_ground(img):
-    "Where a GIF's frame goes away, nothing is left; Pillow leaves the background's colour if the first frame has no transparency."
-    if img.format != 'GIF' or img.disposal_method != 2 or not img.dispose or 'transparency' in img.info: return
+    "Where a GIF's frame goes away, nothing is left; Pillow leaves the background's colour if no colour is transparent, or a first frame."
+    if img.disposal_method < 2 or img.disposal_method == 3 and img.tell() or 'transparency' in img.info: return
     if img.mode != 'RGBA': img.im = img.im.convert('RGBA'); img._mode = 'RGBA'
-    img.dispose = Image.core.fill('RGBA', img.dispose.size, (0, 0, 0, 0))
+    x0, y0, x1, y1 = img.dispose_extent
+    img.dispose = Image.core.fill('RGBA', (x1 - x0, y1 - y0), (0, 0, 0, 0))
 
 def _compose(img, canvas):
     """Let an animated PNG show its frame on what those before have left, and give what that was and what it leaves: Pillow takes the
@@ -87,13 +88,14 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
         laid_over = film and img.format == 'PNG'
         for i in places:
             with in_one_line(name_of(path), img.format):
+                if (gif := film and img.format == 'GIF') and i: img.disposal_method = 0   # Pillow keeps the last one where there is none
                 with no_bomb_limit(): turn_to(img, i)
                 check_pixels(img, max_pixels)
                 if laid_over: was, canvas = _compose(img, canvas)
                 pic = decode(img, f, icc, 8 if film else 16)
                 if laid_over: img._mode, img.im, img.info = was
                 if i == places[0]: opaque = img.format == 'GIF' and 'transparency' not in img.info
-                _clear_ground(img)
+                if gif: _clear_ground(img)
                 if opaque: pic = _without_full_alpha(pic)
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
