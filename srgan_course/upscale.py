@@ -190,11 +190,11 @@ def fill_colour(a:np.ndarray  # straight colours and alpha, (h,w,2 or 4), uint8 
     alpha = a[..., -1:]/np.float32(np.iinfo(a.dtype).max)
     sums = [np.concatenate([a[..., :-1]*alpha, alpha], -1)]
     while sums[-1].shape[:2] != (1, 1): sums.append(halve(sums[-1]))
+    c = np.zeros_like(sums[-1][..., :-1])
     for m in sums[::-1]:                                                                        # from coarse to fine
-        mean = m[..., :-1]/np.maximum(m[..., -1:], 1e-9)
-        c = mean if m is sums[-1] else np.where(m[..., -1:] > 0, mean, c.repeat(2, 0).repeat(2, 1)[:len(m), :m.shape[1]])
-    out = a.copy()
-    out[hole, :-1] = np.round(c[hole])
+        c = c.repeat(2, 0).repeat(2, 1)[:len(m), :m.shape[1]]                                   # the colour of the larger cell ...
+        c = np.where(m[..., -1:] > 0, m[..., :-1]/np.maximum(m[..., -1:], 1e-9), c)             # ... where this one holds nothing
+    out = a.copy(); out[hole, :-1] = np.round(c[hole])
     return out
 
 # %% ../nbs/10_upscale.ipynb #aa10000b

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from .devices import bytes_per_pixel, out_of_memory, pick_device, pick_precision, picture_layout, true_float32
 from .files import check_tensors, write_whole
-from .models import MODELS, find_model
+from .models import MODELS, find_model, is_foreign
 
 # %% ../../nbs/kit/engines.ipynb #e9000007
 def as_floats(x         # float tensor or array, on any device
@@ -219,8 +219,9 @@ def _trace(net, plain):
                           dynamic_shapes=({0: free} if noise else {0: free, 2: free, 3: free},)).model_proto
     sizes = lambda v: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
     was, out = sizes(m.graph.input[0]), sizes(m.graph.output[0])
-    free = was[:1] if noise else [was[0], *was[2:]]
-    if not all(isinstance(s, str) for s in free + [out[0]] + ([] if noise else out[2:])) or len(set(free)) < len(free) or out[0] != was[0]:
+    free, made = (was[:1], out[:1]) if noise else ([was[0], *was[2:]], [out[0], *out[2:]])      # of pictures, three channels are fixed
+    named = all(isinstance(s, str) for s in free + made)
+    if not named or len(set(free)) < len(free) or out[0] != was[0]:
         raise ValueError(f'{type(net).__name__}: sizes are frozen or bound to each other, {was} -> {out}; look in its forward for len(x), '
                          f'int(x.shape[0]) and the like')
     names = dict(zip(free, ('batch', 'height', 'width')))
@@ -314,7 +315,6 @@ def export_onnx(net,               # a network of this package
                 precision='fp32',  # 'fp32'; 'fp16': weights in half the bytes, arithmetic as before; 'int8': 8-bit layers
                 int8='body',       # which layers: 'body', or 'all'
                 samples=None,      # float arrays (1,3,h,w) in [0,1] that show 8-bit layers their range; the embedded training photographs
-                overlap=None,      # pixels of the small picture that a tile reads beyond its own; the network's own `radius`
                 beside=False       # leave the weights in the .safetensors file of the same name, from which `net` was loaded
                )->Path:            # the file
     "Write a network as ONNX, with free batch, height and width, and compare the file with it."
@@ -325,20 +325,23 @@ def export_onnx(net,               # a network of this package
     if path.suffix != '.onnx': raise ValueError(f'{path}: the name of an ONNX file ends in .onnx')
     if missing := [n for n in ('onnx', 'onnxscript') if not find_spec(n)]:
         raise ModuleNotFoundError(f"export_onnx needs {' and '.join(missing)}: pip install 'srgan_course[onnx]'")
-    import onnx; tempfile.gettempdir()                      # torch's exporter wants one: without it, one line, and not pages
-    net = copy.deepcopy(net).float().eval().cpu(); m = _trace(net, beside)
+    import onnx
+    tempfile.gettempdir()                                   # torch's exporter wants one: without it, one line, and not pages
+    net = copy.deepcopy(net).float().eval().cpu()
+    m = _trace(net, beside)
     if precision == 'int8': m = _quantise(m, int8, samples or _samples(net.args['scale']))
     if beside: _point(m, path.with_suffix('.safetensors'))
     elif precision != 'fp32': _halve(m)
-    if overlap is None: overlap = getattr(net, 'radius', 0)
     onnx.helper.set_model_props(m, dict(
-        network=type(net).__name__, args=json.dumps(net.args), overlap=str(overlap), beside='yes'*beside,
+        network=type(net).__name__, args=json.dumps(net.args), overlap=str(getattr(net, 'radius', 0)), beside='yes'*beside,
         bytes_per_pixel=str(0 if 'nz' in net.args else bytes_per_pixel(net)), weights=getattr(net, 'meta', {}).get('checksum', ''),
         precision='int8' if precision == 'int8' else 'float32'))
-    old = path.read_bytes() if path.exists() else b''       # put back where the new file is refused
+    old = path.read_bytes() if path.exists() else None      # put back where the new file is refused
     _write(m, path)
     try: _compare(path, net, dict(fp32=1e-4, fp16=.01, int8=float('inf'))[precision])
-    except ValueError: (write_whole(path, old) if old else path.unlink()); raise
+    except ValueError:
+        path.unlink() if old is None else write_whole(path, old)
+        raise
     return path
 
 # %% ../../nbs/kit/engines.ipynb #e9000026
@@ -356,8 +359,6 @@ def export_file(files,                 # names or files of models; one is wanted
     return f'{p} -> {out}, {precision}, {out.stat().st_size/1e6:.2f} MB'
 
 # %% ../../nbs/kit/engines.ipynb #e9000021
-ENGINES = ('auto', 'torch', 'onnx')
-
 def _card_may_be_here():
     "Whether it is worth asking torch for a graphics card."
     if not find_spec('torch'): return False
@@ -376,16 +377,16 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
                 precision='float32'
                ):                  # `TorchEngine` or `OnnxEngine`
     "The engine that suits a network and this machine."
-    if engine not in ENGINES: raise ValueError(f'engine {engine!r} is not in {ENGINES}')
+    if engine not in (known := ('auto', 'torch', 'onnx')): raise ValueError(f'engine {engine!r} is not in {known}')
     file = Path(net) if isinstance(net, (str, os.PathLike)) else None
-    graph, plain = file and _graph(file), precision == 'float32' and str(device) in ('auto', 'cpu')
-    exported = file is not None and file.suffix == '.onnx'
-    if (engine == 'onnx' or exported) and (not graph or not plain or engine == 'torch'):
+    graph, exported = file and _graph(file), file is not None and file.suffix == '.onnx'
+    suits = graph and precision == 'float32' and str(device) in ('auto', 'cpu')
+    if engine == 'onnx' or exported:
+        if suits and engine != 'torch': return OnnxEngine(graph)
         raise ValueError(f'{file.name if file else type(net).__name__}, {engine=}, device={str(device)!r}, {precision=}: '
                          'ONNX Runtime runs models that ship and .onnx files of export_onnx, on the processor, and torch runs none of the '
                          "latter; leave these options out, or give a .safetensors file with engine='torch'")
-    if graph and plain and (engine == 'onnx' or exported or engine == 'auto' and (str(device) == 'cpu' or not _card_may_be_here())):
-        return OnnxEngine(graph)
+    if suits and engine == 'auto' and (str(device) == 'cpu' or not _card_may_be_here()): return OnnxEngine(graph)
     if not find_spec('torch'):
         raise ModuleNotFoundError(f'{file.name if file else "this"} needs torch, which is not installed here: pip install torch; or, where '
                                   'torch is, export it with srgan-models FILE --export FILE.onnx')
@@ -393,7 +394,6 @@ def pick_engine(net,               # a network, or the file of one: .safetensors
         raise ValueError(f'{type(net).__name__} is no network; give an nn.Module that maps (B,3,h,w) to (B,3,s*h,s*w), or a file')
     if file is None: return TorchEngine(net, device, precision)
     from srgan_course.kit.community import load_foreign
-    from srgan_course.kit.models import is_foreign
     from srgan_course.kit.weights import load_model
     e = TorchEngine((load_foreign if is_foreign(file) else load_model)(file), device, precision)
     e.name = file.stem

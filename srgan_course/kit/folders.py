@@ -22,7 +22,7 @@ from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
 from .pixels import from_array, to_8bit, to_array
-from .wanted import Wanted, is_device, is_no_picture, out_files, result_path, size_to_make, target_folder
+from .wanted import Wanted, is_no_picture, keep_result, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -122,17 +122,6 @@ def is_done(src:Path,    # picture
     same = at and at.items() <= made.items() and made['of'][:1] == [src.stat().st_size]
     return bool(same) or made['of'] == _print_of(src)
 
-def keep_result(src, dst, file, made, again=False, all_known=False): # picture, folder of results, result, what its log says of it
-    "Refuse to put a result in the place of that of another picture, which is still there, or of what may be anybody's."
-    if is_device(file): raise ValueError(f'{file}, where the result of {src} would go, is a pipe or a device; move it away')
-    if not (made or again) and os.path.isfile(file) and (all_known or is_no_picture(file)):     # a folder's results all stand in its log
-        what = f'no picture, so no result of {src}' if is_no_picture(file) else f'older than {src}, and no log says that it is its result'
-        raise ValueError(f'{file} is {what}; move it away, or give --again')
-    if again or not (made and made.get('place') and file.is_file()): return
-    was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
-    if os.path.isfile(was) and not os.path.samefile(was, src):
-        raise ValueError(f'{file} is the result of {was}, and that of {src} would take its place; give another --out, or --again')
-
 # %% ../../nbs/kit/folders.ipynb #1a2f45c5
 def show_progress(i:float,    # pictures done; a fraction counts
                   n:int,      # of how many
@@ -173,16 +162,20 @@ def in_a_row(todo:dict,     # picture -> file to write
              mine=iter      # of the pictures, gives those that are to be done
             ):              # yields (picture, `Future` of what `_write_result` returns)
     "Each picture through the network, while the next one is read and the one before is written."
-    files, first = mine(todo), True
+    files, begun = mine(todo), 0.
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        read = lambda: [(f, reader.submit(open_image, f, icc='keep')) for f in islice(files, 1)]
+        read = lambda: [(f, reader.submit(open_image, f, icc='keep')) for f in islice(files, 1)]     # empty after the last
         coming = read()
         while coming:
             t, [(f, now)], coming = time.perf_counter(), coming, read()
             try:
                 todo[f].parent.mkdir(parents=True, exist_ok=True)
-                img, part, first = now.result(), told and (lambda p, start=.5*(not first): told(start + .49*p, f)), False
-                if want.frames and are_several(f): yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t)); continue
+                img = now.result()
+                part = told and (lambda p, begun=begun: told(begun + .49*p, f))
+                begun = .5                             # from the second on, the picture before is still being written: half of a step
+                if want.frames and are_several(f):
+                    yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t))
+                    continue
                 out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
                 yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, promise(e=e)
@@ -214,6 +207,59 @@ def at_once(todo:dict,     # small picture -> file to write
         yield from begun
 
 # %% ../../nbs/kit/folders.ipynb #42cacb24
+class _Work:
+    "A folder's pictures on the way to their results: what is to be done, and what has become of it."
+    def __init__(self, src, dst, up, again, progress, want):
+        self.start, self.dst, self.progress, self.mark = time.perf_counter(), dst, progress, made_with(up, want)
+        self.files, self.passed = to_do(src, dst)
+        self.results = out_files(self.files, src, dst, up.scale, want)
+        self.todo, self.done, self.bad = {}, [], []
+        self.others, self.left = [], []                # done by another process; in the hands of one
+        dst.mkdir(parents=True, exist_ok=True)
+        self.before = {f: stamp_of(o) for f,o in self.results.items()}
+        self.log_at = lru_cache(1)(lambda stamp: read_log(dst))            # read anew where it is not what it was
+        log = {} if again else read_log(dst)
+        for f,o in self.results.items():
+            made, at = log.get(self.key(f)), _stamp(f, dst)
+            if again or not is_done(f, o, made, self.mark, at):
+                keep_result(f, dst, o, made, again, True)
+                self.todo[f] = o
+            elif made and not at.items() <= made.items(): write_log(dst, o, f, self.mark)    # told by its hash, next time by its date
+
+    def key(self, f): "What the log calls a picture's result."; return self.results[f].relative_to(self.dst).as_posix()
+
+    def show(self, part, f):
+        if self.progress: show_progress(len(self.done) + len(self.bad) + len(self.others) + part, len(self.todo), f.name, self.start)
+
+    def settle(self, f, job):
+        "Note what has become of a picture, as soon as its result is written."
+        try:
+            self.done.append(job.result())
+            write_log(self.dst, self.todo[f], f, self.mark)
+        except (ValueError, OSError, MemoryError) as e:
+            self.bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
+        self.show(0, f)
+
+    def is_new(self, f):
+        "Has another process made its result meanwhile?"
+        if stamp_of(self.todo[f]) == self.before[f]: return False
+        made = self.log_at(str(stamp_of(self.dst/LOG))).get(self.key(f))
+        return is_done(f, self.todo[f], made, self.mark, _stamp(f, self.dst))
+
+    def mine(self, claim, wait, some):
+        "Those of some pictures that this process is to do, each claimed as late as can be."
+        for f in some:
+            if not claim(self.key(f), wait): self.left.append(f)
+            elif self.is_new(f): self.others.append(f)
+            else: yield f
+
+def _enlarged(todo, up, tile, told, want, mine):
+    "Small pictures side by side, then the others in a row; as `in_a_row`."
+    n = up.engine.threads if len(todo) > 1 else 1
+    small = {f: o for f,o in todo.items() if n > 1 and is_small(f)}
+    if small: yield from at_once(small, up, tile, n, want, mine)
+    yield from in_a_row({f: o for f,o in todo.items() if f not in small}, up, tile, told, want, mine)
+
 def enlarge_folder(src,               # folder of pictures
                    dst,               # folder to write, or None: FOLDER-x4 beside it
                    up,                # an `Upscaler`
@@ -223,54 +269,28 @@ def enlarge_folder(src,               # folder of pictures
                    want:Wanted=Wanted() # size, format, every frame
                   )->dict:            # `done`, `kept`, `bad`, `passed` over, `others` (of the kept, by another process): lists; `exit_code`
     "Upscale every picture in a folder and below; bad ones are listed, the others are finished."
-    t, src = time.perf_counter(), Path(src)
+    src = Path(src)
     dst = target_folder(src, dst, up.scale, want)
     if one_name(dst) == one_name(src) or os.path.lexists(dst) and not dst.is_dir():
         raise ValueError(f'{dst} cannot take the results of {src}; give another folder')
     writable(dst, folder=True)
-    files, passed = to_do(src, dst)
-    names = out_files(files, src, dst, up.scale, want)
-    todo, done, bad, others, left, waiting = {}, [], [], [], [], []
-    dst.mkdir(parents=True, exist_ok=True)
-    key, before = {f: o.relative_to(dst).as_posix() for f,o in names.items()}, {f: stamp_of(o) for f,o in names.items()}
-    log, mark = {} if again else read_log(dst), made_with(up, want)
-    for f,o in names.items():
-        made, at = log.get(key[f]), _stamp(f, dst)
-        if again or not is_done(f, o, made, mark, at): keep_result(f, dst, o, made, again, True); todo[f] = o
-        elif made and not at.items() <= made.items(): write_log(dst, o, f, mark)           # told by its hash, next time by its date
-    def settle(f, job):
-        try: done.append(job.result()); write_log(dst, todo[f], f, mark)
-        except (ValueError, OSError, MemoryError) as e: bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
-        if progress: show(0, f)
-    def show(part, f): show_progress(len(done) + len(bad) + len(others) + part, len(todo), f.name, t)
-    logged = lru_cache(1)(lambda stamp: read_log(dst))
-    def is_new(f): # has another process made its result meanwhile?
-        return stamp_of(todo[f]) != before[f] and is_done(f, todo[f], logged(str(stamp_of(dst/LOG))).get(key[f]), mark, _stamp(f, dst))
-    def mine(claim, wait, some):
-        for f in some:
-            if not claim(key[f], wait): left.append(f)
-            elif is_new(f): others.append(f)
-            else: yield f
-    def both(some, mine):
-        n = up.engine.threads if len(some) > 1 else 1
-        small = {f: o for f,o in some.items() if n > 1 and is_small(f)}
-        if small: yield from at_once(small, up, tile, n, want, mine)
-        yield from in_a_row({f: o for f,o in some.items() if f not in small}, up, tile, show if progress else None, want, mine)
+    work, waiting = _Work(src, dst, up, again, progress, want), []         # pictures whose results are still being written
     try:
         for wait in False, True:                       # what is left is waited for, with no claim in hand: its process ends it, or dies
-            some = {f: todo[f] for f in left} if wait else todo
-            if wait and progress and (n := sum(not is_new(f) for f in left)): say(f'srgan-upscale: waiting for {n} of another process')
+            some = {f: work.todo[f] for f in work.left} if wait else work.todo
+            theirs = sum(not work.is_new(f) for f in work.left)
+            if theirs and progress: say(f'srgan-upscale: waiting for {theirs} of another process')
             with claims(dst) as claim:
-                for made in both(some, partial(mine, claim, wait)):
+                for made in _enlarged(some, up, tile, work.show if progress else None, want, partial(work.mine, claim, wait)):
                     waiting.append(made)
-                    if len(waiting) > 1: settle(*waiting.pop(0))           # its result was written while the network did the next
-                while waiting: settle(*waiting.pop(0))
+                    if len(waiting) > 1: work.settle(*waiting.pop(0))      # it was written while the network did the next
+                while waiting: work.settle(*waiting.pop(0))
     except KeyboardInterrupt:
-        while waiting: settle(*waiting.pop(0))
-        raise KeyboardInterrupt(f'{len(done)} of {len(todo)} pictures are done; the same again goes on with the rest') from None
-    kept, others = [str(f) for f in files if f not in todo or f in others], [str(f) for f in others]
-    return dict(done=done, kept=kept, bad=bad, passed=passed, others=others, exit_code=code_for(bad, done + kept),
-                seconds=round(time.perf_counter() - t, 3))
+        while waiting: work.settle(*waiting.pop(0))
+        raise KeyboardInterrupt(f'{len(work.done)} of {len(work.todo)} pictures are done; the same again goes on with the rest') from None
+    kept = [str(f) for f in work.files if f not in work.todo or f in work.others]
+    return dict(done=work.done, kept=kept, bad=work.bad, passed=work.passed, others=[str(f) for f in work.others],
+                exit_code=code_for(work.bad, work.done + kept), seconds=round(time.perf_counter() - work.start, 3))
 
 # %% ../../nbs/kit/folders.ipynb #f01d0002
 def _one_place_each(paths, dst, scale, want):
@@ -311,10 +331,13 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
     res = dict(done=[], kept=[], bad=[], passed=[])
     if not paths: raise ValueError('no picture given; say srgan-upscale photo.jpg, or srgan-upscale FOLDER')
     need_paths(paths)
-    once, place = {}, lambda p: one_name(p) if p.is_dir() else os.path.join(one_name(p.parent), p.name)
-    twice = [str(p) for p in paths if once.setdefault(place(p), p) is not p]
+    once, twice = {}, []                               # a picture's place -> its path
+    for p in paths:
+        place = one_name(p) if p.is_dir() else os.path.join(one_name(p.parent), p.name)
+        if once.setdefault(place, p) is not p: twice.append(str(p))
     res['passed'] += [dict(src=p, why='given before, and done once') for p in twice]
-    for l in some_line(f'{len(twice)} given before, and done once', twice) if progress else (): say(f'srgan-upscale: {l}')
+    if progress:
+        for l in some_line(f'{len(twice)} given before, and done once', twice): say(f'srgan-upscale: {l}')
     paths = [*once.values()]
     if len(paths) > 1 and dst and Path(dst).suffix and not Path(dst).is_dir():
         raise ValueError(f'--out {dst} is one file, but {len(paths)} pictures were given; give a folder')

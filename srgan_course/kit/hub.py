@@ -77,17 +77,23 @@ def _asked(repo, f, *args, **kwargs):
     "What the Hub answers; its errors are one line."
     if not re.fullmatch(r'[\w.-]+/[\w.-]+', repo): raise ValueError(f'{repo!r} is no repository; give OWNER/NAME')
     try: return f(*args, **kwargs)
-    except Exception as e:
-        said, kind = _sentences(' '.join(str(e).split()) or type(e).__name__), type(e)
-        if e.__class__.__module__ == 'builtins' and getattr(e, 'errno', None) and not isinstance(e, (ConnectionError, TimeoutError)):
-            raise OSError(e.errno, f'{e.strerror}, on this machine, where {repo} is put first (TMPDIR)', tempfile.gettempdir()) from None
-        if isinstance(e, (KeyError, TypeError, AttributeError)) or kind.__name__ == 'JSONDecodeError':
-            raise OSError(f'{repo}: what answered is no Hub ({said}); is there a login page, or a wrong HF_ENDPOINT?') from None
-        away = isinstance(e, (ConnectionError, TimeoutError)) or kind.__module__.split('.')[0] in ('httpx', 'httpx2', 'requests')
-        if getattr(e, 'response', None) is not None or not (away or kind.__name__ == 'LocalEntryNotFoundError'):
-            raise OSError(f'{repo}: the Hub says: {said}') from None
-        raise OSError(f'{repo}: the Hub could not be reached ({said.rstrip(".")}); try again when the network is there'
-                      + (f', and see whether HF_ENDPOINT, {at}, is right' if (at := os.environ.get('HF_ENDPOINT')) else '')) from None
+    except Exception as e: raise _hub_error(repo, e) from None
+
+def _hub_error(repo, e):
+    "What went wrong, in one line that says where: on this machine, at the address, at the Hub, or on the way there."
+    kind, said = type(e), _sentences(' '.join(str(e).split()) or type(e).__name__)
+    no_network = isinstance(e, (ConnectionError, TimeoutError))
+    if kind.__module__ == 'builtins' and getattr(e, 'errno', None) and not no_network:
+        return OSError(e.errno, f'{e.strerror}, on this machine, where {repo} is put first (TMPDIR)', tempfile.gettempdir())
+    if isinstance(e, (KeyError, TypeError, AttributeError)) or kind.__name__ == 'JSONDecodeError':
+        return OSError(f'{repo}: what answered is no Hub ({said}); is there a login page, or a wrong HF_ENDPOINT?')
+
+    of_client = kind.__module__.split('.')[0] in ('httpx', 'httpx2', 'requests') or kind.__name__ == 'LocalEntryNotFoundError'
+    answered = getattr(e, 'response', None) is not None
+    if answered or not (no_network or of_client): return OSError(f'{repo}: the Hub says: {said}')
+    at = os.environ.get('HF_ENDPOINT')
+    hint = f', and see whether HF_ENDPOINT, {at}, is right' if at else ''
+    return OSError(f'{repo}: the Hub could not be reached ({said.rstrip(".")}); try again when the network is there{hint}')
 
 def push_model(model,          # a name, or a file
                repo:str        # OWNER/NAME on the Hub
@@ -103,6 +109,21 @@ def push_model(model,          # a name, or a file
     _asked(repo, api.create_commit, repo, adds, commit_message=f'{Path(find_model(model)).stem}, by srgan_course')
     return f'{find_model(model)} -> {repo}: {", ".join(files)}'
 
+def _to_take(repo, names):
+    "Which of a repository's files are fetched: those of a model's kinds that lie outside of folders."
+    take = [n for n in names if Path(n).suffix in KINDS and Path(n).name == n]
+    if any(n.endswith('.safetensors') for n in take): return take
+    if deep := [n for n in names if n.endswith('.safetensors')]:
+        raise ValueError(f'{repo} has its weights in folders ({", ".join(deep[:5])}); only what lies outside of them is '
+                         'fetched: get one by hand')
+    raise ValueError(f'{repo} has no .safetensors file ({", ".join(names[:5]) or "it is empty"}); only these are fetched')
+
+def _check_arrived(repo, n, raw, lfs): # a file's name, its bytes, its size and checksum as the Hub has them, or None
+    "Refuse a file that is not what the Hub has, and weights of which it says no checksum."
+    if lfs and (len(raw), hashlib.sha256(raw).hexdigest()) != (lfs.size, lfs.sha256):
+        raise ValueError(f'{repo}: {n} arrived damaged, its checksum does not fit; nothing was written, try again')
+    if not lfs and n.endswith('.safetensors'): raise ValueError(f'{repo}: the Hub says no checksum of {n}; nothing was written')
+
 def pull_model(repo:str,       # OWNER/NAME on the Hub
                out=None        # folder; None: the repository's name, here
               )->str:          # a line that says what was done
@@ -110,28 +131,21 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
     api, folder = _client(), Path(out or repo.split('/')[-1])
     info = _asked(repo, api.model_info, repo, timeout=WAIT, files_metadata=True)
     names = [s.rfilename for s in info.siblings]
-    large = {s.rfilename: s.lfs for s in info.siblings if s.lfs}
-    take = [n for n in names if Path(n).suffix in KINDS and Path(n).name == n]
-    if not any(n.endswith('.safetensors') for n in take):
-        if deep := [n for n in names if n.endswith('.safetensors')]:
-            raise ValueError(f'{repo} has its weights in folders ({", ".join(deep[:5])}); only what lies outside of them is '
-                             'fetched: get one by hand')
-        raise ValueError(f'{repo} has no .safetensors file ({", ".join(names[:5]) or "it is empty"}); only these are fetched')
+    take = _to_take(repo, names)
     for n in take: writable(folder/n, make=True)
     with tempfile.TemporaryDirectory() as tmp:
         get = lambda n: Path(_asked(repo, api.hf_hub_download, repo, n, revision=info.sha, local_dir=tmp))
         data = {n: get(n).read_bytes() for n in take}
-    for n, raw in data.items():
-        if n in large and (len(raw), hashlib.sha256(raw).hexdigest()) != (large[n].size, large[n].sha256):
-            raise ValueError(f'{repo}: {n} arrived damaged, its checksum does not fit; nothing was written, try again')
-        if n.endswith('.safetensors') and n not in large: raise ValueError(f'{repo}: the Hub says no checksum of {n}; nothing was written')
+    lfs = {s.rfilename: s.lfs for s in info.siblings}
+    for n, raw in data.items(): _check_arrived(repo, n, raw, lfs[n])
     folder.mkdir(parents=True, exist_ok=True)
     if there := [n for n in take if (folder/n).exists() and (folder/n).read_bytes() != data[n]]:
         raise ValueError(f'{folder} holds another {", ".join(there)}; give another folder with --out')
     for n, raw in data.items(): write_whole(folder/n, raw)
-    left = [n for n in names if n not in take and not n.startswith('.git')]
-    found = [_found(folder/n, data.get('README.md', b'')) for n in take if n.endswith('.safetensors')]
-    return '; '.join([f'{repo} -> {folder}: {", ".join(take)}', *([f'left there: {", ".join(left[:5])}'] if left else []), *found])
+    said = [f'{repo} -> {folder}: {", ".join(take)}']
+    if left := [n for n in names if n not in take and not n.startswith('.git')]: said.append(f'left there: {", ".join(left[:5])}')
+    said += [_found(folder/n, data.get('README.md', b'')) for n in take if n.endswith('.safetensors')]
+    return '; '.join(said)
 
 def _found(p, card): # .safetensors file, what its README.md says -> what it is, in words
     try:

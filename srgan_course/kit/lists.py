@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
-from .codec import find_images, why_not
+from .codec import find_images
 from .commands import in_range, one_line, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
 from .formats import SUFFIXES
 from .frames import say_unseen
 from .sources import Smaller, Toy, name_and_size
 from .splits import alike_pairs
-from .tars import is_packed
+from .tars import is_packed, why_not
 from .wanted import end_of
 
 # %% ../../nbs/kit/lists.ipynb #sh000007
@@ -354,17 +354,18 @@ def keep_pictures(out:Path|str, # a run's folder
     file = Path(out)/'pictures.json'
     was = read_json(file) if file.exists() else {}
     if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
-    if (who := was.pop('by', None)) not in (by, None): raise ValueError(f'{out} holds a run of {who}; give another folder')
-    there = [n for n in left_in(out) if who is None or n.endswith('.safetensors') or [*(Path(out)/n).rglob('step-*.safetensors')]]
-    if there and not begun:                                        # of a run of its own that never came so far nothing is lost
-        raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, which the run would write over; give another')
+    who = was.pop('by', None)
+    if who not in (by, None): raise ValueError(f'{out} holds a run of {who}; give another folder')
+    lost = [n for n in left_in(out) if who is None or n.endswith('.safetensors') or [*(Path(out)/n).rglob('step-*.safetensors')]]
+    if lost and not begun:                             # of a run of this command, what comes before weights and checkpoints is no loss
+        raise ValueError(f'{out} holds {", ".join(lost[:3])}{", ..."*(len(lost) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
     if not begun:
         say_unseen([o for v in parts.values() for o in v])
-        file.parent.mkdir(parents=True, exist_ok=True); return write_json(file, {'by': by, **now})
-    if not was or now == was: return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return write_json(file, {'by': by, **now})
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
-    if now == was: return
+    if not was or now == was: return
     diff = '; '.join(f'{k}: {_changed(was.get(k, ()), v)}' for k, v in now.items() if was.get(k) != v)
     raise ValueError(f'{out}: a run on other pictures ({diff or "more kinds of them"}); give those it was begun on, or another folder')
 

@@ -126,6 +126,18 @@ def is_device(path)->bool: # of a file; links are followed
     "Is it a pipe, a device or a socket? To write into a pipe is to wait for whoever reads it, and a device keeps nothing."
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
+def keep_result(src, dst, file, made, again=False, all_known=False): # picture, folder of results, result, what its log says of it
+    "Refuse to put a result in the place of that of another picture, which is still there, or of what may be anybody's."
+    if is_device(file): raise ValueError(f'{file}, where the result of {src} would go, is a pipe or a device; move it away')
+    if again: return
+    if not made and os.path.isfile(file) and (all_known or is_no_picture(file)):            # a folder's results all stand in its log
+        what = f'no picture, so no result of {src}' if is_no_picture(file) else f'older than {src}, and no log says that it is its result'
+        raise ValueError(f'{file} is {what}; move it away, or give --again')
+    if not (made and made.get('place') and file.is_file()): return
+    was = os.path.normpath(os.path.join(os.path.realpath(dst), made['place']))
+    if os.path.isfile(was) and not os.path.samefile(was, src):
+        raise ValueError(f'{file} is the result of {was}, and that of {src} would take its place; give another --out, or --again')
+
 def result_path(src:Path,  # picture
                 dst,       # file or folder to write, or None: beside the picture
                 scale:int, # of the model
