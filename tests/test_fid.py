@@ -189,6 +189,10 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
     for n in 0, -3:
         with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
 
+def test_no_interval_of_a_distance_begins_below_zero():
+    r = np.random.default_rng(0); f = F.fid(r.normal(size=(40, 4)), r.normal(size=(40, 4)), draws=50)
+    assert f.interval[0] == 0 < f < f.interval[1] and f.draws.min() < 0 < f.draws.max()      # a difference still has all of its draws
+
 def test_interval_of_fid_is_one_at_this_n():
     """It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds
     pass it on."""

@@ -39,8 +39,9 @@ def check_pictures(source,        # what `train` takes
     sides = [[inspect_picture(o) for o in part] for part in split_source(source, max(r.size, 64), valid)]
     usable = [[s for s in part if 'error' not in s and min(s['size']) >= size] for part in sides]
     readable = [s for part in sides for s in part if 'error' not in s]
-    first = len([s for s in sides[0] if 'error' not in s])
+    first = len([s for s in sides[0] if 'error' not in s])     # so many of them are for training, the others held out
     equal, near = twins(readable)
+    across = [(i, j) for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j]          # one of each side
     name = lambda i: readable[i]['name']
     by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
@@ -48,7 +49,7 @@ def check_pictures(source,        # what `train` takes
         unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
         too_small=[s['name'] for s in readable if min(s['size']) < size], transparent=[s['name'] for s in readable if s['clear']],
         duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
-        leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j])
+        leaks=[[name(i), name(j)] for i,j in across])
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../../nbs/kit/inspect.ipynb #07278ebe
