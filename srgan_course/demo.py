@@ -86,7 +86,7 @@ def clear_run(out): # a run's folder
     for name in (*MADE, 'pictures.json', 'pretrained.safetensors', 'generator.md',
                  *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))):
         (out/name).unlink(missing_ok=True)
-    for name in ('checkpoints', 'samples'): shutil.rmtree(out/name, ignore_errors=True)
+    for name in ('checkpoints', 'samples', 'tensorboard'): shutil.rmtree(out/name, ignore_errors=True)
 
 def demo_samples(scale=4)->torch.Tensor: # how much smaller they are made -> (3,3,128/scale,128/scale)
     "The crops of 128 pixels of the held-out photos that the demo shows, made small."
@@ -112,34 +112,6 @@ def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words
     return '\n'.join(lines)
 
 # %% ../nbs/demo.ipynb #d41de42b
-def _trained(r, out, progress, say):
-    "Train the demo's recipe, or go on with a run that was interrupted; what goes wrong is told in the demo's words."
-    state = run_state(out)
-    if state == 'begun':
-        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
-        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
-    try: return train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
-    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
-    except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
-    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh'.replace('--resume', 'the same command')) from None
-
-def _shown(res, r, out):
-    "Enlarge the held-out photographs, keep pictures and figures, and give the report."
-    models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
-    enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
-    measured = measure_all(enlarged, r.scale)
-    words = last_words(out) if r.adv_kind in ('bce', 'mean') else None         # only these losses make D(x) a probability
-    on_sheet = {n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}
-    notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
-    before_after(on_sheet, notes, r.scale, path=out/'before_after.png')
-    all_curves(out)
-    training_gif(out, out/'samples.gif')
-    figures = dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()})
-    protocol = f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel'
-    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs', figures, 'embedded', len(measured),
-                protocol=protocol, seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
-    return demo_report(measured, words, out)
-
 def demo(out:Path|str='demo', # folder for pictures, curves, figures and the model
          fresh:bool=False,    # begin again, even where a demo is there
          progress:bool=True,  # say what is done while it is done
@@ -154,6 +126,24 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
         return load_result(out/'results.json')['figures']
-    res = _trained(r, out, progress, say)
-    say(_shown(res, r, out))
+    state = run_state(out)
+    if state == 'begun':
+        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
+        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
+    try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
+    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
+    except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
+    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh'.replace('--resume', 'the same command')) from None
+    models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
+    enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
+    measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
+    notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
+    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, notes, r.scale,
+                 path=out/'before_after.png')
+    all_curves(out); training_gif(out, out/'samples.gif')
+    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',
+                dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
+                protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel',
+                seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
+    say(demo_report(measured, words, out))
     return load_result(out/'results.json')['figures']

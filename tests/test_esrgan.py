@@ -5,9 +5,10 @@ from PIL import Image
 from torch import nn
 from srgan_course.kit.recipe import get_recipe, named_recipes
 from srgan_course.data import draw_pet
-from srgan_course.generators import count_params, load_model, receptive_radius, save_model
+from srgan_course.generators import SRResNet, count_params, load_model, receptive_radius, save_model
 from srgan_course.kit import div2k as made_ready
 from srgan_course.kit.div2k import cut_windows, div2k_windows, make_lr, starts
+from srgan_course.kit.hub import div2k_from_hub
 from srgan_course.kit.sources import div2k_folder, div2k_pairs
 from srgan_course.kit.weights import load_published, read_weights
 from srgan_course.images import downscale
@@ -131,11 +132,30 @@ def oldest(k):   # the first files number their layers; of two blocks, x2 or x4
     return (f'model.1.sub.2.{what}' if where == 'conv_body'
             else f'model.{dict(conv_first=0, conv_up1=3, conv_up2=6, conv_hr=8, conv_last=10)[where]}.{what}')
 
-@pytest.mark.parametrize('name', (str, old, oldest))
+def lorna(k):
+    for a, b in (r'^body\.', 'trunk.'), (r'^conv_first\.', 'conv1.'), (r'^conv_body\.', 'conv2.'), (r'^conv_up(\d)\.',
+        r'upsampling\1.0.'), (r'^conv_hr\.', 'conv3.0.'), (r'^conv_last\.', 'conv4.'):
+        k = re.sub(a, b, k)
+    return k
+
+@pytest.mark.parametrize('name', (str, old, oldest, lorna))
 @pytest.mark.parametrize('scale', (2, 4))
 def test_published_rrdb(name, scale, tmp_path):
     net, x = small(scale=scale), torch.rand(1, 3, 8, 8)
     torch.save({'params_ema': {'module.' + name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
+    got = load_published(tmp_path/'a.pth')
+    assert got.args == net.args and torch.allclose(got(x), net(x), atol=1e-5)
+
+@pytest.mark.parametrize('block', ('conv', 'conv_block'))
+def test_published_srresnet(block, tmp_path):
+    torch.manual_seed(0)
+    net, x = SRResNet(4, 8, 2).eval(), torch.rand(1, 3, 8, 8)
+    def name(k):
+        for a, b in (r'^body\.(\d+)\.layers\.', r'trunk.\1.rcb.'), ('^head', block + '1'), ('^mid', block + '2'), (r'^up\.(\d+)\.',
+            r'upsampling.\1.upsample_block.'), ('^tail', block + '3'):
+            k = re.sub(a, b, k)
+        return k
+    torch.save({'state_dict': {name(k): v for k, v in net.state_dict().items()}}, tmp_path/'a.pth')
     got = load_published(tmp_path/'a.pth')
     assert got.args == net.args and torch.allclose(got(x), net(x), atol=1e-5)
 
@@ -149,7 +169,7 @@ def test_published_refused(tmp_path, capsys):
     with pytest.raises(ValueError, match='weights alone'): read_weights(p)
     assert 'never run' not in capsys.readouterr().out
     torch.save({'a.weight': torch.zeros(1)}, p)
-    with pytest.raises(ValueError, match='no RRDBNet'): load_published(p)
+    with pytest.raises(ValueError, match='neither an RRDBNet nor'): load_published(p)
     d = small().state_dict()
     torch.save(d | {'conv_first.weight': torch.zeros(8, 12, 3, 3)}, p)
     with pytest.raises(ValueError, match='folded picture'): load_published(p)
@@ -315,6 +335,26 @@ def test_a_run_of_each_critic_stops_resumes_and_ships(tmp_path):
         assert load_model(tmp_path/critic/'generator.safetensors').args == res.generator.args == dict(scale=2, nf=8, n_blocks=1, gc=4,
             percent=20)
     assert (tmp_path/'windows_bicubic_X2_480'/'HR'/'train').is_dir() and len(list((tmp_path/'DIV2K_train_LR_bicubic'/'X2').iterdir())) == 3
+
+def test_the_hub_is_asked_for_what_is_wanted(tmp_path, monkeypatch):
+    "The network function replaced at its edge: an archive and a folder become the published layout; a name that climbs out does not."
+    import sys, types, zipfile
+    made, asked, there = div2k(tmp_path/'made'), [], tmp_path/'snapshot'
+    there.mkdir(); (made/'DIV2K_train_LR_bicubic').rename(there/'DIV2K_train_LR_bicubic')
+    with zipfile.ZipFile(there/'DIV2K_train_HR.zip', 'w') as z:
+        for p in sorted((made/'DIV2K_train_HR').iterdir()): z.write(p, f'DIV2K_train_HR/{p.name}')
+        z.writestr('DIV2K_train_HR/../../../evil.png', b'')
+    def snapshot_download(repo_id, **kw): asked.append((repo_id, kw)); return str(there)
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', types.SimpleNamespace(snapshot_download=snapshot_download))
+    assert len(div2k_pairs(div2k_from_hub(tmp_path/'a'))) == 2
+    repo, kw = asked[0]
+    assert repo == 'eugenesiow/Div2k' and set(kw) == {'repo_type',
+                                                      'allow_patterns'} and kw['repo_type'] == 'dataset' and '*DIV2K_train_LR_bicubic_X2.zip' in kw['allow_patterns']
+    assert len(div2k_pairs(div2k_from_hub(tmp_path/'b', names='0002*'))) == 1
+    assert not list(tmp_path.rglob('evil.png'))
+    with pytest.raises(ValueError, match='gave no picture'): div2k_from_hub(tmp_path/'c', names='9*')
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
+    with pytest.raises(ModuleNotFoundError, match='pip install huggingface_hub'): div2k_from_hub(tmp_path/'d')
 
 def test_lr_is_made_where_it_is_missing(tmp_path):
     for split in 'valid', 'train':

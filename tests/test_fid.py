@@ -242,10 +242,10 @@ def test_first_of_several_frames_is_said(tmp_path, capsys):
         for i in range(6): noise = Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 40, 3)).astype(np.uint8)); noise.save(d/f'{i}.png')
         noise.save(d/'z.gif', save_all=True, append_images=[noise.rotate(90)])
     for _ in range(2):
-        fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random@32', kid=True, cache=tmp_path/'kept')
+        fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random', dims=32, kid=True, cache=tmp_path/'kept')
         said = capsys.readouterr().err
         for s in 'ab': assert said.count(f'the first frame or page alone is measured of {tmp_path/s/"z.gif"} (2)') == 1, said
-    fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random@32', n=6)
+    fid(str(tmp_path/'a'), str(tmp_path/'b'), features='random', dims=32, n=6)
     assert 'z.gif' not in capsys.readouterr().err
 
 # ---- what can be known of both sets is said before either is measured
@@ -283,7 +283,7 @@ def test_result_is_not_written_over_what_is_none(folders, tmp_path):
 
 def refused(says, *args, **kw):
     from srgan_course.cli import fid
-    with pytest.raises((ValueError, OSError)) as e: fid(*map(str, args), **(dict(features='random@32') | kw))
+    with pytest.raises((ValueError, OSError)) as e: fid(*map(str, args), **(dict(features='random', dims=32) | kw))
     assert says in str(e.value) and '\n' not in str(e.value), e.value
 
 def test_sets_that_are_too_small_are_told_first(folders, tmp_path, unmeasured):
@@ -314,7 +314,7 @@ def test_what_statistics_do_not_hold_is_told_first(folders, tmp_path, unmeasured
     np.savez(tmp_path/'theirs.npz', mu=np.zeros(64), sigma=np.eye(64))                        # pytorch-fid's do not say their net
     refused('64 features in the first set and 32 in the second', tmp_path/'theirs.npz', folders[0])
     refused('32 features in the first set and 64 in the second', folders[0], tmp_path/'theirs.npz', cache=tmp_path/'kept')
-    refused('statistics have no Inception Score', tmp_path/'s.npz', folders[0], Is=True, features='squeezenet-caffe')
+    refused('statistics have no Inception Score', tmp_path/'s.npz', folders[0], Is=True, features='squeezenet-caffe', dims=None)
 
 def test_the_score_is_looked_after_first(folders, tmp_path, unmeasured, monkeypatch):
     "Its weights, and whether the pictures are enough for its ten parts."
@@ -323,10 +323,10 @@ def test_the_score_is_looked_after_first(folders, tmp_path, unmeasured, monkeypa
         if name.endswith('logits'): raise FileNotFoundError('no weights of the score')
         return known('random@32')
     monkeypatch.setattr(N, 'named_net', named)
-    refused('no weights of the score', *folders, Is=True, features='inception@64')
-    refused('no picture in', tmp_path, folders[0], Is=True, features='inception@64')
+    refused('no weights of the score', *folders, Is=True, features='inception', dims=64)
+    refused('no picture in', tmp_path, folders[0], Is=True, features='inception', dims=64)
     monkeypatch.setattr(N, 'named_net', lambda name: known('random@32'))
-    refused('9 pictures in the first set: the score in ten parts needs 10 or more', *folders, Is=True, features='inception@64', n=9)
+    refused('9 pictures in the first set: the score in ten parts needs 10 or more', *folders, Is=True, features='inception', dims=64, n=9)
 
 def test_statistics_are_not_said_to_be_of_another_net(tmp_path, capsys):
     from srgan_course.cli import fid

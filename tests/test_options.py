@@ -19,8 +19,8 @@ ASKED = {
     ('classify', '--train pets-toy'): dict(epochs='', seed='0'),
     ('recognise', '--train pets-toy'): dict(share='', size='', steps='', seed='0'),
     ('recognise', '--evaluate pets-toy --teacher toy'): dict(share='', size='', seed='0'),
-    ('fid', 'pics pics --features random'): dict(draws='0', n=''),
-    ('fid', 'pics --save-stats s.npz --features random'): dict(draws='0', n=''),
+    ('fid', 'pics pics --features random'): dict(dims='', draws='0', n=''),
+    ('fid', 'pics --save-stats s.npz --features random'): dict(dims='', draws='0', n=''),
     ('cats', ''): dict(n='', seed=f'0 {"9"*30}', truncation=f'inf 1e99 {"9"*30}'),        # noise that is cut nowhere
     ('cats', '--train toy'): dict(minutes=''),
     ('serve', ''): dict(port='0', tile='', megabytes='', megapixels='', out_megapixels='', queue='0', uploads='', deadline='', body_seconds='',
@@ -112,6 +112,7 @@ IDLE = {'cats --n 2 --recipe quick': '--recipe counts only with --train', 'cats 
         'train --recipes --data pics': '--data does not count with --recipes', 'train --recipes --check pics': '--check does not count with --recipes',
         'train --recipes --seed 3': '--seed does not count with --recipes', 'train --check pics --out run': '--out does not count with --check',
         'classify pics --model x.safetensors --out run': '--out does not count with --model',
+        'fid pics pics --features inception@768 --dims 64': '--dims does not count with --features inception@768',
         'fid a.npz b.npz --features random': '--features does not count with two .npz files',
         'fid a.npz b.npz --n 5': '--n does not count with two .npz files', 'fid a.npz b.npz --cache kept': '--cache does not count with two .npz files',
         'scale pics --out big --report --shards 2': '--shards does not count with --report',

@@ -62,15 +62,12 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     except OSError as e: _fail(e.errno, e.strerror, path)
     if kind and folder and not stat.S_ISDIR(kind): raise NotADirectoryError(f'{path} is a file; give a folder')
     if kind and not folder and stat.S_ISDIR(kind): raise IsADirectoryError(f'{path} is a folder; give the name of a file in it')
-    if kind and (stat.S_ISFIFO(kind) or stat.S_ISCHR(kind)): return path               # takes bytes itself
-    real = Path(os.path.realpath(path))
-    need = real if folder else real.parent
+    if stat.S_ISFIFO(kind or 0) or stat.S_ISCHR(kind or 0): return path                # takes bytes itself
+    need = Path(os.path.realpath(path)) if folder else Path(os.path.realpath(path)).parent
     at = next(p for p in (need, *need.parents) if os.path.lexists(p))
-    if at != need:                                         # the folder is not there yet
-        for p in path, *path.parents:
-            if os.path.islink(p) and not os.path.exists(p):
-                raise FileNotFoundError(f'{path}: the link {p} leads to {os.readlink(p)}, and there is no folder {need}; make it first')
-        if not (folder or make): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
+    if at != need and (link := next((p for p in (path, *path.parents) if os.path.islink(p) and not os.path.exists(p)), None)):
+        raise FileNotFoundError(f'{path}: the link {link} leads to {os.readlink(link)}, and there is no folder {need}; make it first')
+    if at != need and not (folder or make): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
     if not at.is_dir(): raise NotADirectoryError(f'{path}: {at} is a file, and no folder can be in it')
     if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}; give another place')
     try: TemporaryFile(dir=at).close()                     # leaves nothing; what may be written need not be possible: /proc, a full quota

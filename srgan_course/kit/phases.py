@@ -16,7 +16,7 @@ from .checkpoints import SaveEvery, checkpoints, differences
 from .distributed import told
 from .devices import out_of_memory, pick_precision
 from .recipe import Recipe, build
-from .runs import Clock, Say, Stopwatch, peak_memory, run_state
+from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
 from .weights import load_model, read_model, save_model
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
@@ -148,13 +148,14 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
 def run_training(job:Training, dls, out:Path,
                  watch,    # function (phase's name) -> callbacks
                  progress:bool, # say what is done?
+                 board:bool, # keep logs for TensorBoard, too?
                  cbs:tuple=() # more callbacks, for all phases
                 )->dict:   # phase -> its generator
     "Run all phases; each goes on from the generator of the one before."
     nets, net = {}, None
     try:
         for k,p in job.phases.items():
-            watched = [*watch(k), *cbs, *([Say(k)] if progress else [])]
+            watched = [*watch(k), *cbs, *([tensorboard(out/'tensorboard'/k)] if board else []), *([Say(k)] if progress else [])]
             nets[k] = net = run_phase(job, p, dls, out, net and copy.deepcopy(net).train().requires_grad_(True), watched)
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True goes on') from None
     return nets

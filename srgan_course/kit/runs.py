@@ -61,6 +61,19 @@ class Say(Callback):
         if self.first is not None: self.out.write(f'\r{self.line()}\x1b[K\n' if self.out.isatty() else self.line() + '\n'); self.out.flush()
 
 _SAID = {'loss': 'loss', 'gen_loss': 'generator', 'crit_loss': 'critic', 'd_real': 'D(x)', 'd_fake': 'D(G(z))'}
+def tensorboard(folder:Path|str):
+    "fastai's own TensorBoard callback, which is given what our learners know: every term of the losses, D(x), D(G(z)), rates and metrics."
+    try: from fastai.callback.tensorboard import TensorBoardCallback
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
+    class Board(TensorBoardCallback):
+        def write(self, **values):
+            for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
+        def after_batch(self):
+            if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
+        def after_epoch(self):
+            self.write(**{f'valid_{m.name}': m.value for m in [self.recorder.loss, *self.learn.metrics] if m.value is not None})
+    return Board(str(folder), trace_model=False, log_preds=False)
 
 # %% ../../nbs/kit/runs.ipynb #58c2948d
 def run_folder(out, bs:int, *sources)->Path: # None: nothing is kept; rows of a whole batch; where the run's pictures come from

@@ -168,8 +168,13 @@ class FrozenNet(nn.Module):
         return self.net((x.as_subclass(Tensor) - self.mean)/self.std)
 
 # %% ../../nbs/kit/weights.ipynb #9c000021
-_NAMES_OF_2018 = ((r'^RRDB_trunk\.(\d+)\.RDB(\d)\.', r'body.\1.rdb\2.'), (r'^trunk_conv\.', 'conv_body.'), # patterns -> our names, which
-                  (r'^upconv(\d)\.', r'conv_up\1.'), (r'^HRconv\.', 'conv_hr.'))                              # are BasicSR's
+_RRDB_NAMES = (  # patterns of others' names -> ours (which are BasicSR's)
+    (r'^RRDB_trunk\.(\d+)\.RDB(\d)\.', r'body.\1.rdb\2.'), (r'^trunk_conv\.', 'conv_body.'), (r'^upconv(\d)\.', r'conv_up\1.'),
+    (r'^HRconv\.', 'conv_hr.'),                                            # these: ESRGAN, 2018
+    (r'^trunk\.', 'body.'), (r'^conv1\.', 'conv_first.'), (r'^conv2\.', 'conv_body.'), (r'^upsampling(\d)\.0\.', r'conv_up\1.'),
+    (r'^conv3\.0\.', 'conv_hr.'), (r'^conv4\.', 'conv_last.'))             # these: Lornatang
+_SRRESNET_NAMES = ((r'^trunk\.(\d+)\.rcb\.', r'body.\1.layers.'), (r'^conv(?:_block)?1\.', 'head.'), (r'^conv(?:_block)?2\.', 'mid.'),
+                   (r'^upsampling\.(\d+)\.upsample_block\.', r'up.\1.'), (r'^conv(?:_block)?3\.', 'tail.'))
 
 def _rename(state, rules):
     "Others' names turned into ours; the first rule that fits counts."
@@ -185,20 +190,30 @@ def _from_numbers(state):
              *((rf'^model\.{i}\.', f'{n}.') for i,n in names.items()))
     return _rename(state, rules)
 
-def load_published(path # file with ESRGAN's weights, named as in its first files, as in 2018, or as BasicSR names them
-                  )->nn.Module: # RRDBNet, eval mode
-    "Published weights in our network; the file's shapes say how large it is."
+def _published(path):
+    "Network, its arguments, and the weights by our names."
     state = read_weights(path)
-    d = _from_numbers(state) if 'model.0.weight' in state else _rename(state, _NAMES_OF_2018)
+    count = lambda d, a: len({m[1] for k in d if (m := re.match(a, k))})
+    if any('.rcb.' in k for k in state):
+        d = _rename(state, _SRRESNET_NAMES)
+        if 'head.0.weight' not in d: raise ValueError(f'{path}: neither an RRDBNet nor an SRResNet')
+        return 'SRResNet', dict(scale=2**count(d, r'up\.(\d+)\.'), nf=len(d['head.0.weight']), n_blocks=count(d, r'body\.(\d+)\.')), d
+    d = _from_numbers(state) if 'model.0.weight' in state else _rename(state, _RRDB_NAMES)
     if 'body.0.rdb1.conv1.weight' not in d or 'conv_first.weight' not in d:
-        raise ValueError(f'{path}: no RRDBNet; its first name is {next(iter(state))!r}')
+        raise ValueError(f'{path}: neither an RRDBNet nor an SRResNet; its first name is {next(iter(state))!r}')
     nf, ni = d['conv_first.weight'].shape[:2]
     if ni != 3:
         raise ValueError(f'{path}: its first convolution takes {ni} channels, a folded picture (pixel unshuffle, as in RealESRGAN_x2plus); '
                          f'our RRDBNet takes 3')
-    blocks = {m[1] for k in d if (m := re.match(r'body\.(\d+)\.', k))}
-    net = build_network('RRDBNet', dict(scale=4 if 'conv_up2.weight' in d else 2, nf=nf, n_blocks=len(blocks),
-                                        gc=len(d['body.0.rdb1.conv1.weight'])))
-    _check_shapes(net, d, f'{path}: RRDBNet')
-    net.load_state_dict(d)
+    return 'RRDBNet', dict(scale=4 if 'conv_up2.weight' in d else 2, nf=nf, n_blocks=count(d, r'body\.(\d+)\.'),
+                           gc=len(d['body.0.rdb1.conv1.weight'])), d
+
+def load_published(path # file with ESRGAN's or SRResNet's weights, named as BasicSR or Lornatang name them
+                  )->nn.Module: # RRDBNet or SRResNet, eval mode
+    "Published weights in our network; the file's shapes say how large it is."
+    name, args, state = _published(path)
+    net = build_network(name, args)
+    steps = {k: v for k, v in net.state_dict().items() if k.endswith('num_batches_tracked')}     # some files have them, nobody needs them
+    _check_shapes(net, state | steps, f'{path}: {name}')
+    net.load_state_dict(state | steps)
     return net.eval()
