@@ -10,8 +10,7 @@ import hashlib, json
 from pathlib import Path
 import numpy as np
 from .commands import one_line
-from .frames import warn_of_files
-from .lists import has_clear, picture_line
+from .frames import has_clear, warn_of_files
 from .sources import get_picture, split_source
 from .splits import alike_pairs, thumbnail
 
@@ -88,14 +87,3 @@ def check_source(source, r, valid=None, # as for `check_pictures`
     if ours and held: report['cost'] = cost(ours, held)
     print(json.dumps(report) if as_json else report_text(report))
     return int(bool(report['unreadable']) or 'cost' not in report)
-
-# %% ../../nbs/kit/inspect.ipynb #af0f51b2
-def look_alikes(training, held)->str: # lesson 02's `Pictures`, all of which are decoded -> in words; '' where there are none
-    "Which held-out pictures look like one that is trained on and are no equal file: a copy in another format, say."
-    thumbs = [np.stack([*p.load(all=True).thumbs.values()]) for p in (training, held)]
-    known = [(picture_line(training.items[i], i), picture_line(held.items[j], j)) for i,j in alike_pairs(*thumbs, .99)]
-    like = {b: a for a,b in known if a.rpartition(', ')[2] != b.rpartition(', ')[2]}      # `trained_on` tells of equal content
-    if not like: return ''
-    (a, b), k, n = (l.split(', ')[0] for l in [*like.items()][0]), len(like), len(held)
-    return f'{k} of {n} held-out picture{"s"*(n > 1)} look{"s"*(k == 1)} nearly like one that is trained on ({a} like {b}' \
-           f'{", ..."*(k > 1)}), so the figures may be too good'
