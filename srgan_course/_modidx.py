@@ -1124,6 +1124,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.formats.jxl_xmp': ('kit/formats.html#jxl_xmp', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.left_out': ('kit/formats.html#left_out', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.line': ('kit/formats.html#line', 'srgan_course/kit/formats.py'),
+                                          'srgan_course.kit.formats.may_look_into': ( 'kit/formats.html#may_look_into',
+                                                                                      'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.mend_order': ( 'kit/formats.html#mend_order',
                                                                                    'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.named_once': ( 'kit/formats.html#named_once',

@@ -6,7 +6,7 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import io, logging, os, stat, struct, threading, zlib
+import io, logging, os, stat, struct, threading, warnings, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
 from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format,
-    in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
-    spare_channel, to_first_page, unread, what_is_there, without_spare, writer_options, written_as_less)
+    in_one_line, is_jpeg, left_out, line, may_look_into, mend_order, png_chunk, prepare, readable, refuse_negative, save_format,
+    scale_clear, spare_channel, to_first_page, unread, what_is_there, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
@@ -224,17 +224,18 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     return open_file(BytesIO(path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()), name_of(path), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
-                recursive:bool=True # in the folders inside it, too
+                told:bool=False # does the caller say which of these may not be read?
                )->list[Path]: # paths, in the same order on every machine
-    "The pictures of a folder, known by their suffixes; what is hidden is left out."
+    "The pictures of a folder and of those in it, known by their suffixes, less what is hidden and, with a warning, what may not be read."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
-    there = [*folder.glob('**/*' if recursive else '*')]
+    if not may_look_into(folder): raise PermissionError(f'{folder}: a folder that may not be read')
+    there = [*folder.glob('**/*')]
     names = sorted(p.relative_to(folder).as_posix() for p in there if p.suffix.lower() in SUFFIXES and p.is_file())
     res = [folder/n for n in names if not any(part.startswith('.') for part in n.split('/'))]
-    if not res:
-        where = '' if recursive else ', not in the folders inside it'
-        raise ValueError(f'no picture in {folder} (looked for {", ".join(SUFFIXES)}{where}); {what_is_there(folder, there)}')
+    if not res: raise ValueError(f'no picture in {folder} (looked for {", ".join(SUFFIXES)}); {what_is_there(folder, there)}')
+    closed = [] if told else [str(p) for p in there if p.is_dir() and p.name[0] != '.' and not may_look_into(p)]
+    if closed: warnings.warn(f'passed over, folders that may not be read: {", ".join(closed[:5])}', stacklevel=3)
     return res
 
 # %% ../../nbs/kit/codec.ipynb #7bf4b8ad

@@ -115,11 +115,13 @@ def unread(f, # file that Pillow does not identify
     return NotRead(f'a {fmt} with {odd}, which Pillow does not read; save it as PNG first') if odd \
         else ValueError(f'damaged or truncated {fmt} picture')
 
+def may_look_into(folder): return os.access(folder, os.R_OK | os.X_OK)
+
 def why_not(f:Path)->str:
     "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
     if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
     if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
-    if f.is_dir(): return None if os.access(f, os.R_OK | os.X_OK) else 'a folder that may not be read'
+    if f.is_dir(): return None if may_look_into(f) else 'a folder that may not be read'
     return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
 
 def what_is_there(folder, there):
@@ -310,7 +312,6 @@ def jxl_xmp(f):
         if n < 0: break
         f.seek(n - 4*(kind == b'brob'), 1)
     return {}
-
 
 # %% ../../nbs/kit/formats.ipynb #fa00000f
 _HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')   # as Pillow writes and reads them

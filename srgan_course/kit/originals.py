@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from .classifiers import load_pictures
+from .formats import may_look_into
 from .labels import fit_labels, match_labels, name_labels, read_labels
 from .recipe import draws
 from .sources import find_images, find_source, name_and_size
@@ -33,7 +34,7 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
         raise ValueError(f'{root}: folder {", ".join(unknown[:3])} is not in the labels, so they do not fit')
     paths, y = [], []
     for c in there:
-        files = find_images(root/c) if any((root/c).rglob('*.*')) else []
+        files = find_images(root/c) if any((root/c).rglob('*.*')) or not may_look_into(root/c) else []
         check_classes({c: files, '': [1]})
         rank = sorted(files, key=lambda p: draws(1, seed, *p.relative_to(root).as_posix().encode())[0])
         take = sorted(rank[:max(1, round(share*len(files)))])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import find_images
-from .formats import SUFFIXES
+from .formats import SUFFIXES, may_look_into
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws, in_range
 from .sources import get_picture, items_of, name_and_size, source_folder
@@ -92,7 +92,7 @@ def class_items(source,    # folder or known name with a folder for each class, 
     if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
     elif root := source_folder(source):
         folders = [d for d in sorted(root.iterdir()) if d.is_dir() and d.name[0] not in '._']
-        found = {d.name: find_images(d) if any(d.rglob('*.*')) else [] for d in folders}
+        found = {d.name: find_images(d) if any(d.rglob('*.*')) or not may_look_into(d) else [] for d in folders}
         if loose := [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]:
             raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({loose[0].name}); move them into one')
     else:
