@@ -140,7 +140,7 @@ class PatchLoader:
         import torch
         self.fake_l.generator = torch.Generator()   # else each epoch would draw a number from torch's own random state
 
-    @property                                              # not so in `test_dl`
+    @property                                              # no pairs (as in `test_dl`): fastai's own loader does the work
     def patches(self): return len(getattr(self.dataset, 'tls', ())) == 2 and all(isinstance(o, Nth) for o in self.dataset.items[:1])
     @property
     def training(self): return self.patches and self.dataset.split_idx == 0

@@ -514,3 +514,20 @@ def test_command_errors(pets, tmp_path):
                        (['--train', tmp_path/'nowhere'], 'neither a folder'), ([pets, '--evaluate', 'x', '--train', 'y'], 'one of')):
         r = command(*args, cwd=tmp_path, ok=2)
         assert says in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
+
+@pytest.mark.parametrize('arch', ['resnet18', 'mobilenet_v2', 'densenet121', 'shufflenet_v2_x0_5', 'swin_t'])
+def test_features_are_what_the_networks_own_head_is_given(arch):
+    "The pooled maps of a body equal the input of the last layer, whatever else stands in the network's `forward`."
+    import torch
+    from torch import nn
+    whole, x, seen = K.make_net(arch).eval(), torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)), []
+    for m in whole.modules():
+        if isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.bias, 0, .2)               # something for a ReLU to do
+    [m for m in whole.modules() if isinstance(m, nn.Linear)][-1].register_forward_pre_hook(lambda m, args: seen.append(args[0]))
+    b = K.Body(K.cut_head(whole), arch)
+    with torch.no_grad(): own = whole((x - b.mean)/b.std); pooled = b.pooled(x)
+    assert own.shape == (2, 1000) and b.nf == pooled.shape[1] and torch.allclose(pooled, seen[0], atol=1e-5)
+
+@pytest.mark.parametrize('arch', ['vit_b_16', 'maxvit_t'])
+def test_networks_without_feature_maps_are_refused(arch):
+    with pytest.raises(ValueError, match=f'{arch}-random gives .* and no feature maps; give a convolutional network'): K.body(f'{arch}-random')

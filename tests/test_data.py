@@ -416,3 +416,13 @@ def test_recipes_by_name_and_by_file(module, cls, name, tmp_path):
     assert get_recipe(r.save(tmp_path/'recipe.json'), cls) == r and get_recipe(str(tmp_path/'recipe.json'), cls) == r
     bad(lambda: get_recipe('no-such', cls), "recipe 'no-such' is not in (", 'nor a .json file')
     bad(lambda: get_recipe(R, cls), f'a Recipe is given; give a {cls.__name__}')
+
+def test_what_of_the_benchmark_was_trained_on(srgan_data):
+    "A picture of Set5 is one of BSDS500, made smaller. No other one, nor an embedded held-out photo, is in what the models learnt from."
+    from srgan_course.kit.sources import find_source, sample_photos
+    from srgan_course.kit.splits import leaks
+    held, pairs = [*find_source('set5'), *sample_photos('valid').values()], {}
+    for source in 'bsds500', 't91', 'photos', 'hr', 'pets':
+        train = find_source(source)
+        pairs |= {held[j].stem: train[i].name for i, j in leaks(train, held)}
+    assert pairs == {'woman': '302003.jpg'}

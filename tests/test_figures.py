@@ -155,16 +155,6 @@ def test_a_model_set_beside_another_is_measured_with_what_ships():
     assert 0 < lo < value < hi and abs(a - b - value) < 2e-4 and r['n'] == 100
     wrong = card.replace(f'{value:.4f} dB more', f'{value + .001:.4f} dB more'); assert len(check(wrong, 'srresnet-x4.md', own='srresnet-x4')) == 1
 
-def test_what_of_the_benchmark_was_trained_on(srgan_data):
-    "A picture of Set5 is one of BSDS500, made smaller. No other one, nor an embedded held-out photo, is in what the models learnt from."
-    from srgan_course.kit.sources import find_source, sample_photos
-    from srgan_course.kit.splits import leaks
-    held, pairs = [*find_source('set5'), *sample_photos('valid').values()], {}
-    for source in 'bsds500', 't91', 'photos', 'hr', 'pets':
-        train = find_source(source)
-        pairs |= {held[j].stem: train[i].name for i, j in leaks(train, held)}
-    assert pairs == {'woman': '302003.jpg'}
-
 @pytest.mark.parametrize('page', [*(p.name for p in ENLARGE), 'README.md', 'results.ipynb'])
 def test_what_was_trained_on_is_said(page):
     text = text_of(PAGES[page])

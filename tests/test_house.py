@@ -21,7 +21,7 @@ ON_TOP = {'models converted, pushed and pulled; damage told; lessons copied by t
           'lesson 20: checks of its exercises, srgan-upscale --manifest': 45}
 MORE_LINES = sum(ON_TOP.values())
 COMMANDS = {'demo', 'train', 'fid'}                  # a command may have the name of the function that it calls
-LATER = {'serve', 'deploy', 'scale', 'kit/engines', 'kit/noise', 'kit/server', 'kit/desk', 'kit/jobs', 'kit/formats', 'kit/notes', 'kit/frames', 'kit/hub', 'kit/distributed', 'kit/lists', 'kit/tars', 'kit/shards', 'kit/wanted', 'kit/community'}   # built on top, counted by themselves: at most ROOM lines each
+LATER = {'serve', 'deploy', 'scale', 'kit/engines', 'kit/noise', 'kit/server', 'kit/desk', 'kit/jobs', 'kit/formats', 'kit/xmp', 'kit/notes', 'kit/frames', 'kit/hub', 'kit/distributed', 'kit/lists', 'kit/tars', 'kit/shards', 'kit/wanted', 'kit/community'}   # built on top, counted by themselves: at most ROOM lines each
 def room(p): return p.relative_to(ROOT/'srgan_course').with_suffix('').as_posix()
 
 @lru_cache

@@ -421,7 +421,8 @@ def test_what_a_program_says_of_other_pixels_is_not_in_the_result(tmp_path):
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.tif'])
 def test_sizes_in_xmp_and_in_the_first_directory_are_those_of_the_result(tmp_path, suffix):
     ex = Image.Exif(); ex[256], ex[257], ex[0x010F] = 8, 9, 'Maker'
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" exif:PixelXDimension="8" tiff:ImageLength="9"><exif:PixelYDimension>9</exif:PixelYDimension>8</x:xmpmeta>'
+    xmp = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+           b'exif:PixelXDimension="8" tiff:ImageLength="9"><exif:PixelYDimension>9</exif:PixelYDimension>8</x:xmpmeta>')
     img = from_array(noise(9, 8, 3), {'exif': ex.tobytes(), 'xmp': xmp})
     got = open_image(saved(enlarged(img, 2), tmp_path/f'x{suffix}')[0])
     assert got.info['xmp'] == xmp.replace(b'"8"', b'"16"').replace(b'"9"', b'"18"').replace(b'>9<', b'>18<')
@@ -432,3 +433,36 @@ def test_a_byte_of_xmp_that_is_no_text_costs_no_xmp():
     assert img.info == {'xmp': b'<x:xmpmeta>\xff</x:xmpmeta>'}
     img = open_image(png_of(noise(9, 8, 3), chunk(b'iTXt', b'XML:com.adobe.xmp\0\1\0\0\0packed')))
     assert img.info == {'lost': 'damaged iTXt left out'}
+
+def xmp_packet(body): return ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+                              f'<rdf:Description {body}/></rdf:RDF></x:xmpmeta>').encode()
+
+def test_a_motion_photo_promises_no_video_in_its_result(tmp_path):
+    xmp = xmp_packet('xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="40"')
+    from_array(noise(9, 8, 3)).save(p := tmp_path/'a.jpg', xmp=xmp)
+    p.write_bytes(p.read_bytes() + b'\0\0\0\x18ftypmp42' + bytes(28))
+    img = open_image(p)
+    assert img.info['lost'] == 'the video of a motion photo left out' and b'Motion' not in img.info['xmp'] and b'GCamera' in img.info['xmp']
+
+def test_places_in_a_panorama_are_those_of_the_result(tmp_path):
+    xmp = xmp_packet('xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" GPano:FullPanoWidthPixels="32" GPano:CroppedAreaImageWidthPixels="8" '
+                     'GPano:CroppedAreaLeftPixels="4" GPano:CroppedAreaImageHeightPixels="9" GPano:CroppedAreaTopPixels="3"')
+    got = open_image(saved(enlarged(from_array(noise(9, 8, 3), {'xmp': xmp}), 2), tmp_path/'a.jpg')[0]).info['xmp']
+    assert [int(v) for v in re.findall(rb'Pixels="(\d+)"', got)] == [64, 16, 8, 18, 6]
+
+def test_colours_that_a_heic_or_avif_codes_stay_coded(tmp_path):
+    heif, coded, pixels = pytest.importorskip('pillow_heif'), [], noise(48, 64, 3)
+    heif.encode('RGB', (64, 48), pixels.tobytes(), tmp_path/'a.heic', color_primaries=9, transfer_characteristics=16, matrix_coefficients=9)
+    coded.append(tmp_path/'a.heic')
+    if 'AVIF' in Image.SAVE:
+        from_array(pixels).save(out := BytesIO(), 'AVIF')
+        b = out.getvalue(); i = b.index(b'colrnclx') + 8
+        (tmp_path/'a.avif').write_bytes(b[:i] + struct.pack('>HH', 9, 16) + b[i+4:]); coded.append(tmp_path/'a.avif')
+    for p in coded:
+        img = open_image(p)
+        assert img.info['chunks'] == {b'cICP': b'\x09\x10\0\1'} and 'primaries 9, transfer 16' in img.info['icc_note']
+        got, said = saved(img, tmp_path/'a.png'); assert open_image(got).info['chunks'] == img.info['chunks'] and not said
+        assert 'JPEG has no place for colour code (cICP)' in saved(img, tmp_path/'a.jpg')[1][0]
+        got, said = saved(img, tmp_path/'b.heic'); assert open_image(got).info['chunks'] == img.info['chunks'] and not said
+    heif.encode('RGB', (64, 48), noise(48, 64, 3).tobytes(), tmp_path/'s.heic', color_primaries=1, transfer_characteristics=13)
+    assert 'chunks' not in open_image(tmp_path/'s.heic').info

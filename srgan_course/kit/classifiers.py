@@ -30,15 +30,15 @@ def load_pictures(items:list, # paths, open pictures or `Toy`s
                  )->Tensor: # uint8 (n,3,size,size)
     "The central square of every picture, as bytes."
     if not len(items): raise ValueError('no picture in the list')
-    square = lambda im: np.asarray(central_square(im, size)).transpose(2, 0, 1)
-    return torch.from_numpy(np.stack(open_all(items, square)))
+    return torch.from_numpy(np.stack(open_all(items, lambda im: np.asarray(central_square(im, size)).transpose(2, 0, 1))))
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00008
 def cut_head(net:nn.Module)->nn.Module: # a torchvision classifier -> what makes its feature maps
     "Everything before the pooling and the last layers."
-    if isinstance(getattr(net, 'features', None), nn.Module): return net.features
-    ends = lambda m: isinstance(m, (nn.AdaptiveAvgPool2d, nn.Linear)) or isinstance(m, nn.Sequential) and isinstance(m[-1], nn.Linear)
-    return nn.Sequential(OrderedDict(takewhile(lambda kv: not ends(kv[1]), net.named_children())))
+    last = lambda m: isinstance(m, (nn.AdaptiveAvgPool2d, nn.Linear)) or isinstance(m, nn.Sequential) and isinstance(m[-1], nn.Linear)
+    parts = dict(takewhile(lambda kv: kv[0] != 'classifier' and not last(kv[1]), net.named_children()))
+    if type(net).__name__ == 'DenseNet': parts = {**dict(net.features.named_children()), 'relu': nn.ReLU()}    # in its `forward`
+    return net.features if [*parts] == ['features'] else nn.Sequential(OrderedDict(parts))
 
 class ToyNet(nn.Module):
     "The course's own small network: four convolutions, each halving the picture."
@@ -68,8 +68,7 @@ VARIANTS = {'': lambda net: None, 'v1': _strides_v1, 'same': _same_padding}   # 
 def architectures()->list: # names
     "The networks that a body, or a saved classifier, can be made of: a fixed list."
     import torchvision
-    branching = 'googlenet', 'inception_v3'
-    return ['toynet', *(n for n in torchvision.models.list_models(module=torchvision.models) if n not in branching)]
+    return ['toynet', *sorted({*torchvision.models.list_models(module=torchvision.models)} - {'googlenet', 'inception_v3'})]  # these branch
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0000e
 def make_net(arch:str,      # one of `architectures`
@@ -112,7 +111,9 @@ class Body(FrozenNet):
                        whole=None):      # the network it was cut from, for its own head
         super().__init__(net, name, weights)
         self.arch, self.variant, self._whole = arch, variant, [whole]
-        with torch.no_grad(): y = net(torch.zeros(1, 3, 64, 64))
+        try:
+            with torch.no_grad(): y = net(torch.zeros(1, 3, 64, 64))
+        except (AssertionError, NotImplementedError): y = torch.zeros(())                  # vit, maxvit
         if y.dim() != 4: raise ValueError(f'{name} gives {tuple(y.shape)} and no feature maps; give a convolutional network')
         self.nf = y.shape[1]
     def pooled(self, x): return self(x).mean((2, 3))   # (B,3,H,W) -> (B,nf)
@@ -181,8 +182,7 @@ class Classifier(nn.Module):
     def forward(self, x:Tensor): return self.head(self.body(x)) # (B,3,H,W) in [0,1] -> logits (B,C)
     def unfreeze(self):
         "From now on the body learns, too."
-        self.body.frozen = False
-        return self.requires_grad_(True)
+        self.body.frozen = False; return self.requires_grad_(True)
     def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
                     bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."

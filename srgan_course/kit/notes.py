@@ -6,13 +6,14 @@
 __all__ = []
 
 # %% ../../nbs/kit/notes.ipynb #fc000004
-import math, re, struct, threading, warnings, zlib
+import math, struct, threading, warnings, zlib
 from contextlib import contextmanager
 from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from .formats import FILM, beside_pixels, is_jpeg, jxl_xmp, png_chunk
 from .pixels import from_array, is_16bit, to_array
+from .xmp import coded_colours, without_the_rest, xmp_of_size
 
 # %% ../../nbs/kit/notes.ipynb #fc000011
 def _moves_little(to, mode):
@@ -237,12 +238,12 @@ def metadata(img, orientation, f=None):
     if f and img.format == 'JXL' and 'xmp' not in res: res |= jxl_xmp(f)
     if f and img.format == 'PNG': res['chunks'] = png_chunks(f, on_its_side)
     if shape: res['chunks'] = {b'pHYs': struct.pack('>IIB', *shape, 0)}
+    if f and 'icc_profile' not in res and (code := coded_colours(img, f)): res['chunks'] = res.get('chunks', {}) | {b'cICP': code}
     own, lost = _of_own_pixels(img.tag_v2) if tiff else (set(), [])
     if lost: res['lost'] = '; '.join(filter(None, [res['lost'], *lost]))
     if 'exif' not in res or tiff or orientation != 1:                      # otherwise the very bytes are kept
         res['exif'] = _exif_without(img.getexif(), _STORAGE | own if tiff else {274}, orientation)
-    if orientation != 1 and 'xmp' in res:
-        res['xmp'] = re.sub(rb'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>', b'', res['xmp'])
+    res |= without_the_rest(img, f, res, orientation != 1)
     if getattr(img, 'is_animated', False) and img.format != 'MPO': res.update(frames=img.n_frames, loop=_plays(img))
     return {k: v for k,v in res.items() if v or v == 0}
 
@@ -253,6 +254,7 @@ _HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop', 'co
           'MPO': ('dpi', 'exif', 'icc_profile', 'xmp', 'comment'),
           'PNG': ('dpi', 'exif', 'icc_profile', 'xmp', 'text', 'chunks'), 'BMP': ('dpi',), 'DIB': ('dpi',),
           **dict.fromkeys(_IN_EXIF, ('exif', 'icc_profile', 'xmp')),
+          'HEIF': ('exif', 'icc_profile', 'xmp', 'color_primaries', 'transfer_characteristics'),
           'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
 
@@ -268,12 +270,6 @@ def _unfit(icc, mode):
 
 def _as_text(v): return v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v)
 
-def _xmp_for(xmp, size):
-    "XMP with a picture's new size where it mentions one."
-    for names, v in zip((b'exif:PixelXDimension|tiff:ImageWidth', b'exif:PixelYDimension|tiff:ImageLength'), size):
-        xmp = re.sub(rb'((?<!/)(?:%s)(?:="|>))\d+' % names, rb'\g<1>%d' % v, xmp)
-    return xmp
-
 def _too_long(notes):
     "Names of the notes that Pillow would write into a JPEG wrongly, without an error."
     res = [k for k,most in dict(icc_profile=255*65_519, iptc=65_507).items() if len(notes.get(k, b'')) > most]
@@ -286,7 +282,7 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     `given`: the picture's own mode, where the format does not hold that."""
     res = {k: info[k] for k in ('dpi', 'xmp', 'iptc', 'photoshop', 'comment', 'text', 'chunks') if info.get(k)}
     holds, software = _HOLDS.get(fmt, ()), software or info.get('made_by')
-    if 'xmp' in res: res['xmp'] = _xmp_for(res['xmp'], size)
+    if 'xmp' in res: res['xmp'] = xmp_of_size(res['xmp'], size)
     icc = info.get('icc_profile')
     unfit = (_unfit(icc, given or mode) or _unfit(icc, mode)) if icc else None
     if icc and not unfit: res['icc_profile'] = icc
@@ -305,6 +301,9 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
     if fmt in ('JPEG', 'TIFF') and all(0 < v < 2**16 for v in pair):
         res['chunks'] = chunks = {k: v for k,v in chunks.items() if k != b'pHYs'}
         if 'dpi' not in res: res['shape'] = pair
+    if fmt == 'HEIF' and (code := chunks.get(b'cICP')):
+        res |= dict(color_primaries=code[0], transfer_characteristics=code[1])
+        chunks = {}
     if fmt != 'PNG' and not chunks.keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)       # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)
