@@ -57,7 +57,7 @@ class TorchLearner(Learner):
                        moms=None,               # as in fastai; None: the first of `betas` all along
                        **kwargs):               # fastai's others; `wd` of `fit` falls on norms and biases, too
         check_precision(precision)
-        if not kwargs.setdefault('wd_bn_bias', True): raise ValueError("wd_bn_bias=False: torch decays norms and biases, too; leave it out, or split the weights")
+        if not kwargs.setdefault('wd_bn_bias', True): raise ValueError('wd_bn_bias=False: torch decays norms and biases, too; leave it out')
         self.precision, self.channels_last, self.step_stats = precision, channels_last, {}
         Learner.__init__(self, dls, model, loss_func=loss_func, lr=lr, opt_func=torch_opt(opt_func, betas, self.wrap),
                          moms=moms or (betas[0],)*3, **kwargs)
