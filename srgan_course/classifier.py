@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifier_dls, keep_run, open_run
-from .kit.classifiers import Classifier, body, load_classifier, load_pictures
+from .kit.classifiers import Classifier, body, check_body, load_classifier, load_pictures
 from .kit.commands import say
+from .kit.frames import say_unseen
 from .kit.views import all_views, cached_features
 from .kit.recipe import get_recipe
 from .kit.splits import class_items, split_pets
@@ -151,6 +152,7 @@ def train_classifier(recipe='quick', # a recipe, the name of one, or a JSON file
     r, start = get_recipe(recipe, ClassifierRecipe), time.monotonic()
     source = source or ('pets-toy' if r.name == 'quick' else 'pets')
     out = run_folder(out, r.bs, split or source)
+    told(lambda: check_body(r.body, r.head, r.size))
     split = split or told(lambda: split_pets(source, r.valid, r.seed, size=r.size, classes=r.classes))
     device, clocks = device or ('cuda' if torch.cuda.is_available() else 'cpu'), []
     if progress: say(f'{split}; {r.body} is loaded or taught, then they are opened or drawn, and the training begins')
@@ -177,5 +179,6 @@ def evaluate_classifier(clf, source, # folder with a folder for each of its clas
     "Judge a classifier on pictures it has not learnt from."
     if isinstance(source, str) and source == 'pets-toy': source = split_pets(source, size=clf.size).valid
     found = class_items(source, clf.classes)
+    say_unseen([o for v in found.values() for o in v], 'judged')
     y = np.repeat([clf.classes.index(k) for k in found], [len(v) for v in found.values()])
     return report(clf.probs([o for v in found.values() for o in v]), y, clf.classes, times)

@@ -84,7 +84,7 @@ def fid(a, b,                  # folder, name, list, tensor, batches, `Stats`, .
     value, pick = dist(a.stats, b.stats), _picks(len(a), len(b), groups, draws, seed)
     d = np.array([dist(Stats().add(a.x[i]), Stats().add(b.x[j])) for i, j in pick])
     said |= dict(groups=None if groups is None else len(set(map(str, groups))), seed=seed)
-    return Figure(value, 'FID', around(value, d), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
+    return Figure(value, 'FID', tuple(max(0., v) for v in around(value, d)), d.std(ddof=1), d - d.mean(), covers='at this n', **said)
 
 # %% ../nbs/12_fid.ipynb #f07f6455
 def poly_kernel(x, y): # features (n,d) and (m,d) -> (n,m)

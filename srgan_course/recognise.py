@@ -17,6 +17,7 @@ from .kit.community import load_enlarger
 from .kit.devices import pick_device, pick_precision, picture_layout
 from .kit.files import digest
 from .kit.labels import fit_labels
+from .kit.frames import say_unseen
 from .kit.originals import labelled, large_enough, load_originals, look_for
 from .kit.recipe import get_recipe
 from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, panel, recognition_table
@@ -208,4 +209,5 @@ def evaluate_folder(source, ways, teacher, judges=(), share=1., labels=None, siz
                    )->tuple: # `Recognition`, items
     "Compare ways to enlarge on a folder of pictures."
     items, y = labelled(source, teacher, share, labels, seed, size=size)
+    say_unseen(items, 'judged')
     return evaluate_recognition(ways, load_originals(items, size, scale), y, teacher, judges, scale, precision), items

@@ -15,6 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from threading import Event, Thread
 from .kit.lists import count_shards, list_once
 from .kit.shards import Work, merge_logs, run_shard, upscale_work
 
@@ -92,6 +93,17 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
         raise
 
 # %% ../nbs/20_scale.ipynb #s2000013
+_LOOK = 5   # seconds from one look for workers to the next
+
+def _say_idle(client, scheduler, over): # of Dask; its address; an `Event`: the end
+    "Say once that no worker is left, and again where there was one in between. Whoever hands out goes on waiting."
+    had = True
+    while not over.wait(_LOOK):
+        try: has = bool(client.nthreads())
+        except Exception: return                                                # the scheduler is gone, too, which is said elsewhere
+        if had and not has: warnings.warn(f'no worker at {scheduler} any more; waiting for one')
+        had = has
+
 def scale_out(src:Path|str,       # folder of pictures, or a manifest
               out:Path|str,       # folder of results
               load:Callable=load_work, args:tuple=('light-x4', 'auto', None), # load(*args) gives the `Work`
@@ -106,9 +118,12 @@ def scale_out(src:Path|str,       # folder of pictures, or a manifest
         client.wait_for_workers(1)
         n = count_shards(manifest, Path(out), shards, max(workers or 1, sum(client.nthreads().values())))
         job = ShardJob(str(manifest), n, str(Path(out).resolve()), str(root), load, args)
+        over = Event()
+        if scheduler: Thread(target=_say_idle, args=(client, scheduler, over), daemon=True).start()
         try:
             for k, r in enumerate(hand_out(client, job, range(n)), 1):
                 if told: told(k, n, r)
         except CancelledError: raise ConnectionError(f'the scheduler at {scheduler} is gone; the same again goes on where it was') from None
+        finally: over.set()
         if not scheduler: client.cluster.close()
     return merge_logs(out)

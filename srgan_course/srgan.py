@@ -28,8 +28,7 @@ from .losses import DISTANCES, ContentLoss, CriticLoss, GridLoss, PerceptualLoss
 from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
-from .kit.inspect import look_alikes
-from .kit.lists import keep_pictures, trained_on
+from .kit.lists import keep_pictures, look_alikes, trained_on
 from .kit.runs import run_folder
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric

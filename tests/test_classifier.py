@@ -169,6 +169,22 @@ def test_bad_folders_end_in_one_line_and_nothing_is_written(pets, tmp_path, k):
     with pytest.raises(ValueError, match=says) as e: C.train_classifier(TINY.replace(classes=('cat', 'dog')), pets, tmp_path/'out')
     assert len(str(e.value).splitlines()) == 1 and not (tmp_path/'out').exists()
 
+@pytest.mark.parametrize('kw, says', [(dict(body='resnet5'), "body 'resnet5' is not known"), (dict(size=15), 'nothing of pictures of size 15; give size=64'),
+    (dict(body='squeezenet1_1', size=16), 'squeezenet1_1 leaves nothing of'), (dict(head='own'), "toynet-random: its own head .* give head='linear'"),
+    (dict(body='vit_b_32'), 'no feature maps')])
+def test_a_body_is_looked_at_before_the_pictures(kw, says, tmp_path, monkeypatch):
+    "All pictures were opened first, and a recipe of too small a size ended in torch's words and left a folder in the way of the next run."
+    def opened(*_, **__): raise AssertionError('the pictures were opened')
+    monkeypatch.setattr(C, 'split_pets', opened)
+    with pytest.raises(ValueError, match=says): C.train_classifier(TINY.replace(**kw), 'pets', tmp_path/'out')
+    assert not (tmp_path/'out').exists()
+
+def test_what_nobody_sees_is_told_where_it_is_judged(pets, saved):
+    "A picture that is wholly transparent was named by its hidden colours, and a film by its first frame, without a word."
+    Image.open(pets/'cat'/'1.png').convert('RGBA').save(p := pets/'cat'/'1.png'); img = Image.open(p); img.putalpha(0); img.save(p)
+    for f in lambda: K.classify_files(saved[0], [pets/'cat']), lambda: C.evaluate_classifier(saved[0], pets, times=0):
+        with pytest.warns(UserWarning, match='1 of (6|12) pictures have transparent pixels, and are judged as if opaque: 1.png'): f()
+
 def test_grey_and_transparent_pictures_are_read(pets):
     Image.open(pets/'cat'/'0.png').convert('L').save(pets/'cat'/'0.png')
     Image.open(pets/'cat'/'1.png').convert('RGBA').save(pets/'cat'/'1.png')
@@ -286,7 +302,7 @@ def small_vgg(name, seed=0):
                                     TINY.replace(head='own', epochs=1, unfreeze=2)],
                          ids=['own head', 'fine-tuning', 'own head and fine-tuning'])
 def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
-    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if recipe.head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     s, less = toys(), dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1)
     whole = C.train_classifier(recipe, split=s, out=tmp_path/'whole')
     C.train_classifier(recipe.replace(**less), split=s, out=tmp_path/'parts')
@@ -308,7 +324,7 @@ def test_a_run_without_a_terminal_says_what_goes_on(capsys):
 def test_more_epochs_of_the_head_are_a_new_body(head, tmp_path, monkeypatch):
     """Resumed with more epochs of the head, even after a kill on the way, a run is the one that had them from the start: its body does not go
     on from a shorter head. Fewer are refused, and the run is as it was."""
-    if head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     r, s = TINY.replace(unfreeze=2, head=head), toys()
     longer, run = r.replace(epochs=3), tmp_path/'run'
     whole = C.train_classifier(longer, split=s, out=tmp_path/'whole')
@@ -361,7 +377,7 @@ def resumed(recipe, s, folder, less):
 @pytest.mark.parametrize('recipe', [TINY.replace(head='own', epochs=3), TINY.replace(unfreeze=3), TINY.replace(unfreeze=3, views=2)],
                          ids=['own head', 'fine-tuning', 'views'])
 def test_resumed_equals_uninterrupted_wherever_files_are_read_to(recipe, tmp_path, monkeypatch, odd_addresses):
-    if recipe.head == 'own': monkeypatch.setattr(C, 'body', small_vgg)
+    if recipe.head == 'own': [monkeypatch.setattr(m, 'body', small_vgg) for m in (C, K)]
     whole, parts = resumed(recipe, toys(), tmp_path, dict(unfreeze=1) if recipe.unfreeze else dict(epochs=1))
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
 

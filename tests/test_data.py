@@ -234,7 +234,7 @@ def test_real_attempt_offline(monkeypatch, tmp_path):
     finally: external.fastai_cfg.cache_clear()
 
 def test_download_is_checked_and_found(monkeypatch, tmp_path, capsys):
-    "An archive served from the disk: length and hash checked before it is unpacked, licence printed, pictures found."
+    "An archive served from the disk: its hash checked before it is unpacked, licence printed, pictures found."
     import tarfile
     monkeypatch.delenv('SRGAN_DATA', raising=False)
     pictures(tmp_path/'src'/'inside', 3)
@@ -244,8 +244,7 @@ def test_download_is_checked_and_found(monkeypatch, tmp_path, capsys):
     from fastai.data import external
     external.fastai_cfg.cache_clear(); monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
     good = hashlib.sha256(raw).hexdigest()
-    make = lambda sha256=good: S.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', len(raw),
-                                        sha256=sha256)
+    make = lambda sha256=good: S.Source('toyset', 'three pictures', 'CC0', 'untar', (tmp_path/'toy.tgz').as_uri(), 'inside', sha256=sha256)
     try:
         monkeypatch.setitem(S.SOURCES, 'toyset', make(sha256='0'*64))
         with pytest.raises(ValueError, match='sha256 differs'): find_source('toyset')

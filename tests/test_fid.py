@@ -189,6 +189,10 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
     for n in 0, -3:
         with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
 
+def test_no_interval_of_a_distance_begins_below_zero():
+    r = np.random.default_rng(0); f = F.fid(r.normal(size=(40, 4)), r.normal(size=(40, 4)), draws=50)
+    assert f.interval[0] == 0 < f < f.interval[1] and f.draws.min() < 0 < f.draws.max()      # a difference still has all of its draws
+
 def test_interval_of_fid_is_one_at_this_n():
     """It holds the mean of FID at this n and not the value of endless pictures, and the figure says so; a difference and a mean over seeds
     pass it on."""
@@ -259,6 +263,18 @@ def test_what_was_left_out_is_not_forgotten(tmp_path):
     for _ in range(2):
         with pytest.warns(UserWarning, match='1 of 5 pictures left out'): S.features(a, net, tmp_path/'kept', skip=True)
     with pytest.raises(ValueError, match='1 of 5 pictures cannot be used'): S.features(a, net, tmp_path/'kept')
+
+def test_a_cache_that_may_lack_pictures_is_not_believed(tmp_path):
+    "One of version 0.1 that was kept where --skip had left a picture out gave figures of fewer pictures, without a word."
+    import hashlib, json
+    from srgan_course.kit.files import sha256_of
+    for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
+    files, net = [tmp_path/f'{i}.png' for i in range(3)], N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')
+    h = hashlib.sha256(json.dumps([net.note, None]).encode())
+    for f in files: h.update(bytes.fromhex(sha256_of(f)))
+    (kept := tmp_path/'kept').mkdir(); np.savez(kept/f'{h.hexdigest()[:32]}.npz', x=np.zeros((2, 3)))
+    for _ in range(2): assert len(S.features(files, net, kept)) == 3
+    assert len([*kept.iterdir()]) == 2
 
 def test_result_is_not_written_over_what_is_none(folders, tmp_path):
     p = next(Path(folders[0]).iterdir()); before = p.read_bytes()

@@ -423,3 +423,58 @@ def test_colours_are_as_fine_as_grey(tmp_path, suffix, package):
     a = np.where(np.indices((16, 16)).sum(0)[..., None] % 2, (200, 30, 30), (30, 30, 200)).astype(np.uint8)
     assert np.abs(to_array(open_image(save_image(from_array(a), tmp_path/f'x{suffix}'))).astype(int) - a).mean() < 12
     if suffix == '.avif': assert np.abs(to_array(next(read_frames(save_frames(tmp_path/'f.avif', [from_array(a)]*2, .1)))[0]).astype(int) - a).mean() < 12
+
+def test_a_page_says_only_what_it_says_itself(tmp_path):
+    "Profile, resolution, comment and notes of other pages were taken for its own (Pillow only adds to what it knows): wrong colours, a picture turned."
+    from PIL import ImageCms
+    icc, red = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes(), Image.new('RGB', (32, 24), (200, 30, 30))
+    says = lambda p: [(bool(i.info.get('icc_profile')), i.info.get('dpi', (0,))[0], i.size) for i, _ in read_frames(p, icc='keep')]
+    bare, full = dict(photometric='rgb', metadata=None), dict(photometric='rgb', metadata=None, iccprofile=icc, resolution=(600, 600), resolutionunit='INCH')
+    for pages in (bare, full), (full, bare), (bare, full, bare):
+        with tifffile.TiffWriter(tmp_path/'x.tif') as t:
+            for page in pages: t.write(np.asarray(red), **page)
+        want = [(page is full, 600*(page is full), (32, 24)) for page in pages]
+        assert says(tmp_path/'x.tif') == want and open_image(tmp_path/'x.tif', icc='keep').info.get('icc_profile') == (icc if want[0][0] else None)
+        save_frames(tmp_path/'y.tif', *zip(*read_frames(tmp_path/'x.tif', icc='keep')))
+        assert [34675 in p.tags for p in tifffile.TiffFile(tmp_path/'y.tif').pages] == [w[0] for w in want]
+    exif = Image.Exif(); exif[0x112] = 6
+    (second := red.copy()).encoderinfo = dict(icc_profile=None, dpi=(0, 0), exif=b'', comment=None)
+    red.save(tmp_path/'x.mpo', save_all=True, append_images=[second], icc_profile=icc, dpi=(600, 600), exif=exif, comment=b'hello')
+    assert says(tmp_path/'x.mpo') == [(True, 600, (24, 32)), (False, 0, (32, 24))]
+    assert [i.info.get('comment') for i, _ in read_frames(tmp_path/'x.mpo')] == [b'hello', None]
+    with tifffile.TiffWriter(tmp_path/'z.tif') as t:                                            # a thumbnail in front is not the picture
+        t.write(np.zeros((8, 8, 3), np.uint8), subfiletype=1, **full); t.write(np.asarray(red), **bare)
+    assert open_image(tmp_path/'z.tif', icc='keep').info.keys().isdisjoint({'icc_profile', 'dpi'})
+
+def a_gif(w, h, frames, palette):
+    "A GIF of (array of numbers, place, disposal, transparent number or None), without compression: every code is followed by none that is learnt."
+    def packed(a):
+        bits = ''.join(f'{v:09b}'[::-1] for k, i in enumerate(a.ravel().tolist()) for v in ([256, i] if k % 200 == 0 else [i])) + f'{257:09b}'[::-1]
+        b = bytes(int(bits[k:k+8][::-1], 2) for k in range(0, len(bits), 8))
+        return b'\x08' + b''.join(bytes([len(b[k:k+255])]) + b[k:k+255] for k in range(0, len(b), 255)) + b'\0'
+    out = b'GIF89a' + struct.pack('<HHBBB', w, h, 0xf7, 0, 0) + np.resize(np.array(palette, np.uint8), (256, 3)).tobytes()
+    for a, (x, y), disposal, clear in frames:
+        out += b'\x21\xf9\x04' + struct.pack('<BHBB', disposal << 2 | (clear is not None), 10, clear or 0, 0)
+        out += b',' + struct.pack('<HHHHB', x, y, a.shape[1], a.shape[0], 0) + packed(a)
+    return out + b';'
+
+@pytest.mark.parametrize('seed', range(40))
+def test_a_gif_is_what_a_browser_shows(seed, tmp_path):
+    """Frames that stay, are cleared or give back what was there, of all sizes, against a canvas of our own. Pillow takes the disposal of the frame
+    before where a frame has none, and leaves a colour around a first frame that does not fill its film."""
+    r, (w, h) = np.random.default_rng(seed), ((12, 9), (5, 17), (8, 8))[seed % 3]
+    palette, frames, want, canvas = r.integers(0, 256, (8, 3)), [], [], np.zeros((h, w, 4), np.uint8)
+    for k in range(1 + seed % 6):
+        fw, fh = (w, h) if r.random() < .3 else (int(r.integers(1, w + 1)), int(r.integers(1, h + 1)))
+        x, y = int(r.integers(0, w - fw + 1)), int(r.integers(0, h - fh + 1))
+        a, clear, disposal = r.integers(0, 8, (fh, fw)), (None, 0, 3)[r.integers(0, 3)], int(r.integers(0, 4))
+        before, box = canvas.copy(), canvas[y:y+fh, x:x+fw]
+        seen = a != clear if clear is not None else np.ones(a.shape, bool)
+        box[seen] = np.concatenate([palette, np.full((8, 1), 255)], 1)[a][seen]
+        frames.append((a, (x, y), disposal, clear)); want.append(canvas.copy())
+        if disposal == 2: box[:] = 0
+        if disposal == 3: canvas = before
+    (p := tmp_path/'x.gif').write_bytes(a_gif(w, h, frames, palette))
+    got = [np.asarray(i.convert('RGBA')) for i, _ in read_frames(p)]
+    assert len(got) == len(want) and all((g[..., 3] == v[..., 3]).all() and (g[v[..., 3] > 0] == v[v[..., 3] > 0]).all() for g, v in zip(got, want))
+    first = np.asarray(open_image(p).convert('RGBA')); assert (first[..., 3] == want[0][..., 3]).all()

@@ -128,6 +128,17 @@ def test_sampler(tmp_path):
     next(p for p in root.glob('fox/*')).unlink()
     one_line(lambda: O.sample_folder(root, .5), 'class fox has no picture')
 
+def test_pictures_beside_the_class_folders(tmp_path, monkeypatch):
+    "They were passed over without a word, where srgan-classify refuses them; told before a network is loaded. Without folders they are all there is."
+    from srgan_course import cli
+    for c in 'cat', 'dog': (tmp_path/c).mkdir(parents=True); draw_pet(c, 1, 66).save(tmp_path/c/'a.png')
+    draw_pet('cat', 2, 66).save(tmp_path/'b.webp'); (tmp_path/'labels.json').write_text('{"cat": 0, "dog": 1}')
+    says = '1 pictures lie outside of its class folders (b.webp); move them into one'
+    monkeypatch.setattr(M, 'picture_ways', lambda *_: (_ for _ in ()).throw(AssertionError('a network was loaded')))
+    for f in (lambda: O.labelled(tmp_path, toy()), lambda: O.sample_folder(tmp_path), lambda: cli.recognise(evaluate=str(tmp_path), teacher='toy')):
+        one_line(f, tmp_path.name, says)
+    assert O.labelled(tmp_path/'cat', toy())[0] == [tmp_path/'cat'/'a.png']
+
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
     (root/'labels.json').write_text('{"cat": 281, "dog": 207}')

@@ -464,7 +464,7 @@ def test_a_result_without_a_place_costs_only_itself(bad_ones):
     (bad_ones/'list.txt').write_text('\n'.join(names)); work = toy_work()._replace(read=len, make=str)
     for done, kept in (2, 0), (0, 2):
         r = run_shard(bad_ones/'list.txt', 0, 1, bad_ones/'out', work)
-        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png/c.png', 'in.png', long, 't.tar'}) and 'no place for its result' in r['bad'][long]
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['in.png', 't.tar', 'b.png/c.png', long]) and 'no place for its result' in r['bad'][long]
         for n in 'in.png', 't.tar': assert r['bad'][n] == f'{bad_ones/"out"/n}{".png"*(n[0] == "i")} is a folder, and is no result of it; move it away'
     r = merge_logs(bad_ones/'out'); assert (len(r['bad']), r['pictures'], r['left']) == (4, 2, [])
     assert not any('made' in e or e.get('begin') == 't.tar' for e in read_events(bad_ones/'out'/SHARDS/'000000.jsonl'))      # no work for nothing
@@ -498,7 +498,7 @@ def test_a_file_that_is_put_there_while_a_run_is_at_work(bad_ones):
     for p in theirs[1:]: p.write_text('a diary')                                       # between two starts
     for done, kept in (0, 1), (0, 1):
         r = run_shard(bad_ones/'list.txt', 0, 1, out, work)
-        assert (r['done'], r['kept'], {*r['bad']}) == (done, kept, {'b.png', 'c.png', 't.tar'}) and [p.read_text() for p in theirs] == ['a diary']*3
+        assert (r['done'], r['kept'], [*r['bad']]) == (done, kept, ['b.png', 'c.png', 't.tar']) and [p.read_text() for p in theirs] == ['a diary']*3
         assert all(why == f'{out/(n + ".png" if n[0] != "t" else n)} was put there during the run, and is no result of it; move it away' for n, why in r['bad'].items())
         assert merge_logs(out)['bad'] == r['bad']
     for p in theirs[1:]: p.unlink()
@@ -596,6 +596,21 @@ def test_scheduler_that_is_gone_or_has_no_worker(photos, monkeypatch):
             pytest.raises(OSError, match='the scheduler at tcp://10.0.0.5:8786 is gone; the same again goes on where it was'):
         scale.scale_out(photos/'photos', photos/'gone', lambda w: w, (toy_work(),), scheduler='tcp://10.0.0.5:8786')
 
+def test_workers_that_are_gone_in_mid_work_are_said_once(photos, monkeypatch):
+    "The only worker was killed, and nobody said what was waited for; each time that none is left is one line."
+    from concurrent.futures import CancelledError
+    from srgan_course import scale
+    workers = {'a': 1}
+    @contextlib.contextmanager
+    def client(*_): yield SimpleNamespace(wait_for_workers=lambda n: None, nthreads=lambda: dict(workers))
+    def hand_out(*_):
+        for there in {}, {'b': 1}, {}: workers.clear(); workers.update(there); time.sleep(.5)
+        raise CancelledError
+    monkeypatch.setattr(scale, 'open_client', client); monkeypatch.setattr(scale, 'hand_out', hand_out); monkeypatch.setattr(scale, '_LOOK', .02)
+    with pytest.warns(UserWarning) as seen, pytest.raises(OSError, match='is gone'):
+        scale.scale_out(photos/'photos', photos/'idle', lambda w: w, (toy_work(),), scheduler='tcp://10.0.0.5:8786')
+    assert [str(w.message) for w in seen] == ['no worker at tcp://10.0.0.5:8786 any more; waiting for one']*2
+
 @pytest.mark.parametrize('blind', [False, True])
 def test_lines_that_differ_in_case(tmp_path, blind, monkeypatch):
     "Two files, two results; where the disk of the results takes both names for one, they are refused before anything is made, in a list and as pictures."
@@ -633,9 +648,12 @@ def test_a_plan_that_is_none_is_refused(photos, text):
         with pytest.raises(ValueError, match='plan.json is no plan of shards; move .*shards away'): f()
     assert plan.read_text() == text
 
-@pytest.mark.parametrize('seconds', [1.6, 2.6])
-def test_stopped_while_workers_begin(photos, seconds):
-    "A half-built cluster was closed at exit, with fifty lines of traceback."
+@pytest.mark.parametrize('born', [1, 2, 3])
+def test_stopped_while_workers_begin(photos, born):
+    "A half-built cluster was closed at exit, with fifty lines of traceback: stopped when the first, second and third process of Dask is there."
+    import psutil
     p = subprocess.Popen([sys.executable, '-m', 'srgan_course', 'scale', str(photos), '--out', str(photos/'out'), '--workers', '2'], stderr=subprocess.PIPE, text=True)
-    time.sleep(seconds); p.terminate(); said = p.communicate(timeout=60)[1]
+    while p.poll() is None and len(psutil.Process(p.pid).children()) < born: time.sleep(.01)
+    p.terminate(); said = p.communicate(timeout=60)[1]
+    assert p.returncode == 130 and 'stopped' in said, said
     assert 'close_clusters' not in said and 'never retrieved' not in said, said

@@ -167,7 +167,7 @@ def test_held_out_pictures_that_are_trained_on_are_told(tmp_path):
 def test_a_copy_in_another_format_is_told(tmp_path, recwarn):
     "A held-out picture that is trained on as JPEG, in half its size or mirrored is no equal file; at the start it is told all the same."
     from srgan_course.data import Pictures, sample_photos
-    from srgan_course.kit.inspect import look_alikes
+    from srgan_course.kit.lists import look_alikes
     a, held = tmp_path/'a', tmp_path/'held'; a.mkdir(); held.mkdir()
     for k, im in sample_photos('train').items(): im.resize((im.width//4, im.height//4)).save(a/f'{k}.png')
     for k, im in sample_photos('valid').items(): im.resize((im.width//4, im.height//4)).save(held/f'{k}.png')

@@ -15,7 +15,7 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .devices import pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
-from .frames import warn_of_files
+from .frames import say_unseen
 from .labels import imagenet_classes
 from .models import classifier_files
 from .pets import TOY_VALID, toys
@@ -119,6 +119,20 @@ class Body(FrozenNet):
     def pooled(self, x): return self(x).mean((2, 3))   # (B,3,H,W) -> (B,nf)
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00016
+def arch_of(name:str)->str: # of a body -> one of `architectures`
+    "The network that a body is made of."
+    arch = 'toynet' if name == 'toynet-turns' else name.removesuffix('-random')
+    if arch in architectures() and name != 'toynet': return arch
+    raise ValueError(f"body {name!r} is not known; give resnet50, mobilenet_v2, squeezenet1_1, vgg16 or another of torchvision's "
+                     f"classifiers, one of them with -random behind, 'toynet-random', 'toynet-turns', or a classifier's .safetensors file")
+
+def check_body(name, head:str, size:int): # as for `body` and `Classifier`; side of the pictures
+    "Refuse, before any picture is opened, a body that is not known, has no such head, or is too deep; its weights are not looked for."
+    b = body(name if str(name).endswith('.safetensors') else f'{arch_of(name)}-random')
+    b.name = name
+    try: Classifier(b, ['a', 'b'], head, size).eval()(torch.zeros(1, 3, size, size))
+    except RuntimeError: raise ValueError(f'{name} leaves nothing of pictures of size {size}; give size=64, enough for any body') from None
+
 def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pictures and turns; drawn pets and their side, pixels
     "Course-made weights: a small network learns to say by how many quarter turns a drawn pet was turned. No cat and no dog is named to it."
     from torchvision.transforms.functional import normalize
@@ -143,16 +157,9 @@ def body(name:str='resnet50', seed:int=0       # of random weights
         own = load_classifier(name).body
         own.weights = Path(name).name
         return own
-    if name.endswith('-random'):
-        net = make_net(name.removesuffix('-random'), seed=seed)
-        return Body(cut_head(net), name, 'random', name.removesuffix('-random'), whole=net)
     if name == 'toynet-turns': return learn_turns(seed=seed)
-    if name not in architectures() or name == 'toynet':
-        raise ValueError(f"body {name!r} is not known; give resnet50, mobilenet_v2, squeezenet1_1, vgg16 or another of torchvision's "
-                         f"classifiers, one of them with -random behind, 'toynet-random', 'toynet-turns', or a classifier's .safetensors "
-                         f"file")
-    net, source, variant = pretrained(name)
-    return Body(cut_head(net), name, source, name, variant, net)
+    net, source, variant = (make_net(arch_of(name), seed=seed), 'random', '') if name.endswith('-random') else pretrained(arch_of(name))
+    return Body(cut_head(net), name, source, arch_of(name), variant, net)
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00019
 def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
@@ -227,7 +234,7 @@ def classify_files(clf:Classifier, # a `Classifier`
                   )->tuple: # rows (file, class, probability, probs), and the files that cannot be read: (file, why)
     "What it says of each picture; one that cannot be read does not keep the others back."
     files, rows, bad = [f for p in map(Path, paths) for f in (find_images(p) if p.is_dir() else [p])], [], []
-    warn_of_files(files)
+    say_unseen(files, 'judged')
     for f in files:
         try: x = load_pictures([f], clf.size)
         except (ValueError, OSError) as e: bad.append(dict(file=str(f), error=' '.join(str(e).split()))); continue

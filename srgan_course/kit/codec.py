@@ -14,12 +14,13 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, deep_top, first_bytes, fit_format,
-    in_one_line, is_jpeg, left_out, line, may_look_into, mend_order, png_chunk, prepare, readable, refuse_negative, save_format,
-    scale_clear, spare_channel, to_first_page, unread, what_is_there, without_spare, writer_options, written_as_less)
+from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, clear_around, deep_top, first_bytes,
+    fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
+    spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
+from .tars import may_look_into, what_is_there
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
 def _still(b):
@@ -173,7 +174,7 @@ _TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.T
 def _shallow(img, orientation):
     "A picture as Pillow has decoded it, upright, in a mode that the course works with; CMYK stays."
     tiff, turned = img.format == 'TIFF', img.format in ('TIFF', 'JXL') and not is_jpeg(img)
-    if tiff: refuse_negative(img)
+    refuse_negative(img) if tiff else clear_around(img)
     if orientation in _TURN and not turned: img = img.transpose(_TURN[orientation])
     try:
         if tiff and img.mode[0] in 'IF': return _tiff_grey(img)

@@ -7,7 +7,7 @@ __all__ = ['one_run']
 
 # %% ../../nbs/kit/commands.ipynb #c0d00003
 import errno, io, os, re, signal, sys, threading, warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import partial, wraps
 from inspect import signature
 from itertools import takewhile
@@ -58,8 +58,8 @@ def _steady_streams():
     for name, fd in ('stderr', 2), ('stdout', 1):
         was = getattr(sys, name)
         raw = _Steady(fd if was else os.open(os.devnull, os.O_WRONLY))
-        try: was and was.flush()
-        except OSError: pass
+        with suppress(OSError):
+            if was: was.flush()
         setattr(sys, name, _Plain(io.BufferedWriter(raw), was and was.encoding, 'backslashreplace', line_buffering=True))
     return raw
 
@@ -68,8 +68,11 @@ def stop_politely():
     "Let SIGTERM end a command as Ctrl-C does, where signals can be set; a worker whose command was killed ends without a word."
     if threading.current_thread() is not threading.main_thread(): return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    worker = lambda: (m := sys.modules.get('multiprocessing')) and m.parent_process()      # every command begins without that import
-    sys.excepthook = lambda *e: (p := worker()) and p.pid != os.getppid() or sys.__excepthook__(*e)
+    def tell(*error):
+        m = sys.modules.get('multiprocessing')         # every command begins without that import
+        parent = m.parent_process() if m else None     # None: this process is no worker
+        if parent is None or parent.pid == os.getppid(): sys.__excepthook__(*error)
+    sys.excepthook = tell
 
 # %% ../../nbs/kit/commands.ipynb #c0d00006
 _ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
@@ -119,14 +122,20 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
     @wraps(f)
     def run(*args, **kwargs):
         # is it `f` that the shell has started, and not a command that calls it?
-        if not is_cli(SimpleNamespace(__wrapped__=run)): return refuse_idle(f, args, kwargs, only) or f(*args, **kwargs)
-        out = _steady_streams()
-        stop_politely(); _warn_in_lines(name)
+        if not is_cli(SimpleNamespace(__wrapped__=run)):
+            refuse_idle(f, args, kwargs, only)
+            return f(*args, **kwargs)
+        out, options = _steady_streams(), signature(f).parameters
+        stop_politely()
+        _warn_in_lines(name)
         try:
             first = [''][:sys.orig_argv.count('') - sys.argv.count('')]        # call_parse drops an empty first argument
-            refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in signature(f).parameters.items() if p.default == ''])
-            res = refuse_idle(f, args, kwargs, only, typed(signature(f).parameters)) or f(*args, **kwargs)
-        except KeyboardInterrupt as e: say(f'\n{name}: stopped. {as_options(e, f)}'.rstrip()); raise SystemExit(130) from None
+            refuse_empty(first + sys.argv[1:], [f'--{k.replace("_", "-")}' for k, p in options.items() if p.default == ''])
+            refuse_idle(f, args, kwargs, only, typed(options))
+            res = f(*args, **kwargs)
+        except KeyboardInterrupt as e:
+            say(f'\n{name}: stopped. {as_options(e, f)}'.rstrip())
+            raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise
             if not getattr(e, 'said', False): say(f'{name}: {as_options(e, f) or type(e).__name__}')

@@ -204,11 +204,12 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
     if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
     raw = path.read_bytes()
     if not raw: raise ValueError(f'{path}: damaged, the file is empty; {advice}')
-    if raw[8:9] != b'{' and (other := next((v for k, v in _BEGINS.items() if re.match(k, raw[:99], re.S)), '')):
-        raise ValueError(f'{path}: {other}, not a {kind}; give a .safetensors file')
-    if raw[8:9] != b'{' and (raw[:2] == b'PK' or raw[:1] == b'\x80'):     # a header's length can begin with the same byte, a header cannot
-        do = f'srgan-models --convert {path} writes its weights as .safetensors' if kind == 'model' else 'give a .safetensors file'
-        raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; {do}')
+    if raw[8:9] != b'{':                                   # with which a header begins, after the eight bytes of its length
+        if other := next((v for k, v in _BEGINS.items() if re.match(k, raw[:99], re.S)), ''):
+            raise ValueError(f'{path}: {other}, not a {kind}; give a .safetensors file')
+        if raw[:2] == b'PK' or raw[:1] == b'\x80':
+            do = f'srgan-models --convert {path} writes its weights as .safetensors' if kind == 'model' else 'give a .safetensors file'
+            raise ValueError(f'{path}: a pickle (torch.save) can run any code and is not opened; {do}')
     try:
         head, start = _header(raw)
         meta = head.pop('__metadata__', None) or {}

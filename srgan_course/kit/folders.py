@@ -225,12 +225,9 @@ class _Work:
                 keep_result(f, dst, o, made, again, True)
                 self.todo[f] = o
             elif made and not at.items() <= made.items(): write_log(dst, o, f, self.mark)    # told by its hash, next time by its date
-
     def key(self, f): "What the log calls a picture's result."; return self.results[f].relative_to(self.dst).as_posix()
-
     def show(self, part, f):
         if self.progress: show_progress(len(self.done) + len(self.bad) + len(self.others) + part, len(self.todo), f.name, self.start)
-
     def settle(self, f, job):
         "Note what has become of a picture, as soon as its result is written."
         try:
@@ -239,13 +236,11 @@ class _Work:
         except (ValueError, OSError, MemoryError) as e:
             self.bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         self.show(0, f)
-
     def is_new(self, f):
         "Has another process made its result meanwhile?"
         if stamp_of(self.todo[f]) == self.before[f]: return False
         made = self.log_at(str(stamp_of(self.dst/LOG))).get(self.key(f))
         return is_done(f, self.todo[f], made, self.mark, _stamp(f, self.dst))
-
     def mine(self, claim, wait, some):
         "Those of some pictures that this process is to do, each claimed as late as can be."
         for f in some:

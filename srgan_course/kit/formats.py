@@ -115,23 +115,6 @@ def unread(f, # file that Pillow does not identify
     return NotRead(f'a {fmt} with {odd}, which Pillow does not read; save it as PNG first') if odd \
         else ValueError(f'damaged or truncated {fmt} picture')
 
-def may_look_into(folder): return os.access(folder, os.R_OK | os.X_OK)
-
-def why_not(f:Path)->str:
-    "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
-    if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
-    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
-    if f.is_dir(): return None if may_look_into(f) else 'a folder that may not be read'
-    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
-
-def what_is_there(folder, there):
-    "The contents of a folder without pictures, in words."
-    kinds = {}
-    for name, p in sorted((p.relative_to(folder).as_posix(), p) for p in there):
-        if why := 'hidden' if name[0] == '.' or '/.' in name else why_not(p): kinds.setdefault(why.replace(';', ','), []).append(name)
-    said = '; '.join(f'{why}: {", ".join(v[:3])}' + f' and {len(v) - 3} more'*(len(v) > 3) for why, v in kinds.items())
-    return f'it holds {said}' if said else 'it holds empty folders' if there else 'it is empty'
-
 def line(e): return ' '.join(str(e).split()) or type(e).__name__
 
 @contextmanager
@@ -159,13 +142,27 @@ def named_once(name:str): # of a picture or its file
 # %% ../../nbs/kit/formats.ipynb #fa00000q
 def is_page(img): "Is a page of a TIFF neither a smaller copy of another nor a mask?"; return not img.tag_v2.get(254, 0) & 5
 
+def turn_to(img, i:int):
+    "Go to a page or frame. Of pages Pillow adds what each says (profile, resolution, notes) to what others have said before."
+    if img.format not in ('TIFF', 'MPO') or img.format == 'MPO' and img.tell() == i: return img.seek(i)
+    if img.format == 'MPO': img.info, img._exif = {}, None
+    img.seek(i)
+    if img.format == 'TIFF': img.info, img._exif = {}, None; img._seek(i)       # also where it has gone through all, to count them
+
 def to_first_page(img):
     "From a smaller copy or a mask in front on to the first page of a TIFF; back to it if there is nothing else."
     if img.format != 'TIFF' or is_page(img): return
     for i in range(1, img.n_frames):
-        img.seek(i)
+        turn_to(img, i)
         if is_page(img): return
-    img.seek(0)
+    turn_to(img, 0)
+
+def clear_around(img):
+    "Around a first frame that does not fill its GIF is nothing; Pillow leaves a colour there if none is transparent."
+    if img.format != 'GIF' or img.tell() or 'transparency' in img.info or img.dispose_extent == (0, 0, *img.size): return
+    shown = Image.new('RGBA', img.size)
+    shown.paste(img.crop(img.dispose_extent).convert('RGBA'), img.dispose_extent)
+    img.im, img._mode = shown.im, 'RGBA'
 
 def scale_clear(img):
     "Pillow scales the greys of a PNG of 2 or 4 bits to 0..255, but not the grey that is transparent."
@@ -312,6 +309,7 @@ def jxl_xmp(f):
         if n < 0: break
         f.seek(n - 4*(kind == b'brob'), 1)
     return {}
+
 
 # %% ../../nbs/kit/formats.ipynb #fa00000f
 _HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')   # as Pillow writes and reads them

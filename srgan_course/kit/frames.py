@@ -8,14 +8,14 @@ __all__ = ['frame_count', 'read_frames', 'save_frames']
 # %% ../../nbs/kit/frames.ipynb #fb000004
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 from .codec import check_pixels, decode, encode, identify, name_of, no_bomb_limit, open_binary, open_image, tiff_bytes
 from .files import write_whole
-from .formats import NotRead, in_one_line, is_page, line, save_format, writer_options, written_as_less
+from .formats import NotRead, in_one_line, is_page, line, save_format, turn_to, writer_options, written_as_less
 from .notes import NOTE_NAMES, notes_of, png_notes, save_with, say_lost, to_srgb, with_chunks
 from .pixels import from_array, is_16bit, known_mode, to_8bit, to_array
 
@@ -30,14 +30,15 @@ def _places(img):
     if img.format == 'HEIF': return sorted(range(n), key=lambda i: i != img.tell())       # the main one first, wherever it is
     if img.format != 'TIFF': return range(n)
     places = [i for i in range(n) if (img.seek(i), is_page(img))[1]] or [0]
-    img.seek(0)
+    turn_to(img, 0)
     return places
 
 def _clear_ground(img):
-    "Where a GIF's frame goes away, nothing is left; Pillow leaves the background's colour if the first frame has no transparency."
-    if img.format != 'GIF' or img.disposal_method != 2 or not img.dispose or 'transparency' in img.info: return
+    "Where a GIF's frame goes away, nothing is left; Pillow leaves the background's colour if no colour is transparent, or a first frame."
+    if img.disposal_method < 2 or img.disposal_method == 3 and img.tell() or 'transparency' in img.info: return
     if img.mode != 'RGBA': img.im = img.im.convert('RGBA'); img._mode = 'RGBA'
-    img.dispose = Image.core.fill('RGBA', img.dispose.size, (0, 0, 0, 0))
+    x0, y0, x1, y1 = img.dispose_extent
+    img.dispose = Image.core.fill('RGBA', (x1 - x0, y1 - y0), (0, 0, 0, 0))
 
 def _compose(img, canvas):
     """Let an animated PNG show its frame on what those before have left, and give what that was and what it leaves: Pillow takes the
@@ -87,13 +88,14 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
         laid_over = film and img.format == 'PNG'
         for i in places:
             with in_one_line(name_of(path), img.format):
-                with no_bomb_limit(): img.seek(i)
+                if (gif := film and img.format == 'GIF') and i: img.disposal_method = 0   # Pillow keeps the last one where there is none
+                with no_bomb_limit(): turn_to(img, i)
                 check_pixels(img, max_pixels)
                 if laid_over: was, canvas = _compose(img, canvas)
                 pic = decode(img, f, icc, 8 if film else 16)
                 if laid_over: img._mode, img.im, img.info = was
                 if i == places[0]: opaque = img.format == 'GIF' and 'transparency' not in img.info
-                _clear_ground(img)
+                if gif: _clear_ground(img)
                 if opaque: pic = _without_full_alpha(pic)
             yield pic, img.info.get('duration', 0)/1000 if film else None
 
@@ -130,11 +132,6 @@ def warn_of_files(items, done='read'):
     files = dict.fromkeys(p for o in items if isinstance(p := getattr(o, 'of', o), (str, Path)))
     if files: warn_of_more({str(p): pages_of(p)[0] for p in files}, done)
 
-def open_first(path):
-    "A picture as `open_image` gives it, and a word where there is more than the first frame or page."
-    warn_of_files([path])
-    return open_image(path)
-
 def are_several(src):
     "Are there several frames or pages? All of them are wanted."
     n, wrong = pages_of(src)
@@ -143,6 +140,31 @@ def are_several(src):
         warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
                       'without --frames, the still is enlarged', stacklevel=2)
     return n > 1
+
+# %% ../../nbs/kit/frames.ipynb #4d91dac1
+def has_clear(o)->bool: # a file, or an open picture; of anything else nothing is transparent
+    "Whether a picture has transparent pixels: a file is decoded only where its head speaks of them. One that cannot be read has none."
+    if not isinstance(o, (str, Path, Image.Image)): return False
+    try:
+        with open_binary(o) if isinstance(o, (str, Path)) else nullcontext() as f: img = identify(f, 2**28) if f else o
+        if img.mode[-1] not in 'Aa' and 'transparency' not in img.info: return False
+        img = open_image(o)
+        return img.mode[-1] == 'A' and img.getchannel('A').getextrema()[0] < 255
+    except (ValueError, OSError): return False
+
+def say_unseen(items, done='trained on'): # pictures, and what is done with them
+    "Warn of what is not seen of files: in one line of transparency, which counts as opaque, in one of frames after the first."
+    names = [Path(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or f'picture {i}').name
+             for i, o in enumerate(items) if has_clear(o)]
+    if names: warnings.warn(f'{len(names)} of {len(items)} pictures have transparent pixels, and are {done} as if opaque: '
+                            f'{", ".join(names[:3])}{", ..."*(len(names) > 3)}; put them on a ground first, if that is not meant',
+                            stacklevel=4)
+    warn_of_files(items)
+
+def open_first(path):
+    "A picture as `open_image` gives it, and a word on what is not seen of it."
+    say_unseen([path], 'judged')
+    return open_image(path)
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
 def _gif_frame(img):

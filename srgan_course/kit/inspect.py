@@ -10,8 +10,7 @@ import hashlib, json
 from pathlib import Path
 import numpy as np
 from .commands import one_line
-from .frames import warn_of_files
-from .lists import has_clear, picture_line
+from .frames import has_clear, warn_of_files
 from .sources import get_picture, split_source
 from .splits import alike_pairs, thumbnail
 
@@ -40,8 +39,9 @@ def check_pictures(source,        # what `train` takes
     sides = [[inspect_picture(o) for o in part] for part in split_source(source, max(r.size, 64), valid)]
     usable = [[s for s in part if 'error' not in s and min(s['size']) >= size] for part in sides]
     readable = [s for part in sides for s in part if 'error' not in s]
-    first = len([s for s in sides[0] if 'error' not in s])
+    first = len([s for s in sides[0] if 'error' not in s])     # so many of them are for training, the others held out
     equal, near = twins(readable)
+    across = [(i, j) for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j]          # one of each side
     name = lambda i: readable[i]['name']
     by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
@@ -49,7 +49,7 @@ def check_pictures(source,        # what `train` takes
         unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
         too_small=[s['name'] for s in readable if min(s['size']) < size], transparent=[s['name'] for s in readable if s['clear']],
         duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
-        leaks=[[name(i), name(j)] for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j])
+        leaks=[[name(i), name(j)] for i,j in across])
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../../nbs/kit/inspect.ipynb #07278ebe
@@ -87,14 +87,3 @@ def check_source(source, r, valid=None, # as for `check_pictures`
     if ours and held: report['cost'] = cost(ours, held)
     print(json.dumps(report) if as_json else report_text(report))
     return int(bool(report['unreadable']) or 'cost' not in report)
-
-# %% ../../nbs/kit/inspect.ipynb #af0f51b2
-def look_alikes(training, held)->str: # lesson 02's `Pictures`, all of which are decoded -> in words; '' where there are none
-    "Which held-out pictures look like one that is trained on and are no equal file: a copy in another format, say."
-    thumbs = [np.stack([*p.load(all=True).thumbs.values()]) for p in (training, held)]
-    known = [(picture_line(training.items[i], i), picture_line(held.items[j], j)) for i,j in alike_pairs(*thumbs, .99)]
-    like = {b: a for a,b in known if a.rpartition(', ')[2] != b.rpartition(', ')[2]}      # `trained_on` tells of equal content
-    if not like: return ''
-    (a, b), k, n = (l.split(', ')[0] for l in [*like.items()][0]), len(like), len(held)
-    return f'{k} of {n} held-out picture{"s"*(n > 1)} look{"s"*(k == 1)} nearly like one that is trained on ({a} like {b}' \
-           f'{", ..."*(k > 1)}), so the figures may be too good'

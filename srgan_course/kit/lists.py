@@ -8,20 +8,20 @@ __all__ = ['MOST', 'SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment'
            'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import errno, os, re, stat, warnings, zlib
+import errno, os, re, stat, zlib
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
-from PIL import Image
-from .codec import find_images, identify, open_binary, open_image
+from .codec import find_images
 from .commands import in_range, one_line, say
 from .files import ignores_case, one_name, parse_json, read_json, sha256_of, write_json, write_whole
-from .formats import SUFFIXES, why_not
-from .frames import warn_of_files
+from .formats import SUFFIXES
+from .frames import say_unseen
 from .sources import Smaller, Toy, name_and_size
-from .tars import is_packed
+from .splits import alike_pairs
+from .tars import is_packed, why_not
 from .wanted import end_of
 
 # %% ../../nbs/kit/lists.ipynb #sh000007
@@ -312,16 +312,18 @@ def list_once(src:Path,       # folder of pictures, or a manifest
     return manifest.resolve(), root.resolve(), count_shards(manifest, out, shards, workers)
 
 # %% ../../nbs/kit/lists.ipynb #4d91dabc
-def picture_line(o, i:int=0, content:bool=True)->str: # a path, an open picture, an array, a `Toy` or a `Smaller`; its number
-    "What a picture is known by: a name, its size, and its content (of a smaller copy the picture that it is made from has it)."
-    if isinstance(o, Smaller): return f'{picture_line(o.of, i, False)}, at {o.share:g}'
-    if isinstance(o, Toy): return '{}, {} px'.format(name_and_size(o)[0], o.size)
+def known_by(o, i:int=0, content:bool=True)->tuple: # a path, an open picture, an array, a `Toy` or a `Smaller`; its number
+    "What a picture is called, and its size and content (of a smaller copy the picture that it is made from has that)."
+    if isinstance(o, Smaller): name, of = known_by(o.of, i, False); return name, f'{of}, at {o.share:g}'
+    if isinstance(o, Toy): return name_and_size(o)[0], f'{o.size} px'
     file = o if isinstance(o, (str, Path)) else getattr(o, 'filename', '')
     if file and os.path.isfile(file):
         name = os.fsencode(Path(file).name).decode(errors='backslashreplace')      # also one that is no UTF-8
-        return f'{name}, {os.path.getsize(file):,} bytes' + (f', {sha256_of(file)[:16]}' if content else '')
+        return name, f'{os.path.getsize(file):,} bytes' + (f', {sha256_of(file)[:16]}' if content else '')
     a = np.ascontiguousarray(o)
-    return f'picture {i}, {" x ".join(map(str, a.shape))}, {zlib.crc32(a):08x}'
+    return f'picture {i}', f'{" x ".join(map(str, a.shape))}, {zlib.crc32(a):08x}'
+
+def picture_line(o, i:int=0)->str: return ', '.join(known_by(o, i))
 
 _HASH = re.compile(r'(?<= bytes), [0-9a-f]{16}\b')
 
@@ -332,25 +334,6 @@ def _changed(was, now):
     some = lambda l, what: f'{len(l)} {what} ({l[0]}{", ..." if len(l) > 1 else ""})' if l else ''
     parts = some([o for o in a if o not in new], 'gone'), some([o for o in b if o not in old], 'new'), some(other, 'of other content')
     return ', '.join(filter(None, parts)) or f'{len(was)} there, {len(now)} here, or in another order'
-
-# %% ../../nbs/kit/lists.ipynb #4d91dac1
-def has_clear(o)->bool: # a file, or an open picture; of anything else nothing is transparent
-    "Whether a picture has transparent pixels: a file is decoded only where its head speaks of them. One that cannot be read has none."
-    if not isinstance(o, (str, Path, Image.Image)): return False
-    try:
-        with open_binary(o) if isinstance(o, (str, Path)) else nullcontext() as f: img = identify(f, 2**28) if f else o
-        if img.mode[-1] not in 'Aa' and 'transparency' not in img.info: return False
-        img = open_image(o)
-        return img.mode[-1] == 'A' and img.getchannel('A').getextrema()[0] < 255
-    except (ValueError, OSError): return False
-
-def say_clear(items): # pictures to train on, or to judge by
-    "Warn, in one line, of pictures that are trained on as if nothing in them were transparent."
-    names = [Path(o if isinstance(o, (str, Path)) else getattr(o, 'filename', '') or f'picture {i}').name
-             for i, o in enumerate(items) if has_clear(o)]
-    if names: warnings.warn(f'{len(names)} of {len(items)} pictures have transparent pixels, and are trained on as if opaque: '
-                            f'{", ".join(names[:3])}{", ..."*(len(names) > 3)}; put them on a ground first, if that is not meant',
-                            stacklevel=4)
 
 # %% ../../nbs/kit/lists.ipynb #4d91dabe
 _RUN = ('pictures.json', 'recipe.json', 'run.json', 'results.json', 'history.csv', 'history.json', 'checkpoints', 'curves.png',
@@ -378,9 +361,7 @@ def keep_pictures(out:Path|str, # a run's folder
         raise ValueError(f'{out} holds {", ".join(lost[:3])}{", ..."*(len(lost) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
     if not begun:
-        pictures = [o for v in parts.values() for o in v]
-        say_clear(pictures)
-        warn_of_files(pictures)
+        say_unseen([o for v in parts.values() for o in v])
         file.parent.mkdir(parents=True, exist_ok=True)
         return write_json(file, {'by': by, **now})
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
@@ -398,3 +379,14 @@ def trained_on(out:Path|str, # a run's folder
     k = len(twice := [l for l in was['held_out'][:m] if known(l) in ours])
     return f'{k} of {m} held-out picture{"s"*(m > 1)} {"are" if k > 1 else "is"} trained on as well ({twice[0].split(", ")[0]}' \
            f'{", ..."*(k > 1)}), so the figures are too good' if k else ''
+
+def look_alikes(training, held)->str: # lesson 02's `Pictures`, all of which are decoded -> in words; '' where there are none
+    "Which held-out pictures look like one that is trained on and are no equal file: a copy in another format, say."
+    thumbs = [np.stack([*p.load(all=True).thumbs.values()]) for p in (training, held)]
+    pairs = [(known_by(training.items[i], i), known_by(held.items[j], j)) for i,j in alike_pairs(*thumbs, .99)]
+    equal = {b for a,b in pairs if a[1] == b[1]}                                           # of which `trained_on` tells
+    like, n = {b: a for a,b in pairs if b not in equal}, len(held)
+    if not like: return ''
+    ((a, _), (b, _)), k = [*like.items()][0], len(like)
+    return f'{k} of {n} held-out picture{"s"*(n > 1)} look{"s"*(k == 1)} nearly like one that is trained on ({a} like {b}' \
+           f'{", ..."*(k > 1)}), so the figures may be too good'

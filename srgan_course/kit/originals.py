@@ -10,15 +10,12 @@ from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
 from .classifiers import load_pictures
-from .formats import may_look_into
 from .labels import fit_labels, match_labels, name_labels, read_labels
 from .recipe import draws
 from .sources import find_images, find_source, name_and_size
-from .splits import check_classes, split_pets
+from .splits import check_classes, class_folders, pictures_in, split_pets
 
 # %% ../../nbs/kit/originals.ipynb #e3f00005
-def class_folders(root:Path)->list: return sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
-
 def sample_folder(root:Path|str, # folder with a folder of pictures for each class
                   share:float=.15, # of each class, at least one picture
                   seed:int=42,
@@ -34,8 +31,7 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
         raise ValueError(f'{root}: folder {", ".join(unknown[:3])} is not in the labels, so they do not fit')
     paths, y = [], []
     for c in there:
-        files = find_images(root/c) if any((root/c).rglob('*.*')) or not may_look_into(root/c) else []
-        check_classes({c: files, '': [1]})
+        check_classes({c: (files := pictures_in(root/c)), '': [1]})
         rank = sorted(files, key=lambda p: draws(1, seed, *p.relative_to(root).as_posix().encode())[0])
         take = sorted(rank[:max(1, round(share*len(files)))])
         paths += take; y += [labels[c][0] if labels else there.index(c)]*len(take)
@@ -48,7 +44,8 @@ def look_for(source, share=1., labels=None): # of `labelled`
     drawn, what = str(source) == 'pets-toy', 'the labels do' if labels else 'a share of each does'
     if not drawn: len(find_source(source))
     if labels and not isinstance(labels, dict): read_labels(labels)
-    if (labels or share < 1) and (drawn or not Path(source).is_dir() or not class_folders(Path(source))):
+    there = [] if drawn or not Path(source).is_dir() else class_folders(Path(source))
+    if (labels or share < 1) and not there:
         raise ValueError(f'{source} has no folders of classes, so {what} not fit it; leave {"them" if labels else "it"} out')
 
 def labelled(source,   # 'pets-toy', a known name such as 'photos', a folder, or a folder with a folder for each class

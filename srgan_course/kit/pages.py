@@ -95,9 +95,7 @@ class Links(Processor):
     def __init__(self, nb):
         super().__init__(nb)
         self.own = next((c.directives_['default_exp'] for c in nb.cells if 'default_exp' in c.get('directives_', {})), '')
-
     def begin(self): self.nb.cells = with_code(self.nb.cells, Path(self.nb.path_).name[0].isdigit())
-
     def cell(self, cell):
         find = lambda name: find_name(name, self.own, _rooms())
         if cell.cell_type == 'markdown': cell.source = link_names(cell.source, find)
@@ -106,7 +104,6 @@ class Links(Processor):
             text = ''.join(data['text/markdown'])
             if not get_config().git_url: text = re.sub(r'^\[source\]\([^)]*\)\{[^}]*\}\n\n', '', text, flags=re.M)
             data['text/markdown'] = link_names(text, find)
-
     def end(self):
         path = Path(self.nb.path_).name
         if path[0].isdigit() and (line := colab_line(path, get_config())): self.nb.cells.insert(1, mk_cell(line, 'markdown'))

@@ -154,7 +154,7 @@ def features(pictures,             # as for `read_batches`; an (n,d) array or a 
 def _cache_path(folder, items, net, n):
     "Where features are kept: by the bytes of the files and by the net; None for what is not files or for a net without a name."
     if 'weights' not in net.note or not isinstance(items, (list, tuple)) or not all(isinstance(p, (str, Path)) for p in items): return None
-    h = hashlib.sha256(json.dumps([net.note, n]).encode())
+    h = hashlib.sha256(json.dumps(['whole', net.note, n]).encode())      # earlier files may lack pictures that were left out
     for p in items: h.update(bytes.fromhex(sha256_of(p)))
     return Path(folder)/f'{h.hexdigest()[:32]}.npz'
 

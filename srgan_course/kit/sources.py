@@ -6,7 +6,7 @@
 __all__ = ['PHOTOS', 'SOURCES', 'photo_paths', 'sample_photos', 'source_folder', 'find_source']
 
 # %% ../../nbs/kit/sources.ipynb #9c01c0e0
-import hashlib, os, re, sys
+import os, re, sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,9 +105,7 @@ class Source:
     how:str = ''      # 'untar' (an archive), 'hub' (a Hugging Face data set), '' (not downloaded)
     where:str = ''    # the archive's address, or the Hub's owner/name
     folder:str = ''   # where the pictures are inside it
-    length:int = 0    # bytes of the archive (0: not known)
-    md5:str = ''      # of its first 2**20 bytes, as fastai's own table has it
-    sha256:str = ''   # of the whole archive
+    sha256:str = ''   # of an archive that fastai's own table does not know
     revision:str = '' # the Hub's commit
     pattern:str = ''  # which of the Hub's files
 
@@ -129,37 +127,29 @@ SOURCES = {s.name: s for s in (
     Source('bsds500', '500 photographs; the part val is the benchmark BSD100', 'non-commercial research and education', 'untar',
            'https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz', 'BSDS500/data/images'),
     Source('pets', 'photographs of cats and dogs (dogs-vs-cats of Kaggle, from Asirra)', 'Kaggle: for fun and research', 'untar',
-           _S3 + 'sample/dogscats.tgz', 'train', 839285364, '3e483c8d6ef2175e9d395a6027eb92b7'),
+           _S3 + 'sample/dogscats.tgz', 'train'),
     Source('oxford-pets', '7,390 photographs of 37 breeds of cat and dog', 'CC BY-SA 4.0', 'untar', _S3 + 'imageclas/oxford-iiit-pet.tgz',
-           'images', 811706944, 'e4db5c768afd933bb91f5f594d7417a4'),
+           'images'),
     Source('coco-sample', 'photographs of COCO', 'the Flickr authors\' terms; annotations CC BY 4.0', 'untar', _S3 + 'coco/coco_sample.tgz',
-           'train_sample', 3245877008, '006cd55d633d94b36ecaf661467830ec'),
-    Source('imagenette', 'ten ImageNet classes, a folder each', _IMAGENET, 'untar', _S3 + 'imageclas/imagenette2-320.tgz', 'train',
-           341663724, '1f1f74f133caff120e575856659b87a2'),
+           'train_sample'),
+    Source('imagenette', 'ten ImageNet classes, a folder each', _IMAGENET, 'untar', _S3 + 'imageclas/imagenette2-320.tgz', 'train'),
     Source('hr', '180 sharp photographs under free licences; 20 are held out by name', 'CC BY-SA, CC BY, CC0: see its manifest'),
-    Source('div2k', '800 photographs of 2K, to train on', 'academic research only', 'untar', _DIV + 'DIV2K_train_HR.zip', '', 3530603713,
+    Source('div2k', '800 photographs of 2K, to train on', 'academic research only', 'untar', _DIV + 'DIV2K_train_HR.zip',
            sha256='9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335'),
-    Source('div2k-valid', '100 photographs of 2K', 'academic research only', 'untar', _DIV + 'DIV2K_valid_HR.zip', '', 448993893,
+    Source('div2k-valid', '100 photographs of 2K', 'academic research only', 'untar', _DIV + 'DIV2K_valid_HR.zip',
            sha256='20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc'))}
 _ALSO = {'dogs-vs-cats':'pets', 'celeba':'faces', 'coco':'coco-sample', 'cat-faces':'catfaces'}   # other names people use
 
-def _check_archive(s, path):
-    "Refuse an archive of another length or hash than the table's."
-    def bad(why): raise ValueError(f'{path}: {why}; delete the file and try again')
-    n = path.stat().st_size
-    if s.length and n != s.length: bad(f'{n} bytes, {s.name} has {s.length}')
-    with open(path, 'rb') as f: start = f.read(2**20)
-    if s.md5 and hashlib.md5(start).hexdigest() != s.md5: bad(f'not the archive of {s.name} (md5 differs)')
-    if s.sha256 and sha256_of(path) != s.sha256: bad(f'not the archive of {s.name} (sha256 differs)')
-
 def _untar(s):
-    "An archive, through fastai's `untar_data`."
+    "An archive, through fastai's `untar_data`, which checks size and hash where its own table has them."
     import_fastai()
     from fastai.data.external import fastai_cfg,untar_data
     from fastdownload import FastDownload
     d = FastDownload(fastai_cfg(), base='~/.fastai')
-    archive = Path(d.arch_path())/s.where.split('/')[-1]
-    if not d.data_path('data', archive).exists(): _check_archive(s, Path(d.download(s.where)))
+    if s.sha256 and not d.data_path('data', Path(d.arch_path())/s.where.split('/')[-1]).exists():
+        path = Path(d.download(s.where))
+        if sha256_of(path) != s.sha256:
+            raise ValueError(f'{path}: not the archive of {s.name} (sha256 differs); delete the file and try again')
     return Path(untar_data(s.where))/s.folder
 
 def _hub(s):
@@ -243,6 +233,13 @@ def hr_split()->dict: # 'train': 160 paths, 'valid': 20
     both = find_source('hr')
     return dict(train=[p for p in both if p.stem not in HR_HELD], valid=[p for p in both if p.stem in HR_HELD])
 
+def _own_split(name, size):
+    "Training and held-out pictures of a source that says itself what is held out; None of any other."
+    if name == 'embedded': return list(photo_paths('train').values()), list(photo_paths('valid').values())
+    if name == 'pets-toy': return toys(400, size), toys(40, size, TOY_VALID)
+    if name == 'bsds500': return tuple(bsds_split().values())
+    if name == 'hr': return tuple(hr_split().values())
+
 def split_source(source,     # a name, several joined by + (the first says what is held out), a folder, or a list
                  size:int,   # side of drawn pets, pixels
                  valid=None  # source of the held-out pictures, if they are another's
@@ -250,15 +247,13 @@ def split_source(source,     # a name, several joined by + (the first says what 
     "Training and validation pictures of a source"
     name = source if isinstance(source, str) and not (source and Path(source).is_dir()) else None
     if name is not None and not all(name.split('+')): raise ValueError(f'{name!r} has an empty part; give names or folders, + between them')
-    if name == 'embedded': train,held = list(photo_paths('train').values()),list(photo_paths('valid').values())
-    elif name == 'pets-toy': train,held = toys(400, size),toys(40, size, TOY_VALID)
-    elif name == 'bsds500': train,held = bsds_split().values()
-    elif name == 'hr': train,held = hr_split().values()
+    if own := _own_split(name, size): train,held = own
     elif name and '+' in name:                      # the first part says what is held out, the others are for training alone
         first,*more = name.split('+')
         train,held = split_source(first, size, valid)
-        train = list(train) + [o for s in more for o in (split_source(s, size)[0] if s in ('embedded', 'pets-toy', 'bsds500', 'hr')
-                                                         else items_of(s))]
+        for s in more:
+            own = None if Path(s).is_dir() else _own_split(s, size)
+            train = [*train, *(own[0] if own else items_of(s))]
     elif valid is not None: train,held = items_of(source),None
     else:
         parts = [(Path(source)/'train', Path(source)/v) for v in ('valid', 'val', 'test')] if isinstance(source, (str, os.PathLike)) else []

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .codec import find_images
-from .formats import SUFFIXES, may_look_into
+from .formats import SUFFIXES
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws, in_range
 from .sources import get_picture, items_of, name_and_size, source_folder
+from .tars import may_look_into
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
 def thumbnail(img:Image.Image)->np.ndarray: # a PIL picture -> (256,) float32 of mean 0 and length 1
@@ -85,16 +86,20 @@ def check_classes(found:dict, # class -> items
         raise ValueError(f'the classes are {", ".join(found)}; wanted are exactly {", ".join(classes)}')
     return {k: found[k] for k in sorted(found)}
 
+def class_folders(root:Path)->list: # folder -> the names of the folders in it
+    "The classes of a folder; pictures beside them are refused."
+    there = sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
+    if there and (loose := [p.name for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != '.']):
+        raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({min(loose)}); move them into one')
+    return there
+
+def pictures_in(folder): return find_images(folder) if any(folder.rglob('*.*')) or not may_look_into(folder) else [] # of a class
 def class_items(source,    # folder or known name with a folder for each class, list of such files or `Toy`s, or dict class -> pictures
                 classes:tuple=() # those that are wanted; all where empty
                )->dict:    # class -> items
     "The pictures of each class"
     if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
-    elif root := source_folder(source):
-        folders = [d for d in sorted(root.iterdir()) if d.is_dir() and d.name[0] not in '._']
-        found = {d.name: find_images(d) if any(d.rglob('*.*')) or not may_look_into(d) else [] for d in folders}
-        if loose := [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES]:
-            raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({loose[0].name}); move them into one')
+    elif root := source_folder(source): found = {c: pictures_in(root/c) for c in class_folders(root)}
     else:
         found, label = {}, _breed if source == 'oxford-pets' else _kind
         for o in items_of(source): found.setdefault(label(o), []).append(o)

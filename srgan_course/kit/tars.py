@@ -6,7 +6,7 @@
 __all__ = ['open_tar', 'is_packed', 'pick_members']
 
 # %% ../../nbs/kit/tars.ipynb #tr000003
-import posixpath, tarfile
+import os, posixpath, tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,3 +57,21 @@ def pick_members(members:list, # of a tar file
             continue
         passed[m.name] = why
     return [*found.values()], passed
+
+# %% ../../nbs/kit/tars.ipynb #73f8c3e5
+def may_look_into(folder): return os.access(folder, os.R_OK | os.X_OK)
+
+def why_not(f:Path)->str:
+    "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
+    if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
+    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
+    if f.is_dir(): return None if may_look_into(f) else 'a folder that may not be read'
+    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
+
+def what_is_there(folder, there):
+    "The contents of a folder without pictures, in words."
+    kinds = {}
+    for name, p in sorted((p.relative_to(folder).as_posix(), p) for p in there):
+        if why := 'hidden' if name[0] == '.' or '/.' in name else why_not(p): kinds.setdefault(why.replace(';', ','), []).append(name)
+    said = '; '.join(f'{why}: {", ".join(v[:3])}' + f' and {len(v) - 3} more'*(len(v) > 3) for why, v in kinds.items())
+    return f'it holds {said}' if said else 'it holds empty folders' if there else 'it is empty'
