@@ -160,6 +160,7 @@ def make_adv(name:str,           # 'bce', 'lsgan', 'hinge', 'mean', or 'ra-' and
              real_label:float=1. # of the critic, where the loss has labels
             ):                   # an `AdversarialLoss`
     "An adversarial loss by name."
+    if name.startswith('ra-') and real_label != 1: raise ValueError(f'{name} is relativistic and has no labels; leave real_label out')
     return look_up('adversarial', name)(name.removeprefix('ra-'), *(() if name.startswith('ra-') else (real_label,)))
 
 # %% ../nbs/18_cats.ipynb #f71138ad
@@ -197,8 +198,7 @@ class CatsRecipe(Recipe):
     def __post_init__(self):
         super().__post_init__()
         for k, offered in dict(size=SIZES, channels=(1, 3), kernel=(3, 4), norm=NORMS).items(): one_of(k, getattr(self, k), offered)
-        check_precision(self.precision)
-        make_adv(self.adv, self.real_label), policies(self.policy)
+        check_precision(self.precision), make_adv(self.adv, self.real_label), policies(self.policy)
     steps = property(lambda self: self.epochs*self.steps_per_epoch)
 
 # %% ../nbs/18_cats.ipynb #83675ec8

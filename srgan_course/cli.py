@@ -13,7 +13,6 @@ from fastcore.script import is_cli
 from .kit.commands import (among, code_for, command, copy_lessons, figure_places, given, in_range, need_paths, need_places,
                                        one_line, one_run, own_result, say, warnings_as_lines)
 
-
 # %% ../nbs/cli.ipynb #fb931a93
 @command
 def demo(

@@ -30,6 +30,8 @@ class ContentLoss(nn.Module):
 DISTANCES = {'mse': F.mse_loss, 'l1': F.l1_loss, 'charbonnier': charbonnier}
 def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
+    whole = [x.dtype for x in (output, target) if not x.is_floating_point()]
+    if whole: raise ValueError(f'pixels are {whole[0]}; give floats in [0,1], such as x/255')
 def _in_colour(x, name):
     if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'{name} takes pictures (B,3,H,W) in [0,1], not {tuple(x.shape)}')
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')

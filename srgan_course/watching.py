@@ -6,7 +6,7 @@
 __all__ = ['who_is_ahead', 'LossHistory', 'plot_history', 'EMA', 'SampleGrid']
 
 # %% ../nbs/08_watching.ipynb #3ea28508
-import io, os, sys, time
+import io, math, os, sys, time
 from copy import deepcopy
 from pathlib import Path
 import torch
@@ -27,6 +27,7 @@ def who_is_ahead(d_real:float,       # D(x), the critic's mean output on real pi
                  real_label:float=1. # what it is taught to say of real ones
                 )->str:
     "Who is ahead, judged by what the critic says and never by its loss; for critics that were taught as probabilities ('bce', 'mean')."
+    if math.isnan(d_real + d_fake): return 'nobody: the critic says NaN, and the game is lost'
     if abs(d_real - d_fake) < .02: return 'the critic says the same of everything'
     if d_fake < .05: return f'the critic {"has won" if d_real > .9*real_label else "is about to win"}'
     if d_fake > .95*real_label or d_real < .05: return 'the generator has won'

@@ -407,3 +407,8 @@ def test_study_is_sound():
     for grey in '', '-grey':                                                     # nothing that was made is nearer than cats nobody has seen
         mine = [v for k, v in f.items() if k.endswith('-grey') == bool(grey) and 'held-out' not in k]
         assert all(f[f'held-out{grey}']['kid_768_interval'][1] < v['kid_768'] for v in mine)
+
+def test_a_loss_without_labels_takes_none():
+    for adv in 'ra-bce', 'ra-hinge', 'hinge':
+        with pytest.raises(ValueError, match='no labels'): C.CatsRecipe(adv=adv, real_label=.9)
+        assert C.CatsRecipe(adv=adv).real_label == 1

@@ -275,6 +275,14 @@ def test_what_cannot_be_saved_is_refused_before_it_is_computed(name, says, tmp_p
     with pytest.raises(ValueError, match=says): enlarge_file(src, tmp_path/name, up := Twice(), want=Wanted(frames=name != 'x.xbm'))
     assert not up.asked and not (tmp_path/name).exists()
 
+def test_a_film_that_memory_does_not_hold_is_refused_before_it_is_computed(tmp_path, monkeypatch):
+    Image.new('RGB', (8, 8), 'red').save(src := tmp_path/'f.gif', save_all=True, append_images=[Image.new('RGB', (8, 8), 'blue')])
+    monkeypatch.setattr(folders, 'available_memory', lambda device: 13*2*16*16 - 1)
+    with pytest.raises(MemoryError, match='2 frames of 16 x 16 pixels take'): enlarge_file(src, tmp_path/'a.png', up := Twice(), want=Wanted(frames=True))
+    assert not up.asked and not (tmp_path/'a.png').exists()
+    monkeypatch.setattr(folders, 'available_memory', lambda device: 13*2*16*16)
+    assert enlarge_file(src, tmp_path/'a.png', up, want=Wanted(frames=True))['frames'] == [2, 2]
+
 @pytest.mark.parametrize('half', [False, True])
 def test_gif_of_a_transparent_picture(half, tmp_path):
     img = Image.new('RGBA', (8, 8), 'red'); img.paste((0, 0, 0, 127 if half else 0), (0, 0, 5, 8)); img.save(src := tmp_path/'x.png')

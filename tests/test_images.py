@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srgan_course.kit import pixels, show
@@ -506,6 +507,11 @@ def test_a_folder_that_may_not_be_read_is_not_called_empty(tmp_path, monkeypatch
     with pytest.raises(PermissionError, match='a folder that may not be read'): find_images(tmp_path)
 
 # ---- saving
+
+@pytest.mark.parametrize('thing', [np.zeros((8, 8, 3), np.uint8), torch.zeros(3, 8, 8), 'a.png', None])
+def test_what_is_no_pil_picture_is_told_how_to_become_one(thing, tmp_path):
+    with pytest.raises(TypeError, match=r'x.png: a \w+ is no PIL picture; make it one with to_image'): save_image(thing, tmp_path/'x.png')
+    assert not (tmp_path/'x.png').exists()
 
 def camera_exif():
     ex = Image.Exif()

@@ -166,3 +166,20 @@ def test_no_figure_by_a_number_that_cannot_be_meant(i):
     name, bad, f = list(numbers())[i]
     for v in bad:
         with pytest.raises(ValueError, match=rf'\b{name}\b'): f(v)
+
+def test_no_figure_of_what_is_none():
+    "NaN among the figures was drawn around, rows of two lengths were cut to the shorter, numbers of classes counted as right, bytes wrapped around."
+    from srgan_course.kit.stats import mcnemar, over_pictures, says
+    from srgan_course.losses import DISTANCES, ContentLoss
+    from srgan_course.watching import who_is_ahead
+    x, z = np.arange(9.), torch.zeros(1, 3, 4, 4)
+    for f, why in ((lambda: over_pictures(np.mean, np.append(x, np.nan)), '1 of 10 pictures have a figure that is NaN'),
+                   (lambda: over_pictures(np.mean, x, x[:5]), 'arrays of 9, 5 rows'), (lambda: says(.5, .1), 'an interval from 0.5 to 0.1'),
+                   (lambda: mcnemar([3, 1], [0, 1]), 'True or False'), (lambda: mcnemar([.2, 1.], [0, 1]), 'True or False'),
+                   *((lambda how=how: ContentLoss(how)(z.byte(), z.byte() + 255), 'pixels are torch.uint8; give floats') for how in DISTANCES),
+                   *((lambda mode=mode: metrics.psnr_y(Image.new(mode, (20, 20)), Image.new(mode, (20, 20)), 0), f'mode {mode}; figures are for colours as RGB')
+                     for mode in ('CMYK', 'HSV', 'LAB', 'I', 'F', 'YCbCr')),
+                   (lambda: metrics.psnr_y(Image.new('RGBA', (20, 20)), Image.new('RGB', (20, 20)), 0), 'transparent pixels; figures are for pictures without alpha: put')):
+        with pytest.raises(ValueError, match=why): f()
+    assert over_pictures(np.mean, x)[0] < 4 and over_pictures(lambda b: np.nan if b.all() else b.mean(), x > 4)[0] < .5       # a draw may have no figure
+    assert [who_is_ahead(*d) for d in ((float('nan'), .5), (.5, float('nan')))] == ['nobody: the critic says NaN, and the game is lost']*2

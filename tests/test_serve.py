@@ -1,6 +1,6 @@
 """srgan-serve from outside: what it answers, what it refuses, and how it ends. Most of it without a network's weights, with a toy that waits
 at a gate; the rest with the model that ships, in a process of its own."""
-import contextlib, io, json, os, re, signal, socket, subprocess, sys, threading, time
+import contextlib, http.client, io, json, os, re, signal, socket, subprocess, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -13,6 +13,7 @@ from conftest import ROOT
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.desk import Desk, Made
 from srgan_course.kit.models import model_facts
+from srgan_course.kit import server
 from srgan_course.kit.server import Limits
 from srgan_course.serve import endpoints, make_app
 
@@ -69,6 +70,19 @@ def problem(r, status, *says):
     for s in says: assert s in d['detail'], d['detail']
     assert not re.search(r'Traceback|srgan_course/|\.py|/tmp|/secret|\w+Error\b|object at', r.text), r.text
     return d
+
+def test_a_client_that_writes_before_it_reads_sees_why_it_is_refused(monkeypatch):
+    with live(toy_app(limits=Limits(megabytes=1))) as url:
+        for _ in range(3):
+            link = http.client.HTTPConnection(url[7:], timeout=20)
+            link.request('POST', '/v1/upscale', bytes(30_000_000)); r = link.getresponse()
+            assert r.status == 413 and b'send a smaller file' in r.read(); link.close()
+        monkeypatch.setattr(server, 'LINGER', .2)
+        with socket.create_connection((url[7:].split(':')[0], int(url.rsplit(':', 1)[1])), timeout=20) as s:      # says much, sends little
+            s.sendall(b'POST /v1/upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\nabc')
+            got = b''
+            while b := s.recv(4096): got += b
+        assert got.startswith(b'HTTP/1.1 413')
 
 # ---- what it offers
 

@@ -400,6 +400,10 @@ def test_what_is_no_picture_is_refused(up, what):
     with pytest.raises(ValueError, match=said) as e: up(x)
     assert '\n' not in str(e.value)
 
+def test_floats_of_another_byte_order_are_floats(up):
+    x = np.random.default_rng(0).random((3, 8, 9), np.float32)
+    assert np.array_equal(up(x.astype('>f4')), up(x))
+
 def test_a_network_in_another_range_is_told_once():
     class Tanh(torch.nn.Module):
         def forward(self, x): return 2*torch.nn.functional.interpolate(x, scale_factor=2) - 1

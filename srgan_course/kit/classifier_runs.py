@@ -37,7 +37,6 @@ class ClassifierRecipe(Recipe):
     unfreeze:int = 0           # epochs in which the body learns, too, after the head
     unfreeze_lr:float = 1e-4   # Adam's in these
     classes:tuple = ()         # the classes there must be; any where empty
-
     scaled = False
     ranges = Recipe.ranges | dict(lr=RATE, unfreeze_lr=RATE, valid=(*SHARE, True), views=(0, 1000), degrees=(0, 180), jitter=(0, 1),
                                   unfreeze=(0, 10**6))

@@ -315,6 +315,7 @@ def image_bytes(img:Image.Image, # a PIL image
                 software:str|None=None # what made the picture, with which model, say; a note in the file
                )->bytes: # of the file
     "A picture as a file with its metadata; 16 bits stay 16 in PNG and TIFF."
+    if not isinstance(img, Image.Image): raise TypeError(f'{name}: a {type(img).__name__} is no PIL picture; make it one with to_image')
     fmt, suffix = save_format(name, img.size), Path(name).suffix.lower()
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}
@@ -322,8 +323,8 @@ def image_bytes(img:Image.Image, # a PIL image
         given = known_mode(img)
         img = as_suffix_says(fit_format(given, fmt), suffix)
         notes, lost = notes_of(info, img.mode, img.size, fmt, software, given.mode)
-        dot = Image.new('RGB', (1, 1))
-        b = save_with(notes, lambda n: encode(img, fmt, quality, n, suffix), lambda n: encode(dot, fmt, quality, n), name, fmt)
+        dot = lambda n: encode(Image.new('RGB', (1, 1)), fmt, quality, n)
+        b = save_with(notes, lambda n: encode(img, fmt, quality, n, suffix), dot, name, fmt)
     except MemoryError: raise
     except Exception as e: raise ValueError(f'{name}: cannot be saved as {fmt}: {line(e)}') from e
     say_lost(name, fmt, lost + written_as_less(given, fmt))

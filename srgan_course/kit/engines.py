@@ -38,7 +38,7 @@ def batch_of(x # float array or tensor (...,3,h,w), nominally in [0,1]
     what = type(x).__name__ + ('' if shape is None else f' of {kind} and shape {tuple(shape)}')
     if shape is None or len(shape) < 3 or shape[-3] != 3 or not shape[-1]*shape[-2]:
         raise ValueError(f'{what} is no picture; give a PIL picture, or floats in [0,1] of shape (3,h,w) or (B,3,h,w)')
-    if 'float' not in kind: raise ValueError(f'{what}: whole numbers do not say what is white; divide bytes by 255 first')
+    if 'float' not in kind.replace('>f', 'float'): raise ValueError(f'{what}: whole numbers do not say what is white; divide bytes by 255')
     y = as_floats(x).reshape(math.prod(shape[:-3]), *shape[-3:])
     if not np.isfinite(y).all(): raise ValueError(f'{what} holds NaN or infinite values and is no picture')
     if y.size and (y.min() < -1 or y.max() > 2 or (y < -.1).mean() > .1):

@@ -25,11 +25,9 @@ class PooledNet(FrozenNet):
         super().__init__(net, name, weights, mean, std, own=False)
         self.size = size
         self.note = dict(net=self.name, resize=f'bilinear {size}' if size else 'none', **(dict(weights=weights) if weights else {}))
-
     def fit_size(self, x:Tensor): # (B,3,H,W) -> (B,3,size,size)
         if not self.size or x.shape[-2:] == (self.size, self.size): return x
         return F.interpolate(x, (self.size, self.size), mode='bilinear', align_corners=False)
-
     def forward(self, x:Tensor): # (B,3,H,W) in [0,1] -> (B,d)
         y = super().forward(self.fit_size(x))
         if isinstance(y, (list, tuple)): y = y[0]

@@ -33,7 +33,8 @@ def _rgb8(img, name):
     if img.mode == 'I;16' or getattr(img, 'deep', None) is not None: img = from_array(to_8bit(to_array(img)))
     if img.mode in ('RGB', 'L', 'P', '1'): return img.convert('RGB')
     clear = ' and transparent pixels'*(img.mode in ('LA', 'RGBA') and img.getchannel('A').getextrema()[0] < 255)
-    raise ValueError(f'{name} has mode {img.mode}{clear}; figures are for pictures without alpha: put it on a ground, or convert it to RGB')
+    kind = 'pictures without alpha: put it on a ground, or' if img.mode[-1] in 'Aa' else 'colours as RGB and for greys:'
+    raise ValueError(f'{name} has mode {img.mode}{clear}; figures are for {kind} convert it to RGB')
 
 def as_pixels(x,                # PIL picture, or tensor (..,3,H,W): float in [0,1], or uint8
               name:str='picture' # what an error calls it

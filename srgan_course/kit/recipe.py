@@ -36,12 +36,10 @@ class Recipe:
     augment:bool = True        # flips and quarter turns
     copies:int = 0             # how many smaller copies of each training picture are added, each four fifths of the one before
     workers:int = 0            # processes that prepare batches (0: none besides this one)
-
     scaled = True   # are its pictures made smaller by `scale`?
     # a field, or a product of fields: the smallest and the largest number; True: it must be above the smallest
     ranges = {'size': (1, 8192), 'bs': (1, 2**16), 'steps_per_epoch': (1, 10**6), 'epochs': (1, 10**6), 'seed': (0, 2*10**9),
               'copies': (0, 32), 'workers': (0, 64), 'bs x size x size': (1, 2**28), 'bs x steps_per_epoch': (1, 10**7)}
-
     def __post_init__(self):
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
@@ -49,7 +47,6 @@ class Recipe:
             near = max(1, round(self.size/self.scale))*self.scale
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
         for n, limits in self.ranges.items(): in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
-
     def _check_type(self, name, typ):
         v, typ = getattr(self, name), {t.__name__: t for t in _TYPES}.get(typ, typ)
         if (typ, type(v)) in ((float, int), (tuple, list)) or typ is int and type(v) is float and v.is_integer():

@@ -164,7 +164,6 @@ class RecogniseRecipe(Recipe):
     valid:float = .1              # share of the pictures that the training is watched by
     test:float = .3               # share that is judged by
     precision:str = 'auto'        # 'auto', 'float32' or 'bfloat16'
-
     ranges = Recipe.ranges | dict.fromkeys(('logits', 'pixel', 'feature'), (0, 10**9)) \
         | {'steps': (1, 10**9), 'side': (0, 8192), 'lr': RATE, 'nf': (1, 1024), 'n_blocks': (0, 1024), 'nf x nf x n_blocks': (0, 2**22),
            'share': (0, 1, True), 'valid': (*SHARE, True), 'test': (*SHARE, True)}

@@ -67,7 +67,6 @@ class Smaller:
     "A picture made smaller when it is needed"
     of:object    # a path, an open picture or a `Toy`
     share:float  # of its width and height
-
     def side(self, n:int): return max(1, round(self.share*n))
 
 def get_picture(o):

@@ -115,7 +115,6 @@ class Split:
     y_valid:np.ndarray
     classes:list              # names
     dropped:list = field(default_factory=list)   # (item, the item it nearly equals)
-
     def __repr__(self):
         part = lambda y: f'{len(y)} ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'
         return f'Split: training {part(self.y_train)}, validation {part(self.y_valid)}; near-duplicates left out: {len(self.dropped)}'

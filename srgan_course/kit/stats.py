@@ -26,6 +26,9 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
                  ): # (lo, hi), 95 %, or a dict of them
     "Where the figure lies over all pictures of this kind, for the same models: percentile bootstrap."
     arrays = [np.asarray(a) for a in arrays]
+    rows, bad = [len(a) for a in arrays], max(int((a != a).reshape(len(a), -1).any(1).sum()) for a in arrays if len(a))  # NaN is not itself
+    if len({*rows}) > 1: raise ValueError(f'arrays of {", ".join(map(str, rows))} rows; all must be of the same pictures')
+    if bad: raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN; leave them out of all arrays')
     got = [stat(*[a[i] for a in arrays]) for i in resamples(len(arrays[0]), times, seed)]
     ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
     return {k: ask([g[k] for g in got]) for k in got[0]} if isinstance(got[0], dict) else ask(got)
@@ -91,6 +94,7 @@ def mcnemar(a_right:np.ndarray, b_right:np.ndarray # (n,) bool: which pictures A
            )->dict: # a_only, b_only: right by one alone; p: two-sided, exact
     "Do two classifiers differ on the same pictures?"
     from scipy.stats import binomtest
+    if not np.isin([*a_right, *b_right], (0, 1)).all(): raise ValueError('give True or False for each picture: was it right?')
     a, b = np.asarray(a_right, bool), np.asarray(b_right, bool)
     if a.shape != b.shape: raise ValueError(f'{a.shape} and {b.shape} pictures; both must have judged the same ones')
     x, y = int((a & ~b).sum()), int((b & ~a).sum())
@@ -101,6 +105,7 @@ def says(lo:float, hi:float, # ends of the interval of a difference
          claimed:float=None # the difference that was expected or claimed by others
         )->str: # 'more', 'less' or 'cannot tell', and what of the claim
     "The words that the interval of a difference allows."
+    if lo > hi: raise ValueError(f'an interval from {lo:g} to {hi:g}; give its lower end first')
     said = 'more' if lo > 0 else 'less' if hi < 0 else 'cannot tell'
     if claimed is None: return said
     if lo <= claimed <= hi: return said + (': too wide to tell the claim from nothing' if said == 'cannot tell' else ', and the claim fits')
