@@ -1871,6 +1871,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'srgan_course/kit/stats.py'),
                                         'srgan_course.kit.stats.together': ('kit/stats.html#together', 'srgan_course/kit/stats.py')},
             'srgan_course.kit.tars': { 'srgan_course.kit.tars.is_packed': ('kit/tars.html#is_packed', 'srgan_course/kit/tars.py'),
+                                       'srgan_course.kit.tars.may_look_into': ('kit/tars.html#may_look_into', 'srgan_course/kit/tars.py'),
                                        'srgan_course.kit.tars.open_tar': ('kit/tars.html#open_tar', 'srgan_course/kit/tars.py'),
                                        'srgan_course.kit.tars.pick_members': ('kit/tars.html#pick_members', 'srgan_course/kit/tars.py'),
                                        'srgan_course.kit.tars.what_is_there': ('kit/tars.html#what_is_there', 'srgan_course/kit/tars.py'),
