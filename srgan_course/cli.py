@@ -10,8 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places, one_line,
-                                       one_run, own_result, say, warnings_as_lines)
+from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places,
+                                       one_line, one_run, own_result, say, warnings_as_lines)
 from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93

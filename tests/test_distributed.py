@@ -149,6 +149,25 @@ def test_the_other_trainings_killed_and_resumed(run, tmp_path, kind):
     assert run('others', tmp_path/'killed', kind=kind, resume=True) == whole
     assert all('another folder' in o['error'] for o in run('others', tmp_path/'whole', kind=kind))
 
+def test_resumed_before_a_rest_that_is_nobodys(tmp_path):
+    "Nine pictures by eight in two processes: a loader counts a second batch, and none comes. A run stopped before it goes on."
+    import torch
+    from fastai.callback.core import Callback
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    from srgan_course.kit.checkpoints import Resumable, SaveEvery
+    class Short(DataLoader):
+        def __len__(self): return 2
+    class Stop(Callback):
+        def after_batch(self): self.learn.ask_stop('enough')
+    def learner(*cbs):
+        torch.manual_seed(0); rows = [(torch.full((2,), i/8), torch.ones(1)) for i in range(8)]
+        return Resumable(DataLoaders(Short(rows, bs=8), Short(rows, bs=8)), torch.nn.Linear(2, 1), torch.nn.MSELoss(), cbs=[SaveEvery(tmp_path), *cbs])
+    def fit(learn):
+        with learn.no_bar(), learn.no_logging(): learn.fit(2)
+        return learn.n_steps
+    assert fit(learner(Stop())) == 1 and fit(learner().resume(tmp_path)) == 2
+
 @pytest.mark.cuda
 def test_on_gpus(tmp_path):
     "Real GPUs under torchrun with nccl: one where there is one, two where there are more."

@@ -1,6 +1,7 @@
 "Pictures of every kind a folder may hold: read faithfully, saved whole or not at all."
 import builtins, errno, functools, os, pickle, stat, struct, subprocess, sys, warnings, zlib
 from io import BytesIO
+from pathlib import Path
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,9 @@ from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, dow
                                  save_image, show_grid, to_array, to_image, to_tensor, write_whole)
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.formats import check_quality
+from srgan_course.kit.lists import to_do
 from srgan_course.kit.pixels import to_8bit, to_view
+from srgan_course.kit.splits import class_items
 
 rng = np.random.default_rng(0)
 noise = lambda *shape, top=256: rng.integers(0, top, shape).astype(np.uint8 if top <= 256 else np.uint16)
@@ -487,10 +490,21 @@ def test_find_images(tmp_path):
         (tmp_path/n).parent.mkdir(exist_ok=True)
         (tmp_path/n).write_bytes(b'')
     (tmp_path/'folder.png').mkdir()
-    names = lambda **kw: [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path, **kw)]
-    assert names() == ['a.jpg', 'b.PNG', 'sub/c.tiff', 'sub/e.webp'] and names(recursive=False) == ['a.jpg', 'b.PNG']
+    assert [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)] == ['a.jpg', 'b.PNG', 'sub/c.tiff', 'sub/e.webp']
     with pytest.raises(ValueError, match=r'no picture in .* \(looked for'): find_images(tmp_path/'folder.png')
     with pytest.raises(FileNotFoundError, match='no folder'): find_images(tmp_path/'nowhere')
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(tmp_path, monkeypatch):
+    save_image(from_array(noise(8, 8, 3)), tmp_path/'a.png'); (tmp_path/'.jpg').write_bytes((tmp_path/'a.png').read_bytes()); (tmp_path/'in').mkdir()
+    may = os.access
+    closed = lambda name: monkeypatch.setattr(os, 'access', lambda p, how: Path(p).name != name and may(p, how))     # root may read all
+    closed('in')
+    with pytest.warns(UserWarning, match='passed over, folders that may not be read: .*in$'): assert [p.name for p in find_images(tmp_path)] == ['a.png']
+    with warnings.catch_warnings(action='error'): passed = to_do(tmp_path, tmp_path/'out')[1]
+    assert sorted((Path(d['src']).name, d['why']) for d in passed) == [('.jpg', 'hidden'), ('in', 'a folder that may not be read')]
+    with pytest.raises(PermissionError, match='in: a folder that may not be read'): (tmp_path/'a.png').rename(tmp_path/'in/a.png'); class_items(tmp_path)
+    closed(tmp_path.name)
+    with pytest.raises(PermissionError, match='a folder that may not be read'): find_images(tmp_path)
 
 # ---- saving
 

@@ -226,9 +226,8 @@ def _numbered(self:Resumable):
     if able: b = next(it); dl.start = 0
     else: [next(it) for _ in range(start)]
     self._put_back()
-    if not able: b = next(it)
-    yield start, b
-    yield from enumerate(it, start + 1)
+    if able: yield start, b
+    yield from enumerate(it, start + able)      # perhaps none: what several processes cannot share is nobody's
 
 # %% ../../nbs/kit/checkpoints.ipynb #6dd271b6
 def _under(prefix, t): return {k[len(prefix)+1:]: v for k,v in t.items() if k.startswith(prefix + '/')}

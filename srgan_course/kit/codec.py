@@ -6,7 +6,7 @@
 __all__ = ['open_image', 'find_images', 'image_bytes', 'save_image']
 
 # %% ../../nbs/kit/codec.ipynb #bac3b32a
-import io, logging, os, stat, struct, threading, zlib
+import io, logging, os, stat, struct, threading, warnings, zlib
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_r
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
-from .tars import what_is_there
+from .tars import may_look_into, what_is_there
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
 def _still(b):
@@ -225,17 +225,18 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     return open_file(BytesIO(path if isinstance(path, (bytes, bytearray, memoryview)) else path.read()), name_of(path), max_pixels, icc)
 
 def find_images(folder:Path|str, # where to look
-                recursive:bool=True # in the folders inside it, too
+                told:bool=False # does the caller say which of these may not be read?
                )->list[Path]: # paths, in the same order on every machine
-    "The pictures of a folder, known by their suffixes; what is hidden is left out."
+    "The pictures of a folder and of those in it, known by their suffixes, less what is hidden and, with a warning, what may not be read."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
-    there = [*folder.glob('**/*' if recursive else '*')]
+    if not may_look_into(folder): raise PermissionError(f'{folder}: a folder that may not be read')
+    there = [*folder.glob('**/*')]
     names = sorted(p.relative_to(folder).as_posix() for p in there if p.suffix.lower() in SUFFIXES and p.is_file())
     res = [folder/n for n in names if not any(part.startswith('.') for part in n.split('/'))]
-    if not res:
-        where = '' if recursive else ', not in the folders inside it'
-        raise ValueError(f'no picture in {folder} (looked for {", ".join(SUFFIXES)}{where}); {what_is_there(folder, there)}')
+    if not res: raise ValueError(f'no picture in {folder} (looked for {", ".join(SUFFIXES)}); {what_is_there(folder, there)}')
+    closed = [] if told else [str(p) for p in there if p.is_dir() and p.name[0] != '.' and not may_look_into(p)]
+    if closed: warnings.warn(f'passed over, folders that may not be read: {", ".join(closed[:5])}', stacklevel=3)
     return res
 
 # %% ../../nbs/kit/codec.ipynb #7bf4b8ad

@@ -212,24 +212,26 @@ def first_bytes(f, n=-1):
     f.seek(at)
     return b
 
-def _bits_within(b, name, at, bits, else_=8):
-    "What a byte says that stands `at` bytes after a name; `bits` reads it."
+def _byte_after(b, name, at):
+    "The byte that stands `at` bytes after a name; 7, which says 8 bits to those who ask, where there is none."
     i = b.find(name)
-    return bits(b[i + at]) if 0 <= i < len(b) - at else else_
+    return b[i + at] if 0 <= i < len(b) - at else 7
 
 def deep_top(f, img):
     "The largest value of a colour in a picture that Pillow would cut to 8 bits; else 0."
     fmt, tags, bits = img.format, getattr(img, 'tag_v2', {}), 8
-    head = first_bytes(f, 2**20 if fmt in ('JPEG2000', 'AVIF') else 26)
     if fmt == 'PPM' and img.mode == 'RGB':
         args = img.tile[0][3] if img.tile else ()
         return args[-1] if isinstance(args, tuple) and args and args[-1] > 255 else 0
-    if fmt == 'PNG': bits = head[24] if head[25] in (2, 4, 6) else 8
-    elif fmt == 'TIFF': bits = many[0] if len(many := tags.get(258, (1,))) > 1 and tags.get(262) in (2, 5) else 8
-    elif fmt == 'SGI': bits = 8*head[3]
-    elif fmt == 'HEIF': bits = img.info.get('bit_depth', 8) if img.mode != 'I;16' else 8
-    elif fmt == 'JPEG2000' and img.mode != 'I;16': bits = _bits_within(head, b'\xff\x4f\xff\x51', 42, lambda v: (v & 127) + 1)
-    elif fmt == 'AVIF': bits = _bits_within(head, b'av1C', 6, lambda v: 12 if v & 32 else 10 if v & 64 else 8)
+    head = first_bytes(f, 2**20 if fmt in ('JPEG2000', 'AVIF') else 26)
+    if fmt == 'PNG' and head[25] in (2, 4, 6): bits = head[24]                       # colour, or grey with alpha
+    if fmt == 'TIFF' and tags.get(262) in (2, 5) and len(tags.get(258, ())) > 1: bits = tags[258][0]                 # RGB, CMYK
+    if fmt == 'SGI': bits = 8*head[3]
+    if fmt == 'HEIF' and img.mode != 'I;16': bits = img.info.get('bit_depth', 8)
+    if fmt == 'JPEG2000' and img.mode != 'I;16': bits = (_byte_after(head, b'\xff\x4f\xff\x51', 42) & 127) + 1
+    if fmt == 'AVIF':
+        flags = _byte_after(head, b'av1C', 6)
+        bits = 12 if flags & 32 else 10 if flags & 64 else 8
     return 2**bits - 1 if 8 < bits <= 16 else 0
 
 def _best_icon(f, img):
@@ -309,7 +311,6 @@ def jxl_xmp(f):
         if n < 0: break
         f.seek(n - 4*(kind == b'brob'), 1)
     return {}
-
 
 # %% ../../nbs/kit/formats.ipynb #fa00000f
 _HOLD_ALPHA = ('PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JXL', 'JPEG2000', 'TGA', 'SGI', 'DDS', 'QOI')   # as Pillow writes and reads them

@@ -55,13 +55,12 @@ class TorchLearner(Learner):
                        opt_func=None,           # a torch optimiser's class; None: Adam
                        betas:tuple=(.9, .999),  # of Adam
                        moms=None,               # as in fastai; None: the first of `betas` all along
-                       wd_bn_bias:bool=True,    # `wd` of `fit` falls on norms and biases, too: torch's optimisers spare nothing in a group
-                       **kwargs):
+                       **kwargs):               # fastai's others; `wd` of `fit` falls on norms and biases, too
         check_precision(precision)
-        if not wd_bn_bias: raise ValueError("wd_bn_bias=False: torch decays norms and biases, too; leave it out, or split the weights")
+        if not kwargs.setdefault('wd_bn_bias', True): raise ValueError('wd_bn_bias=False: torch decays norms and biases, too; leave it out')
         self.precision, self.channels_last, self.step_stats = precision, channels_last, {}
         Learner.__init__(self, dls, model, loss_func=loss_func, lr=lr, opt_func=torch_opt(opt_func, betas, self.wrap),
-                         moms=moms or (betas[0],)*3, wd_bn_bias=wd_bn_bias, **kwargs)
+                         moms=moms or (betas[0],)*3, **kwargs)
     @property
     def generator(self): return getattr(self.model, 'generator', self.model)
     @generator.setter

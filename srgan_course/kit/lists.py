@@ -219,7 +219,7 @@ def to_do(src:Path,       # folder of pictures
     inside = lambda f: real(dst) == real(f.parent) or real(dst) in real(f.parent).parents
     shown = lambda f: not any(part.startswith('.') for part in f.relative_to(src).parts)
     found = sorted(f for f in src.rglob('*') if is_tar(f) and f.is_file() and shown(f)) if tars else []
-    try: found += find_images(src)
+    try: found += find_images(src, told=True)
     except ValueError:
         if not found: raise
     found = [f for f in found if not inside(f)]
@@ -227,7 +227,7 @@ def to_do(src:Path,       # folder of pictures
     if not (files := [f for f in found if f not in why]):
         held = 'results of earlier runs' if why else f'what lies in {dst}, where results go; give another --out'
         raise ValueError(f'no picture in {src}, but for {held}')
-    hidden = lambda f: f.name[0] == '.' and f.name[:2] != '._' and f.suffix.lower() in SUFFIXES and shown(f.parent)   # ._: of macOS
+    hidden = lambda f: f.name[0] == '.' and f.name[:2] != '._' and f.name.lower().endswith(SUFFIXES) and shown(f.parent)   # ._: of macOS
     others = sorted(f for f in {*src.rglob('*')} - {*files} if (shown(f) or hidden(f)) and not inside(f))
     return files, [dict(src=str(f), why=w) for f in others if (w := why.get(f) or ('hidden' if hidden(f) else why_not(f)))]
 

@@ -16,6 +16,7 @@ from .formats import SUFFIXES
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws, in_range
 from .sources import get_picture, items_of, name_and_size, source_folder
+from .tars import may_look_into
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
 def thumbnail(img:Image.Image)->np.ndarray: # a PIL picture -> (256,) float32 of mean 0 and length 1
@@ -92,7 +93,7 @@ def class_folders(root:Path)->list: # folder -> the names of the folders in it
         raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({min(loose)}); move them into one')
     return there
 
-def pictures_in(folder): return find_images(folder) if any(folder.rglob('*.*')) else [] # of a class
+def pictures_in(folder): return find_images(folder) if any(folder.rglob('*.*')) or not may_look_into(folder) else [] # of a class
 def class_items(source,    # folder or known name with a folder for each class, list of such files or `Toy`s, or dict class -> pictures
                 classes:tuple=() # those that are wanted; all where empty
                )->dict:    # class -> items
