@@ -90,6 +90,9 @@ def check(b, max_pixels=2**25, path=None):
         a, limit = to_array(got), Image.MAX_IMAGE_PIXELS
         try: Image.MAX_IMAGE_PIXELS = None; ref = Image.open(BytesIO(b), formats=readable()); ref.load()
         finally: Image.MAX_IMAGE_PIXELS = limit
+        box = ref.dispose_extent if ref.format == 'GIF' and 'transparency' not in ref.info else None
+        if box and box != (0, 0, *ref.size):           # around a first frame there is nothing, as browsers show it; Pillow paints it
+            whole = Image.new('RGBA', ref.size); whole.paste(ref.convert('RGBA').crop(box), box[:2]); ref = whole
         if ref.format != 'JXL':
             try: ref = ImageOps.exif_transpose(ref)
             except Exception: pass                     # its EXIF is damaged, too

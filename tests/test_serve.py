@@ -48,7 +48,7 @@ def client(*args, **kwargs):
 @contextlib.contextmanager
 def live(app):
     "The app behind a real socket, in a thread: its address."
-    server = uvicorn.Server(uvicorn.Config(app, log_level='critical', http='h11', ws='none', loop='asyncio'))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http='h11', ws='none', loop='asyncio'))
     sock = socket.create_server(('127.0.0.1', 0))
     thread = threading.Thread(target=server.run, args=([sock],), daemon=True); thread.start()
     url = f'http://127.0.0.1:{sock.getsockname()[1]}'

@@ -86,10 +86,11 @@ def check_classes(found:dict, # class -> items
         raise ValueError(f'the classes are {", ".join(found)}; wanted are exactly {", ".join(classes)}')
     return {k: found[k] for k in sorted(found)}
 
-def class_folders(root:Path)->list: # folder -> the names of the folders in it
+def class_folders(root:Path, wanted=False)->list: # folder, must there be any -> the names of the folders in it
     "The classes of a folder; pictures beside them are refused."
     there = sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
-    if there and (loose := [p.name for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != '.']):
+    loose = [p.name for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != '.']
+    if loose and (there or wanted):
         raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({min(loose)}); move them into one')
     return there
 
@@ -99,7 +100,7 @@ def class_items(source,    # folder or known name with a folder for each class, 
                )->dict:    # class -> items
     "The pictures of each class"
     if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
-    elif root := source_folder(source): found = {c: pictures_in(root/c) for c in class_folders(root)}
+    elif root := source_folder(source): found = {c: pictures_in(root/c) for c in class_folders(root, wanted=True)}
     else:
         found, label = {}, _breed if source == 'oxford-pets' else _kind
         for o in items_of(source): found.setdefault(label(o), []).append(o)
