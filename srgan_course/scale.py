@@ -6,7 +6,7 @@
 __all__ = ['DEATHS', 'ShardJob', 'load_work', 'do_shard', 'hand_out', 'open_client', 'scale_out']
 
 # %% ../nbs/20_scale.ipynb #s2000004
-import os, secrets, warnings
+import os, secrets, time, warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -101,7 +101,7 @@ def _say_idle(client, scheduler, over): # of Dask; its address; an `Event`: the 
     while not over.wait(_LOOK):
         try: has = bool(client.nthreads())
         except Exception: return                                                # the scheduler is gone, too, which is said elsewhere
-        if had and not has: warnings.warn(f'no worker at {scheduler} any more; waiting for one')
+        if had and not has: warnings.warn(f'{time.strftime("%H:%M:%S")}: no worker at {scheduler} any more; waiting for one')
         had = has
 
 def scale_out(src:Path|str,       # folder of pictures, or a manifest

@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .devices import pick_precision, picture_layout
+from .devices import out_of_memory, pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
 from .frames import say_unseen
 from .labels import imagenet_classes
@@ -114,7 +114,7 @@ class Body(FrozenNet):
         try:
             with torch.no_grad(): y = net(torch.zeros(1, 3, 64, 64))
         except (AssertionError, NotImplementedError): y = torch.zeros(())                  # vit, maxvit
-        if y.dim() != 4: raise ValueError(f'{name} gives {tuple(y.shape)} and no feature maps; give a convolutional network')
+        if y.dim() != 4: raise ValueError(f'{name} makes no feature maps of pictures of 64 pixels; give a convolutional network')
         self.nf = y.shape[1]
     def pooled(self, x): return self(x).mean((2, 3))   # (B,3,H,W) -> (B,nf)
 
@@ -131,7 +131,8 @@ def check_body(name, head:str, size:int): # as for `body` and `Classifier`; side
     b = body(name if str(name).endswith('.safetensors') else f'{arch_of(name)}-random')
     b.name = name
     try: Classifier(b, ['a', 'b'], head, size).eval()(torch.zeros(1, 3, size, size))
-    except RuntimeError: raise ValueError(f'{name} leaves nothing of pictures of size {size}; give size=64, enough for any body') from None
+    except RuntimeError as e:
+        raise e if out_of_memory(e) else ValueError(f'{name} leaves nothing of pictures of size {size}; give size=64') from None
 
 def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pictures and turns; drawn pets and their side, pixels
     "Course-made weights: a small network learns to say by how many quarter turns a drawn pet was turned. No cat and no dog is named to it."

@@ -74,7 +74,7 @@ def _read_deep(b, img, top, orientation):
     if tiff and not _all_there(tags, len(b)): raise ValueError('strips or tiles are missing')
     if img.mode == 'CMYK': return None                 # 8 bits are left of it
     view = upright(np.asarray(img), 1 if tiff else orientation)
-    must = img.format in ('PNG', 'TIFF', 'PPM', 'JPEG2000')                # of the last, Pillow makes white black
+    must = img.format in ('PNG', 'TIFF', 'PPM', 'JPEG2000')
     premultiplied, planar = 1 in np.atleast_1d(tags.get(338, 0)), tags.get(284) == 2
     compared = slice(3, 4) if premultiplied else slice(0, 3)
     channels = 3 if tiff and img.mode == 'RGB' else 4                      # no alpha: X says nothing
@@ -232,10 +232,10 @@ def find_images(folder:Path|str, # where to look
     if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
     if not may_look_into(folder): raise PermissionError(f'{folder}: a folder that may not be read')
     there = [*folder.glob('**/*')]
-    names = sorted(p.relative_to(folder).as_posix() for p in there if p.suffix.lower() in SUFFIXES and p.is_file())
-    res = [folder/n for n in names if not any(part.startswith('.') for part in n.split('/'))]
+    shown = {p.relative_to(folder).as_posix(): p for p in there if not any(part[0] == '.' for part in p.relative_to(folder).parts)}
+    res = [p for _,p in sorted(shown.items()) if p.suffix.lower() in SUFFIXES and os.path.isfile(p)]     # `is_file` may raise
     if not res: raise ValueError(f'no picture in {folder} (looked for {", ".join(SUFFIXES)}); {what_is_there(folder, there)}')
-    closed = [] if told else [str(p) for p in there if p.is_dir() and p.name[0] != '.' and not may_look_into(p)]
+    closed = [] if told else [str(p) for p in shown.values() if os.path.isdir(p) and not may_look_into(p)]
     if closed: warnings.warn(f'passed over, folders that may not be read: {", ".join(closed[:5])}', stacklevel=3)
     return res
 

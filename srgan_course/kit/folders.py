@@ -61,11 +61,10 @@ def _enlarge_film(src, dst, up, tile, progress, want, start, body=None):
     if len(set(sizes)) > 1 and dst.suffix.lower() not in ('.tif', '.tiff', '.mpo'):
         raise ValueError(f'{src}: frames of {len(set(sizes))} sizes are no film; save as .tif')
     n, frames, seconds = len(sizes), [], []
-    for i, (img, s) in enumerate(read_frames(body, icc='keep')):
+    for i, ((img, s), size) in enumerate(zip(read_frames(body, icc='keep'), sizes)):
         if not i: first, loop = img, img.info.get('loop', 0)
-        size = sizes[i]
-        if not i and (free := available_memory('cpu')) and (need := 13*n*size[0]*size[1]) > free:     # measured: 13 bytes a pixel
-            raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free')
+        if not i and (free := available_memory('cpu')) and (need := 13*n*size[0]*size[1]) > free:     # as a PNG, which takes the most of it
+            raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take up to {need/1e9:.1f} GB; {free/1e9:.1f} GB are free')
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
     with heard() as lost: save_frames(dst, frames, seconds, loop, want.quality)
     return _said_of(src, dst, first, frames[0], up, start, [n, n], lost)
@@ -273,8 +272,8 @@ def enlarge_folder(src,               # folder of pictures
     try:
         for wait in False, True:                       # what is left is waited for, with no claim in hand: its process ends it, or dies
             some = {f: work.todo[f] for f in work.left} if wait else work.todo
-            theirs = sum(not work.is_new(f) for f in work.left)
-            if theirs and progress: say(f'srgan-upscale: waiting for {theirs} of another process')
+            theirs = progress and sum(not work.is_new(f) for f in work.left)
+            if theirs: say(f'srgan-upscale: waiting for {theirs} of another process')
             with claims(dst) as claim:
                 for made in _enlarged(some, up, tile, work.show if progress else None, want, partial(work.mine, claim, wait)):
                     waiting.append(made)

@@ -303,7 +303,7 @@ def notes_of(info, mode, size, fmt, software=None, given=None):
         if 'dpi' not in res: res['shape'] = pair
     if fmt == 'HEIF' and (code := chunks.get(b'cICP')):
         res |= dict(color_primaries=code[0], transfer_characteristics=code[1])
-        chunks = {}
+        res['chunks'] = chunks = {k: v for k,v in chunks.items() if k != b'cICP'}
     if fmt != 'PNG' and not chunks.keys() & {b'cICP', b'pHYs'}: res.pop('chunks', None)       # the others are in the profile
     lost = [k for k in res if k != 'shape' and k not in holds]
     if unfit: lost.append(unfit)

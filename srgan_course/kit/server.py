@@ -212,7 +212,7 @@ class Gate:
 
     async def __call__(self, scope, receive, send):
         if scope['type'] != 'http': return await self.app(scope, receive, send)
-        begun, status, arrived = time.perf_counter(), 499, False            # 499: the client left before there was an answer
+        begun, status, arrived, waited = time.perf_counter(), 499, False, 0    # 499: the client left before there was an answer
         async def take():
             nonlocal arrived
             message = await receive()
@@ -221,14 +221,16 @@ class Gate:
         async def read_on():
             while not arrived: await take()
         async def out(message):
-            nonlocal status
+            nonlocal status, waited
             if message['type'] == 'http.response.start':
                 status = message['status']
                 MutableHeaders(scope=message).update({'X-Content-Type-Options': 'nosniff'})
             elif status >= 400 and not arrived and not message.get('more_body'):     # no client that writes before it reads is cut off
                 await send({**message, 'more_body': True})
+                waited = time.perf_counter()
                 try: await asyncio.wait_for(read_on(), LINGER)
                 except TimeoutError: pass
+                waited = time.perf_counter() - waited                       # no part of the answer
                 message = {'type': 'http.response.body'}
             await send(message)
         try: await (p.answer() if (p := self.refuse(scope)) else self.app)(scope, take, out)
@@ -236,7 +238,7 @@ class Gate:
         finally:
             path = getattr(scope.get('route'), 'path', 'other')
             self.counters.add('requests_total', path=path, status=status)
-            self.counters.add('request_seconds_total', time.perf_counter() - begun, path=path)
+            self.counters.add('request_seconds_total', time.perf_counter() - begun - waited, path=path)
 
 # %% ../../nbs/kit/server.ipynb #sv00001e
 # method, path, function of (request, options), what it does, its options as JSON Schema, 'picture' if it takes one, media type, status

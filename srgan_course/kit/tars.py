@@ -63,10 +63,10 @@ def may_look_into(folder): return os.access(folder, os.R_OK | os.X_OK)
 
 def why_not(f:Path)->str:
     "Why what lies in a folder is no picture to read; None for a folder inside it, which is looked into."
-    if f.is_file(): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
-    if f.is_dir() and f.is_symlink(): return 'a link to a folder; give that folder itself'
-    if f.is_dir(): return None if may_look_into(f) else 'a folder that may not be read'
-    return 'a pipe, a device or a socket' if f.exists() else 'a link to nothing'
+    if os.path.isfile(f): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
+    if os.path.isdir(f) and f.is_symlink(): return 'a link to a folder; give that folder itself'
+    if os.path.isdir(f): return None if may_look_into(f) else 'a folder that may not be read'
+    return 'a pipe, a device or a socket' if os.path.exists(f) else 'a link to nothing'
 
 def what_is_there(folder, there):
     "The contents of a folder without pictures, in words."

@@ -121,14 +121,13 @@ def xmp_of_size(b,   # an XMP packet, bytes
         numbers = [p for p in found if p.text.isdecimal()]
         old = {_OWN_SIZE[p.ns, p.name]: int(p.text) for p in numbers if (p.ns, p.name) in _OWN_SIZE}
         part = {_axis(p.name): int(p.text) for p in numbers if p.ns == _PANORAMA and p.name.startswith('CroppedAreaImage')}
-        new, subject = {}, [p for p in numbers if p.name == 'li' and 'SubjectArea' in p.inside]
+        new = {}
         for p in numbers:
             if (p.ns, p.name) in _OWN_SIZE: new[p.value] = size[_OWN_SIZE[p.ns, p.name]]
             elif p.name in ('w', 'h') and 'AppliedToDimensions' in p.inside: new[p.value] = size[p.name == 'h']
             elif p.ns == _PANORAMA and part.get(i := _axis(p.name)): new[p.value] = round(int(p.text)*size[i]/part[i])
-        if len(old) == 2 and all(old.values()):
-            for n, p in enumerate(subject): new[p.value] = round(int(p.text)*size[n % 2]/old[n % 2])
-        return {where: str(v).encode() for where, v in new.items()}, []
+        gone = {p.whole: b'' for p in found if (p.ns, p.name) == (_EXIF, 'SubjectArea') and old != dict(enumerate(size))}
+        return {where: str(v).encode() for where, v in new.items()} | gone, []
     return _looked_into(b, change)[0]
 
 # %% ../../nbs/kit/xmp.ipynb #xm000016
