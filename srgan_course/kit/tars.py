@@ -66,7 +66,8 @@ def why_not(f:Path)->str:
     if os.path.isfile(f): return 'a tar file, which srgan-scale takes' if f.suffix.lower() == '.tar' else 'no picture by its name'
     if os.path.isdir(f) and f.is_symlink(): return 'a link to a folder; give that folder itself'
     if os.path.isdir(f): return None if may_look_into(f) else 'a folder that may not be read'
-    return 'a pipe, a device or a socket' if os.path.exists(f) else 'a link to nothing'
+    if os.path.exists(f): return 'a pipe, a device or a socket'
+    return 'a link to nothing' if os.path.islink(f) else 'in a folder that may not be read'
 
 def what_is_there(folder, there):
     "The contents of a folder without pictures, in words."
