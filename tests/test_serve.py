@@ -77,7 +77,7 @@ def test_a_client_that_writes_before_it_reads_sees_why_it_is_refused(monkeypatch
             link = http.client.HTTPConnection(url[7:], timeout=20)
             link.request('POST', '/v1/upscale', bytes(30_000_000)); r = link.getresponse()
             assert r.status == 413 and b'send a smaller file' in r.read(); link.close()
-        monkeypatch.setattr(server, 'LINGER', .2)
+        monkeypatch.setattr(server, '_LINGER', .2)
         with socket.create_connection((url[7:].split(':')[0], int(url.rsplit(':', 1)[1])), timeout=20) as s:      # says much, sends little
             s.sendall(b'POST /v1/upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\nabc')
             got = b''
