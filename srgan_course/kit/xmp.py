@@ -27,6 +27,7 @@ def _properties(b):
     names = lambda: tuple(name for name, *_ in opened)
     def add(full, text, *where): res.append(_Property(*full.rpartition(' ')[::2], text, *where, names()))
     def start(name, attributes):
+        if len(opened) > 99: raise ValueError('too deep for XMP')         # each property is told what it lies in
         at = parser.CurrentByteIndex
         tag = _TAG.match(b, at)
         opened.append((name.rpartition(' ')[2], at, tag.end()))
@@ -36,7 +37,8 @@ def _properties(b):
         _, at, inner = opened.pop()
         if b[inner-2:inner] == b'/>': add(name, '', (at, inner), (inner, inner)); return
         closes = parser.CurrentByteIndex
-        add(name, b[inner:closes].decode().strip(), (at, b.index(b'>', closes) + 1), (inner, closes))
+        text = b[inner:closes].decode().strip() if b.find(b'<', inner, closes) < 0 else ''       # of an element without others in it
+        add(name, text, (at, b.index(b'>', closes) + 1), (inner, closes))
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.Parse(b.rstrip(b'\0'), True)
     return res
