@@ -187,7 +187,7 @@ def test_folders_before_weights(tmp_path, monkeypatch):
 def test_numbers_of_pictures_that_are_none(tmp_path):
     for i in range(3): Image.new('RGB', (32, 32), (i, 9, 9)).save(tmp_path/f'{i}.png')
     for n in 0, -3:
-        with pytest.raises(ValueError, match=f'n={n}: take one picture or more'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
+        with pytest.raises(ValueError, match=f'^n is {n}; give a whole number from 1 to'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
 
 def test_no_interval_of_a_distance_begins_below_zero():
     r = np.random.default_rng(0); f = F.fid(r.normal(size=(40, 4)), r.normal(size=(40, 4)), draws=50)

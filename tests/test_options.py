@@ -175,7 +175,9 @@ def test_no_figure_of_what_is_none():
     from srgan_course.watching import who_is_ahead
     x, z = np.arange(9.), torch.zeros(1, 3, 4, 4)
     for f, why in ((lambda: over_pictures(np.mean, np.append(x, np.nan)), '1 of 10 pictures have a figure that is NaN'),
-                   (lambda: over_pictures(np.mean, x, x[:5]), 'arrays of 9, 5 rows'), (lambda: says(.5, .1), 'an interval from 0.5 to 0.1'),
+                   (lambda: over_pictures(np.mean, x, x[:5]), 'arrays of 9, 5 rows'),
+                   (lambda: over_pictures(np.mean, []), 'arrays of 0 rows'), (lambda: over_pictures(np.mean), 'arrays of no rows'),
+                   (lambda: says(.5, .1), 'an interval from 0.5 to 0.1'),
                    (lambda: mcnemar([3, 1], [0, 1]), 'True or False'), (lambda: mcnemar([.2, 1.], [0, 1]), 'True or False'),
                    *((lambda how=how: ContentLoss(how)(z.byte(), z.byte() + 255), 'pixels are torch.uint8; give floats') for how in DISTANCES),
                    *((lambda mode=mode: metrics.psnr_y(Image.new(mode, (20, 20)), Image.new(mode, (20, 20)), 0), f'mode {mode}; figures are for colours as RGB')

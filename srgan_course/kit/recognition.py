@@ -51,9 +51,9 @@ def agrees(rec, way, judge=None)->np.ndarray: # (n,) bool
 def in_top(scores:np.ndarray, y:np.ndarray, k:int=1 # (n,C), (n,) class numbers
           )->np.ndarray:  # (n,) from 0 to 1; a class that shares its score with others takes its share of their places
     "Is the class among the k highest scores?"
-    y = np.asarray(y)
-    own = scores[np.arange(len(y)), y]
-    return ((k - (scores > own[:, None]).sum(1))/(scores == own[:, None]).sum(1)).clip(0, 1)
+    own = scores[np.arange(len(y)), np.asarray(y), None]
+    if np.isnan(scores).any(): raise ValueError('a score is NaN, which is no place among the others; give another classifier')
+    return ((k - (scores > own).sum(1))/(scores == own).sum(1)).clip(0, 1)
 
 def recognition_table(rec:Recognition, judge:str=None # a `Recognition`, the classifier (the teacher where not given)
                      ):               # pandas DataFrame: a row a way

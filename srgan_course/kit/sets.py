@@ -73,7 +73,6 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
                  skip=False    # go on past files that cannot be read
                 ):             # yields lists of tensors (B,3,H,W)
     "Go through a set of pictures; files that cannot be read are listed at the end."
-    if n is not None and n < 1: raise ValueError(f'n={n}: take one picture or more of each set, or leave n out for all')
     for k, v in dict(n=n, bs=bs, workers=workers).items(): in_range(k, v, 1, whole=True)
     bad, batch, count, items = [], [], 0, _items(pictures)
     if isinstance(items, list): warn_of_files(items[:n], 'measured')

@@ -26,10 +26,11 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
                  ): # (lo, hi), 95 %, or a dict of them
     "Where the figure lies over all pictures of this kind, for the same models: percentile bootstrap."
     arrays = [np.asarray(a) for a in arrays]
-    rows, bad = [len(a) for a in arrays], max(int((a != a).reshape(len(a), -1).any(1).sum()) for a in arrays if len(a))  # NaN is not itself
-    if len({*rows}) > 1: raise ValueError(f'arrays of {", ".join(map(str, rows))} rows; all must be of the same pictures')
-    if bad: raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN; leave them out of all arrays')
-    got = [stat(*[a[i] for a in arrays]) for i in resamples(len(arrays[0]), times, seed)]
+    rows = [len(a) for a in arrays]
+    if {*rows} != {max([*rows, 1])}: raise ValueError(f'arrays of {", ".join(map(str, rows)) or "no"} rows; give a row a picture in each')
+    if bad := max(int((a != a).reshape(len(a), -1).any(1).sum()) for a in arrays):                              # NaN is not itself
+        raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN; leave them out of all arrays')
+    got = [stat(*[a[i] for a in arrays]) for i in resamples(rows[0], times, seed)]
     ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
     return {k: ask([g[k] for g in got]) for k in got[0]} if isinstance(got[0], dict) else ask(got)
 
@@ -106,8 +107,8 @@ def says(lo:float, hi:float, # ends of the interval of a difference
         )->str: # 'more', 'less' or 'cannot tell', and what of the claim
     "The words that the interval of a difference allows."
     if lo > hi: raise ValueError(f'an interval from {lo:g} to {hi:g}; give its lower end first')
-    said = 'more' if lo > 0 else 'less' if hi < 0 else 'cannot tell'
-    if claimed is None: return said
+    said = 'more' if 0 < lo <= hi else 'less' if lo <= hi < 0 else 'cannot tell'
+    if claimed is None or not lo <= hi: return said                       # NaN tells nothing, of a claim neither
     if lo <= claimed <= hi: return said + (': too wide to tell the claim from nothing' if said == 'cannot tell' else ', and the claim fits')
     return said + f', and the claim of {claimed:+g} does not fit'
 
