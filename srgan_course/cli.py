@@ -215,8 +215,7 @@ def recognise(
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate): raise ValueError('nothing to do; give pictures, or --evaluate FOLDER, or --train FOLDER')
     need_paths([*paths, *([labels] if labels else [])], 'file')
-    in_range('size', size, 48, 2**16)
-    in_range('seed', seed, 0)
+    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
@@ -323,8 +322,7 @@ def fid(
     if dims and layer: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
     last = {'inception': 2048, 'random': 256}.get(name, 512)              # features of the last layer; the SqueezeNets have 512
     net = f'{name}@{layer or dims or last}'
-    own_result(result)
-    need_places(save_stats, folders=[cache])
+    own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
         others = {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}
         if other := [f'--{k}' for k, v in others.items() if v]:

@@ -122,8 +122,7 @@ def _shown(res, r, out):
     on_sheet = {n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}
     notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
     before_after(on_sheet, notes, r.scale, path=out/'before_after.png')
-    all_curves(out)
-    training_gif(out, out/'samples.gif')
+    all_curves(out), training_gif(out, out/'samples.gif')
     figures = dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()})
     protocol = f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel'
     save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs', figures, 'embedded', len(measured),
@@ -144,6 +143,5 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
         return load_result(out/'results.json')['figures']
-    res = _trained(r, out, progress, say)
-    say(_shown(res, r, out))
+    say(_shown(_trained(r, out, progress, say), r, out))
     return load_result(out/'results.json')['figures']
