@@ -61,7 +61,7 @@ def cached_features(body,        # a `Body`
     from srgan_course.kit.distributed import shared, told
     path = None
     if cache:
-        what = [digest(type(body).__name__, body.state_dict()), body.variant, *([] if view is None else [view, seed, how])]
+        what = [digest(str(body), body.state_dict()), body.variant, *([] if view is None else [view, seed, how])]
         path = Path(cache)/f'{digest(json.dumps(what), dict(x=x))[:32]}.safetensors'
         if (kept := told(lambda: _read_features(path, len(x), body.nf) if path.is_file() else None)) is not None: return kept
     device = device or next(body.parameters()).device
