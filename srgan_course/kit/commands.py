@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
-from .files import one_name, writable
+from .files import one_name, writable, write_whole
 
 # %% ../../nbs/kit/commands.ipynb #c0d00012
 # what a terminal obeys and does not show: control characters but for tab, line feed and carriage return, and what turns a line around
@@ -225,7 +225,6 @@ def one_run(f, *args,     # a function that trains; what it is given
 # %% ../../nbs/kit/commands.ipynb #c0d00014
 def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     "Copy the lessons and what they need."
-    import shutil
     from srgan_course.kit.models import MODELS
     need_places(folders=[to])
     src = next((d for d in (MODELS.parent/'lessons', MODELS.parent.parent/'nbs') if any(d.glob('[0-9]*.ipynb'))), None)
@@ -235,5 +234,5 @@ def copy_lessons(to:Path)->str: # folder -> a line that says what was done
         if any(s.startswith('.') for s in p.relative_to(src).parts): continue
         dst = to/p.relative_to(src)
         if dst.exists(): kept += 1; continue
-        dst.parent.mkdir(parents=True, exist_ok=True); shutil.copy(p, dst); new += 1
+        dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, p.read_bytes()); new += 1
     return f'{to}: {new} files copied' + (f', {kept} already there and left as they are' if kept else '') + '. Begin with 00_tour.ipynb.'
