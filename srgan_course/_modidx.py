@@ -1812,8 +1812,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'srgan_course/kit/sources.py'),
                                           'srgan_course.kit.sources.central_square': ( 'kit/sources.html#central_square',
                                                                                        'srgan_course/kit/sources.py'),
-                                          'srgan_course.kit.sources.div2k_folder': ( 'kit/sources.html#div2k_folder',
-                                                                                     'srgan_course/kit/sources.py'),
                                           'srgan_course.kit.sources.div2k_pairs': ( 'kit/sources.html#div2k_pairs',
                                                                                     'srgan_course/kit/sources.py'),
                                           'srgan_course.kit.sources.find_source': ( 'kit/sources.html#find_source',

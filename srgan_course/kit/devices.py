@@ -6,7 +6,7 @@
 __all__ = ['pick_device']
 
 # %% ../../nbs/kit/devices.ipynb #ecdeb477
-import faulthandler, json, math, os, platform, re, signal, subprocess, sys, time, warnings
+import faulthandler, json, math, os, platform, signal, subprocess, sys, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -106,8 +106,8 @@ def _cpuinfo():
 def _cpu_flags(): return set(_cpuinfo().split())
 def processor()->str:
     "What the machine calls its processor."
-    named = re.search(r'model name\s*:\s*(.+)', _cpuinfo())
-    return named[1].strip() if named else platform.processor() or platform.machine()
+    names = (l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name'))
+    return next(names, platform.processor() or platform.machine())
 
 def _survives(work, seconds=10):
     "Whether `work` comes to its end in a fork of this process, which may crash alone."

@@ -15,6 +15,7 @@ from .files import read_json, write_json
 
 # %% ../../nbs/kit/results.ipynb #48971aa2
 def _package(): return Path(find_spec('srgan_course').origin).resolve().parent   # this package's folder
+
 def _commit():
     "The commit of the checkout this package lies in, with a + where the package was changed since; 'unknown' outside one."
     here = _package()
