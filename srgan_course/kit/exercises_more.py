@@ -251,7 +251,7 @@ def check_rrdb_params(f): # exercise 1
 @checks('both halves, and both teach the generator.')
 def check_hinge(f): # exercise 2
     "Batches of two sizes: first one with unequal halves, in each some that fall short. Of a tensor its gradient is looked at, too."
-    for fake, real in ((3., -1.), (0., 2., -2.5)), ((-1., .5, 0.), (0., .25)), ((5., 4.), (-5., -5., -7.)), ((0., 2.), (1., 3., .5)):
+    for fake, real in ((3., -1.), (.25, 2., -2.5)), ((-1., .5, 0.), (0., .25)), ((5., 4.), (-5., -5., -7.)), ((0., 2.), (1., 3., .5)):
         fk, rl, want_fk = torch.tensor(fake, requires_grad=True), torch.tensor(real), torch.tensor(fake, requires_grad=True)
         first = F.relu(1 - (want_fk - rl.mean())).mean()
         want, got = first + F.relu(1 + (rl - want_fk.mean())).mean(), ask(f, fk, rl)

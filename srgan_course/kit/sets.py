@@ -9,6 +9,7 @@ __all__ = ['FeatureSet', 'features', 'Stats', 'crops']
 import hashlib, io, json, warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
@@ -60,9 +61,7 @@ def _ahead(items, load, workers, ahead):
         waiting, items = deque(), iter(items)
         try:
             while True:
-                while len(waiting) < ahead:
-                    try: waiting.append(pool.submit(load, next(items)))
-                    except StopIteration: break
+                waiting.extend(pool.submit(load, o) for o in islice(items, ahead - len(waiting)))
                 if not waiting: return
                 yield waiting.popleft().result()
         finally:
