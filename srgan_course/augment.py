@@ -25,10 +25,10 @@ def copies(x,              # uint8 (n,3,H,W)
     return enlarge(how, shrink(x, scale), scale, bs=1)
 
 # %% ../nbs/15_augment.ipynb #e0c4e191
-SHORT = RECIPES['pets'].replace(name='pets-short', size=96, bs=8, generator='LightSR', nf=32, n_blocks=8, critic='PoolCritic', critic_nf=24,
-                                shift=3, soften=1, steps_per_epoch=100, pre_epochs=12, epochs=6,
-    feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0., gan_lr=2e-4, crit_lr=4e-4,
-                                schedule='tail', ema=.99, save_every=100)
+SHORT = RECIPES['pets'].replace(
+    name='pets-short', size=96, bs=8, generator='LightSR', nf=32, n_blocks=8, critic='PoolCritic', critic_nf=24, shift=3, soften=1,
+    steps_per_epoch=100, pre_epochs=12, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', ema=.99, save_every=100,
+    feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0.)
 
 def train_copier(x,        # uint8 (n,3,H,W): the classifier's training pictures, no others
                  recipe,   # an `SRGANRecipe`
@@ -72,8 +72,8 @@ def some_of_each(y,   # (n,) class numbers
     counts = {int(c): int((y == c).sum()) for c in np.unique(y)}
     if k < 1 or k > min(counts.values()):
         raise ValueError(f'{k} pictures of each class were asked for; the smallest class has {min(counts.values())}')
-    return np.sort(np.concatenate([np.flatnonzero(y == c)[np.argsort(draws(n, seed, c, 11), kind='stable')[:k]] for c,
-                                   n in counts.items()]))
+    chosen = [np.flatnonzero(y == c)[np.argsort(draws(n, seed, c, 11), kind='stable')[:k]] for c, n in counts.items()]
+    return np.sort(np.concatenate(chosen))
 
 # %% ../nbs/15_augment.ipynb #83bf4ac6
 def run_arms(feats:dict, y,   # as for `arm_features`

@@ -8,6 +8,7 @@ __all__ = ['SRGANCritic', 'PoolCritic']
 # %% ../nbs/05_critics.ipynb #7b759836
 import torch
 from torch import nn, Tensor
+from .kit.recipe import in_range
 from .kit.weights import in_eval
 
 # %% ../nbs/05_critics.ipynb #b58d962e
@@ -38,7 +39,7 @@ class SRGANCritic(nn.Module):
                        nf:int=64):  # channels of the first layer
         super().__init__()
         if size < 16 or size % 16: raise ValueError(f'size {size} is not a multiple of 16; give 64, 96 or 128, say, or use PoolCritic')
-        self.size, self.args = size, dict(size=size, nf=nf)
+        self.size, self.args = size, dict(size=size, nf=in_range('nf', nf, 1, whole=True))
         self.body = critic_body(nf)
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(8*nf*(size//16)**2, 16*nf), nn.LeakyReLU(.2, inplace=True), nn.Linear(16*nf, 1))
 
@@ -54,7 +55,7 @@ class PoolCritic(nn.Module):
     "SRGAN's eight convolutions, then the mean over the picture: any size goes."
     def __init__(self, nf:int=64): # channels of the first layer
         super().__init__()
-        self.args = dict(nf=nf)
+        self.args = dict(nf=in_range('nf', nf, 1, whole=True))
         self.body = critic_body(nf)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8*nf, 16*nf), nn.LeakyReLU(.2, inplace=True),
                                   nn.Linear(16*nf, 1))

@@ -17,7 +17,8 @@ from .generators import STEPS, check_batch, check_scale, init_conv
 from .critics import SRGANCritic
 from .losses import AdversarialLoss, plain
 from .kit.div2k import div2k_windows
-from .kit.sources import div2k_folder
+from .kit.recipe import in_range
+from .kit.sources import source_folder
 
 # %% ../nbs/17_esrgan.ipynb #348ee161
 def mix_networks(a:nn.Module, # given at t=0
@@ -122,7 +123,7 @@ class VGGCritic(SRGANCritic):
                        nf:int=64):   # channels of the first layer
         nn.Module.__init__(self)
         if size < 32 or size % 32: raise ValueError(f'size {size} is not a multiple of 32; give 96, 128 or 192, say')
-        self.size, self.args = size, dict(size=size, nf=nf)
+        self.size, self.args = size, dict(size=size, nf=in_range('nf', nf, 1, whole=True))
         act = lambda: nn.LeakyReLU(.2, inplace=True)
         layer = lambda ni, no, k: [nn.Conv2d(ni, no, k, k - 2, 1, bias=False), nn.BatchNorm2d(no), act()]   # 3: same size, 4: half
         layers = [nn.Conv2d(3, nf, 3, padding=1), act(), *layer(nf, nf, 4)]
@@ -135,7 +136,7 @@ class UNetCritic(nn.Module):
     "Real-ESRGAN's discriminator: a U-Net that judges every pixel; its inner kernels are held, as matrices, at spectral norm 1."
     def __init__(self, nf:int=64): # channels of the first layer
         super().__init__()
-        self.args = dict(nf=nf)
+        self.args = dict(nf=in_range('nf', nf, 1, whole=True))
         sn = lambda ni, no, k=3, stride=1: spectral_norm(nn.Conv2d(ni*nf, no*nf, k, stride, 1, bias=False))
         self.first = nn.Conv2d(3, nf, 3, padding=1)
         self.down = nn.ModuleList([sn(1, 2, 4, 2), sn(2, 4, 4, 2), sn(4, 8, 4, 2)])
@@ -199,7 +200,7 @@ def given_dls(source,      # as in `sr_dls`
               fit=None, device=None # as in `sr_dls`
              ):            # DataLoaders, or None where `source` is not laid out as DIV2K
     "The loaders of a source that is laid out as DIV2K: its pairs, in windows; its large pictures alone where the recipe wants others."
-    folder = div2k_folder(source)
+    folder = source_folder(source, 'DIV2K_train_HR')     # laid out as DIV2K, or None
     if folder is None: return None
     if valid is None and fit is None:
         out = div2k_windows(folder, recipe.scale, max(480, recipe.size), downscale)

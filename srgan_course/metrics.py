@@ -7,7 +7,7 @@ __all__ = ['psnr_y', 'psnr_rgb', 'ssim_y', 'evaluate_sr', 'mean_gradient', 'lpip
 
 # %% ../nbs/03_metrics.ipynb #51800cab
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .images import crop_to_multiple, downscale, interpolate, luminance
@@ -87,9 +87,7 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
              strict:bool=False # refuse a network that does not answer with pictures in [0,1]? Else they are clamped
             ):          # a function PIL -> PIL
     "Any way to enlarge a picture, as a function of a picture."
-    if isinstance(model, str):
-        one_of('way to enlarge', model, CLASSIC)
-        return lambda img: interpolate(img, scale, how=model)
+    if isinstance(model, str): return partial(interpolate, factor=scale, how=one_of('way to enlarge', model, CLASSIC))
     if not isinstance(model, nn.Module): return model
     def one(img):
         y = _answer(model, to_tensor(img)[None])[0]

@@ -40,8 +40,7 @@ class RecogniseLoss(nn.Module):
         if min(logits, pixel, feature) < 0 or logits + pixel + feature == 0:
             raise ValueError(f'weights are logits {logits}, pixel {pixel}, feature {feature}; give 0 or more, and one above 0')
         if logits and teacher is None: raise ValueError('the logits loss wants a teacher; give one, or logits=0')
-        if feature and not feature_net:
-            raise ValueError("feature is not 0, but no feature_net is named; give feature_net='vgg16-oxford@relu2_2', say")
+        if feature and not feature_net: raise ValueError("feature is not 0, but no feature_net is named; give 'vgg16-oxford@relu2_2', say")
         self.teacher, self.weights, self.parts = teacher if logits else None, dict(logits=logits, pixel=pixel, feature=feature), {}
         self.features = PerceptualLoss(feature_net, 'l1') if feature else None
 
@@ -65,14 +64,13 @@ def student(start='light-x4', # a model whose head and body it takes; None: from
             network='LightSR' # from scratch: LightSR, SRResNet or RRDBNet
            )->nn.Module:
     "A network to be taught: with head and body of one that has learnt, and what differs with the factor made anew."
-    args = dict(nf=nf, n_blocks=n_blocks)
-    if start:
-        known = load_enlarger(start)
-        network, args = type(known).__name__, known.args
+    from srgan_course.srgan import start_from
+    known = load_enlarger(start) if start else None
+    network, args = (type(known).__name__, known.args) if start else (network, dict(nf=nf, n_blocks=n_blocks))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed); net = build_network(network, args | dict(scale=scale))
-    if start:
-        from srgan_course.srgan import start_from; start_from(net, start)
+        torch.manual_seed(seed)
+        net = build_network(network, args | dict(scale=scale))
+    if start: start_from(net, start)
     return net
 
 # %% ../nbs/16_recognise.ipynb #e2e00001
@@ -199,11 +197,13 @@ def resized_to(net, scale=3 # a network that enlarges by another factor, the fac
 def picture_ways(models=('light-x4', 'srgan-x4'), scale=3 # models that ship, or .safetensors files
                 )->dict: # name -> way, as `enlarger` takes it
     "Three classic ways, and networks by name."
-    models = [*map(str, models)]
-    taken = {ORIGINALS, 'small', 'nearest', 'bicubic', 'lanczos', *models}               # a row has its own name, whatever a file is called
-    nets = {(k := Path(m).stem) + ' (trained)'*(k != m and k in taken): load_enlarger(m) for m in models}
-    return {n: n for n in ('nearest', 'bicubic', 'lanczos')} | {k: net if net.args['scale'] == scale else resized_to(net, scale)
-                                                                for k, net in nets.items()}
+    models, ways = [*map(str, models)], {n: n for n in ('nearest', 'bicubic', 'lanczos')}
+    taken = {ORIGINALS, 'small', *ways, *models}               # a row has its own name, whatever a file is called
+    for m in models:
+        name, net = Path(m).stem, load_enlarger(m)
+        if name != m and name in taken: name += ' (trained)'
+        ways[name] = net if net.args['scale'] == scale else resized_to(net, scale)
+    return ways
 
 def evaluate_folder(source, ways, teacher, judges=(), share=1., labels=None, size=192, scale=3, seed=42, precision='auto'
                    )->tuple: # `Recognition`, items

@@ -9,7 +9,7 @@ from srgan_course.generators import SRResNet, count_params, load_model, receptiv
 from srgan_course.kit import div2k as made_ready
 from srgan_course.kit.div2k import cut_windows, div2k_windows, make_lr, starts
 from srgan_course.kit.hub import div2k_from_hub
-from srgan_course.kit.sources import div2k_folder, div2k_pairs
+from srgan_course.kit.sources import div2k_pairs, source_folder
 from srgan_course.kit.weights import load_published, read_weights
 from srgan_course.images import downscale
 from srgan_course.esrgan import (ESRGAN_RECIPES, DenseBlock, RRDB, RRDBNet, RelativisticLoss, UNetCritic, VGGCritic, given_dls,
@@ -379,5 +379,5 @@ def test_without_the_small_numbers_features_explode():
 
 def test_div2k_is_found_by_name(tmp_path, monkeypatch):
     div2k(tmp_path/'div2k'); monkeypatch.setenv('SRGAN_DATA', str(tmp_path))
-    assert (div2k_folder('div2k') == tmp_path/'div2k' == div2k_folder(tmp_path/'div2k') and div2k_folder('embedded') is None
-            and div2k_folder([1]) is None)
+    there = lambda source: source_folder(source, 'DIV2K_train_HR')
+    assert there('div2k') == tmp_path/'div2k' == there(tmp_path/'div2k') and there('embedded') is there([1]) is None

@@ -104,6 +104,10 @@ def _cpuinfo():
     try: return Path('/proc/cpuinfo').read_text()
     except OSError: return ''
 def _cpu_flags(): return set(_cpuinfo().split())
+def processor()->str:
+    "What the machine calls its processor."
+    names = (l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name'))
+    return next(names, platform.processor() or platform.machine())
 
 def _survives(work, seconds=10):
     "Whether `work` comes to its end in a fork of this process, which may crash alone."
@@ -176,10 +180,9 @@ def _trial(code=_TRIAL): # how many times faster than float32; 0 where bfloat16 
 def bfloat16_gain()->float:
     "How many times faster a small step runs in bfloat16 than in float32 on this processor: tried once, then remembered."
     import torch
-    cpu = next((l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name')), platform.processor())
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')      # where nobody has a home, the ~ stays
     file = Path(cache)/'srgan_course'/'bfloat16.json'
-    key = f"{cpu}, torch {torch.__version__}, {os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')}"
+    key = f"{processor()}, torch {torch.__version__}, {os.environ.get('ONEDNN_MAX_CPU_ISA', 'any')}"
     try: known = dict(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError, RecursionError): known = {}
     if key not in known:

@@ -44,7 +44,7 @@ class Recipe:
         for f in fields(self): self._check_type(f.name, f.type)
         if self.scale not in SCALES: raise ValueError(f'scale {self.scale} is not in {SCALES}; give scale=2, 3 or 4')
         if self.scaled and (self.size < self.scale or self.size % self.scale):
-            near = max(1, round(self.size/self.scale))*self.scale
+            near = max(-(-16//self.scale), round(self.size/self.scale))*self.scale                # critics judge 16 pixels or more
             raise ValueError(f'size {self.size} is not a multiple of scale {self.scale}; give size={near}')
         for n, limits in self.ranges.items(): in_range(n, math.prod(getattr(self, k) for k in n.split(' x ')), *limits)
     def _check_type(self, name, typ):

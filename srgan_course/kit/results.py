@@ -10,14 +10,11 @@ import datetime, json, platform, re, shlex, subprocess, sys
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from .devices import processor
 from .files import read_json, write_json
 
 # %% ../../nbs/kit/results.ipynb #48971aa2
 def _package(): return Path(find_spec('srgan_course').origin).resolve().parent   # this package's folder
-def _processor():
-    "What the machine calls its processor."
-    try: return re.search(r'model name\s*:\s*(.+)', Path('/proc/cpuinfo').read_text()).group(1).strip()
-    except (OSError, AttributeError): return platform.processor() or platform.machine()
 
 def _commit():
     "The commit of the checkout this package lies in, with a + where the package was changed since; 'unknown' outside one."
@@ -85,7 +82,7 @@ def save_result(path:Path|str,      # results/NAME.json
     path = Path(path)
     command = shlex.join([Path(sys.argv[0]).name, *map(_public, sys.argv[1:])])
     d = dict(name=path.stem, command=command, what=what, data=_public(str(data)), n=int(n), protocol=protocol, seed=seed, recipe=recipe,
-             commit=_commit(), versions=_versions(), processor=_processor(), threads=torch.get_num_threads(),
+             commit=_commit(), versions=_versions(), processor=processor(), threads=torch.get_num_threads(),
              date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'), seconds=seconds, figures=figures,
              spread=spread, **more)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -57,14 +57,12 @@ def _items(pictures):
 def _ahead(items, load, workers, ahead):
     "The results of `load` in order, made by threads that run ahead of whoever asks."
     with ThreadPoolExecutor(workers) as pool:
-        waiting, items = deque(), iter(items)
+        waiting = deque()
         try:
-            while True:
-                while len(waiting) < ahead:
-                    try: waiting.append(pool.submit(load, next(items)))
-                    except StopIteration: break
-                if not waiting: return
-                yield waiting.popleft().result()
+            for o in items:
+                waiting.append(pool.submit(load, o))
+                if len(waiting) == ahead: yield waiting.popleft().result()
+            while waiting: yield waiting.popleft().result()
         finally:
             for f in waiting: f.cancel()
 

@@ -281,8 +281,3 @@ def div2k_pairs(folder:Path|str, # holds DIV2K_train_HR, DIV2K_train_LR_bicubic/
         with Image.open(small[k]) as a, Image.open(large[k]) as b: (w, h), (W, H) = a.size, b.size
         if (W, H) != (w*scale, h*scale): raise ValueError(f'{large[k].name} is {W} x {H} and {small[k].name} {w} x {h}: not {scale} times')
     return [(small[k], large[k]) for k in sorted(large)]
-
-def div2k_folder(source:Path|str # a folder, or a name such as 'div2k'
-                )->Path: # the folder that is laid out as DIV2K, or None
-    "Where DIV2K's layout is: in this folder, or in the one of this name inside SRGAN_DATA."
-    return source_folder(source, 'DIV2K_train_HR')

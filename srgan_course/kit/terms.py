@@ -8,6 +8,7 @@ __all__ = ['GridLoss']
 # %% ../../nbs/kit/terms.ipynb #7e000004
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
+from .commands import in_range
 
 # %% ../../nbs/kit/terms.ipynb #a5f867ba
 def charbonnier(output:Tensor, target:Tensor, eps:float=1e-3)->Tensor: # same shape; width of the tip, in units of a pixel -> scalar
@@ -21,7 +22,7 @@ class GridLoss(nn.Module):
                        blocks:int=5 # side of the neighbourhood that is averaged, blocks
                       ):
         super().__init__()
-        self.scale, self.blocks = scale, blocks
+        self.scale, self.blocks = in_range('scale', scale, 2, whole=True), in_range('blocks', blocks, 1, whole=True)
     def extra_repr(self): return f'{self.scale}, {self.blocks}'
     def repeats(self, x:Tensor): # (B,C,H,W) -> (B,C*scale**2,h,w)
         "For each place in a block, how it differs from the others on average over neighbouring blocks."
