@@ -10,9 +10,8 @@ import json as js, sys, time
 from pathlib import Path
 from typing import Annotated
 from fastcore.script import is_cli
-from .kit.commands import (among, code_for, command, copy_lessons, given, in_range, need_paths, need_places,
+from .kit.commands import (among, code_for, command, copy_lessons, figure_places, given, in_range, need_paths, need_places,
                                        one_line, one_run, own_result, say, warnings_as_lines)
-from .kit.files import one_name
 
 # %% ../nbs/cli.ipynb #fb931a93
 @command
@@ -215,15 +214,12 @@ def recognise(
     "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate): raise ValueError('nothing to do; give pictures, or --evaluate FOLDER, or --train FOLDER')
-    need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths([*paths, *([labels] if labels else [])], 'file')
+    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
-    if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
-    figures = {one_name(out or f'{p.stem}-recognised.jpg') for p in paths}
-    if len(figures) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give one at a time')
-    if own := [p for p in paths if one_name(p) in figures]: raise ValueError(f'{own[0]} is a picture itself; give another --out')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
-    else: need_places(*[out or f'{p.stem}-recognised.jpg' for p in paths], make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
+    else: figures = figure_places(paths, out, '-recognised.jpg')
     from srgan_course import recognise as m
     from srgan_course.kit.classifiers import teacher_or_toy
     from srgan_course.kit.originals import look_for
@@ -233,19 +229,20 @@ def recognise(
     t, said = teacher_or_toy(teacher)
     if said: print(f'srgan-recognise: {said}', file=sys.stderr)
     if evaluate: return _compare_ways(evaluate, ways, t, judge, share or 1., labels, size, 42 if seed is None else seed, json)
-    return _recognise_pictures(paths, ways, t, size, out, json)
+    return _recognise_pictures(paths, figures, ways, t, size, json)
 
 # %% ../nbs/cli.ipynb #eecbf812
-def _recognise_pictures(paths, ways, t, size, out, json):
+def _recognise_pictures(paths, figures, ways, t, size, json):
     from srgan_course import recognise as m
     from srgan_course.kit.frames import open_first
     from srgan_course.kit.recognition import guess_figure
     rows, bad = [], []
-    for p in paths:
+    for p, dst in zip(paths, figures):
         with among(paths, 'srgan-recognise', bad, file=p):
             res = m.recognise_picture(open_first(p).convert('RGB'), ways, t, size=size)
-            dst, guesses = out or Path(f'{p.stem}-recognised.jpg'), {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
-            dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
+            guesses = {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            guess_figure(res, dst)
             side = res['originals']['picture'].width
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
             if not json: print(one_line(f'{p} -> {dst}') + f', {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
@@ -318,19 +315,22 @@ def fid(
     "Frechet Inception distance of two sets of pictures; KID and Inception Score where asked for"
     from srgan_course.metrics import save_result
     in_range('dims', dims, 1), in_range('draws', draws or None, 2, 10**6), in_range('n', n, 1)
-    start, idle = time.monotonic(), given(features=features, dims=dims, n=n, cache=cache, skip=skip or None)
-    name = (features := features or 'inception').split('@')[0]
-    if dims and '@' in features: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
-    if idle and b and a[-4:] == b[-4:] == '.npz': raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
-    net = features if '@' in features else f"{features}@{dims or {'inception': 2048, 'random': 256}.get(features, 512)}"
+    start, two_files = time.monotonic(), b is not None and a.endswith('.npz') and b.endswith('.npz')
+    idle = given(features=features, dims=dims, n=n, cache=cache, skip=skip or None)
+    if two_files and idle: raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
+    name, _, layer = (features or 'inception').partition('@')
+    if dims and layer: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
+    last = {'inception': 2048, 'random': 256}.get(name, 512)              # features of the last layer; the SqueezeNets have 512
+    net = f'{name}@{layer or dims or last}'
     own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
-        if other := [f'--{k}' for k, v in dict(kid=kid, result=result, draws=draws, cache=cache, **{'is': Is}).items() if v]:
+        others = {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}
+        if other := [f'--{k}' for k, v in others.items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
-    say(one_line(f'srgan-fid: {a} against {b}{"" if a[-4:] == b[-4:] == ".npz" else f" by {net}"} ...'))
+    say(one_line(f'srgan-fid: {a} against {b}' + f' by {net}'*(not two_files) + ' ...'))
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))

@@ -6,7 +6,6 @@
 __all__ = ['demo']
 
 # %% ../nbs/demo.ipynb #6cdd1770
-import io
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
@@ -17,7 +16,7 @@ from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
 from .kit.show import before_after, crop_box, save_gif
 from .kit.sources import sample_photos
-from .images import crop_to_multiple, downscale, to_tensor, write_whole
+from .images import crop_to_multiple, downscale, save_image, to_tensor
 from .metrics import enlarger, mean_gradient, psnr_y, ssim_y
 from .watching import save_curves, who_is_ahead
 from .srgan import SRGANRecipe, train
@@ -45,31 +44,23 @@ def all_curves(out): # a run's folder
         if (f := out/f'history_{phase}.csv').exists(): ims.append(Image.open(save_curves(f, out/f'curves_{phase}.png')).convert('RGB'))
     sheet = Image.new('RGB', (max(im.width for im in ims), sum(im.height for im in ims)), 'white')
     for i,im in enumerate(ims): sheet.paste(im, (0, sum(o.height for o in ims[:i])))
-    buf = io.BytesIO(); sheet.save(buf, format='png', optimize=True)
-    write_whole(out/'curves.png', buf.getvalue())
+    save_image(sheet, out/'curves.png')
     return sheet
 
-def enlarge_all(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
-                pictures:dict, # name -> HR picture
-                scale:int      # how much smaller they are made
-               )->dict:        # picture's name -> {'LR': ..., model's name: ..., 'HR': ...}, whole pictures
-    "Every picture made small and enlarged by every model."
-    res = {}
+def compare(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
+            pictures:dict, # name -> HR picture
+            scale:int      # how much smaller they are made
+           )->tuple:       # pictures {name: {'LR': ..., model's name: ..., 'HR': ...}}, and their figures in the same order
+    "Every picture made small and enlarged by every model, whole; PSNR, SSIM and mean gradient of each (of HR the gradient alone)."
+    shown, figures = {}, {}
     for name, hr in pictures.items():
         hr = crop_to_multiple(hr, scale)
         lr = downscale(hr, scale)
-        res[name] = {'LR': lr, **{k: enlarger(m, scale)(lr) for k,m in models.items()}, 'HR': hr}
-    return res
-
-def measure_all(enlarged:dict, scale:int)->dict: # from `enlarge_all` -> picture's name -> model's name -> psnr, ssim, gradient
-    "PSNR, SSIM and mean gradient of whole pictures; HR has a gradient only."
-    res = {}
-    for name, imgs in enlarged.items():
-        hr = imgs['HR']
-        res[name] = {k: dict(psnr=psnr_y(im, hr, scale), ssim=ssim_y(im, hr, scale), gradient=mean_gradient(im)) for k,
-                     im in imgs.items() if k not in ('LR', 'HR')}
-        res[name]['HR'] = dict(gradient=mean_gradient(hr))
-    return res
+        sr = {k: enlarger(m, scale)(lr) for k,m in models.items()}
+        shown[name] = {'LR': lr, **sr, 'HR': hr}
+        figures[name] = {k: dict(psnr=psnr_y(im, hr, scale), ssim=ssim_y(im, hr, scale), gradient=mean_gradient(im)) for k,im in sr.items()}
+        figures[name]['HR'] = dict(gradient=mean_gradient(hr))
+    return shown, figures
 
 # %% ../nbs/demo.ipynb #34338bdb
 MADE = ('before_after.png', 'curves.png', 'samples.gif', 'results.json', 'generator.safetensors', 'recipe.json')
@@ -93,7 +84,7 @@ def demo_samples(scale=4)->torch.Tensor: # how much smaller they are made -> (3,
     return torch.stack([to_tensor(downscale(im, scale).crop(tuple(v//scale for v in crop_box(n, im, 128)))) for n,
                         im in sample_photos('valid').items()])
 
-def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words` (None: no probabilities); the demo's folder
+def demo_report(m:dict, words:dict, out)->str: # figures from `compare`, `last_words` (None: no probabilities); the demo's folder
     "What the demo's figures say, and what to do next."
     mean = lambda model, what: sum(p[model][what] for p in m.values())/len(m)
     sharp = lambda p, model: p[model]['gradient']/p['HR']['gradient']
@@ -112,6 +103,32 @@ def demo_report(m:dict, words:dict, out)->str: # from `measure_all`, `last_words
     return '\n'.join(lines)
 
 # %% ../nbs/demo.ipynb #d41de42b
+def _trained(r, out, progress, say):
+    "Train the demo's recipe, or go on with a run that was interrupted; what goes wrong is told in the demo's words."
+    state = run_state(out)
+    if state == 'begun':
+        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
+        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
+    try: return train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
+    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
+    except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
+    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh'.replace('--resume', 'the same command')) from None
+
+def _shown(res, r, out):
+    "Enlarge the held-out photographs, keep pictures and figures, and give the report."
+    models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
+    enlarged, measured = compare(models, sample_photos('valid'), r.scale)
+    words = last_words(out) if r.adv_kind in ('bce', 'mean') else None         # only these losses make D(x) a probability
+    on_sheet = {n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}
+    notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
+    before_after(on_sheet, notes, r.scale, path=out/'before_after.png')
+    all_curves(out), training_gif(out, out/'samples.gif')
+    figures = dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()})
+    protocol = f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel'
+    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs', figures, 'embedded', len(measured),
+                protocol=protocol, seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
+    return demo_report(measured, words, out)
+
 def demo(out:Path|str='demo', # folder for pictures, curves, figures and the model
          fresh:bool=False,    # begin again, even where a demo is there
          progress:bool=True,  # say what is done while it is done
@@ -126,24 +143,5 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
         return load_result(out/'results.json')['figures']
-    state = run_state(out)
-    if state == 'begun':
-        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
-        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
-    try: res = train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
-    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
-    except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
-    except ValueError as e: raise ValueError(f'{e}; or begin again with --fresh'.replace('--resume', 'the same command')) from None
-    models = {'nearest': 'nearest', 'bicubic': 'bicubic', 'pretrained': res.pretrained, 'SRGAN': res.generator}
-    enlarged = enlarge_all(models, sample_photos('valid'), r.scale)
-    measured, words = measure_all(enlarged, r.scale), last_words(out) if r.adv_kind in ('bce', 'mean') else None
-    notes = {n: {k: f"{v['psnr']:.2f} dB, SSIM {v['ssim']:.3f}" for k,v in m.items() if 'psnr' in v} for n,m in measured.items()}
-    before_after({n: {k: im for k,im in ims.items() if k != 'nearest'} for n,ims in enlarged.items()}, notes, r.scale,
-                 path=out/'before_after.png')
-    all_curves(out); training_gif(out, out/'samples.gif')
-    save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs',
-                dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()}), 'embedded', len(measured),
-                protocol=f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel',
-                seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
-    say(demo_report(measured, words, out))
+    say(_shown(_trained(r, out, progress, say), r, out))
     return load_result(out/'results.json')['figures']

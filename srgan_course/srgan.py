@@ -226,11 +226,12 @@ def build_game(r:SRGANRecipe)->Training:
                        betas=(r.beta1, .999), cbs=cbs)
     phases, one = {}, r.critic == 'none'
     if one or r.pre_epochs:
+        setting, file = ('epochs', 'generator') if one else ('pre_epochs', 'pretrained')
         small = r.pre_size or r.size
-        phases['pretrain'] = Phase('pretrain', *(('epochs', r.epochs) if one else ('pre_epochs', r.pre_epochs)), r.seed, r.pre_lr,
-                                   r.pre_schedule, data.replace(size=small), alone, f'{"generator" if one else "pretrained"}.safetensors',
-                                   also=lambda: [Late(r.late, small, r.late_size, r.pre_loss, r.late_loss)] if r.late else [],
-                                   slower=1 + r.late*((r.late_size/small)**2 - 1) if r.late else 1.)
+        also = lambda: [Late(r.late, small, r.late_size, r.pre_loss, r.late_loss)] if r.late else []
+        slower = 1 + r.late*((r.late_size/small)**2 - 1) if r.late else 1.            # larger patches take longer by their area
+        phases['pretrain'] = Phase('pretrain', setting, getattr(r, setting), r.seed, r.pre_lr, r.pre_schedule, data.replace(size=small),
+                                   alone, f'{file}.safetensors', also, slower)
     if not one:
         phases['gan'] = Phase('gan', 'epochs', r.epochs, r.seed + 1, r.gan_lr, r.schedule, data.replace(seed=r.seed + 1000), game,
                               'generator.safetensors')
@@ -322,17 +323,21 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     r = get_recipe(recipe, SRGANRecipe)
     out = run_folder(out, r.bs, source, valid)
     if board: tensorboard(out)                             # what cannot work is refused before anything is kept
-    kept, progress = told(lambda: kept_recipe(r, out, resume, minutes)), progress and rank() == 0
-    if kept is None: in_order(lambda: check_weights(r))
-    if kept is None and resume and progress: print(f'{out} holds no run to go on with: a new one begins')
-    job, dls = build(kept or r), in_order(lambda: make_dls(r, source, device, valid))
-    training, held = (part.items for part in (dls.train_ds, dls.valid.dataset))
-    like = told(lambda: look_alikes(training[0].pics, held[0].pics)) if kept is None else ''  # tells of what cannot be used, too
+    kept = told(lambda: kept_recipe(r, out, resume, minutes))
+    new, progress = kept is None, progress and rank() == 0
+    if new:
+        in_order(lambda: check_weights(r))
+        if resume and progress: print(f'{out} holds no run to go on with: a new one begins')
+    job = build(kept or r)
+    dls = in_order(lambda: make_dls(r, source, device, valid))
+    training, held = dls.train_ds.items, dls.valid.dataset.items
+    like = told(lambda: look_alikes(training[0].pics, held[0].pics)) if new else ''       # tells of what cannot be used, too
     pictures = in_order(lambda: held_out(dls))
-    told(lambda: keep_pictures(out, kept is not None, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
-    for said in filter(None, (told(lambda: trained_on(out, len(training), len(held))), like)): rank() or warnings.warn(said, stacklevel=2)
+    told(lambda: keep_pictures(out, not new, 'srgan-train', training=pictures_of(training), held_out=pictures_of(held)))
+    for said in told(lambda: trained_on(out, len(training), len(held))), like:
+        if said and rank() == 0: warnings.warn(said, stacklevel=2)
     with memory_advice(job, out):
-        if kept is None: job = settle_recipe(job, dls, out, minutes)
+        if new: job = settle_recipe(job, dls, out, minutes)
         if samples is None: samples = sample_inputs(pictures, job.data.scale)
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)

@@ -6,13 +6,14 @@
 __all__ = ['who_is_ahead', 'LossHistory', 'plot_history', 'EMA', 'SampleGrid']
 
 # %% ../nbs/08_watching.ipynb #3ea28508
-import io, math, os, sys, time
+import math, os, sys, time
 from copy import deepcopy
 from pathlib import Path
 import torch
 from torch import Tensor
 from PIL import Image
 from fastcore.all import is_cli, patch
+from .kit.codec import save_image
 from .kit.commands import say
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
@@ -193,9 +194,8 @@ class SampleGrid(Callback):
     def keep(self):
         "Draw a frame; a drawing that fails is told of and does not end a run."
         try:
-            out = io.BytesIO(); self.draw().save(out, format='png')
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder/f'sample-{self.learn.n_steps:08d}.png', out.getvalue())
+            save_image(self.draw(), self.folder/f'sample-{self.learn.n_steps:08d}.png')
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
     def gif(self):
         "All frames as one animated GIF, four a second; gives its path."

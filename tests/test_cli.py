@@ -310,6 +310,15 @@ def test_lessons(tmp_path):
     assert ((tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists()
             and '1 files copied' in r.stdout)
 
+def test_lessons_that_the_disk_does_not_hold(tmp_path):
+    "What could not be written whole is not there, so the same command makes up for it."
+    most = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)); '       # bytes of a file
+    call = 'from srgan_course.kit.commands import copy_lessons; from pathlib import Path; print(copy_lessons(Path("l")))'
+    r = subprocess.run([sys.executable, '-c', most + call], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode and 'File too large; nothing was written' in r.stderr, r.stderr
+    subprocess.run([sys.executable, '-c', call], cwd=tmp_path, check=True)
+    for p in (ROOT/'nbs').glob('*.ipynb'): assert (tmp_path/'l'/p.name).read_bytes() == p.read_bytes()
+
 def test_classify(tmp_path, capsys):
     "Trained, judged, and asked what pictures show."
     from srgan_course import cli

@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from fastcore.script import call_parse, is_cli
-from .files import writable
+from .files import one_name, writable, write_whole
 
 # %% ../../nbs/kit/commands.ipynb #c0d00012
 # what a terminal obeys and does not show: control characters but for tab, line feed and carriage return, and what turns a line around
@@ -156,6 +156,16 @@ def need_places(*files, folders=(), # to be written; None: not asked for
     for p in filter(None, files): writable(p, **kwargs)
     for p in filter(None, folders): writable(p, folder=True)
 
+def figure_places(paths:list, out, end:str)->list: # pictures; file to write, or None: NAME and this end, where we are
+    "A figure's file for each picture; refused where it could not be written, or would take the place of a picture or of another figure."
+    if out and len(paths) > 1: raise ValueError(f'--out {out} is one file, but {len(paths)} pictures were given; leave it out')
+    figures = [Path(out or f'{p.stem}{end}') for p in paths]
+    names = {one_name(f) for f in figures}
+    if len(names) < len(paths): raise ValueError('two of the pictures have one name, and so would their figures; give one at a time')
+    if own := [p for p in paths if one_name(p) in names]: raise ValueError(f'{own[0]} is a picture itself; give another --out')
+    need_places(*figures, make=True, suffixes=('.jpg', '.png', '.webp', '.pdf', '.svg'))
+    return figures
+
 def own_result(path): # of --result; None: not asked for
     "Refuse, before anything is measured, what could not be written, and to write over what is no result."
     from srgan_course.kit.results import load_result
@@ -215,7 +225,6 @@ def one_run(f, *args,     # a function that trains; what it is given
 # %% ../../nbs/kit/commands.ipynb #c0d00014
 def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     "Copy the lessons and what they need."
-    import shutil
     from srgan_course.kit.models import MODELS
     need_places(folders=[to])
     src = next((d for d in (MODELS.parent/'lessons', MODELS.parent.parent/'nbs') if any(d.glob('[0-9]*.ipynb'))), None)
@@ -225,5 +234,5 @@ def copy_lessons(to:Path)->str: # folder -> a line that says what was done
         if any(s.startswith('.') for s in p.relative_to(src).parts): continue
         dst = to/p.relative_to(src)
         if dst.exists(): kept += 1; continue
-        dst.parent.mkdir(parents=True, exist_ok=True); shutil.copy(p, dst); new += 1
+        dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, p.read_bytes()); new += 1
     return f'{to}: {new} files copied' + (f', {kept} already there and left as they are' if kept else '') + '. Begin with 00_tour.ipynb.'

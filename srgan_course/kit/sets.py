@@ -9,7 +9,6 @@ __all__ = ['FeatureSet', 'features', 'Stats', 'crops']
 import hashlib, io, json, warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 import numpy as np, torch
 from torch import Tensor
@@ -58,12 +57,12 @@ def _items(pictures):
 def _ahead(items, load, workers, ahead):
     "The results of `load` in order, made by threads that run ahead of whoever asks."
     with ThreadPoolExecutor(workers) as pool:
-        waiting, items = deque(), iter(items)
+        waiting = deque()
         try:
-            while True:
-                waiting.extend(pool.submit(load, o) for o in islice(items, ahead - len(waiting)))
-                if not waiting: return
-                yield waiting.popleft().result()
+            for o in items:
+                waiting.append(pool.submit(load, o))
+                if len(waiting) == ahead: yield waiting.popleft().result()
+            while waiting: yield waiting.popleft().result()
         finally:
             for f in waiting: f.cancel()
 

@@ -109,13 +109,15 @@ def class_items(source,    # folder or known name with a folder for each class, 
 # %% ../../nbs/kit/splits.ipynb #83a45f4d
 @dataclass
 class Split:
-    "Pictures to learn from and pictures to judge by, with their classes"
+    "Pictures to learn from and pictures to judge by, with their classes; of three parts, the last one to judge by"
     train:list                # items: paths, open pictures or `Toy`s
-    y_train:np.ndarray        # (n,) class numbers
+    y_train:np.ndarray        # (n,) class numbers, or None
     valid:list
     y_valid:np.ndarray
-    classes:list              # names
+    classes:list = ()         # names
     dropped:list = field(default_factory=list)   # (item, the item it nearly equals)
+    test:list = ()
+    y_test:np.ndarray = None
     def __repr__(self):
         part = lambda y: f'{len(y)} ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'
         return f'Split: training {part(self.y_train)}, validation {part(self.y_valid)}; near-duplicates left out: {len(self.dropped)}'
@@ -156,30 +158,18 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
     return Split(*[x for s in sides for x in ([items[i] for i in s], y[s].astype(np.int64))], list(found),
                  [(items[j], items[i]) for j, i in gone.items()])
 
-# %% ../../nbs/kit/splits.ipynb #9d01c0e4
-@dataclass
-class Parts:
-    "Pictures in three parts, with the numbers of their classes."
-    train:list                # items: paths, open pictures or `Toy`s
-    valid:list
-    test:list
-    y_train:np.ndarray = None # (n,) class numbers, or None
-    y_valid:np.ndarray = None
-    y_test:np.ndarray = None
-    dropped:list = field(default_factory=list) # items that nearly equal another
-
 # %% ../../nbs/kit/splits.ipynb #9d01c0e6
 def three_parts(items:list, # paths, open pictures or `Toy`s
                 y=None,     # (n,) class numbers
                 valid:float=.1, test:float=.3, # shares
                 seed:int=42, # who goes where follows from it
                 alike:float=.95 # pictures whose thumbnails correlate so much or more count as one
-               )->Parts:
+               )->Split:
     "Split by picture; each part takes its share of every class of three pictures or more."
     if not (valid > 0 and test > 0 and valid + test < 1):
         raise ValueError(f'valid is {valid} and test {test}; give shares above 0 whose sum is below 1')
     if y is not None and len(y) != len(items): raise ValueError(f'{len(items)} pictures and {len(y)} labels do not match')
-    gone = {j for _, j in near_duplicates(items, alike, y)}
+    gone = {j: i for i, j in near_duplicates(items, alike, y)}
     keep = [i for i in range(len(items)) if i not in gone]
     if len(keep) < 3: raise ValueError(f'{len(keep)} different pictures; it takes three or more to learn from, to watch by and to judge by')
     order = np.array(keep)[np.argsort(draws(len(keep), seed, 15), kind='stable')]
@@ -190,5 +180,5 @@ def three_parts(items:list, # paths, open pictures or `Toy`s
         order = order[np.argsort(share, kind='stable')] if max(seen.values()) > 2 else order
     a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
     cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
-    labels = [None if y is None else np.asarray(y)[o] for o in cut]
-    return Parts(*([items[i] for i in o] for o in cut), *labels, [items[i] for i in sorted(gone)])
+    parts = [x for o in cut for x in ([items[i] for i in o], None if y is None else np.asarray(y)[o])]
+    return Split(*parts[:4], dropped=[(items[j], items[i]) for j, i in sorted(gone.items())], test=parts[4], y_test=parts[5])
