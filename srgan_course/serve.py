@@ -32,7 +32,7 @@ from .kit.server import docs_page, openapi, read_nothing, read_query
 # %% ../nbs/19_serve.ipynb #s1900006
 def _left_out(body):
     "What of a file's frames or pages is not looked at, in words."
-    (i, n), wrong = (found := first_of(body))[0] or (1, 1), found[1]
+    at, wrong = first_of(body); i, n = at or (1, 1)
     said = f'the first of {n} frames or pages alone' if i else f'the still alone, and not the film of {n} frames beside it'
     return [said]*(n > 1 or not i) + ['what follows the first frame or page is damaged']*bool(wrong)
 
