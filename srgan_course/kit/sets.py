@@ -106,8 +106,7 @@ def feature_batches(pictures,      # as for `read_batches`
                     **kwargs       # bs, workers, n, skip of `read_batches`
                    ):              # yields arrays (B,d)
     "Features, a batch at a time."
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    net.to(device)
+    net.to(device := 'cuda' if torch.cuda.is_available() else 'cpu')
     for batch in read_batches(pictures, **kwargs):
         with torch.inference_mode(): y = net(_stack(batch, net, device).contiguous(memory_format=torch.channels_last))
         yield y.float().cpu().numpy()
