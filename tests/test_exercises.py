@@ -72,7 +72,8 @@ HINTS = dict(one_number_for_each_channel_of_a_norm='batch norm has two numbers',
              counts_the_one_that_learns='that counts the one that learns', judged_in_training_mode='a critic in evaluation mode',
              columns_before_rows='row in the cell, column in the cell', place_before_channel='the order is channel',
              forgets_mid='did you count mid', noise_before_shrinking='after shrinking', the_mean_of_the_halves='added, not averaged',
-             the_first_half_is_lost='the first half is missing', the_second_half_is_lost='the second half is missing')
+             the_first_half_is_lost='the first half is missing', the_second_half_is_lost='the second half is missing',
+             biases='no layer has a bias', rows_and_columns_swapped='rows and columns inside a pixel are exchanged')
 
 ALL = [(p, n) for p in NBS for n in exercises(p)[1]]
 
