@@ -39,6 +39,8 @@ def numbers_without_holes(groups, share, seed):
 def the_names_of_groups(groups, share, seed):
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     return names[:round(share*len(names))] % len(groups)
+@wrong(1)
+def the_groups_themselves(groups, share, seed): return np.random.default_rng(seed).permutation(np.unique(groups))[:round(share*30)]
 @right(1)
 def a_mask(groups, share, seed):
     names = np.unique(groups)

@@ -54,7 +54,7 @@ def a_tensor_of_pictures(train, valid, n):
     return a[torch.isin(a, torch.as_tensor(valid) % n)].unique()
 
 @wrong(3)
-def in_proportion(half_width, n, effect): return n*half_width/effect
+def twice_for_half_the_width(half_width, n, effect): return n*half_width/effect
 @wrong(3)
 def by_the_root(half_width, n, effect): return n*(half_width/effect)**.5
 @wrong(3)
