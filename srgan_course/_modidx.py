@@ -1733,6 +1733,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'srgan_course.kit.sets.finite_rows': ('kit/sets.html#finite_rows', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets.found': ('kit/sets.html#found', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets.gaussian': ('kit/sets.html#gaussian', 'srgan_course/kit/sets.py'),
+                                       'srgan_course.kit.sets.one_net': ('kit/sets.html#one_net', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets.read_batches': ('kit/sets.html#read_batches', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets.read_picture': ('kit/sets.html#read_picture', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets.two_sets': ('kit/sets.html#two_sets', 'srgan_course/kit/sets.py')},

@@ -276,10 +276,10 @@ def _figures(a, b, net, kid, score, draws, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
     from srgan_course.kit.features import pooled_net
-    from srgan_course.kit.sets import found, two_sets
+    from srgan_course.kit.sets import found, one_net, two_sets
     if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
     needs = [('a covariance', 2, 2)]
-    if score: found(a), found(b), pooled_net(score); needs += [('the score in ten parts', 10, 0)]     # before a set is measured
+    if score: one_net([found(a), found(b)], net), pooled_net(score); needs += [('the score in ten parts', 10, 0)]   # before the work
     x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
     res = {'fid': m.fid(x, y, net, draws)}
     if kid: res['kid'] = m.kid(x, y, net)

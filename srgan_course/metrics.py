@@ -91,9 +91,8 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
     if not isinstance(model, nn.Module): return model
     def one(img):
         y = _answer(model, to_tensor(img)[None])[0]
-        res = to_image(y)                                    # NaN is refused there
-        check_range(y, 'what the network gives', strict)     # before it was clamped
-        return res
+        check_range(y, 'what the network gives', strict)     # before it is clamped
+        return to_image(y)
     return one
 
 # %% ../nbs/03_metrics.ipynb #9e01c0df

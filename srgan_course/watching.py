@@ -120,8 +120,7 @@ def plot_history(history,          # a `LossHistory` file, or a DataFrame of one
     "Both players' losses, D(x) and D(G(z)), gradient norms, rates and every term over steps, as a matplotlib Figure; `zoom`: also closer."
     import pandas as pd
     from matplotlib.figure import Figure
-    given = isinstance(history, pd.DataFrame)
-    try: df = (history if given else pd.read_csv(history)).set_index('step').astype(float)
+    try: df = (history if (given := isinstance(history, pd.DataFrame)) else pd.read_csv(history)).set_index('step').astype(float)
     except (ValueError, KeyError):
         raise ValueError(f'{"this table" if given else history} is no history: numbers with a column step; give a history.csv') from None
     parts, panels = [df], _panels(df)

@@ -307,13 +307,17 @@ def test_files_that_cannot_be_read_are_told_first(folders, tmp_path, unmeasured)
     refused('1 of 1 pictures cannot be used', a, b/'001.png', n=1)
     with pytest.raises(AssertionError, match='a set was measured'): refused('', a, write(tmp_path/'c', pictures(2, 3)))
 
-def test_what_statistics_do_not_hold_is_told_first(folders, tmp_path, unmeasured):
+def test_what_statistics_do_not_hold_is_told_first(folders, tmp_path, unmeasured, monkeypatch):
     S.Stats(dict(net='random1@32', resize='none')).add(np.random.default_rng(0).normal(size=(40, 32))).save(tmp_path/'s.npz')
     refused('the second with random1@32', folders[0], tmp_path/'s.npz')
     refused(f'{tmp_path/"s.npz"}: statistics hold a mean and a covariance; KID needs the pictures', folders[0], tmp_path/'s.npz', kid=True)
     np.savez(tmp_path/'theirs.npz', mu=np.zeros(64), sigma=np.eye(64))                        # pytorch-fid's do not say their net
     refused('64 features in the first set and 32 in the second', tmp_path/'theirs.npz', folders[0])
     refused('32 features in the first set and 64 in the second', folders[0], tmp_path/'theirs.npz', cache=tmp_path/'kept')
+    def none(name): raise AssertionError('weights were looked for')
+    monkeypatch.setattr(N, 'named_net', none)
+    for kw in {}, dict(Is=True): refused('the first set is measured with inception@768, the second with random1@32', folders[0], tmp_path/'s.npz', features='inception', dims=768, **kw)
+    refused('192 features in the first set and 64 in the second', folders[0], tmp_path/'theirs.npz', features='inception', dims=192)
     refused('statistics have no Inception Score', tmp_path/'s.npz', folders[0], Is=True, features='squeezenet-caffe', dims=None)
 
 def test_the_score_is_looked_after_first(folders, tmp_path, unmeasured, monkeypatch):

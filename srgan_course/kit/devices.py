@@ -103,8 +103,8 @@ def _cpuinfo():
 def _cpu_flags(): return set(_cpuinfo().split())
 def processor()->str:
     "What the machine calls its processor."
-    names = (l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name'))
-    return next(names, platform.processor() or platform.machine())
+    names = [l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name')]
+    return [*names, platform.processor() or platform.machine()][0]
 
 def _survives(work, seconds=10):
     "Whether `work` comes to its end in a fork of this process, which may crash alone."

@@ -106,8 +106,7 @@ def feature_batches(pictures,      # as for `read_batches`
                     **kwargs       # bs, workers, n, skip of `read_batches`
                    ):              # yields arrays (B,d)
     "Features, a batch at a time."
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    net.to(device)
+    net.to(device := 'cuda' if torch.cuda.is_available() else 'cpu')
     for batch in read_batches(pictures, **kwargs):
         with torch.inference_mode(): y = net(_stack(batch, net, device).contiguous(memory_format=torch.channels_last))
         yield y.float().cpu().numpy()
@@ -258,6 +257,17 @@ def _described(x, net, keep, cache=None, **kwargs):
     f = features(x, net, cache, **kwargs)
     return f if keep else f.stats
 
+_UNTOLD = None, 'given features'
+def one_net(sets, net, *more): # of `found`; as for `pooled_net`; what must be equal besides its name
+    "Refuse two sets that no one net describes, as far as can be known."
+    note = getattr(net, 'note', dict(net=net if isinstance(net, str) and '@' in net else None))
+    dims = str(note['net']).rpartition('@')[2]                 # of a net by name, its features
+    known = [(x.note, x.dims) if isinstance(x, (Stats, FeatureSet)) else (note, dims.isdigit() and int(dims)) for x in sets]
+    a, b = (f'{n["net"]} {" ".join(n.get(k, "") for k in more)}'.strip() if n.get('net') not in _UNTOLD else '' for n, _ in known)
+    if a and b and a != b: raise ValueError(f'the first set is measured with {a}, the second with {b}; measure both with one net')
+    (_, a), (_, b) = known
+    if a and b and a != b: raise ValueError(f'{a} features in the first set and {b} in the second; both must come from one net')
+
 def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (without `keep`) statistics or a file of them
              net,      # as for `pooled_net`
              keep,     # whether every picture's features are needed; what needs them, for the message
@@ -266,22 +276,14 @@ def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (with
             )->tuple:  # both as `FeatureSet` or `Stats`, and the statement: net, weights, dims, resize, n
     "Two sets, described by one net."
     sets = [_given(x, keep) for x in (a, b)]
-    own = [isinstance(x, (Stats, FeatureSet)) for x in sets]
-    if not all(own): net = pooled_net(net)
-    said = [None if n.get('net') in (None, 'given features') else f'{n["net"]} ({n.get("weights", "")} {n.get("resize", "")})'
-            for n in (x.note if o else net.note for x, o in zip(sets, own))]
-    if all(said) and said[0] != said[1]:
-        raise ValueError(f'the first set is measured with {said[0]}, the second with {said[1]}; measure both with one net')
-    def one_size(dims):
-        if all(dims) and dims[0] != dims[1]:
-            raise ValueError(f'{dims[0]} features in the first set and {dims[1]} in the second; both must come from one net')
-    told = '' if all(own) else net.note['net'].rpartition('@')[2]                 # of a net by name, its features
-    one_size([x.dims if o else int(told) if told.isdigit() else 0 for x, o in zip(sets, own)])
+    one_net(sets, net)                                         # by its name, before its weights are looked for
+    if not all(isinstance(x, (Stats, FeatureSet)) for x in sets): net = pooled_net(net)
+    one_net(sets, net, 'weights', 'resize')
     _enough([_count(x, net, **kwargs) for x in sets], needs)
-    a, b = (_described(x, net, keep, **kwargs) for x in sets)
-    _enough(n := [len(s) or None for s in (a, b)], needs)      # batches are counted as they come
-    one_size([a.dims, b.dims])
-    note = {**b.note, **a.note} if said[0] else {**a.note, **b.note}
+    sets = a, b = [_described(x, net, keep, **kwargs) for x in sets]
+    _enough(n := [len(s) or None for s in sets], needs)        # batches are counted as they come
+    one_net(sets, net, 'weights', 'resize')
+    note = {**a.note, **b.note} if a.note.get('net') in _UNTOLD else {**b.note, **a.note}
     return a, b, dict(net=note.get('net'), weights=note.get('weights'), dims=a.dims, resize=note.get('resize'), n=n)
 
 # %% ../../nbs/kit/sets.ipynb #5e70001a

@@ -178,8 +178,7 @@ _SRRESNET_NAMES = ((r'^trunk\.(\d+)\.rcb\.', r'body.\1.layers.'), (r'^conv(?:_bl
 
 def _rename(state, rules):
     "Others' names turned into ours; the first rule that fits counts."
-    def one(k): return next((re.sub(a, b, k) for a, b in rules if re.search(a, k)), k)
-    return {one(k): v for k,v in state.items()}
+    return {next((re.sub(a, b, k) for a, b in rules if re.search(a, k)), k): v for k,v in state.items()}
 
 def _from_numbers(state):
     "Names of the first ESRGAN files, which number their layers, in BasicSR's words."
