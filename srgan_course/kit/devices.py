@@ -6,12 +6,11 @@
 __all__ = ['pick_device']
 
 # %% ../../nbs/kit/devices.ipynb #ecdeb477
-import faulthandler, json, math, os, platform, signal, subprocess, sys, time, warnings
+import faulthandler, json, os, platform, signal, subprocess, sys, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-import numpy as np
 
 def _kind_of(device): return str(device).split(':')[0]   # 'cpu', 'cuda' or 'mps', of a name or a torch.device
 
