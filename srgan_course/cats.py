@@ -120,8 +120,7 @@ def down_block(ni:int, no:int, # channels in and out
                norm='none'     # 'batch', or none
               )->nn.Sequential: # (B,ni,H,W) -> (B,no,H/2,W/2)
     "Half the side: convolution, norm, LeakyReLU."
-    norms = [nn.BatchNorm2d(no)] if norm == 'batch' else []
-    return nn.Sequential(nn.Conv2d(ni, no, 4, 2, 1, bias=False), *norms, nn.LeakyReLU(.2, inplace=True))
+    return nn.Sequential(nn.Conv2d(ni, no, 4, 2, 1, bias=False), *[nn.BatchNorm2d(no)]*(norm == 'batch'), nn.LeakyReLU(.2, inplace=True))
 
 # %% ../nbs/18_cats.ipynb #7679da47
 class DCGANCritic(nn.Module):
@@ -226,9 +225,8 @@ def cats_learner(recipe:CatsRecipe, dls, cbs=(), **kwargs): # loaders from `face
         torch.manual_seed(r.seed)
         gen = DCGANGenerator(r.size, r.nz, r.nf, r.channels, r.dense, r.kernel, r.leak, r.repeat)
         crit = DCGANCritic(r.size, r.crit_nf, r.channels, r.norm, r.policy)
-    cbs = ([EMA(r.ema)] if r.ema else []) + list(cbs)
     return SRGANLearner(dls, gen, crit, WeightedLoss(adversarial=(adv, 1.)), CriticLoss(adv), lr=r.lr, crit_lr=r.crit_lr,
-                        betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=cbs, **kwargs)
+                        betas=(r.beta1, .999), precision=r.precision, recipe=r, cbs=[*([EMA(r.ema)] if r.ema else []), *cbs], **kwargs)
 
 # %% ../nbs/18_cats.ipynb #93430c98
 @torch.no_grad()

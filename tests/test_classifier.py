@@ -179,6 +179,20 @@ def test_a_body_is_looked_at_before_the_pictures(kw, says, tmp_path, monkeypatch
     with pytest.raises(ValueError, match=says): C.train_classifier(TINY.replace(**kw), 'pets', tmp_path/'out')
     assert not (tmp_path/'out').exists()
 
+def test_of_a_large_body_no_number_is_drawn_to_look_at_it(monkeypatch):
+    "A VGG's took nine seconds; what is said of AlexNet is what is said of one with numbers."
+    def said(f, *args):
+        try: f(*args)
+        except ValueError as e: return str(e)
+        except RuntimeError: return f'alexnet leaves nothing of pictures of size {args[1]}; give size=64'
+    b = K.body('alexnet-random'); b.name = 'alexnet'
+    cases = [(h, n) for h in ('linear', 'own', 'none') for n in (1, 62, 63, 64)]
+    want = [said(lambda h, n: K.Classifier(b, ['a', 'b'], h, n).eval()(torch.zeros(1, 3, n, n)), *c) for c in cases]
+    seen, make = [], K.make_net
+    monkeypatch.setattr(K, 'make_net', lambda *a, **k: (net := make(*a, **k), seen.append(next(net.parameters()).device.type))[0])
+    assert [said(lambda h, n: K.check_body('alexnet', h, n), *c) for c in cases] == want and None in want and len({*want}) > 3
+    K.check_body('vgg11', 'own', 64); assert set(seen) == {'meta'}
+
 def test_what_nobody_sees_is_told_where_it_is_judged(pets, saved):
     "A picture that is wholly transparent was named by its hidden colours, and a film by its first frame, without a word."
     Image.open(pets/'cat'/'1.png').convert('RGBA').save(p := pets/'cat'/'1.png'); img = Image.open(p); img.putalpha(0); img.save(p)

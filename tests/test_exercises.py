@@ -73,6 +73,7 @@ HINTS = dict(one_number_for_each_channel_of_a_norm='batch norm has two numbers',
              columns_before_rows='row in the cell, column in the cell', place_before_channel='the order is channel',
              forgets_mid='did you count mid', noise_before_shrinking='after shrinking', the_mean_of_the_halves='added, not averaged',
              the_first_half_is_lost='the first half is missing', the_second_half_is_lost='the second half is missing',
+             biases='no layer has a bias', rows_and_columns_swapped='rows and columns inside a pixel are exchanged',
              the_groups_themselves='not the groups', one_side='at each end', a_degree_too_many='the t of k - 1',
              twice_for_half_the_width='not twice')
 

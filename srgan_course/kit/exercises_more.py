@@ -294,8 +294,8 @@ def check_count_generator(f, generator): # `DCGANGenerator`
     for size, nf in (64, 64), (64, 128), (32, 32), (128, 16), (32, 5):
         net = generator(size, nf=nf)
         got, want = ask(f, size, nf), sum(p.numel() for p in net.parameters())
-        norms = sum(p.numel() for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters())
-        why = '; batch norm has a scale and a shift for each channel' if got == want - norms else ''
+        normed = sum(m.num_features for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d))      # channels
+        why = {want - 2*normed: '; batch norm has a scale and a shift a channel', want + normed + 3: '; no layer has a bias'}.get(got, '')
         if got != want: return f'for size {size} and nf {nf} it gives {got:,}, not {want:,}{why}'
 
 @checks('black, middle grey and white, rounded, and nothing runs over.')
@@ -314,14 +314,15 @@ def check_to_bytes(f):
 @checks('every colour at its place, for every factor.')
 def check_shuffle(f): # exercise 1
     for b, c, r, h, w in (1, 3, 2, 2, 3), (2, 3, 4, 5, 3), (2, 1, 3, 2, 2), (1, 4, 2, 3, 3):
-        x = np.arange(b*c*r*r*h*w, dtype=np.float32).reshape(b, c*r*r, h, w)
-        t = torch.from_numpy(x)
-        want, got = F.pixel_shuffle(t, r).numpy(), np.asarray(ask(f, x.copy(), r))
-        dcr = t.reshape(b, r, r, c, h, w).permute(0, 3, 4, 1, 5, 2).reshape(want.shape).numpy()
-        if got.shape != want.shape: return f'{x.shape} by {r} becomes {got.shape}; {want.shape} is right'
+        x = torch.arange(b*c*r*r*h*w, dtype=torch.float32).reshape(b, c*r*r, h, w)
+        want, got = F.pixel_shuffle(x, r).numpy(), np.asarray(ask(f, x.numpy().copy(), r))
+        dcr = x.reshape(b, r, r, c, h, w).permute(0, 3, 4, 1, 5, 2).reshape(want.shape).numpy()
+        turned = F.pixel_shuffle(x.reshape(b, c, r, r, h, w).transpose(2, 3).reshape(x.shape), r).numpy()
+        if got.shape != want.shape: return f'{tuple(x.shape)} by {r} becomes {got.shape}; {want.shape} is right'
         if np.array_equal(got, want): continue
-        why = '; this is DCR, place first, and colours get mixed up' if np.array_equal(got, dcr) else ''
-        return f'{x.shape} by {r}: {(got != want).mean():.0%} of the values are at the wrong place{why}'
+        why = next((w for v, w in ((dcr, '; this is DCR, place first, and colours get mixed up'),
+                                   (turned, '; rows and columns inside a pixel are exchanged')) if np.array_equal(got, v)), '')
+        return f'{tuple(x.shape)} by {r}: {(got != want).mean():.0%} of the values are at the wrong place{why}'
 
 @checks('256 values from end to end, to the nearest, and nothing runs over.')
 def check_steps(f): # exercise 2
