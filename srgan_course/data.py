@@ -226,8 +226,7 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
            device:str=None): # where batches go; None: fastai's choice
     "fastai `DataLoaders` of (LR, HR) patches, float in [0,1]"
     fv = import_fastai()
-    if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]
-    # a saved recipe must not say bicubic
+    if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]     # another must not be saved as bicubic
     elif DEGRADE.get(recipe.degrade) is not degrade: recipe = recipe.replace(degrade=getattr(degrade, '__name__', 'own'))
     if fit is not None and (fit < recipe.size or fit % recipe.scale):
         raise ValueError(f'fit {fit} is no multiple of scale {recipe.scale} from size {recipe.size} on; give fit={recipe.size}')
