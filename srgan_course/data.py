@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
-from fastcore.basics import patch
+from fastcore.basics import groupby, patch
 from PIL import Image
 from .images import crop_to_multiple,downscale
 from .kit.pets import TOY_VALID,Toy,draw_pet,toys
@@ -205,11 +205,13 @@ def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16
 
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."
-    lr = {re.sub(f'x{scale}$', '', Path(p).stem): p for p in find_source(source)}
-    if missing := [Path(p).name for p in items if Path(p).stem not in lr]:
-        raise ValueError(f'{len(missing)} of {len(items)} HR pictures have no LR in {source} ({missing[0]}, ...); names must agree, with '
-                         f'or without x{scale} at the end')
-    return lr
+    hr, there = (groupby(map(Path, files), lambda p: p.stem) for files in (dict.fromkeys(map(str, items)), find_source(source)))
+    ends = [e for e in (f'x{scale}', '') if all(n + e in there for n in hr)] or ['', f'x{scale}']          # all in one way, if it can be
+    lr = {n: next((there[n + e] for e in ends if n + e in there), []) for n in hr}
+    if bad := [n for n in hr if len(hr[n]) != 1 or len(lr[n]) != 1]:
+        raise ValueError(f'{len(bad)} of {len(hr)} HR pictures have no LR in {source}, or one name with others ({hr[bad[0]][0].name} ...); '
+                         f'names must agree, with or without x{scale} at the end')
+    return {n: p for n, [p] in lr.items()}
 
 # %% ../nbs/02_data.ipynb #1e7d1cb2
 def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, several of them ('bsds500+t91'), or a list of paths or pictures
@@ -222,13 +224,13 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
            device:str=None): # where batches go; None: fastai's choice
     "fastai `DataLoaders` of (LR, HR) patches, float in [0,1]"
     fv = import_fastai()
-    if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]
-    # a saved recipe must not say bicubic
+    if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]     # another must not be saved as bicubic
     elif DEGRADE.get(recipe.degrade) is not degrade: recipe = recipe.replace(degrade=getattr(degrade, '__name__', 'own'))
+    if fit is not None and (fit < recipe.size or fit % recipe.scale):
+        raise ValueError(f'fit {fit} is no multiple of scale {recipe.scale} from size {recipe.size} on; give fit={recipe.size}')
     train,held = split_source(source, max(recipe.size, 64), valid)
     if recipe.copies and lr is not None:
-        raise ValueError(f'copies is {recipe.copies} and LR pictures are given, which cannot be made smaller with them; give copies=0, or '
-                         f'no lr')
+        raise ValueError(f'copies is {recipe.copies}, but LR pictures that are given have no smaller copies; give copies=0, or no lr')
     if recipe.copies: train = list(train) + smaller_copies(train, recipe.copies, recipe.size)
     given = None if lr is None else _partners([*train, *held], lr, recipe.scale)
     pics = [Pictures(o, recipe, degrade, fit, keep_mb, given, what) for o, what in ((train, ''), (held, 'held-out '))]
@@ -263,6 +265,6 @@ def pets_dls(source='pets-toy', # or a folder (or known name) with one folder of
     kinds = dict(zip(items, [s.classes[i] for i in (*s.y_train, *s.y_valid)]))
     block = fv.DataBlock((fv.ImageBlock, fv.CategoryBlock), get_x=get_picture, get_y=kinds.get, splitter=fv.IndexSplitter(held),
                          item_tfms=fv.Resize(recipe.size), batch_tfms=[fv.Flip()] if recipe.augment else [])
-    dls = block.dataloaders(items, bs=recipe.bs, num_workers=recipe.workers, device=device)
+    dls = block.dataloaders(items, bs=min(recipe.bs, len(s.train)), num_workers=recipe.workers, device=device)
     dls.train.rng,dls.recipe = random.Random(recipe.seed),recipe
     return dls

@@ -11,7 +11,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 from .kit.commands import code_for, in_range, say as tell
-from .kit.devices import memory_for_a_tile, out_of_memory, room_for
+from .kit.devices import memory_for_a_tile, need_memory, out_of_memory
 from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
 from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
 from .kit.models import find_model
@@ -187,15 +187,15 @@ def fill_colour(a:np.ndarray  # straight colours and alpha, (h,w,2 or 4), uint8 
     "Give the invisible pixels the colour of the visible ones around them."
     hole = a[..., -1] == 0
     if not hole.any() or hole.all(): return a
-    alpha = a[..., -1:]/np.float32(np.iinfo(a.dtype).max)
-    sums = [np.concatenate([a[..., :-1]*alpha, alpha], -1)]
+    def weighed(a): return np.concatenate([a[..., :-1]*(alpha := a[..., -1:]/np.float32(np.iinfo(a.dtype).max)), alpha], -1)
+    sums = [np.concatenate([halve(weighed(a[i:i+64])) for i in range(0, len(a), 64)])]          # by bands of rows: floats take memory
     while sums[-1].shape[:2] != (1, 1): sums.append(halve(sums[-1]))
     c = np.zeros_like(sums[-1][..., :-1])
     for m in sums[::-1]:                                                                        # from coarse to fine
         c = c.repeat(2, 0).repeat(2, 1)[:len(m), :m.shape[1]]                                   # the colour of the larger cell ...
         c = np.where(m[..., -1:] > 0, m[..., :-1]/np.maximum(m[..., -1:], 1e-9), c)             # ... where this one holds nothing
-    out = a.copy(); out[hole, :-1] = np.round(c[hole])
-    return out
+    c = np.round(c).astype(a.dtype).repeat(2, 0).repeat(2, 1)[:len(a), :a.shape[1]]
+    return np.where(hole[..., None], np.concatenate([c, a[..., -1:]], -1), a)
 
 # %% ../nbs/10_upscale.ipynb #aa10000b
 def nine(m:np.ndarray, # (1,h,w)
@@ -242,7 +242,8 @@ def __call__(self:Upscaler,
     if a.shape[-1] in (2, 4): a = fill_colour(a)
     s, top, (h, w, c), done = self.scale, np.iinfo(a.dtype).max, a.shape, 0
     def work(t, b, l, r): return self.planes(a[t:b, l:r].astype(np.float32).transpose(2, 0, 1)/top)
-    out = room_for((h*s, w*s, c), a.dtype)
+    need_memory(2*a.nbytes*s*s, f'a result of {w*s} x {h*s} pixels')                             # as an array, and as a picture
+    out = np.empty((h*s, w*s, c), a.dtype)
     for (t, b, l, r), y in self.pieces(work, h, w, tile):
         out[t*s:b*s, l*s:r*s] = np.rint(y*top).transpose(1, 2, 0)
         done += (b - t)*(r - l)

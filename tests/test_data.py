@@ -301,6 +301,26 @@ def test_given_lr(tmp_path):
     (tmp_path/'lr'/'01x4.png').unlink()
     with pytest.raises(ValueError, match='1 of 4 HR pictures have no LR in .*01.png'): sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
 
+def test_given_lr_of_folders_with_equal_names(tmp_path):
+    "As REDS and Vimeo have them: a name that stands for several pictures finds no partner; one that ends like an LR finds its own."
+    for k, colour in enumerate(('red', 'green', 'blue')):
+        for part, side in ('hr', 96), ('lr', 24):
+            (tmp_path/part/str(k)).mkdir(parents=True); Image.new('RGB', (side, side), colour).save(tmp_path/part/str(k)/'im.png')
+    with pytest.raises(ValueError, match=r'1 of 1 HR pictures have no LR in .*, or one name with others \(im.png ...'):
+        sr_dls(tmp_path/'hr', R, lr=tmp_path/'lr', device='cpu')
+    for ends in '', 'x4':
+        for part, side in ('h', 96), ('l', 24):
+            (folder := tmp_path/f'{part}{ends}').mkdir()
+            for name, colour in ('2', 'red'), ('2x4', 'green'), ('3', 'blue'):
+                Image.new('RGB', (side, side), colour).save(folder/f'{name}{ends*(part == "l")}.png')
+        for o in (d := sr_dls(tmp_path/f'h{ends}', R, lr=tmp_path/f'l{ends}', device='cpu')).train_ds.items + d.valid_ds.items:
+            assert (o.pair[0][0, 0] == o.pair[1][0, 0]).all()
+
+@pytest.mark.parametrize('fit', [-3, 0, 32, 98])
+def test_whole_pictures_are_as_large_as_a_patch(fit):
+    with pytest.raises(ValueError, match=f'fit {fit} is no multiple of scale 4 from size 96 on; give fit=96'):
+        sr_dls('embedded', Recipe(), fit=fit, device='cpu')
+
 def test_fastai_user_sees_a_datablock(dls):
     fv = D.import_fastai()
     assert isinstance(dls, fv.DataLoaders) and isinstance(dls.train, fv.TfmdDL) and isinstance(dls.train_ds, fv.Datasets)
@@ -334,6 +354,12 @@ def test_pets_folder(tmp_path, monkeypatch):
     assert [p.name for p in D.pets_dls(tmp_path, Recipe('pets-toy', size=32, bs=4), device='cpu').valid_ds.items] == [p.name
         for p in dls.valid_ds.items]
     with pytest.raises(ValueError, match='cat: 10 pictures lie outside of its class folders'): D.pets_dls(tmp_path/'cat')
+    few = D.pets_dls({'a': str(tmp_path/'cat'), 'b': tmp_path/'dog'}, Recipe('pets-toy', size=32), device='cpu')     # batches of 16
+    assert [len(xb) for xb, _ in few.train] == [14] and list(few.vocab) == ['a', 'b']            # 14 to learn from: no batch was whole
+    cats, dogs = (sorted((tmp_path/k).iterdir()) for k in ('cat', 'dog'))
+    for twice in {'a': cats, 'b': dogs + cats[:1]}, {'a': cats + cats[:1], 'b': dogs}:
+        with pytest.raises(ValueError, match='1 of 21 pictures stand there a second time; give each once, in one class'): D.pets_dls(twice)
+    with pytest.raises(ValueError, match='n is 0; give a whole number'): D.pets_dls(n=0)
 
 def test_pets_are_the_same_everywhere():
     "Drawn with operations that IEEE 754 fixes to the last bit."

@@ -7,7 +7,7 @@ import pytest, tifffile
 from PIL import Image
 from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import find_images
-from srgan_course.kit import folders
+from srgan_course.kit import devices, folders
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_file
 from srgan_course.kit.formats import check_save
@@ -277,11 +277,21 @@ def test_what_cannot_be_saved_is_refused_before_it_is_computed(name, says, tmp_p
 
 def test_a_film_that_memory_does_not_hold_is_refused_before_it_is_computed(tmp_path, monkeypatch):
     Image.new('RGB', (8, 8), 'red').save(src := tmp_path/'f.gif', save_all=True, append_images=[Image.new('RGB', (8, 8), 'blue')])
-    monkeypatch.setattr(folders, 'available_memory', lambda device: 13*2*16*16 - 1)
-    with pytest.raises(MemoryError, match='2 frames of 16 x 16 pixels take'): enlarge_file(src, tmp_path/'a.png', up := Twice(), want=Wanted(frames=True))
+    monkeypatch.setattr(devices, 'available_memory', lambda device: 13*2*16*16 - 1)
+    with pytest.raises(MemoryError, match='2 frames of 16 x 16 pixels takes up to'): enlarge_file(src, tmp_path/'a.png', up := Twice(), want=Wanted(frames=True))
     assert not up.asked and not (tmp_path/'a.png').exists()
-    monkeypatch.setattr(folders, 'available_memory', lambda device: 13*2*16*16)
+    monkeypatch.setattr(devices, 'available_memory', lambda device: 13*2*16*16)
     assert enlarge_file(src, tmp_path/'a.png', up, want=Wanted(frames=True))['frames'] == [2, 2]
+
+def test_a_picture_that_cannot_be_written_for_want_of_memory_is_refused_before_it_is_computed(tmp_path, monkeypatch):
+    "What a format's writer takes besides the pixels; a 16-bit picture takes twice as much."
+    Image.new('RGB', (8, 8), 'red').save(src := tmp_path/'a.png'); Image.new('I;16', (8, 8)).save(tmp_path/'deep.png')
+    monkeypatch.setattr(devices, 'available_memory', lambda device: 9*3*16*16 - 1)
+    with pytest.raises(MemoryError, match='b.webp: to write 16 x 16 pixels as WEBP takes up to'): enlarge_file(src, tmp_path/'b.webp', up := Twice())
+    assert not up.asked and not (tmp_path/'b.webp').exists()
+    assert enlarge_file(src, tmp_path/'b.png', up)['out_size'] == [16, 16]
+    monkeypatch.setattr(devices, 'available_memory', lambda device: 5*2*16*16 - 1)
+    with pytest.raises(MemoryError, match='as PNG'): enlarge_file(tmp_path/'deep.png', tmp_path/'c.png', up)
 
 @pytest.mark.parametrize('half', [False, True])
 def test_gif_of_a_transparent_picture(half, tmp_path):

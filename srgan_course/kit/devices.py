@@ -6,12 +6,11 @@
 __all__ = ['pick_device']
 
 # %% ../../nbs/kit/devices.ipynb #ecdeb477
-import faulthandler, json, math, os, platform, signal, subprocess, sys, time, warnings
+import faulthandler, json, os, platform, signal, subprocess, sys, time, warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-import numpy as np
 
 def _kind_of(device): return str(device).split(':')[0]   # 'cpu', 'cuda' or 'mps', of a name or a torch.device
 
@@ -66,13 +65,10 @@ def bytes_per_pixel(net, side:int=24)->float: # maps (B,3,h,w) to (B,3,s*h,s*w);
     return (max(most) + 8*size(y))/side**2
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c15
-def room_for(shape:tuple, dtype)->np.ndarray: # (H,W,C), uint8 or uint16
-    "An empty array for a picture, or one line that says how much memory is missing."
-    need, free = 2*math.prod(shape)*np.dtype(dtype).itemsize, available_memory('cpu')                # as an array and as a picture
-    if free is not None and need > free:
-        raise MemoryError(f'a result of {shape[1]} x {shape[0]} pixels takes {need/2**30:.1f} GB of memory and {free/2**30:.1f} GB are '
-                          f'free; cut the picture in parts')
-    return np.empty(shape, dtype)
+def need_memory(need:int, what:str): # bytes; for the message
+    "Refuse, before it is computed, what takes more memory than is free."
+    if (free := available_memory('cpu')) is not None and need > free:
+        raise MemoryError(f'{what} takes up to {need/2**30:.1f} GB of memory and {free/2**30:.1f} GB are free; cut the picture in parts')
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c18
 def _matmul_word():

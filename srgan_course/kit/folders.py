@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from .codec import once, open_image, save_image
 from .commands import among, code_for, need_paths, one_line, say
-from .devices import available_memory
+from .devices import need_memory
 from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
@@ -63,8 +63,7 @@ def _enlarge_film(src, dst, up, tile, progress, want, start, body=None):
     n, frames, seconds = len(sizes), [], []
     for i, ((img, s), size) in enumerate(zip(read_frames(body, icc='keep'), sizes)):
         if not i: first, loop = img, img.info.get('loop', 0)
-        if not i and (free := available_memory('cpu')) and (need := 13*n*size[0]*size[1]) > free:     # as a PNG, which takes the most of it
-            raise MemoryError(f'{src}: {n} frames of {size[0]} x {size[1]} pixels take up to {need/1e9:.1f} GB; {free/1e9:.1f} GB are free')
+        if not i: need_memory(13*n*size[0]*size[1], f'{src}: a film of {n} frames of {size[0]} x {size[1]} pixels')   # measured, as a PNG
         frames.append(up(img, tile, progress and (lambda p: progress((i + p)/n)), size)); seconds.append(s)
     with heard() as lost: save_frames(dst, frames, seconds, loop, want.quality)
     return _said_of(src, dst, first, frames[0], up, start, [n, n], lost)

@@ -102,7 +102,7 @@ def class_items(source,    # folder or known name with a folder for each class, 
                 classes:tuple=() # those that are wanted; all where empty
                )->dict:    # class -> items
     "The pictures of each class"
-    if isinstance(source, dict): found = {str(k): list(v) for k, v in sorted(source.items())}
+    if isinstance(source, dict): found = {str(k): items_of(v) if isinstance(v, (str, Path)) else list(v) for k, v in sorted(source.items())}
     elif root := source_folder(source): found = {c: pictures_in(root/c) for c in class_folders(root, wanted=True)}
     else:
         found, label = {}, _breed if source == 'oxford-pets' else _kind
@@ -148,10 +148,12 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
     "Stratified: of each class the same share is held out; near-duplicates are left out before anything is split"
     if not 0 < valid < 1: raise ValueError(f'valid is {valid}; give a share between 0 and 1, such as .3')
     if isinstance(source, str) and source == 'pets-toy':
-        parts = toys(n, size), toys(max(2, round(n*valid/(1 - valid))), size, TOY_VALID)
+        parts = toys(in_range('n', n, 2, whole=True), size), toys(max(2, round(n*valid/(1 - valid))), size, TOY_VALID)
         return Split(*[x for p in parts for x in (p, np.array([o.kind == 'dog' for o in p], np.int64))], ['cat', 'dog'])
     found = class_items(source, classes)
     items, y = [o for v in found.values() for o in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
+    if not alike and (twice := len(items) - len({*map(str, items)})):
+        raise ValueError(f'{twice} of {len(items)} pictures stand there a second time; give each once, in one class')
     gone = {}
     for i, j in near_duplicates(items, alike, y) if alike else ():
         if i not in gone: gone.setdefault(j, i)
