@@ -127,9 +127,7 @@ def get_lr(o):
     "LR of a numbered picture; a path or an open picture (as given to `learn.predict`) is an LR picture itself"
     return Image.fromarray(o.pair[0]) if isinstance(o, Nth) else get_picture(o)
 
-def get_hr(o):
-    "HR of a numbered picture"
-    return Image.fromarray(o.pair[1])
+def get_hr(o): return Image.fromarray(o.pair[1])   # HR of a numbered picture
 
 # %% ../nbs/02_data.ipynb #6e305a8d
 class PatchLoader:

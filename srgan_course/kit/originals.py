@@ -29,13 +29,13 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
     there = class_folders(root)
     if unknown := [c for c in there if labels and c not in labels]:
         raise ValueError(f'{root}: folder {", ".join(unknown[:3])} is not in the labels, so they do not fit')
-    paths, y = [], []
-    for c in there:
-        check_classes({c: (files := pictures_in(root/c)), '': [1]})
+    if not there: raise ValueError(f'{root}: no folder of pictures in it; give a folder with a folder for each class')
+    found, paths, y = {c: pictures_in(root/c) for c in there}, [], []
+    check_classes({**found, '': [root]})                             # one class alone will do here
+    for c, files in found.items():
         rank = sorted(files, key=lambda p: draws(1, seed, *p.relative_to(root).as_posix().encode())[0])
         take = sorted(rank[:max(1, round(share*len(files)))])
         paths += take; y += [labels[c][0] if labels else there.index(c)]*len(take)
-    if not paths: raise ValueError(f'{root}: no folder of pictures in it; give a folder with a folder for each class')
     return paths, np.array(y)
 
 # %% ../../nbs/kit/originals.ipynb #e3f00009

@@ -71,8 +71,7 @@ def with_code(cells:list,  # as nbdev's processors leave them, but for `rm_expor
     out = []
     for c in cells:
         exported = {'export', 'exports', 'exporti', 'default_exp'} & set(c.get('directives_') or ())
-        if not exported: pass
-        elif not (lesson and c.source and _tells(c.source)): continue
+        if exported and not (lesson and c.source and _tells(c.source)): continue
         if lesson and c.get('has_sd'):
             for data in (o.get('data', {}) for o in c.get('outputs', ())):       # the code itself has the signature and the rest
                 if 'text/markdown' in data: data['text/markdown'] = ''.join(data['text/markdown']).split('\n```python')[0]

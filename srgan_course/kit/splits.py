@@ -94,7 +94,10 @@ def class_folders(root:Path, wanted=False)->list: # folder, must there be any ->
         raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({min(loose)}); move them into one')
     return there
 
-def pictures_in(folder): return find_images(folder) if any(folder.rglob('*.*')) or not may_look_into(folder) else [] # of a class
+def pictures_in(folder:Path)->list: # of a class -> paths
+    "The pictures of a class, none where its folder is empty; one that may not be read is refused"
+    return find_images(folder) if any(folder.rglob('*.*')) or not may_look_into(folder) else []
+
 def class_items(source,    # folder or known name with a folder for each class, list of such files or `Toy`s, or dict class -> pictures
                 classes:tuple=() # those that are wanted; all where empty
                )->dict:    # class -> items
