@@ -13,13 +13,14 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifier_dls, keep_run, open_run
 from .kit.classifiers import Classifier, body, check_body, load_classifier, load_pictures
-from .kit.commands import say
+from .kit.commands import in_range, say
 from .kit.frames import say_unseen
 from .kit.views import all_views, cached_features
+from .kit.pixels import finite
 from .kit.recipe import get_recipe
+from .kit.report import classification_report, judged
 from .kit.splits import class_items, split_pets
 from .kit.stats import over_pictures
-from .metrics import classification_report
 
 # %% ../nbs/14_classifier.ipynb #33b4f727
 class Head:
@@ -43,7 +44,7 @@ def train_head(feats,            # (n,nf), or (views,n,nf): of a picture one vie
                every=25          # steps between two rows of the history
               )->Head:
     "A linear head, by cross-entropy and Adam, in exactly `steps` steps."
-    f, y = feats[None] if feats.dim() == 2 else feats, torch.as_tensor(np.asarray(y))
+    f, y = finite(feats[None] if feats.dim() == 2 else feats, 'a feature', 'tells nothing; give others'), torch.as_tensor(np.asarray(y))
     if f.shape[1] != len(y): raise ValueError(f'features of {f.shape[1]} pictures and {len(y)} classes; give one for each')
     if len(seen := y.unique()) < 2: raise ValueError(f'pictures of one class only (number {seen.tolist()[0]}); nothing can be told apart')
     v, n, d = f.shape
@@ -70,9 +71,9 @@ def calibration(probs, # (n,C) probabilities
                 bins=15
                )->dict: # of each bin with pictures: their mean confidence, their accuracy, how many
     "When it says 90 %, is it right 90 % of the time?"
-    p, y = np.asarray(probs, np.float64), np.asarray(y)
+    p, y = judged((probs, y))
     sure, right = p.max(1), p.argmax(1) == y
-    b = np.minimum((sure*bins).astype(int), bins - 1)
+    b = np.minimum((sure*in_range('bins', bins, 1, whole=True)).astype(int), bins - 1)
     n = np.bincount(b, minlength=bins)
     mean = lambda v: (np.bincount(b, v, bins)[n > 0]/n[n > 0])
     return dict(confidence=mean(sure), accuracy=mean(right), n=n[n > 0])

@@ -344,7 +344,7 @@ def test_command_refuses(tmp_path):
     with pytest.raises(ValueError, match='--resume counts only with --train'): cli.cats(n=2, resume=True, out=tmp_path/'x.png')
     assert not (tmp_path/'run').exists() and not (tmp_path/'x.png').exists()
 
-def test_a_run_goes_on_with_its_own_cats_alone(tmp_path):
+def test_a_run_goes_on_with_its_own_cats_alone(tmp_path, capsys):
     "Other pictures are refused by what has changed, another recipe before recipe.json is touched; an older run, without a list, goes on."
     r, out = C.CatsRecipe(**TINY), tmp_path/'run'
     a, b = (solid(tmp_path/n, colour, 12) for n, colour in (('a', (200, 90, 9)), ('b', (9, 90, 200))))
@@ -354,7 +354,9 @@ def test_a_run_goes_on_with_its_own_cats_alone(tmp_path):
     with pytest.raises(ValueError, match='another recipe: lr'): C.train_cats(r.replace(lr=1e-3), a, out, resume=True)
     assert C.CatsRecipe.load(out/'recipe.json') == r
     C.train_cats(r, a, out, resume=True)
-    (out/'pictures.json').unlink(); C.train_cats(r, b, out, resume=True)
+    (out/'pictures.json').unlink(); capsys.readouterr(); C.train_cats(r, b, out, resume=True)
+    assert 'pictures.json is gone: nobody can tell whether the run began on these pictures; it is written anew' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='a run on other pictures'): C.train_cats(r, a, out, resume=True)
 
 def test_command_says_how_to_go_on(tmp_path, capsys):
     from srgan_course import cli

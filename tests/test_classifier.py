@@ -124,6 +124,17 @@ def test_an_enlarged_copy_of_a_validation_picture_is_found(pets):
     copy = interpolate(downscale(Image.open(s.valid[0]).convert('RGB'), 4), 4)
     assert leaks(s.train + [copy], s.valid) == [(len(s.train), 0)]
 
+def test_what_no_probabilities_are_has_no_calibration():
+    "Percent, logits, one label for all, NaN; a class without a picture is no obstacle. Features that are not finite teach no head."
+    p, y = np.array([[.9, .1], [.3, .7], [.6, .4]]), np.array([0, 1, 0])
+    assert C.ece(p, y) == pytest.approx((.1 + .3 + .4)/3) and C.ece(p, y*0) > 0
+    for probs, labels, says in ((p*100, y, 'scores run from 10 to 90'), (np.log(p), y, 'give probabilities'), (p, y[:1], '3 predictions for 1 labels'),
+                                (p*np.nan, y, 'scores run from nan'), (p, y + 1, 'there are 2 classes')):
+        for f in C.ece, C.calibration:
+            with pytest.raises(ValueError, match=says): f(probs, labels)
+    with pytest.raises(ValueError, match='bins is 0; give a whole number'): C.ece(p, y, bins=0)
+    with pytest.raises(ValueError, match='a feature with NaN or infinite values tells nothing'): C.train_head(torch.full((3, 4), torch.nan), y)
+
 def test_a_picture_in_two_classes_is_told(pets):
     "Which label counts; a class that has no other pictures is told so, in both kinds of split."
     from srgan_course.kit.splits import three_parts

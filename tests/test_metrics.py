@@ -308,9 +308,9 @@ def test_trap_11_auc_from_decisions(monkeypatch):
     assert auc_is_right(M.classification_report)
     def of_decisions(preds):                                     # the fault: scores rounded before they are counted
         p, t = scores(preds); return np.eye(2)[p.argmax(1)], t
-    scores = report._scores
+    scores = report.judged
     with monkeypatch.context() as m:
-        m.setattr(report, '_scores', of_decisions)
+        m.setattr(report, 'judged', of_decisions)
         p, t = made_up()
         assert M.classification_report((p, t))['auc'] == pytest.approx(balanced_accuracy_score(t, p > .5))
         assert not auc_is_right(M.classification_report)

@@ -233,6 +233,6 @@ def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     for p in sorted(p for p in src.rglob('*') if p.is_file() and p.suffix in ('.ipynb', '.bib', '.jpg', '.png', '.csv')):
         if any(s.startswith('.') for s in p.relative_to(src).parts): continue
         dst = to/p.relative_to(src)
-        if dst.exists(): kept += 1; continue
+        if os.path.lexists(dst): kept += 1; continue
         dst.parent.mkdir(parents=True, exist_ok=True); write_whole(dst, p.read_bytes()); new += 1
     return f'{to}: {new} files copied' + (f', {kept} already there and left as they are' if kept else '') + '. Begin with 00_tour.ipynb.'

@@ -360,12 +360,13 @@ def keep_pictures(out:Path|str, # a run's folder
     if lost and not begun:                             # of a run of this command, what comes before weights and checkpoints is no loss
         raise ValueError(f'{out} holds {", ".join(lost[:3])}{", ..."*(len(lost) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if not begun:
-        say_unseen([o for v in parts.values() for o in v])
+    if begun and not was: say(f'{file} is gone: nobody can tell whether the run began on these pictures; it is written anew')
+    if not (begun and was):
+        if not begun: say_unseen([o for v in parts.values() for o in v])
         file.parent.mkdir(parents=True, exist_ok=True)
         return write_json(file, {'by': by, **now})
     if not _HASH.search(str(was)): now = {k: [_HASH.sub('', o) for o in v] for k, v in now.items()}    # a list of 0.2 has no hashes
-    if not was or now == was: return
+    if now == was: return
     diff = '; '.join(f'{k}: {_changed(was.get(k, ()), v)}' for k, v in now.items() if was.get(k) != v)
     raise ValueError(f'{out}: a run on other pictures ({diff or "more kinds of them"}); give those it was begun on, or another folder')
 
