@@ -15,7 +15,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 from .kit.devices import check_precision, pick_device
 from .kit.faces import face_dls
-from .kit.recipe import RATE, SHARE, Recipe, get_recipe, look_up, one_of
+from .kit.recipe import RATE, SHARE, Recipe, get_recipe, in_range, look_up, one_of
 from .kit.show import sheet
 from .kit.sources import find_source
 from .kit.models import find_model
@@ -59,7 +59,7 @@ class DCGANGenerator(nn.Module):
                        leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
                        repeat:int=0):  # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
         super().__init__()
-        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4))
+        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4)), in_range('nz', nz, 1), in_range('nf', nf, 1)
         self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, repeat=int(repeat))
         n = doublings(size, 8 if dense else 4)       # from 4 to 64: 4 times
         ni = nf*2**(n - 1)
@@ -131,7 +131,7 @@ class DCGANCritic(nn.Module):
                        norm:str='batch', # 'batch', 'spectral' (each kernel, as a matrix, has norm 1), 'none'
                        augment:str=''): # what it sees the pictures through while training, see `diff_augment`
         super().__init__()
-        n, norm = doublings(size), one_of('norm', norm, NORMS)
+        n, norm, nf = doublings(size), one_of('norm', norm, NORMS), in_range('nf', nf, 1, whole=True)
         self.size, self.augment, self.args = size, augment, dict(size=size, nf=nf, channels=channels, norm=norm, augment=augment)
         self.body = nn.Sequential(down_block(channels, nf), *[down_block(nf*2**i, nf*2**(i + 1), norm) for i in range(n - 1)])
         self.head = nn.Conv2d(nf*2**(n - 1), 1, 4, 1, 0, bias=False)

@@ -10,7 +10,7 @@ import copy, json
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .kit.devices import out_of_memory, pick_device
-from .kit.recipe import SCALES
+from .kit.recipe import SCALES, in_range
 from .kit.models import MODELS, find_model, shipped_models
 from .kit.weights import NETWORKS, build_network, load_model, read_model, save_model
 
@@ -59,7 +59,7 @@ class SRResNet(nn.Module):
                        nf:int=64,      # channels
                        n_blocks:int=16): # residual blocks
         super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks)
+        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1), n_blocks=n_blocks)
         self.head = nn.Sequential(nn.Conv2d(3, nf, 9, padding=4), nn.PReLU())
         self.body = nn.Sequential(*[ResBlock(nf) for _ in range(n_blocks)])
         self.mid  = nn.Sequential(nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf))
@@ -128,7 +128,7 @@ class LightSR(nn.Module):
                        n_blocks:int=12,# residual blocks
                        full:int=0):    # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
         super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks) | (dict(full=full) if full else {})
+        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1), n_blocks=n_blocks) | (dict(full=full) if full else {})
         self.head = nn.Conv2d(3, nf, 3, padding=1)
         self.body = nn.Sequential(*[LightBlock(nf) for _ in range(n_blocks)])
         self.mid  = nn.Conv2d(nf, nf, 3, padding=1)

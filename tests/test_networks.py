@@ -7,6 +7,7 @@ from srgan_course.generators import (Bicubic, LightSR, NETWORKS, SRResNet, count
                                      receptive_map,
                                      receptive_radius, save_model)
 from srgan_course.critics import PoolCritic, SRGANCritic, critic_attention
+from srgan_course.esrgan import RRDBNet, UNetCritic, VGGCritic
 from srgan_course.kit.devices import bfloat16_works
 
 # asked before anything is computed: in some virtual machines it keeps oneDNN from AMX
@@ -109,6 +110,12 @@ def test_scale_not_offered(cls, scale):
 def test_not_a_batch_of_colour_pictures(shape):
     for name in 'LightSR', 'SRResNet':
         with pytest.raises(ValueError, match=r'give a tensor \(B,3,H,W\)'): small(name)(torch.rand(shape))
+
+@pytest.mark.parametrize('make', [LightSR, SRResNet, RRDBNet, SRGANCritic, PoolCritic, VGGCritic, UNetCritic])
+def test_no_network_without_channels(make):
+    "It was built, and the first picture ended in torch's words."
+    for nf in 0, -4:
+        with pytest.raises(ValueError, match=f'nf is {nf}; give a (whole )?number from 1'): make(nf=nf)
 
 def test_critic_sizes():
     for size in 0, 8, 50, -16:
