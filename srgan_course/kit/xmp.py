@@ -95,7 +95,8 @@ def beside_picture(img, f)->list:
     "What lies beside a picture in its binary file, in words, where the file says it in another way than by XMP."
     info, res = img.info, []
     if img.format in ('JPEG', 'MPO') and f:
-        if re.search(rb'(?:\xff\xd9|MotionPhoto_Data)\0*....ftyp', first_bytes(f), re.S): res.append(_VIDEO)
+        video = b'ftyp' in (b := first_bytes(f)) and re.search(rb'(?:\xff\xd9|MotionPhoto_Data)\0*....ftyp', b, re.S)   # most have none
+        if video: res.append(_VIDEO)
         if any(b.startswith(b'urn:iso:std:iso:ts:21496:-1') for _, b in getattr(img, 'applist', ())): res.append(_GAIN)
     if any('gainmap' in str(k) for k in info.get('aux') or ()): res.append(_GAIN)
     return res + [_DEPTH]*bool(info.get('depth_images'))
