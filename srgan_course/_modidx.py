@@ -25,7 +25,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'srgan_course.cats.DCGANGenerator.__init__': ( 'cats.html#dcgangenerator.__init__',
                                                                                   'srgan_course/cats.py'),
                                    'srgan_course.cats.DCGANGenerator.forward': ('cats.html#dcgangenerator.forward', 'srgan_course/cats.py'),
-                                   'srgan_course.cats.DCGANGenerator.nz': ('cats.html#dcgangenerator.nz', 'srgan_course/cats.py'),
                                    'srgan_course.cats.Dense': ('cats.html#dense', 'srgan_course/cats.py'),
                                    'srgan_course.cats.Dense.__init__': ('cats.html#dense.__init__', 'srgan_course/cats.py'),
                                    'srgan_course.cats.Dense.forward': ('cats.html#dense.forward', 'srgan_course/cats.py'),

@@ -59,7 +59,8 @@ class DCGANGenerator(nn.Module):
                        leak:int=20,    # slope of that LeakyReLU below 0, in hundredths; the student's was 10
                        repeat:int=0):  # 1: sides are doubled by repeating pixels and a 3x3 convolution; 0: by transposed convolutions
         super().__init__()
-        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4)), in_range('nz', nz, 1), in_range('nf', nf, 1)
+        one_of('channels', channels, (1, 3)), one_of('kernel', kernel, (3, 4))
+        for k, v in dict(nz=nz, nf=nf).items(): in_range(k, v, 1, whole=True)
         self.args = dict(size=size, nz=nz, nf=nf, channels=channels, dense=int(dense), kernel=kernel, leak=leak, repeat=int(repeat))
         n = doublings(size, 8 if dense else 4)       # from 4 to 64: 4 times
         ni = nf*2**(n - 1)
@@ -70,8 +71,7 @@ class DCGANGenerator(nn.Module):
         self.body  = nn.Sequential(*[nn.Sequential(double(i, o, kernel, repeat), nn.BatchNorm2d(o), act()) for i,o in ups])
         self.last  = double(nf, channels, kernel, repeat)
         init_dcgan(self)
-    @property
-    def nz(self): return self.args['nz']
+    nz = property(lambda self: self.args['nz'])
     def forward(self, z:Tensor # noise (B,nz), or (B,nz,1,1)
                      )->Tensor:   # pictures in [-1,1], (B,channels,size,size)
         if z.shape[1:].numel() != self.nz: raise ValueError(f'this generator takes noise (B,{self.nz}), not {tuple(z.shape)}')
@@ -120,7 +120,8 @@ def down_block(ni:int, no:int, # channels in and out
                norm='none'     # 'batch', or none
               )->nn.Sequential: # (B,ni,H,W) -> (B,no,H/2,W/2)
     "Half the side: convolution, norm, LeakyReLU."
-    return nn.Sequential(nn.Conv2d(ni, no, 4, 2, 1, bias=False), *[nn.BatchNorm2d(no)]*(norm == 'batch'), nn.LeakyReLU(.2, inplace=True))
+    norms = [nn.BatchNorm2d(no)] if norm == 'batch' else []
+    return nn.Sequential(nn.Conv2d(ni, no, 4, 2, 1, bias=False), *norms, nn.LeakyReLU(.2, inplace=True))
 
 # %% ../nbs/18_cats.ipynb #7679da47
 class DCGANCritic(nn.Module):

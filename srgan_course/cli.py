@@ -214,8 +214,7 @@ def recognise(
     "Shrink pictures to a third, enlarge them in several ways, and see what a classifier makes of them"
     if bool(paths) + bool(train) + bool(evaluate) > 1: raise ValueError('give one of --train, --evaluate and pictures')
     if not (paths or train or evaluate): raise ValueError('nothing to do; give pictures, or --evaluate FOLDER, or --train FOLDER')
-    need_paths([*paths, *([labels] if labels else [])], 'file')
-    in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
+    need_paths([*paths, *([labels] if labels else [])], 'file'), in_range('size', size, 48, 2**16), in_range('seed', seed, 0)
     if size % 3: raise ValueError(f'size {size} is not a multiple of 3 from 48 on; give --size {max(48, size//3*3)}')
     if share is not None and not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if train: need_places(folders=[out or 'runs/recognise'])
@@ -241,8 +240,7 @@ def _recognise_pictures(paths, figures, ways, t, size, json):
         with among(paths, 'srgan-recognise', bad, file=p):
             res = m.recognise_picture(open_first(p).convert('RGB'), ways, t, size=size)
             guesses = {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
-            dst.parent.mkdir(parents=True, exist_ok=True)
-            guess_figure(res, dst)
+            dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             side = res['originals']['picture'].width
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
             if not json: print(one_line(f'{p} -> {dst}') + f', {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
@@ -320,12 +318,10 @@ def fid(
     if two_files and idle: raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
     name, _, layer = (features or 'inception').partition('@')
     if dims and layer: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
-    last = {'inception': 2048, 'random': 256}.get(name, 512)              # features of the last layer; the SqueezeNets have 512
-    net = f'{name}@{layer or dims or last}'
+    net = f'{name}@{layer or dims or dict(inception=2048, random=256).get(name, 512)}'       # if nothing is said, the last layer's features
     own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
-        others = {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}
-        if other := [f'--{k}' for k, v in others.items() if v]:
+        if other := [f'--{k}' for k, v in {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}.items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')

@@ -15,7 +15,7 @@ from fastcore.basics import groupby, patch
 from PIL import Image
 from .images import crop_to_multiple,downscale
 from .kit.pets import TOY_VALID,Toy,draw_pet,toys
-from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_test,one_of
+from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_range,in_test,one_of
 from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_source,get_picture
 from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
 from .kit.splits import split_pets,thumbnail
@@ -208,9 +208,11 @@ def _partners(items, source, scale):
     hr, there = (groupby(map(Path, files), lambda p: p.stem) for files in (dict.fromkeys(map(str, items)), find_source(source)))
     ends = [e for e in (f'x{scale}', '') if all(n + e in there for n in hr)] or ['', f'x{scale}']          # all in one way, if it can be
     lr = {n: next((there[n + e] for e in ends if n + e in there), []) for n in hr}
-    if bad := [n for n in hr if len(hr[n]) != 1 or len(lr[n]) != 1]:
-        raise ValueError(f'{len(bad)} of {len(hr)} HR pictures have no LR in {source}, or one name with others ({hr[bad[0]][0].name} ...); '
-                         f'names must agree, with or without x{scale} at the end')
+    if missing := [p.name for n, [p, *_] in hr.items() if not lr[n]]:
+        raise ValueError(f'{len(missing)} of {len(hr)} HR pictures have no LR in {source} ({missing[0]}, ...); names must agree, with or '
+                         f'without x{scale} at the end')
+    if double := [n for n in hr if len(hr[n]) > 1 or len(lr[n]) > 1]:
+        raise ValueError(f'{len(double)} names stand for several pictures ({double[0]}, ...): pairs are found by name; give each its own')
     return {n: p for n, [p] in lr.items()}
 
 # %% ../nbs/02_data.ipynb #1e7d1cb2
@@ -226,8 +228,7 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
     fv = import_fastai()
     if degrade is None: degrade = DEGRADE[one_of('degrade', recipe.degrade, DEGRADE)]     # another must not be saved as bicubic
     elif DEGRADE.get(recipe.degrade) is not degrade: recipe = recipe.replace(degrade=getattr(degrade, '__name__', 'own'))
-    if fit is not None and (fit < recipe.size or fit % recipe.scale):
-        raise ValueError(f'fit {fit} is no multiple of scale {recipe.scale} from size {recipe.size} on; give fit={recipe.size}')
+    in_range('fit, the side of whole pictures,', fit, recipe.size, whole=True)                         # no patch is larger
     train,held = split_source(source, max(recipe.size, 64), valid)
     if recipe.copies and lr is not None:
         raise ValueError(f'copies is {recipe.copies}, but LR pictures that are given have no smaller copies; give copies=0, or no lr')

@@ -71,7 +71,7 @@ class RRDBNet(nn.Module):
                        gc:int=32,       # channels that each convolution of a dense block adds
                        percent:int=20): # share of a block's result that is added: 20 as published
         super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1), n_blocks=n_blocks, gc=gc, percent=percent)
+        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1, whole=True), n_blocks=n_blocks, gc=gc, percent=percent)
         conv = lambda ni, no: nn.Conv2d(ni, no, 3, padding=1)
         self.conv_first, self.conv_body = conv(3, nf), conv(nf, nf)
         self.body = nn.Sequential(*[RRDB(nf, gc, percent) for _ in range(n_blocks)])

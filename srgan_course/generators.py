@@ -59,7 +59,7 @@ class SRResNet(nn.Module):
                        nf:int=64,      # channels
                        n_blocks:int=16): # residual blocks
         super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1), n_blocks=n_blocks)
+        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1, whole=True), n_blocks=n_blocks)
         self.head = nn.Sequential(nn.Conv2d(3, nf, 9, padding=4), nn.PReLU())
         self.body = nn.Sequential(*[ResBlock(nf) for _ in range(n_blocks)])
         self.mid  = nn.Sequential(nn.Conv2d(nf, nf, 3, padding=1, bias=False), nn.BatchNorm2d(nf))
@@ -127,8 +127,8 @@ class LightSR(nn.Module):
                        nf:int=40,      # channels
                        n_blocks:int=12,# residual blocks
                        full:int=0):    # channels of the layers at full size; 0: there are none, and a pixel shuffle comes last
-        super().__init__()
-        self.args = dict(scale=check_scale(scale), nf=in_range('nf', nf, 1), n_blocks=n_blocks) | (dict(full=full) if full else {})
+        super().__init__(); in_range('nf', nf, 1, whole=True)
+        self.args = dict(scale=check_scale(scale), nf=nf, n_blocks=n_blocks) | (dict(full=full) if full else {})
         self.head = nn.Conv2d(3, nf, 3, padding=1)
         self.body = nn.Sequential(*[LightBlock(nf) for _ in range(n_blocks)])
         self.mid  = nn.Conv2d(nf, nf, 3, padding=1)

@@ -357,7 +357,7 @@ def test_a_run_goes_on_with_its_own_cats_alone(tmp_path, capsys):
     assert C.CatsRecipe.load(out/'recipe.json') == r
     C.train_cats(r, a, out, resume=True)
     (out/'pictures.json').unlink(); capsys.readouterr(); C.train_cats(r, b, out, resume=True)
-    assert 'pictures.json is gone: nobody can tell whether the run began on these pictures; it is written anew' in capsys.readouterr().err
+    assert 'holds no pictures.json: nobody can tell whether the run began on these pictures; it is written now' in capsys.readouterr().err
     with pytest.raises(ValueError, match='a run on other pictures'): C.train_cats(r, a, out, resume=True)
 
 def test_command_says_how_to_go_on(tmp_path, capsys):

@@ -306,7 +306,7 @@ def test_given_lr_of_folders_with_equal_names(tmp_path):
     for k, colour in enumerate(('red', 'green', 'blue')):
         for part, side in ('hr', 96), ('lr', 24):
             (tmp_path/part/str(k)).mkdir(parents=True); Image.new('RGB', (side, side), colour).save(tmp_path/part/str(k)/'im.png')
-    with pytest.raises(ValueError, match=r'1 of 1 HR pictures have no LR in .*, or one name with others \(im.png ...'):
+    with pytest.raises(ValueError, match=r'1 names stand for several pictures \(im, ...\): pairs are found by name'):
         sr_dls(tmp_path/'hr', R, lr=tmp_path/'lr', device='cpu')
     for ends in '', 'x4':
         for part, side in ('h', 96), ('l', 24):
@@ -316,9 +316,9 @@ def test_given_lr_of_folders_with_equal_names(tmp_path):
         for o in (d := sr_dls(tmp_path/f'h{ends}', R, lr=tmp_path/f'l{ends}', device='cpu')).train_ds.items + d.valid_ds.items:
             assert (o.pair[0][0, 0] == o.pair[1][0, 0]).all()
 
-@pytest.mark.parametrize('fit', [-3, 0, 32, 98])
+@pytest.mark.parametrize('fit', [-3, 0, 32, 95])
 def test_whole_pictures_are_as_large_as_a_patch(fit):
-    with pytest.raises(ValueError, match=f'fit {fit} is no multiple of scale 4 from size 96 on; give fit=96'):
+    with pytest.raises(ValueError, match=f'fit, the side of whole pictures, is {fit}; give a whole number from 96 to'):
         sr_dls('embedded', Recipe(), fit=fit, device='cpu')
 
 def test_fastai_user_sees_a_datablock(dls):
@@ -358,8 +358,11 @@ def test_pets_folder(tmp_path, monkeypatch):
     assert [len(xb) for xb, _ in few.train] == [14] and list(few.vocab) == ['a', 'b']            # 14 to learn from: no batch was whole
     cats, dogs = (sorted((tmp_path/k).iterdir()) for k in ('cat', 'dog'))
     for twice in {'a': cats, 'b': dogs + cats[:1]}, {'a': cats + cats[:1], 'b': dogs}:
-        with pytest.raises(ValueError, match='1 of 21 pictures stand there a second time; give each once, in one class'): D.pets_dls(twice)
+        with pytest.raises(ValueError, match='1 of 21 pictures are listed twice; give each once, in one class'): D.pets_dls(twice)
     with pytest.raises(ValueError, match='n is 0; give a whole number'): D.pets_dls(n=0)
+    shown = [Image.new('RGB', (40, 40)) for _ in range(12)]                       # fastai shows all of them by the same text
+    assert len(D.split_pets({'a': shown[:6], 'b': shown[6:]}, alike=0).train) == 8
+    with pytest.raises(ValueError, match='1 of 13 pictures'): D.split_pets({'a': shown[:6], 'b': shown[5:]}, alike=0)
 
 def test_pets_are_the_same_everywhere():
     "Drawn with operations that IEEE 754 fixes to the last bit."

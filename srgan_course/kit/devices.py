@@ -68,7 +68,7 @@ def bytes_per_pixel(net, side:int=24)->float: # maps (B,3,h,w) to (B,3,s*h,s*w);
 def need_memory(need:int, what:str): # bytes; for the message
     "Refuse, before it is computed, what takes more memory than is free."
     if (free := available_memory('cpu')) is not None and need > free:
-        raise MemoryError(f'{what} takes up to {need/2**30:.1f} GB of memory and {free/2**30:.1f} GB are free; cut the picture in parts')
+        raise MemoryError(f'{what} takes up to {need/2**30:.1f} GB of memory and {free/2**30:.1f} GB are free; ask for less')
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c18
 def _matmul_word():

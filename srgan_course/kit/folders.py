@@ -174,8 +174,9 @@ def in_a_row(todo:dict,     # picture -> file to write
                 if want.frames and are_several(f):
                     yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t))
                     continue
-                out = up(img, tile, part, size_to_make(img, todo[f], up.scale, want))
-                yield f, writer.submit(_write_result, f, todo[f], img, out, up, t, want)
+                try: size = size_to_make(img, todo[f], up.scale, want)
+                except MemoryError: writer.submit(int).result(); size = size_to_make(img, todo[f], up.scale, want)  # that one is written
+                yield f, writer.submit(_write_result, f, todo[f], img, up(img, tile, part, size), up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, promise(e=e)
 
 SMALL = 2**16   # pixels: pictures up to this size are done side by side, each on one thread

@@ -360,7 +360,7 @@ def keep_pictures(out:Path|str, # a run's folder
     if lost and not begun:                             # of a run of this command, what comes before weights and checkpoints is no loss
         raise ValueError(f'{out} holds {", ".join(lost[:3])}{", ..."*(len(lost) > 3)}, which the run would write over; give another')
     now = {k: [picture_line(o, i) for i, o in enumerate(v)] for k, v in parts.items()}
-    if begun and not was: say(f'{file} is gone: nobody can tell whether the run began on these pictures; it is written anew')
+    if begun and not was: say(f'{out} holds no pictures.json: nobody can tell whether the run began on these pictures; it is written now')
     if not (begun and was):
         if not begun: say_unseen([o for v in parts.values() for o in v])
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -14,12 +14,10 @@ def judged(preds):
     "Probabilities (N,C) and labels (N,) as NumPy arrays, checked."
     wide = lambda a: a.detach().cpu().double() if a.is_floating_point() else a.detach().cpu()      # NumPy knows no bfloat16
     p, t = (np.asarray(wide(a) if isinstance(a, Tensor) else a) for a in preds)
-    t = t.reshape(-1)
+    p, t = p.astype(np.float64), t.reshape(-1)
     if p.ndim == 2 and p.shape[1] == 1: p = p[:, 0]
     if not len(t): raise ValueError('no prediction to judge: the list is empty')
     if len(p) != len(t): raise ValueError(f'{len(p)} predictions for {len(t)} labels; give one for each')
-    if p.dtype.kind != 'f' or np.isin(p, (0, 1)).all():
-        raise ValueError('these are decisions (only 0 and 1), whose AUC is balanced accuracy under another name; give probabilities')
     if not (p.min() >= 0 and p.max() <= 1):
         raise ValueError(f'scores run from {p.min():.3g} to {p.max():.3g}; give probabilities (softmax or sigmoid of the logits)')
     if p.ndim == 1: p = np.stack([1 - p, p], 1)
@@ -27,7 +25,7 @@ def judged(preds):
     if abs(total - 1) > .01: raise ValueError(f'the probabilities of a row sum to {total:.3g}; give softmax of the logits')
     if t.dtype.kind not in 'iub': raise ValueError(f'labels are {t.dtype}; give class numbers from 0 to {p.shape[1] - 1}')
     if t.min() < 0 or t.max() >= p.shape[1]: raise ValueError(f'labels run from {t.min()} to {t.max()}; there are {p.shape[1]} classes')
-    return p.astype(np.float64)/p.sum(1, keepdims=True), t.astype(int)
+    return p/p.sum(1, keepdims=True), t.astype(int)
 
 def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)
                           dl=None         # with a Learner: the pictures to judge it on; its validation set where not given
@@ -36,6 +34,8 @@ def classification_report(learn_or_preds, # a fastai Learner, or (probabilities,
     from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
     if hasattr(learn_or_preds, 'get_preds'): learn_or_preds = learn_or_preds.get_preds(dl=dl)[:2]
     p, t = judged(learn_or_preds)
+    if np.isin(p, (0, 1)).all():
+        raise ValueError('these are decisions (only 0 and 1), whose AUC is balanced accuracy under another name; give probabilities')
     if absent := sorted({*range(p.shape[1])} - {*t.tolist()}):
         raise ValueError(f'class {", ".join(map(str, absent))} has no picture among {len(t)}, and AUC compares classes with one another')
     n, decided = p.shape[1], p.argmax(1)

@@ -263,7 +263,7 @@ def one_net(sets, net, *more): # of `found`; as for `pooled_net`; what must be e
     note = getattr(net, 'note', dict(net=net if isinstance(net, str) and '@' in net else None))
     dims = str(note['net']).rpartition('@')[2]                 # of a net by name, its features
     known = [(x.note, x.dims) if isinstance(x, (Stats, FeatureSet)) else (note, dims.isdigit() and int(dims)) for x in sets]
-    a, b = (f'{n["net"]} {" ".join(n.get(k, "") for k in more)}'.strip() if n.get('net') not in _UNTOLD else '' for n, _ in known)
+    a, b = (f'{n["net"]} {" ".join(str(n.get(k) or "") for k in more)}'.strip() if n.get('net') not in _UNTOLD else '' for n, _ in known)
     if a and b and a != b: raise ValueError(f'the first set is measured with {a}, the second with {b}; measure both with one net')
     (_, a), (_, b) = known
     if a and b and a != b: raise ValueError(f'{a} features in the first set and {b} in the second; both must come from one net')

@@ -122,8 +122,9 @@ class Split:
     test:list = ()
     y_test:np.ndarray = None
     def __repr__(self):
-        part = lambda y: f'{len(y)} ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'
-        return f'Split: training {part(self.y_train)}, validation {part(self.y_valid)}; near-duplicates left out: {len(self.dropped)}'
+        of = lambda y: f' ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'*bool(self.classes)
+        return (f'Split: training {len(self.train)}{of(self.y_train)}, validation {len(self.valid)}{of(self.y_valid)}'
+                + f', test {len(self.test)}'*bool(self.test) + f'; near-duplicates left out: {len(self.dropped)}')
 
 def _stratified(y, share, seed, names):
     "Numbers of the items held out: a `share` of each class, at least one, and never all."
@@ -152,8 +153,8 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
         return Split(*[x for p in parts for x in (p, np.array([o.kind == 'dog' for o in p], np.int64))], ['cat', 'dog'])
     found = class_items(source, classes)
     items, y = [o for v in found.values() for o in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
-    if not alike and (twice := len(items) - len({*map(str, items)})):
-        raise ValueError(f'{twice} of {len(items)} pictures stand there a second time; give each once, in one class')
+    if not alike and (twice := len(items) - len({str(o) if isinstance(o, (str, Path)) else id(o) for o in items})):
+        raise ValueError(f'{twice} of {len(items)} pictures are listed twice; give each once, in one class')
     gone = {}
     for i, j in near_duplicates(items, alike, y) if alike else ():
         if i not in gone: gone.setdefault(j, i)

@@ -188,7 +188,7 @@ def _not_saved(suffix, mode, quality, size=(8, 8)):
     try: image_bytes(Image.new(mode, size), f'x{suffix}', quality)
     except ValueError as e: return str(e).removeprefix(f'x{suffix}: ')
 
-_IN_WRITING = dict(GIF=6, WEBP=9, AVIF=16, HEIF=16, JXL=16, JPEG2000=16)   # times the bytes of its pixels, measured; others: 5 at most
+_IN_WRITING = dict(JPEG=3, PNG=4, GIF=6, WEBP=9, AVIF=16, HEIF=16, JXL=16, JPEG2000=16)   # times the pixels' bytes, measured; others: 5
 def size_to_make(img:Image.Image, # picture
                  dst:Path,        # file to write
                  scale:int,       # of the model
@@ -209,6 +209,7 @@ def size_to_make(img:Image.Image, # picture
     if several and suffix not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     if not film:
-        one = len(img.getbands())*(2 if img.mode == 'I;16' or hasattr(img, 'deep') else 1)      # bytes of a pixel
-        need_memory(_IN_WRITING.get(fmt, 5)*one*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
+        deep = img.mode == 'I;16' or hasattr(img, 'deep')                     # 16 bits
+        times = 2*5 if deep else _IN_WRITING.get(fmt, 5)
+        need_memory(times*len(img.getbands())*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
     return size
