@@ -307,7 +307,7 @@ def test_trap_11_auc_from_decisions(monkeypatch):
     import srgan_course.kit.report as report
     assert auc_is_right(M.classification_report)
     def of_decisions(preds):                                     # the fault: scores rounded before they are counted
-        p, t = scores(preds); return np.eye(2)[p.argmax(1)], t
+        p, t = scores(preds); return np.eye(2)[p.argmax(1)].clip(1e-9, 1 - 1e-9), t       # 0 and 1 themselves are refused
     scores = report.judged
     with monkeypatch.context() as m:
         m.setattr(report, 'judged', of_decisions)
