@@ -153,8 +153,8 @@ def split_pets(source='pets-toy', # 'pets-toy', a folder or known name with a fo
         return Split(*[x for p in parts for x in (p, np.array([o.kind == 'dog' for o in p], np.int64))], ['cat', 'dog'])
     found = class_items(source, classes)
     items, y = [o for v in found.values() for o in v], np.repeat(range(len(found)), [len(v) for v in found.values()])
-    if not alike and (twice := len(items) - len({str(o) if isinstance(o, (str, Path)) else id(o) for o in items})):
-        raise ValueError(f'{twice} of {len(items)} pictures are listed twice; give each once, in one class')
+    if not alike and len({*(files := [str(o) for o in items if isinstance(o, (str, Path))])}) < len(files):
+        raise ValueError(f'{len(files) - len({*files})} of {len(items)} pictures are listed twice; give each once, in one class')
     gone = {}
     for i, j in near_duplicates(items, alike, y) if alike else ():
         if i not in gone: gone.setdefault(j, i)
