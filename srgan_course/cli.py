@@ -316,9 +316,9 @@ def fid(
     start, two_files = time.monotonic(), b is not None and a.endswith('.npz') and b.endswith('.npz')
     idle = given(features=features, dims=dims, n=n, cache=cache, skip=skip or None)
     if two_files and idle: raise ValueError(f'--{min(idle)} does not count with two .npz files; leave it out')
-    name, _, layer = (features or 'inception').partition('@')
-    if dims and layer: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
-    net = f'{name}@{layer or dims or dict(inception=2048, random=256).get(name, 512)}'       # if nothing is said, the last layer's features
+    name, at, _ = (features or 'inception').partition('@')
+    if dims and at: raise ValueError(f'--dims does not count with --features {features}, which names its layer; leave it out')
+    net = features if at else f'{name}@{dims or dict(inception=2048, random=256).get(name, 512)}'     # by default the last layer
     own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
         if other := [f'--{k}' for k, v in {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}.items() if v]:

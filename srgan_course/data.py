@@ -212,7 +212,7 @@ def _partners(items, source, scale):
         raise ValueError(f'{len(missing)} of {len(hr)} HR pictures have no LR in {source} ({missing[0]}, ...); names must agree, with or '
                          f'without x{scale} at the end')
     if double := [n for n in hr if len(hr[n]) > 1 or len(lr[n]) > 1]:
-        raise ValueError(f'{len(double)} names stand for several pictures ({double[0]}, ...): pairs are found by name; give each its own')
+        raise ValueError(f'{double[0]} is the name of several pictures, one of {len(double)} such names, and pairs are found by name')
     return {n: p for n, [p] in lr.items()}
 
 # %% ../nbs/02_data.ipynb #1e7d1cb2

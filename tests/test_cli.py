@@ -394,6 +394,7 @@ def test_fid(tmp_path, capsys):
     zero = [float(l.split()[1]) for l in capsys.readouterr().out.splitlines()]      # a set and itself, also from its statistics
     assert abs(zero[0]) < 1e-3 and abs(zero[1]) < 1e-3 and json.loads((tmp_path/'r.json').read_text())['n'] == 6
     for line, args, kw in (('inception@2048', (cats, dogs), dict(features='inseption@2048')), ('one set has no distance', (cats,), {}),
+                           ("feature net 'inception@' is not known", (cats, dogs), dict(features='inception@')),
                            ('leave out .*dog', (cats, dogs), dict(save_stats=tmp_path/'x.npz')), ('in a .npz file', (cats,), dict(save_stats=Path('s.txt'))),
                            ('measures nothing; leave out --kid, --is', (cats,), dict(save_stats=tmp_path/'x.npz', kid=True, Is=True)),
                            ('an interval .--draws. needs the pictures', (str(tmp_path/'s.npz'), dogs), dict(draws=9)),

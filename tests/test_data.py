@@ -306,7 +306,7 @@ def test_given_lr_of_folders_with_equal_names(tmp_path):
     for k, colour in enumerate(('red', 'green', 'blue')):
         for part, side in ('hr', 96), ('lr', 24):
             (tmp_path/part/str(k)).mkdir(parents=True); Image.new('RGB', (side, side), colour).save(tmp_path/part/str(k)/'im.png')
-    with pytest.raises(ValueError, match=r'1 names stand for several pictures \(im, ...\): pairs are found by name'):
+    with pytest.raises(ValueError, match='im is the name of several pictures, one of 1 such names, and pairs are found by name'):
         sr_dls(tmp_path/'hr', R, lr=tmp_path/'lr', device='cpu')
     for ends in '', 'x4':
         for part, side in ('h', 96), ('l', 24):
