@@ -209,7 +209,7 @@ def size_to_make(img:Image.Image, # picture
     if several and suffix not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     if not film:
-        deep = img.mode == 'I;16' or hasattr(img, 'deep')                     # 16 bits
+        deep = img.mode == 'I;16' or getattr(img, 'deep', None) is not None               # 16 bits
         times = _IN_WRITING.get(fmt, 5) if not deep else max(10, 2*_IN_WRITING.get(fmt, 5))
         need_memory(times*len(img.getbands())*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
     return size
