@@ -228,7 +228,7 @@ def test_slerp():
     (lambda: C.DCGANCritic(64)(torch.zeros(1, 3, 32, 32)), r'judges pictures \(B,3,64,64\), not \(1, 3, 32, 32\)'),
     (lambda: C.DCGANCritic(norm='layer'), "norm 'layer' is not in"),
     (lambda: C.DCGANCritic(nf=0), 'nf is 0; give a whole number from 1'), (lambda: C.DCGANGenerator(nf=0), 'nf is 0'),
-    (lambda: C.DCGANGenerator(nz=0), 'nz is 0; give a number from 1'),
+    (lambda: C.DCGANGenerator(nz=0), 'nz is 0; give a whole number from 1'),
     (lambda: C.CatsRecipe(adv='wgan'), "'wgan'"),
     (lambda: C.CatsRecipe(policy='blur'), "augmentation 'blur' is not in"),
     (lambda: C.CatsRecipe(lr=0.), 'lr is 0.0; give a number above 0'),
