@@ -19,7 +19,8 @@ MEASURE = {'upscale': (8, ['benchmarks/upscale.py'], ['upscale_cold_start', 'ups
            'upscale_speed': (6, ['benchmarks/upscale_speed.py'], ['upscale_speed', 'upscale_folder']),
            'srgan_quality': (20, ['benchmarks/srgan_quality.py'], ['srgan-x4-kid']), 'resume': (4, ['benchmarks/resume.py'], ['resume']),
            'fid': (5, ['benchmarks/fid.py'], ['fid_distance', 'fid_folders', 'fid_agreement']),
-           'classifier': (15, ['benchmarks/classifier.py'], ['classifier_pets', 'classifier_speed', 'classifier_vgg', 'classifier_copies']), 'augment': (30, ['benchmarks/augment.py'], ['augment_pets', 'augment_few']), 'esrgan': (30, ['benchmarks/esrgan.py', 'all'], ['esrgan_x2', 'esrgan_scaling', 'esrgan_phone']), 'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading'])}                # minutes it takes, command, files it writes
+           'classifier': (15, ['benchmarks/classifier.py'], ['classifier_pets', 'classifier_speed', 'classifier_vgg', 'classifier_copies']), 'augment': (30, ['benchmarks/augment.py'], ['augment_pets', 'augment_few']), 'esrgan': (30, ['benchmarks/esrgan.py', 'all'], ['esrgan_x2', 'esrgan_scaling', 'esrgan_phone']), 'gan_step': (4, ['benchmarks/gan_step.py'], ['gan_step']), 'data_loading': (1, ['benchmarks/data_loading.py'], ['data_loading']),
+           'saving': (3, ['benchmarks/saving.py'], ['saving'])}                # minutes it takes, command, files it writes
 
 DOMAIN = {'cats': 60, 'faces': 60, 'pets': 60}                    # pairs of lesson 13, and minutes of their whole queue
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest, tifffile
 from PIL import Image
+from conftest import ROOT
 from srgan_course.images import from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import find_images
 from srgan_course.kit import devices, folders
@@ -13,7 +14,8 @@ from srgan_course.kit.folders import enlarge_file
 from srgan_course.kit.formats import check_save
 from srgan_course.kit.frames import frame_count, read_frames, save_frames
 from srgan_course.kit.notes import chunk_profile
-from srgan_course.kit.wanted import Wanted
+from srgan_course.kit.results import load_result
+from srgan_course.kit.wanted import _IN_WRITING, Wanted
 
 rng = np.random.default_rng(0)
 def chunk(kind, b): return struct.pack('>I', len(b)) + kind + b + struct.pack('>I', zlib.crc32(kind + b))
@@ -292,6 +294,13 @@ def test_a_picture_that_cannot_be_written_for_want_of_memory_is_refused_before_i
     assert enlarge_file(src, tmp_path/'b.png', up)['out_size'] == [16, 16]
     monkeypatch.setattr(devices, 'available_memory', lambda device: 5*2*16*16 - 1)
     with pytest.raises(MemoryError, match='as PNG'): enlarge_file(tmp_path/'deep.png', tmp_path/'c.png', up)
+
+def test_what_is_asked_for_writing_a_picture_is_what_it_takes():
+    "Never less than a photograph takes, and less than twice as much."
+    for name, times in load_result(ROOT/'results'/'saving.json')['figures'].items():
+        fmt, deep = name.split(',')[0], '16 bit' in name
+        asked = _IN_WRITING.get(fmt, 6)
+        assert times['photograph'] <= (max(asked, 5) if deep else asked) < 2*times['photograph'], name
 
 @pytest.mark.parametrize('half', [False, True])
 def test_gif_of_a_transparent_picture(half, tmp_path):

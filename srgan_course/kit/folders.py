@@ -175,7 +175,7 @@ def in_a_row(todo:dict,     # picture -> file to write
                     yield f, promise(_enlarge_film(f, todo[f], up, tile, part, want, t))
                     continue
                 try: size = size_to_make(img, todo[f], up.scale, want)
-                except MemoryError: writer.submit(int).result(); size = size_to_make(img, todo[f], up.scale, want)  # that one is written
+                except MemoryError: writer.submit(int).result(); size = size_to_make(img, todo[f], up.scale, want)  # the last is written
                 yield f, writer.submit(_write_result, f, todo[f], img, up(img, tile, part, size), up, t, want)
             except (ValueError, OSError, MemoryError) as e: yield f, promise(e=e)
 

@@ -27,7 +27,7 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
     "Where the figure lies over all pictures of this kind, for the same models: percentile bootstrap."
     arrays = [np.asarray(a) for a in arrays]
     rows = [len(a) for a in arrays]
-    if {*rows} != {max([*rows, 1])}: raise ValueError(f'arrays of {", ".join(map(str, rows)) or "no"} rows; give a row for each picture')
+    if len({*rows}) != 1 or not rows[0]: raise ValueError(f'arrays of {", ".join(map(str, rows)) or "no"} rows; give one for each picture')
     if bad := max(int((a != a).reshape(len(a), -1).any(1).sum()) for a in arrays):                              # NaN is not itself
         raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN; leave them out of all arrays')
     got = [stat(*[a[i] for a in arrays]) for i in resamples(rows[0], times, seed)]

@@ -188,7 +188,8 @@ def _not_saved(suffix, mode, quality, size=(8, 8)):
     try: image_bytes(Image.new(mode, size), f'x{suffix}', quality)
     except ValueError as e: return str(e).removeprefix(f'x{suffix}: ')
 
-_IN_WRITING = dict(JPEG=3, PNG=4, GIF=6, WEBP=9, AVIF=16, HEIF=16, JXL=16, JPEG2000=16)   # times the pixels' bytes, measured; others: 5
+# what writing a photograph takes in memory, times the bytes of its pixels, rounded up (results/saving.json); of other formats 6
+_IN_WRITING = dict(JPEG=3, PNG=5, WEBP=9, AVIF=16, HEIF=16, JXL=16, JPEG2000=16)
 def size_to_make(img:Image.Image, # picture
                  dst:Path,        # file to write
                  scale:int,       # of the model
@@ -210,6 +211,7 @@ def size_to_make(img:Image.Image, # picture
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
     if not film:
         deep = img.mode == 'I;16' or getattr(img, 'deep', None) is not None               # 16 bits
-        times = _IN_WRITING.get(fmt, 5) if not deep else max(10, 2*_IN_WRITING.get(fmt, 5))
-        need_memory(times*len(img.getbands())*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
+        times = _IN_WRITING.get(fmt, 6)
+        pixel = len(img.getbands())*(2*max(times, 5) if deep else times)
+        need_memory(pixel*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
     return size
