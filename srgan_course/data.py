@@ -19,8 +19,6 @@ from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_range,in_test,one_o
 from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_source,get_picture
 from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
 from .kit.splits import split_pets,thumbnail
-
-# %% ../nbs/02_data.ipynb #a0b1c2d3
 _all_ = ['Recipe', 'sample_photos', 'draw_pet']
 
 # %% ../nbs/02_data.ipynb #aeb98ec4

@@ -53,8 +53,7 @@ def _labels(groups, n, m):
     "Group numbers of one set for both, checked; None stays None."
     if groups is None: return None
     if not len(groups) == n == m:
-        raise ValueError(f'{len(groups)} groups for sets of {n} and {m} pictures; groups are for two sets of as many pictures, in the same '
-                         f'order')
+        raise ValueError(f'{len(groups)} groups for sets of {n} and {m} pictures; groups are for two sets of as many, in the same order')
     g = np.unique(np.asarray([str(x) for x in groups]), return_inverse=True)[1]
     if g.max() < 1: raise ValueError('all pictures are in one group; there is nothing to draw from')
     return g

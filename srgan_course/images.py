@@ -13,8 +13,6 @@ from .kit.pixels import as_bytes, as_picture, as_pictures, from_array, is_16bit,
 from .kit.pixels import DeepImage, to_tensor
 from .kit.codec import find_images, open_image, save_image
 from .kit.show import compare_slider, compare_still, show_grid
-
-# %% ../nbs/01_images.ipynb #58fa0001
 _all_ = ['open_image', 'save_image', 'show_grid']
 
 # %% ../nbs/01_images.ipynb #7c3ff5f8

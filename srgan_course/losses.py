@@ -40,8 +40,7 @@ def _check_labels(kind, real_label, fake_label, noise):
     if one_of('adversarial loss', kind, _KINDS) == 'hinge' and (real_label, fake_label, noise) != (1, 0, 0):
         raise ValueError('the hinge loss has no labels; leave real_label, fake_label and noise as they are, or take another kind')
     if kind in ('bce', 'mean') and not (0 <= real_label <= 1 and 0 <= fake_label <= 1):
-        raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; '
-                         "give such, or take 'lsgan'")
+        raise ValueError(f'labels {real_label:g} and {fake_label:g}: cross-entropy has a bottom only for labels in [0,1]; or take lsgan')
     if noise < 0: raise ValueError(f'noise {noise} is negative; give a standard deviation')
 def _check_terms(terms):
     if not terms: raise ValueError('a weighted loss needs a term; give name=(loss, weight)')

@@ -40,12 +40,28 @@ def out_of_memory(e:BaseException)->bool:
     return isinstance(e, MemoryError) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c12
+def _kernel_says(path):
+    "What the kernel says in a file; nothing where there is none."
+    try: return Path(path).read_text()
+    except OSError: return ''
+
+def _under_limits(own='/proc/self/cgroup', root='/sys/fs/cgroup'): # yields bytes
+    "What each limit leaves to this process: those of its groups (containers, services; of both versions), and of its own addresses."
+    import resource
+    for kind, path in (l.split(':', 2)[1:] for l in _kernel_says(own).splitlines()):
+        names = ('memory.limit_in_bytes', 'memory.usage_in_bytes') if kind else ('memory.max', 'memory.current')
+        for p in Path(path[1:], 'it').parents if kind in ('', 'memory') else ():
+            most, used, stat = (_kernel_says(Path(root, kind, p, name)).split() for name in (*names, 'memory.stat'))
+            files = dict(zip(stat[::2], stat[1::2])).get('total_'*bool(kind) + 'inactive_file', 0)           # may be forgotten
+            if most not in ([], ['max']): yield int(most[0]) - int(used[0]) + int(files)
+    if (most := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
+        yield most - int(_kernel_says('/proc/self/statm').split()[0])*resource.getpagesize()
+
 def available_memory(device)->int: # where the network runs -> bytes, or None where nobody can say
     "Memory that is free now."
     if _kind_of(device) == 'cuda': import torch; return torch.cuda.mem_get_info(device)[0]
-    try: text = Path('/proc/meminfo').read_text()
-    except OSError: return None
-    return next((int(l.split()[1])*1024 for l in text.splitlines() if l.startswith('MemAvailable')), None)
+    free = [int(l.split()[1])*1024 for l in _kernel_says('/proc/meminfo').splitlines() if l.startswith('MemAvailable')]
+    return max(1, min(free + [*_under_limits()])) if free else None
 
 def memory_for_a_tile(device)->int: # where the network runs -> bytes
     "What one tile may take inside a network: 512 MiB, or half of what is free where that is less."
@@ -95,14 +111,10 @@ def true_float32(device): # where the network runs -> context
         for switch, says in was[::-1]: setattr(switch, name, says)
 
 # %% ../../nbs/kit/devices.ipynb #3414c2a1
-def _cpuinfo():
-    "What the processor says of itself under Linux; empty elsewhere."
-    try: return Path('/proc/cpuinfo').read_text()
-    except OSError: return ''
-def _cpu_flags(): return set(_cpuinfo().split())
+def _cpu_flags(): return set(_kernel_says('/proc/cpuinfo').split())                # nothing but under Linux
 def processor()->str:
     "What the machine calls its processor."
-    names = [l.split(':')[1].strip() for l in _cpuinfo().splitlines() if l.startswith('model name')]
+    names = [l.split(':')[1].strip() for l in _kernel_says('/proc/cpuinfo').splitlines() if l.startswith('model name')]
     return [*names, platform.processor() or platform.machine()][0]
 
 def _survives(work, seconds=10):

@@ -51,8 +51,7 @@ def name_labels(paths:list, # files such as n01443537_goldfish.jpg
     for i, c in enumerate(names or imagenet_classes()): at.setdefault(_letters(c), []).append(i)
     split = [Path(p).stem.partition('_')[::2] for p in paths]
     if bad := [Path(p).name for p, (w, c) in zip(paths, split) if not (w[:1] == 'n' and w[1:].isdigit()) or _letters(c) not in at]:
-        raise ValueError(f'{len(bad)} of {len(paths)} files are not named after a class ({bad[0]}), so labels do not fit; the form is '
-                         f'n01443537_goldfish.jpg')
+        raise ValueError(f'{len(bad)} of {len(paths)} files are not named after a class ({bad[0]}), as n01443537_goldfish.jpg is')
     found, last = {}, -1
     for w, c in sorted(set(split)):
         numbers = [i for i in at[_letters(c)] if i > last]

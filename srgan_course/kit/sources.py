@@ -20,13 +20,12 @@ from .pixels import to_8bit
 from .recipe import SCALES, import_fastai, one_of
 
 # %% ../../nbs/kit/sources.ipynb #0a6c829e
+_MIDDLEBURY = 'Middlebury 2014 stereo benchmark (Nesic, Westling, Wang, Kitajima, Krathwohl, Scharstein)'
 PHOTOS = dict(            # name: (package, file, split, credit)
     astronaut=('skimage', 'astronaut.png', 'train', 'NASA (Eileen Collins), public domain'),
     rocket=('skimage', 'rocket.jpg', 'train', 'SpaceX (DSCOVR on Falcon 9), public domain'),
-    motorcycle_left=('skimage', 'motorcycle_left.png', 'train',
-                     'Middlebury 2014 stereo benchmark (Nesic, Westling, Wang, Kitajima, Krathwohl, Scharstein)'),
-    motorcycle_right=('skimage', 'motorcycle_right.png', 'train',
-                      'Middlebury 2014 stereo benchmark (Nesic, Westling, Wang, Kitajima, Krathwohl, Scharstein)'),
+    motorcycle_left=('skimage', 'motorcycle_left.png', 'train', _MIDDLEBURY),
+    motorcycle_right=('skimage', 'motorcycle_right.png', 'train', _MIDDLEBURY),
     flower=('sklearn', 'flower.jpg', 'train', 'vultilion (flickr.com/photos/vultilion), CC BY 2.0'),
     chelsea=('skimage', 'chelsea.png', 'valid', 'Stefan van der Walt, CC0'),
     china=('sklearn', 'china.jpg', 'valid', 'danielbuechele (flickr.com/photos/danielbuechele), CC BY 2.0'),
@@ -155,8 +154,7 @@ def _hub(s):
     "A data set of the Hugging Face Hub; pictures inside parquet tables are written out once."
     try: from huggingface_hub import snapshot_download
     except ImportError:
-        raise ModuleNotFoundError(f'{s.name} comes from the Hugging Face Hub; pip install huggingface_hub pyarrow, or bring the '
-                                  f'pictures') from None
+        raise ModuleNotFoundError(f'{s.name} comes from the Hugging Face Hub; pip install huggingface_hub pyarrow') from None
     got = Path(snapshot_download(s.where, repo_type='dataset', revision=s.revision, allow_patterns=s.pattern or None))
     tables, out = sorted(got.rglob('*.parquet')), got/'pictures'
     if tables and not (out/'done').exists():

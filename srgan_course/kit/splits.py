@@ -57,8 +57,7 @@ def near_duplicates(items:list, # paths, open pictures or `Toy`s
     pairs = alike_pairs(np.stack(open_all(items, thumbnail)), alike=alike) if len(items) else []
     if y is not None and (two := [(i, j) for i, j in pairs if y[i] != y[j] and not isinstance(items[j], Toy)]):
         a, b = (name_and_size(items[k], k)[0] for k in two[0])
-        warnings.warn(f'{len(two)} pair{"s"*(len(two) > 1)} of pictures of two classes look alike ({b} like {a}): the first one counts, in '
-                      f'its class, and the other is left out')
+        warnings.warn(f'{len(two)} pair{"s"*(len(two) > 1)} of pictures of two classes look alike ({b} like {a}): only the first counts')
     return pairs
 
 def leaks(train:list, valid:list, # items
@@ -132,8 +131,7 @@ def _stratified(y, share, seed, names):
     for k, c in enumerate(names):
         mine = np.flatnonzero(y == k)
         if len(mine) < 2:
-            raise ValueError(f'class {c} has {len(mine)} picture{"s"*(len(mine) != 1)} unlike all before; it takes two: one to learn from, '
-                             f'one to judge by')
+            raise ValueError(f'class {c} has {len(mine)} picture{"s"*(len(mine) != 1)} unlike all before; it takes two, one to judge by')
         order = np.argsort(draws(len(mine), seed, k, 4), kind='stable')
         held += mine[order][:min(len(mine) - 1, max(1, round(share*len(mine))))].tolist()
     return sorted(held)

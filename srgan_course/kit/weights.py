@@ -202,8 +202,7 @@ def _published(path):
         raise ValueError(f'{path}: neither an RRDBNet nor an SRResNet; its first name is {next(iter(state))!r}')
     nf, ni = d['conv_first.weight'].shape[:2]
     if ni != 3:
-        raise ValueError(f'{path}: its first convolution takes {ni} channels, a folded picture (pixel unshuffle, as in RealESRGAN_x2plus); '
-                         f'our RRDBNet takes 3')
+        raise ValueError(f'{path}: its first convolution takes {ni} channels, a folded picture (as in RealESRGAN_x2plus); ours takes 3')
     return 'RRDBNet', dict(scale=4 if 'conv_up2.weight' in d else 2, nf=nf, n_blocks=count(d, r'body\.(\d+)\.'),
                            gc=len(d['body.0.rdb1.conv1.weight'])), d
 
