@@ -252,7 +252,7 @@ def faces_dls(source, # as for `sr_dls`
 
 # %% ../nbs/02_data.ipynb #3f490d26
 def pets_dls(source='pets-toy', # or a folder (or known name) with one folder of pictures for each class; a dict class -> pictures
-             recipe=Recipe('pets-toy', size=64, bs=64), # size, bs, seed, augment (mirror images) and workers are used
+             recipe=Recipe('pets-toy', size=64, bs=64), # size, bs, seed (of split and order), workers, augment (mirrors, by torch's state)
              n=1600, # drawn pets for training, half of each kind
              valid=.3, # share held out (drawn pets: in addition to n)
              device=None # where batches go

@@ -128,7 +128,8 @@ def _kid_large(x, y, subsets, size, rng, groups, said):
     for _ in range(subsets):
         p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
         v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
-    return Figure(np.mean(v), 'KID', from_subsets(v, size, n), np.std(v), **said | dict(subsets=f'{subsets} of {size}'))
+    said = said | dict(subsets=f'{subsets} of {size}')
+    return Figure(np.mean(v), 'KID', from_subsets(v, size, n) if subsets > 1 else None, np.std(v), **said)
 
 # %% ../nbs/12_fid.ipynb #8f679797
 def kid(a, b,                  # folder, name, list, tensor, batches, features

@@ -77,10 +77,12 @@ def ssim_y(sr, hr, crop:int # as for `psnr_y`
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
-def _answer(net, x):
-    "What a network makes of a batch of floats, in evaluation mode and without gradient; floats on the CPU."
+def _answer(net, x, strict=False):
+    "What a network makes of a batch of floats, in evaluation mode and without gradient; floats on the CPU, looked at and not yet clamped."
     p = next(net.parameters(), torch.zeros(()))
-    with in_eval(net), torch.no_grad(): return finite(net(x.to(p.device, p.dtype)).float().cpu(), f'a result of {type(net).__name__}')
+    with in_eval(net), torch.no_grad(): y = finite(net(x.to(p.device, p.dtype)).float().cpu(), f'a result of {type(net).__name__}')
+    check_range(y, 'what the network gives', strict)
+    return y
 
 def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PIL -> PIL
              scale:int, # how many times larger
@@ -89,11 +91,7 @@ def enlarger(model,     # one of CLASSIC, a network on tensors, or a function PI
     "Any way to enlarge a picture, as a function of a picture."
     if isinstance(model, str): return partial(interpolate, factor=scale, how=one_of('way to enlarge', model, CLASSIC))
     if not isinstance(model, nn.Module): return model
-    def one(img):
-        y = _answer(model, to_tensor(img)[None])[0]
-        check_range(y, 'what the network gives', strict)     # before it is clamped
-        return to_image(y)
-    return one
+    return lambda img: to_image(_answer(model, to_tensor(img)[None], strict)[0])
 
 # %% ../nbs/03_metrics.ipynb #9e01c0df
 def shrink(x:Tensor,   # bytes (n,3,H,W)

@@ -12,7 +12,7 @@ from inspect import signature
 from pathlib import Path
 import torch
 from PIL import Image
-from .data import Recipe, get_hr, sr_dls
+from .data import DEGRADE, Recipe, get_hr, sr_dls
 from .images import downscale, to_tensor
 from .metrics import evaluate_sr, psnr_y
 from .kit.commands import in_range
@@ -277,10 +277,11 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
 def sample_inputs(pictures:dict, # name -> HR picture
                   scale:int,     # how much smaller they are made
                   side:int=32,   # pixels of a sample, at most
-                  n:int=4        # samples
+                  n:int=4,       # samples
+                  degrade=downscale # function (picture, factor) -> smaller picture
                  )->torch.Tensor: # (n,3,side,side)
     "The middles of the first `n` pictures, made small: what sample sheets are drawn from."
-    lrs = [downscale(hr, scale) for hr in list(pictures.values())[:n]]
+    lrs = [degrade(hr, scale) for hr in list(pictures.values())[:n]]
     side = min(side, *[min(im.size) for im in lrs])
     return torch.stack([to_tensor(im.crop(((im.width - side)//2, (im.height - side)//2, (im.width + side)//2, (im.height + side)//2)))
                         for im in lrs])
@@ -296,15 +297,15 @@ def watchers(job, out, samples): # function: a phase's name -> the callbacks tha
 def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     "Measure what a run has made, and what its game began with, on the held-out pictures; write results.json and the card."
     import pandas as pd
-    name, start, scale = 'SRGAN' if 'gan' in nets else job.data.name, job.about['start'], job.data.scale
+    name, start, scale, degrade = 'SRGAN' if 'gan' in nets else job.data.name, job.about['start'], job.data.scale, DEGRADE[job.data.degrade]
     before = {'pretrained': nets['pretrain']} if len(nets) == 2 else {}
     if start and 'pretrain' not in nets and (net := load_model(find_model(start))).args['scale'] == scale: before = {Path(start).stem: net}
     models = {'nearest': 'nearest', 'bicubic': 'bicubic'}
     for name, net in [*before.items(), (name, [*nets.values()][-1])]:
         while name in models: name += ' (trained)'         # a row has its own name, whatever a recipe or a file is called
         models[name] = net
-    table = pd.DataFrame({k: evaluate_sr(m, pictures, scale, strict=False).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
-    return write_report(job, nets, table, name, len(pictures), out, source, dls)
+    rows = {k: evaluate_sr(m, pictures, scale, degrade=degrade, strict=False).loc['mean'] for k,m in models.items()}
+    return write_report(job, nets, pd.DataFrame(rows).T.rename_axis('model'), name, len(pictures), out, source, dls)
 
 # %% ../nbs/09_srgan.ipynb #bc49e0b8
 def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, or a JSON file
@@ -338,7 +339,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
         if said and rank() == 0: warnings.warn(said, stacklevel=2)
     with memory_advice(job, out):
         if new: job = settle_recipe(job, dls, out, minutes)
-        if samples is None: samples = sample_inputs(pictures, job.data.scale)
+        if samples is None: samples = sample_inputs(pictures, job.data.scale, degrade=DEGRADE[job.data.degrade])
         if progress: print(describe(job, dls))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)
         return told(lambda: measure(job, nets, pictures, out, source, dls))

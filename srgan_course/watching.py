@@ -88,8 +88,8 @@ def from_saved(self:LossHistory, tensors:dict, plain:dict):
 
 # %% ../nbs/08_watching.ipynb #f1b2de1d
 _PANELS = {'losses': ('loss', 'gen_loss', 'crit_loss', 'valid_loss', 'valid_gen_loss', 'valid_crit_loss'),
-           'what the critic says': ('d_real', 'd_fake', 'crit_acc'),
-           'gradient norms': ('grad', 'gen_grad', 'crit_grad'), 'learning rates': ('lr', 'crit_lr')}
+           'what the critic says': ('d_real', 'd_fake', 'crit_acc'), 'gradient norms': ('grad', 'gen_grad', 'crit_grad'),
+           'learning rates': ('lr', 'crit_lr')}
 _LABELS = {'d_real': 'D(x), real', 'd_fake': 'D(G(z)), generated', 'crit_acc': 'accuracy'}
 def _panels(df):
     "Panel title -> columns of a history."
@@ -108,7 +108,9 @@ def _panel(ax, df, cols, k):
         line, = ax.plot(y.index, y if few else y.rolling(k, min_periods=1).mean(), marker='.' if few else None, lw=1.2,
                         label=_LABELS.get(c, c))
         if not few and k > 1: ax.plot(y.index, y, lw=.5, alpha=.3, color=line.get_color())
-    if 'crit_acc' in cols or 'd_real' in cols: ax.axhline(.5, color='grey', lw=.6, ls=':'); ax.set_ylim(-.02, 1.02)
+    if 'crit_acc' in cols or 'd_real' in cols:
+        ax.axhline(.5, color='grey', lw=.6, ls=':')
+        if all(y.between(0, 1).all() for y in ys.values()): ax.set_ylim(-.02, 1.02)                   # lsgan's scores go beyond
     elif ys and 0 < 30*min(y.min() for y in ys.values()) < max(y.max() for y in ys.values()): ax.set_yscale('log')
     ax.set_xlabel('step', fontsize=8); ax.tick_params(labelsize=8)
     if ys: ax.legend(fontsize=7)

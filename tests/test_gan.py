@@ -3,6 +3,7 @@
 The networks have a few hundred weights (gan_runs.py); a run takes a fraction of a second.
 """
 import contextlib, io, json, os, random, subprocess, sys
+from functools import partial
 import numpy as np, pytest
 gan = pytest.importorskip('srgan_course.gan')
 from srgan_course.kit.recipe import build, get_recipe
@@ -13,6 +14,7 @@ import gan_runs as R
 import torch
 from torch import nn
 from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.tracker import EarlyStoppingCallback, ReduceLROnPlateau, SaveModelCallback
 from fastai.vision.gan import FixedGANSwitcher, GANDiscriminativeLR, GANLearner
 from fastai.learner import Learner
 from srgan_course.losses import AdversarialLoss, ContentLoss, CriticLoss, WeightedLoss
@@ -449,3 +451,69 @@ def test_cuda(tmp_path):
         learn = new(); learn.remove_cb(R.ProgressCallback); learn.add_cb(StopAt(5)); learn.fit(2)
         again = new(); again.remove_cb(R.ProgressCallback); again.resume(tmp_path/precision).fit(2)
         assert again.n_steps == 12 and next(again.generator.parameters()).is_cuda
+
+# -- what users bring: frozen layers, rates, fastai's callbacks
+
+def test_in_turns_what_was_frozen_stays_and_nobody_is_left_at_rest():
+    class BreaksOff(Callback):
+        def after_batch(self):
+            if self.training and self.learn.n_steps == 2: raise RuntimeError('broken off')
+    learn = game(switcher=gan.Turns()); head = learn.generator.net[0]
+    head.requires_grad_(False); was = head.weight.clone()
+    with pytest.raises(RuntimeError, match='broken off'): learn.fit(1, cbs=BreaksOff())
+    before = [p.detach().clone() for p in learn.model.critic.parameters()]
+    learn.fit(1)
+    assert torch.equal(head.weight, was) and not head.weight.requires_grad
+    assert any(not torch.equal(p, q) for p, q in zip(learn.model.critic.parameters(), before))          # also after a fit that broke off
+    assert all(p.requires_grad for m in (learn.model.critic, learn.generator.net[4]) for p in m.parameters())
+
+@pytest.mark.parametrize('opt, kw, want', [(torch.optim.AdamW, dict(betas=(.5, .99)), (.5, .99)), (None, dict(betas=(.5, .99)), (.5, .99)),
+                                           (partial(torch.optim.AdamW, betas=(.4, .9)), {}, (.4, .9)), (torch.optim.SGD, dict(betas=(.5, .99)), None)])
+def test_betas_are_those_of_any_optimiser_that_has_them(opt, kw, want):
+    learn = game(opt_func=opt, **kw); learn.fit(1)
+    assert {g.get('betas') for g in learn.opt.opt.param_groups} == {want}
+    if want: assert learn.moms == (want[0],)*3                              # what a schedule of momentum would set
+
+def test_what_would_do_nothing_or_go_wrong_is_refused():
+    with pytest.raises(ValueError, match='GANDiscriminativeLR and crit_lr both'): game([GANDiscriminativeLR(5.)], switcher=gan.Turns(), crit_lr=1e-2)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau: it does not reach torch's optimisers"): game([ReduceLROnPlateau()])
+    with pytest.raises(ValueError, match='with_loss=True: a game has no loss of one picture'): game().get_preds(with_loss=True)
+
+class Halve(Callback):
+    "A rate that the run itself changes."
+    def __init__(self): self.rates = []
+    def after_batch(self):
+        if self.training: self.rates.append(self.opt.hypers[-1]['lr'])
+    def after_epoch(self): self.opt.set_hyper('lr', self.opt.hypers[-1]['lr']/2)
+
+class Killed(Callback):
+    "Ends the process, as it were, after so many epochs and what is kept at their end."
+    order = 200
+    def __init__(self, after): self.after = after
+    def after_epoch(self):
+        if self.learn.epoch + 1 == self.after: raise KeyboardInterrupt
+
+def halving(folder, stop=None, lr=3e-3, resume=False):
+    learn = game([kept.SaveEvery(folder), halve := Halve(), Killed(stop)], lr=lr)
+    if resume: learn.resume(folder)
+    with contextlib.suppress(KeyboardInterrupt): learn.fit(4, lr=lr)
+    return halve.rates
+
+def test_a_rate_that_the_run_has_changed_goes_on(tmp_path):
+    "Kept at the end of an epoch, after `Halve`; a call with another rate begins with that."
+    whole = halving(tmp_path/'whole')
+    assert halving(tmp_path/'a', 2) + halving(tmp_path/'a', resume=True) == whole and len(set(whole)) == 4
+    halving(tmp_path/'b', 2)
+    assert halving(tmp_path/'b', lr=1e-5, resume=True)[0] == 1e-5
+
+def test_fastais_trackers_go_on(tmp_path):
+    "The best so far and the epochs without improvement: a resumed run stops where the whole one does, and keeps the better model."
+    def run(name, stop=None, resume=False):
+        trackers = [EarlyStoppingCallback(min_delta=10., patience=3), SaveModelCallback(fname=f'best-{name}')]
+        learn = game([kept.SaveEvery(tmp_path/name), halve := Halve(), Killed(stop), *trackers], path=tmp_path)
+        if resume: learn.resume(tmp_path/name)
+        with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stdout(io.StringIO()): learn.fit(8)
+        return learn.early_stopping.wait, float(learn.save_model.best), len(halve.rates)
+    wait, best, steps = run('whole')
+    first, rest = run('a', 3), run('a', resume=True)
+    assert rest[:2] == (wait, best) and first[2] + rest[2] == steps

@@ -20,6 +20,7 @@ from .learner import TorchLearner, TrainingError
 from .recipe import present_fields
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler
+from fastai.callback.tracker import TrackerCallback
 from fastai.learner import Learner
 
 # %% ../../nbs/kit/checkpoints.ipynb #3dabc984
@@ -125,7 +126,7 @@ class Order(Callback):
 # %% ../../nbs/kit/checkpoints.ipynb #75c88d6d
 class Resumable(TorchLearner):
     "A `TorchLearner` that is stopped only between two steps and goes on from a checkpoint."
-    fitting, saved, stopped = False, None, None
+    fitting, saved, stopped, asked = False, None, None, None
     def __init__(self, dls, model, loss_func=None, recipe=None, # kept in checkpoints; another one is refused at `resume`
                        **kwargs): # of `TorchLearner`
         self.recipe, self.n_steps, self.n_epochs = recipe, 0, 0       # steps and epochs of all calls of fit
@@ -182,7 +183,7 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     self.prepare()
     finding = any(isinstance(c, LRFinder) for c in L(cbs))
     if not finding: self._check_call(n_epoch, cbs)
-    self._stop, self.stopped, self.fitting, net = None, None, not finding, self.generator
+    self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, str(self.lr if lr is None else lr)
     try:
         with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
         if self.fitting and not self._stop: self.n_epochs += n_epoch
@@ -246,7 +247,7 @@ def _state(self:Resumable):
     order = self.data_order
     p = {'format': 1, 'kind': type(self).__name__, 'recipe': self._recipe_text(), 'made_with': self._circumstances(),
          'n_iter': len(self.dls.train), 'scheduled': any(isinstance(c, ParamScheduler) for c in self.cbs)}
-    for k in ('n_epoch', 'train_iter', 'pct_train', 'n_steps', 'n_epochs'): p[k] = getattr(self, k)
+    for k in ('n_epoch', 'train_iter', 'pct_train', 'n_steps', 'n_epochs', 'asked'): p[k] = getattr(self, k)
     p['epoch'], p['batch'] = order.at
     parts = {'model': (self.model.state_dict(), None), 'opt': opt_state(self.opt.opt), 'rng': order.rng or rng_state(self.dls.loaders),
              'scaler': ({}, {k: s.state_dict() for k,s in self.scalers.items()})}
@@ -254,6 +255,8 @@ def _state(self:Resumable):
     if hasattr(self, 'recorder'): parts['recorder'] = _recorder_state(self.recorder)
     for cb in self.cbs:
         if hasattr(type(cb), 'to_save'): parts[f'cb.{cb.name}'] = cb.to_save()
+        if isinstance(cb, TrackerCallback):
+            parts[f'tracked.{cb.name}'] = {k: torch.tensor(float(getattr(cb, k))) for k in ('best', 'wait') if hasattr(cb, k)}, None
         if isinstance(cb, ParamScheduler):
             parts['hps'] = {k: torch.tensor([float(x) for x in v], dtype=torch.float64) for k,v in cb.hps.items()}, None
     p['callbacks'] = [k[3:] for k in parts if k.startswith('cb.')]
@@ -282,7 +285,7 @@ class SaveEvery(Callback):
         path = self.learn.save_checkpoint(self.folder/f'step-{self.learn.n_steps:08d}.safetensors')
         if rank() == 0:
             begun = self.folder.glob('.step-*.tmp')                      # what a killed run had begun to write
-            for p in [*begun, *(p for p in checkpoints(self.folder)[:-self.keep] if p != path)]: p.unlink(missing_ok=True)
+            for p in [*begun, *(p for p in checkpoints(self.folder)[::-1][self.keep:] if p != path)]: p.unlink(missing_ok=True)
         return path
     def _try(self):
         if stopping(self.learn): return    # a history that failed, say: the state is kept where the run stops
@@ -375,9 +378,12 @@ def _put_back(self:Resumable):
     "The rest of a checkpoint, at the moment the run goes on."
     t, p = self.saved
     self.train_iter, self.pct_train = p['train_iter'], p['pct_train']
+    if p.get('asked') == self.asked:                                     # a rate that the run itself has changed; another call has its own
+        for g, was in zip(self.opt.opt.param_groups, p['opt']['groups']): g['lr'] = was['lr']
     if hasattr(self, 'recorder') and 'recorder' in p: _load_recorder(self.recorder, _under('recorder', t), p['recorder'])
     self._load_cbs()
     for cb in self.cbs:
+        for k,v in _under(f'tracked.{cb.name}', t).items(): setattr(cb, k, v.item())
         if isinstance(cb, ParamScheduler): cb.hps = {k: v.tolist() for k,v in _under('hps', t).items()}
     for k,s in self.scalers.items(): s.load_state_dict(p['scaler'][k])
     set_rng_state((_under('rng', t), p['rng']), self.dls.loaders)

@@ -116,6 +116,6 @@ def keep_run(res, source, out): # classifier, history, report, recipe and second
     plot_curves(res.history, out/'curves.png')
     save_result(out/'results.json', f'Model A: {res.classifier.body.label}, head {res.recipe.head}',
                 {k: v for k, v in r.items() if k not in ('n', 'intervals', 'classes')},
-                source if isinstance(source, (str, Path)) else 'given pictures',
-                r['n'], protocol='whole validation set, central squares; bootstrap of its pictures for the intervals', seed=res.recipe.seed,
-                recipe=res.recipe, spread=r['intervals'], seconds=round(res.seconds, 1), classes=r['classes'])
+                source if isinstance(source, (str, Path)) else 'given pictures', r['n'], seed=res.recipe.seed, recipe=res.recipe,
+                protocol='whole validation set, central squares; bootstrap of its pictures for the intervals', spread=r['intervals'],
+                seconds=round(res.seconds, 1), classes=r['classes'])

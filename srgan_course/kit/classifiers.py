@@ -9,6 +9,7 @@ __all__ = ['load_pictures', 'make_net', 'body', 'Classifier', 'save_classifier',
 # %% ../../nbs/kit/classifiers.ipynb #e2b00002
 import json, os
 from collections import OrderedDict
+from copy import deepcopy
 from itertools import takewhile
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
@@ -289,8 +290,8 @@ def teacher(name:str='resnet50')->Teacher:
     if not isinstance(name, Classifier) and str(name).endswith('.safetensors'): name, path = load_classifier(name), Path(name).name
     else: path = ''
     if isinstance(name, Classifier):
-        return Teacher(name, f'{name.body.name} ({", ".join(name.classes)})', name.classes, path or name.body.weights, normalise=False,
-                       size=name.size)
+        return Teacher(deepcopy(name), f'{name.body.name} ({", ".join(name.classes)})', name.classes, path or name.body.weights,
+                       normalise=False, size=name.size)
     arch = str(name).removesuffix('-random')
     if arch not in architectures() or arch == 'toynet':
         raise ValueError(f"teacher {str(name)!r} is not known; give resnet50, mobilenet_v2, squeezenet1_1 or another of torchvision's "

@@ -12,16 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-import numpy as np
 from PIL import Image
 from .codec import once, open_image, save_image
 from .commands import among, code_for, need_paths, one_line, say
 from .devices import need_memory
 from .files import one_name, sha256_of, writable
-from .frames import are_several, first_of, read_frames, save_frames
+from .frames import are_several, first_of, hard_edges, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
-from .pixels import from_array, to_8bit, to_array
 from .wanted import Wanted, is_no_picture, keep_result, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
@@ -35,17 +33,10 @@ def _write_result(src:Path,        # picture that was read
                   body=None        # of the picture's file, where that can be read only once
                  )->dict:          # what was done, ready for JSON
     "Save a result with the metadata of its picture."
-    if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = _hard_edges(out)
+    if dst.suffix.lower() == '.gif' and out.mode[-1] == 'A': out = hard_edges(out)
     with heard() as lost: save_image(out, dst, like=img, quality=want.quality)
     frames, wrong = first_of(src if body is None else body)
     return _said_of(src, dst, img, out, up, start, frames, lost + ['what follows the first frame or page is damaged']*bool(wrong))
-
-def _hard_edges(img):
-    "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
-    a = to_array(img)
-    a = to_8bit(a) if a.dtype == np.uint16 else a.copy()
-    a[..., -1] = 255*(a[..., -1] > 127)
-    return from_array(a, img.info)
 
 def _said_of(src, dst, img, out, up, start, frames, lost):
     "What was done; `frames`: how many of how many; `lost`: in writing."

@@ -167,6 +167,13 @@ def open_first(path):
     return open_image(path)
 
 # %% ../../nbs/kit/frames.ipynb #fb00000a
+def hard_edges(img):
+    "Alpha of 0 or 255, for a GIF: enlarging has made the edges half-transparent."
+    a = to_array(img)
+    a = to_8bit(a) if a.dtype == np.uint16 else a.copy()
+    a[..., -1] = 255*(a[..., -1] > 127)
+    return from_array(a, img.info)
+
 def _gif_frame(img):
     "A picture with a palette of its own; where it is more than half transparent, it is clear."
     if img.mode[-1] != 'A': return img if img.mode == 'L' else img.convert('RGB').quantize(256)

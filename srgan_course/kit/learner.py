@@ -9,6 +9,7 @@ __all__ = ['TrainingError', 'TorchLearner']
 import math
 from contextlib import nullcontext
 from functools import partial
+from inspect import signature
 import torch
 from torch import nn, Tensor
 from fastcore.all import L, patch
@@ -18,13 +19,14 @@ from .recipe import import_fastai
 import_fastai()
 from fastai.callback.core import CancelBackwardException, CancelFitException, CancelStepException
 from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.tracker import ReduceLROnPlateau
 from fastai.callback.training import GradientAccumulation
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 
 # %% ../../nbs/kit/learner.ipynb #e92ecfc8
 def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of one; default Adam
-              betas=(.9, .999),  # Adam's, when `opt` is None
+              betas=(.9, .999),  # Adam's, and of others that have them
               wrap=OptimWrapper  # what gives it fastai's names for hyper-parameters
              ):
     "An `opt_func` for fastai's `Learner` that builds a torch optimiser."
@@ -34,15 +36,19 @@ def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of 
     if opt is not None and not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
         raise ValueError(f'opt_func {getattr(cls, "__name__", cls)} is not a torch optimiser, and fastai\'s own keep moving the player '
                          f'that rests; give torch.optim.AdamW, say, or a partial of it')
+    kw = dict(betas=betas) if opt is None or 'betas' in signature(cls).parameters else {}
     def build(params, lr):
         params = [list(g) for g in params] if isinstance(params[0], (L, list)) else [list(params)]
         fused = {p.device.type for g in params for p in g} <= {'cpu', 'cuda'}   # one kernel for all weights
-        return wrap(params, opt=opt or partial(torch.optim.Adam, betas=betas, fused=fused), lr=lr)
+        return wrap(params, opt=partial(opt or partial(torch.optim.Adam, fused=fused), **kw), lr=lr)
     return build
 
 # %% ../../nbs/kit/learner.ipynb #611ebaca
 class TrainingError(RuntimeError, FloatingPointError): "A run that cannot go on; the message says why and what to do."
 
+_REFUSED = {GradientAccumulation: 'this learner takes a step with each batch; give smaller patches or batches',
+            MixedPrecision: "this learner has its own mixed precision; give precision='bfloat16' or 'float16' instead",
+            ReduceLROnPlateau: "it does not reach torch's optimisers; fit with a schedule, or call learn.opt.set_hyper('lr', ...)"}
 class TorchLearner(Learner):
     "A `Learner` on torch's optimisers, in the precision asked for."
     players, wrap, amp = ('model',), OptimWrapper, nullcontext()
@@ -53,12 +59,13 @@ class TorchLearner(Learner):
                        precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
                        channels_last:bool=True, # keep weights and batches in the layout that convolutions like best
                        opt_func=None,           # a torch optimiser's class; None: Adam
-                       betas:tuple=(.9, .999),  # of Adam
+                       betas:tuple=(.9, .999),  # of Adam and its kind; those of a `partial` as `opt_func` go first
                        moms=None,               # as in fastai; None: the first of `betas` all along
                        **kwargs):               # fastai's others; `wd` of `fit` falls on norms and biases, too
         check_precision(precision)
         if not kwargs.setdefault('wd_bn_bias', True): raise ValueError('wd_bn_bias=False: torch decays norms and biases, too; leave it out')
         self.precision, self.channels_last, self.step_stats = precision, channels_last, {}
+        betas = getattr(opt_func, 'keywords', {}).get('betas', betas)
         Learner.__init__(self, dls, model, loss_func=loss_func, lr=lr, opt_func=torch_opt(opt_func, betas, self.wrap),
                          moms=moms or (betas[0],)*3, **kwargs)
     @property
@@ -69,10 +76,8 @@ class TorchLearner(Learner):
         else: self.model = net
     def add_cb(self, cb):
         if isinstance(cb, type): cb = cb()
-        if isinstance(cb, GradientAccumulation):
-            raise ValueError('GradientAccumulation: this learner takes a step with each batch; give smaller patches or batches')
-        if isinstance(cb, MixedPrecision):
-            raise ValueError("this learner has its own mixed precision; give precision='bfloat16' or 'float16' instead of MixedPrecision")
+        for kind, why in _REFUSED.items():
+            if isinstance(cb, kind): raise ValueError(f'{kind.__name__}: {why}')
         return Learner.add_cb(self, cb)
     def export(self, fname:str='export.pkl', **kwargs):
         "Refused: what it writes can only be read by unpickling."

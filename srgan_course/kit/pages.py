@@ -61,17 +61,15 @@ def link_names(text:str, find)->str: # Markdown; name -> address or None
     return _code.sub(one, text)
 
 # %% ../../nbs/kit/pages.ipynb #code0002
-def _tells(src): # anything but imports?
-    return any(not isinstance(o, (ast.Import, ast.ImportFrom)) and '_all_' not in ast.unparse(o) for o in ast.parse(src).body)
-
 def with_code(cells:list,  # as nbdev's processors leave them, but for `rm_export`
               lesson:bool  # else a page of the kit
              )->list:      # a lesson's exported cells stay, each after the headings of what it defines; other exported cells go
     "What a page shows of the cells that it exports."
+    tells = lambda o: not isinstance(o, (ast.Import, ast.ImportFrom)) and '_all_' not in ast.unparse(o)          # more than an import
     out = []
     for c in cells:
         exported = {'export', 'exports', 'exporti', 'default_exp'} & set(c.get('directives_') or ())
-        if exported and not (lesson and c.source and _tells(c.source)): continue
+        if exported and not (lesson and c.source and any(map(tells, ast.parse(c.source).body))): continue
         if lesson and c.get('has_sd'):
             for data in (o.get('data', {}) for o in c.get('outputs', ())):       # the code itself has the signature and the rest
                 if 'text/markdown' in data: data['text/markdown'] = ''.join(data['text/markdown']).split('\n```python')[0]

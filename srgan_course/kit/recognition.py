@@ -90,7 +90,7 @@ def won_back(rec:Recognition, # a `Recognition`
     def interval(k):
         pictures = np.percentile([d[k] for d in draw if d[k] == d[k]] or [np.nan], [2.5, 97.5])
         return list(together(out[k], pictures, *([over_runs([r[k] for r in runs])] if len(w) > 1 else [])))
-    return out | dict(n=len(o), seeds=len(w), intervals={k: interval(k) for k in out} if times else {})
+    return out | dict(n=len(o), seeds=len(w), intervals={k: interval(k) for k in out})
 
 # %% ../../nbs/kit/recognition.ipynb #e2f0000a
 def by_group(rec:Recognition, groups:np.ndarray, # a `Recognition`, (n,) names
@@ -193,8 +193,7 @@ def keep_student(res, source, out, **kwargs): # of `train_recognise`; where the 
     write_json(out/'history.json', res['rows'])
     known = lambda row: {c: float(v) for c, v in row.items() if np.isfinite(v)}
     figures = {k: {w: known(row) for w, row in tab.iterrows()} for k, tab in res['tables'].items()}
-    save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged',
-                figures, str(source), len(res['parts'].test), recipe=r, networks={c.name: c.label for c in (t, *res['judges'])},
-                protocol=f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, '
-                         f'{r.scale} pixels cropped', seed=r.seed, **kwargs)
+    protocol = f'central squares of {r.size} pixels, made small by Pillow bicubic x{r.scale}; PSNR on luminance, {r.scale} pixels cropped'
+    save_result(out/'results.json', f'Student of {t.label}: what classifiers make of pictures a third as wide and high, enlarged', figures,
+                str(source), len(res['parts'].test), protocol, r.seed, r, networks={c.name: c.label for c in (t, *res['judges'])}, **kwargs)
     r.save(out/'recipe.json')                                    # last: what has it is whole

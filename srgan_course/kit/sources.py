@@ -56,11 +56,6 @@ def sample_photos(split:str='all' # as for `photo_paths`
     return {k: open_image(p).convert('RGB') for k, p in photo_paths(split).items()}
 
 # %% ../../nbs/kit/sources.ipynb #601358ac
-def _as_rgb(img):
-    "A picture as 8-bit RGB; 16 bit is scaled, not clipped."
-    if img.mode.startswith('I;16'): img = Image.fromarray(to_8bit(np.asarray(img)))
-    return img.convert('RGB')
-
 @dataclass(frozen=True)
 class Smaller:
     "A picture made smaller when it is needed"
@@ -69,11 +64,13 @@ class Smaller:
     def side(self, n:int): return max(1, round(self.share*n))
 
 def get_picture(o):
-    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB"
+    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB; 16 bit is scaled, not clipped."
+    if isinstance(o, Toy): return o.draw()
     if isinstance(o, Smaller):
         img = get_picture(o.of)
         return img.resize(tuple(map(o.side, img.size)), Image.Resampling.BICUBIC)
-    return o.draw() if isinstance(o, Toy) else _as_rgb(o if isinstance(o, Image.Image) else open_image(o))
+    img = o if isinstance(o, Image.Image) else open_image(o)
+    return (Image.fromarray(to_8bit(np.asarray(img))) if img.mode.startswith('I;16') else img).convert('RGB')
 
 def name_and_size(o, i:int=0):
     "What a message calls a picture (number `i`), and its size: of a file the header is read, not the pixels"
