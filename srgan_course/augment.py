@@ -26,8 +26,8 @@ def copies(x,              # uint8 (n,3,H,W)
 
 # %% ../nbs/15_augment.ipynb #e0c4e191
 SHORT = RECIPES['pets'].replace(name='pets-short', size=96, bs=8, generator='LightSR', nf=32, n_blocks=8, critic='PoolCritic',
-    critic_nf=24, shift=3, soften=1, steps_per_epoch=100, pre_epochs=12, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', ema=.99, save_every=100,
-    feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0.)
+    critic_nf=24, shift=3, soften=1, steps_per_epoch=100, pre_epochs=12, epochs=6, gan_lr=2e-4, crit_lr=4e-4, schedule='tail', ema=.99,
+    save_every=100, feature_net='vgg16-oxford@relu2_2', feature_scale=0., perceptual=.2, content_loss='l1', adv=1e-2, tv=0.)
 
 def train_copier(x,        # uint8 (n,3,H,W): the classifier's training pictures, no others
                  recipe,   # an `SRGANRecipe`

@@ -137,11 +137,11 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         subsets:int=100,       # how many subsets are drawn
         size:int=1000,         # pictures in each; fewer where a set has fewer
         draws:int=1000,        # bootstrap draws for the interval; fewer than 2: none
-        groups=None,           # label of each picture; what has one label is drawn together, in both sets
+        groups=None,           # label of each picture; what has one label is drawn together, in both sets; of twins KID is too low
         seed:int=0,            # of subsets and draws
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
-    "Kernel Inception distance: unbiased, mean over subsets, with their spread."
+    "Kernel Inception distance: mean over subsets, with their spread; unbiased for sets that are independent."
     in_range('subsets', subsets, 1, whole=True), in_range('size', size, 2, whole=True), in_range('draws', draws, 0, whole=True)
     a, b, said = two_sets(a, b, kwargs.pop('net', features), True, ('KID', 2, 2), **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)

@@ -283,6 +283,25 @@ def test_phone():
     clean = np.asarray(a.resize((16, 16), Image.BICUBIC), float)
     assert 1 < np.abs(np.asarray(phone(a, 4), float) - clean).mean() < 40
 
+def test_a_run_on_phones_pictures_is_measured_on_them(tmp_path, monkeypatch):
+    "The final figures, bicubic's row among them, and the sheets of samples are of the LR that the recipe names."
+    import json
+    from srgan_course import srgan
+    from srgan_course.images import to_tensor
+    from srgan_course.metrics import evaluate_sr
+    r = srgan.SRGANRecipe('p', scale=2, size=32, bs=2, nf=4, n_blocks=1, critic='none', degrade='phone', steps_per_epoch=2, epochs=1,
+                          precision='float32')
+    seen, watch = {}, srgan.watchers
+    monkeypatch.setattr(srgan, 'watchers', lambda job, out, samples: seen.update(samples=samples) or watch(job, out, samples))
+    srgan.train(r, 'embedded', tmp_path/'run', progress=False, device='cpu')
+    said = json.loads((tmp_path/'run'/'results.json').read_text())
+    by_phone, by_bicubic = (evaluate_sr('bicubic', 'embedded', 2, degrade=f).loc['mean'] for f in (phone, downscale))
+    assert said['protocol'].endswith('LR by phone') and by_bicubic.psnr - by_phone.psnr > .5
+    assert said['figures']['bicubic'] == pytest.approx(by_phone[['psnr', 'ssim']].to_dict())
+    hr = srgan.held_out(srgan.make_dls(r, 'embedded', 'cpu'))
+    lr = phone(next(iter(hr.values())), 2); left, top = ((v - 32)//2 for v in lr.size)
+    assert torch.equal(seen['samples'][0], to_tensor(lr.crop((left, top, left + 32, top + 32))))
+
 def test_two_steps_on_div2k(tmp_path):
     from srgan_course.gan import SRGANLearner
     from srgan_course.srgan import SRGANRecipe

@@ -358,3 +358,10 @@ def test_statistics_are_not_said_to_be_of_another_net(tmp_path, capsys):
     fid(*[str(tmp_path/'s.npz')]*2)
     said = capsys.readouterr()
     assert 'inception' not in said.out + said.err and 'random1@32' in said.out and said.err.startswith(f'srgan-fid: {tmp_path/"s.npz"} against ')
+
+def test_one_subset_has_no_interval():
+    "Of more than 4,000 pictures, the interval follows from the spread of subsets: of one there is none."
+    x, y = (np.random.default_rng(i).normal(size=(4100, 4)) for i in (0, 1))
+    assert F.kid(x, y, subsets=1, size=50).interval is None
+    lo, hi = F.kid(x, y, subsets=5, size=50).interval
+    assert lo < hi

@@ -1,5 +1,5 @@
 "Figures: equal to published ones and to other implementations, refused where the input is no picture, kept with their circumstances."
-import csv, json, os, re, subprocess, sys
+import csv, json, os, re, subprocess, sys, warnings
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -411,3 +411,12 @@ def test_nothing_is_lost_of_a_measurement(tmp_path, capsys, monkeypatch):
     (tmp_path/'z.png').write_bytes((tmp_path/'b.png').read_bytes()[:2000])
     monkeypatch.setattr(metrics, 'psnr_y', lambda *a: pytest.fail('measured before all pictures were looked at'))
     with pytest.raises(ValueError, match='z.png: damaged or truncated'): metrics.evaluate_sr('bicubic', tmp_path, 4)
+
+def test_many_at_once_are_looked_at_before_they_are_clamped():
+    "`enlarge` says of a network in [-1,1] what `evaluate_sr` and `Upscaler` say, and lets one in [0,1] pass without a word."
+    class Net(torch.nn.Module):
+        def __init__(self, a, b): super().__init__(); self.a, self.b = a, b
+        def forward(self, x): return self.a*torch.nn.functional.interpolate(x, scale_factor=4) + self.b
+    x = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
+    with pytest.warns(UserWarning, match='below -0.1 in more than a tenth'): M.enlarge(Net(2, -1), x, 4)
+    with warnings.catch_warnings(): warnings.simplefilter('error'); assert M.enlarge(Net(1, 0), x, 4, bs=2).shape == (3, 3, 32, 32)

@@ -52,6 +52,7 @@ def test_normalised_once(x):
     "A classifier of lesson 14 normalises by itself; as a teacher it says the same."
     clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=48).eval()
     with torch.no_grad(): torch.testing.assert_close(M.teacher(clf)(x[:3].float()/255), clf(x[:3].float()/255))
+    assert all(p.requires_grad for p in clf.head.parameters())                # the teacher is a frozen copy; `clf` can be trained on
 
 def test_teacher_from_a_file(tmp_path, x):
     clf = Classifier(body('toynet-random'), ['cat', 'dog'], size=48).eval()
