@@ -1725,6 +1725,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'srgan_course.kit.sets._floats': ('kit/sets.html#_floats', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._given': ('kit/sets.html#_given', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._items': ('kit/sets.html#_items', 'srgan_course/kit/sets.py'),
+                                       'srgan_course.kit.sets._kept': ('kit/sets.html#_kept', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._load': ('kit/sets.html#_load', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._stack': ('kit/sets.html#_stack', 'srgan_course/kit/sets.py'),
                                        'srgan_course.kit.sets._tensor': ('kit/sets.html#_tensor', 'srgan_course/kit/sets.py'),

@@ -30,8 +30,7 @@ def _resize16(a, size, how):
     return res
 
 # %% ../nbs/01_images.ipynb #61546683
-HOW = {'nearest': Image.Resampling.NEAREST, 'bilinear': Image.Resampling.BILINEAR,
-       'bicubic': Image.Resampling.BICUBIC, 'lanczos': Image.Resampling.LANCZOS}
+HOW = {k: Image.Resampling[k.upper()] for k in ('nearest', 'bilinear', 'bicubic', 'lanczos')}
 
 def resize(img:Image.Image, # a PIL image
            size:tuple, # (width, height) of the result in pixels

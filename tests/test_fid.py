@@ -276,6 +276,26 @@ def test_a_cache_that_may_lack_pictures_is_not_believed(tmp_path):
     for _ in range(2): assert len(S.features(files, net, kept)) == 3
     assert len([*kept.iterdir()]) == 2
 
+def test_features_of_a_random_net_are_kept_by_its_name(folders, tmp_path, monkeypatch):
+    "Its seed stands in it. `srgan-fid --cache FOLDER` kept nothing of them, without a word."
+    from srgan_course.cli import fid
+    kept, run = tmp_path/'kept', lambda net: fid(*map(str, folders), features=net, cache=tmp_path/'kept')
+    for net in 'random@32', 'random7@32', 'random@32': run(net)
+    assert len([*kept.iterdir()]) == 4                                                    # two sets by two nets
+    monkeypatch.setattr(N.PooledNet, 'forward', lambda *a: pytest.fail('measured again'))
+    run('random7@32')
+
+def test_what_cannot_be_kept_is_said(folders, tmp_path):
+    "Of open pictures, by a net without a name, on a full disk (here: below a file); the features come all the same."
+    own, named = (lambda x: x.mean((2, 3))), N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')
+    for what, net in (pictures(3, 3), named), (folders[0], own), (folders[0], N.PooledNet(own, 'randomly')):
+        with pytest.warns(UserWarning, match='nothing is kept in .*kept: only of files'): assert len(S.features(what, net, tmp_path/'kept'))
+    (tmp_path/'file').touch()
+    with pytest.warns(UserWarning, match='could not be kept'): want = S.features(folders[0], named, tmp_path/'file'/'kept').x
+    S.features(folders[0], named, tmp_path/'kept'); [p] = (tmp_path/'kept').iterdir(); whole = p.read_bytes()
+    p.write_bytes(whole[:200])                                                            # damaged: worked out and kept anew
+    assert (S.features(folders[0], named, tmp_path/'kept').x == want).all() and p.read_bytes() == whole
+
 def test_result_is_not_written_over_what_is_none(folders, tmp_path):
     p = next(Path(folders[0]).iterdir()); before = p.read_bytes()
     refused(f'{p} is there already, and is no result of these commands; give another --result', *folders, result=p)

@@ -170,8 +170,7 @@ def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
     net = body._whole[0]
     last = getattr(net, 'classifier', None)
     if not (hasattr(net, 'avgpool') and isinstance(last, nn.Sequential) and len(last) > 3 and isinstance(last[-1], nn.Linear)):
-        raise ValueError(f"{body.name}: its own head is a single layer on pooled features, or none; give head='linear' (head='own' is for "
-                         f"VGG and AlexNet)")
+        raise ValueError(f"{body.name}: its own head is a single layer, or none; give head='linear' (head='own' is for VGG and AlexNet)")
     return nn.Sequential(net.avgpool, nn.Flatten(), *last[:-1], nn.Linear(last[-1].in_features, n_classes))
 
 class Classifier(nn.Module):

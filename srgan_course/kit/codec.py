@@ -167,9 +167,8 @@ def check_pixels(img, max_pixels):
         raise NotRead(f'{w} x {h} = {w*h:,} pixels, more than max_pixels={max_pixels:,}; cut or shrink it first, or, if you trust it, '
                       f'open it in Python with a larger max_pixels')
 
-_T = Image.Transpose
-_TURN = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE,
-         8: _T.ROTATE_90}
+_TURN = {k: Image.Transpose[v] for k,v in enumerate(
+    'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90'.split(), 2)}
 
 def _shallow(img, orientation):
     "A picture as Pillow has decoded it, upright, in a mode that the course works with; CMYK stays."

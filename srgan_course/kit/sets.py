@@ -139,17 +139,26 @@ def features(pictures,             # as for `read_batches`; an (n,d) array or a 
     if getattr(pictures, 'ndim', 0) == 2: return FeatureSet(finite_rows(pictures), dict(net='given features'))
     pictures, net = _items(pictures), pooled_net(net)
     path = _cache_path(cache, pictures, net, kwargs.get('n')) if cache else None
-    if path and path.exists():
+    if cache and not path: warnings.warn(f'nothing is kept in {cache}: only of files, and by a net that is known by name or by its weights')
+    if path and (x := _kept(path)) is not None:
         warn_of_files(pictures[:kwargs.get('n')], 'measured')
-        with np.load(path, allow_pickle=False) as f: return FeatureSet(f['x'], net.note)
+        return FeatureSet(x, net.note)
     x = np.concatenate(list(feature_batches(pictures, net, **kwargs)))
     if path and (not kwargs.get('skip') or len(x) == len(pictures)):        # what was left out is told again, or refused
-        path.parent.mkdir(parents=True, exist_ok=True); b = io.BytesIO(); np.savez(b, x=x); write_whole(path, b.getvalue())
+        try: path.parent.mkdir(parents=True, exist_ok=True); np.savez(b := io.BytesIO(), x=x); write_whole(path, b.getvalue())
+        except OSError as e: warnings.warn(f'{path} could not be kept ({e.strerror or e})')
     return FeatureSet(x, net.note)
+
+def _kept(path):
+    "Features as they were kept; None where there are none, or damaged ones."
+    try:
+        with np.load(path, allow_pickle=False) as f: return f['x']
+    except Exception: return None
 
 def _cache_path(folder, items, net, n):
     "Where features are kept: by the bytes of the files and by the net; None for what is not files or for a net without a name."
-    if 'weights' not in net.note or not isinstance(items, (list, tuple)) or not all(isinstance(p, (str, Path)) for p in items): return None
+    known = 'weights' in net.note or net.name.startswith('random') and '@' in net.name       # those follow from their name alone
+    if not known or not isinstance(items, (list, tuple)) or not all(isinstance(p, (str, Path)) for p in items): return None
     h = hashlib.sha256(json.dumps(['whole', net.note, n]).encode())      # earlier files may lack pictures that were left out
     for p in items: h.update(bytes.fromhex(sha256_of(p)))
     return Path(folder)/f'{h.hexdigest()[:32]}.npz'

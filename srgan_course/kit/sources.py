@@ -111,8 +111,7 @@ class Source:
 _S3,_DIV,_GIT = 'https://s3.amazonaws.com/fast-ai-','https://data.vision.ee.ethz.ch/cvl/DIV2K/','https://github.com/'
 _IMAGENET = 'ImageNet: non-commercial research and education only'
 SOURCES = {s.name: s for s in (
-    Source('embedded', 'five photographs to train on, three held out, from installed packages',
-           'public domain, CC0 and CC BY 2.0: see PHOTOS'),
+    Source('embedded', 'five photographs to train on, three held out, from packages', 'public domain, CC0 and CC BY 2.0: see PHOTOS'),
     Source('pets-toy', 'cats and dogs by draw_pet, any number', 'Apache-2.0, as this package'),
     Source('set5', 'five pictures, a benchmark: never train on it', 'none stated'), Source('t91', '91 small photographs', 'none stated'),
     Source('faces', 'aligned faces of celebrities (CelebA)', 'CelebA: non-commercial research only, nothing may be shown or handed on',
@@ -126,8 +125,7 @@ SOURCES = {s.name: s for s in (
            'https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz', 'BSDS500/data/images'),
     Source('pets', 'photographs of cats and dogs (dogs-vs-cats of Kaggle, from Asirra)', 'Kaggle: for fun and research', 'untar',
            _S3 + 'sample/dogscats.tgz', 'train'),
-    Source('oxford-pets', '7,390 photographs of 37 breeds of cat and dog', 'CC BY-SA 4.0', 'untar', _S3 + 'imageclas/oxford-iiit-pet.tgz',
-           'images'),
+    Source('oxford-pets', '7,390 cats and dogs of 37 breeds', 'CC BY-SA 4.0', 'untar', _S3 + 'imageclas/oxford-iiit-pet.tgz', 'images'),
     Source('coco-sample', 'photographs of COCO', 'the Flickr authors\' terms; annotations CC BY 4.0', 'untar', _S3 + 'coco/coco_sample.tgz',
            'train_sample'),
     Source('imagenette', 'ten ImageNet classes, a folder each', _IMAGENET, 'untar', _S3 + 'imageclas/imagenette2-320.tgz', 'train'),
