@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from fastcore.all import L, patch
 from .kit.checkpoints import Resumable, SaveEvery, checkpoints
-from .kit.devices import pick_precision
 from .losses import critic_accuracy
 from fastai.metrics import LossMetrics
 from fastai.optimizer import OptimWrapper
@@ -34,7 +33,8 @@ def resting(net:nn.Module):
 
 # %% ../nbs/07_gan.ipynb #bf3cfab7
 def game_groups(model:nn.Module):
-    "Parameters in the order in which the players move."; return [list(model.critic.parameters()), list(model.generator.parameters())]
+    "Parameters in the order in which the players move."
+    return [list(model.critic.parameters()), list(model.generator.parameters())]
 
 # %% ../nbs/07_gan.ipynb #bf3cfabx
 class SRGANLearner(Resumable, GANLearner):
@@ -84,8 +84,8 @@ def _do_one_batch(self:SRGANLearner):
     gen_grad = self.move('generator', loss)
 
     self.pred = self.pred.detach()
-    self.note(**dict(gen_loss=loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=gen_grad, crit_loss=lf.crit_loss,
-                     crit_acc=critic_accuracy(real_pred, fake_pred)), **getattr(lf.crit_loss_func, 'parts', {}), crit_grad=crit_grad)
+    self.note(gen_loss=loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=gen_grad, crit_loss=lf.crit_loss,
+              crit_acc=critic_accuracy(real_pred, fake_pred), **getattr(lf.crit_loss_func, 'parts', {}), crit_grad=crit_grad)
 
 # %% ../nbs/07_gan.ipynb #3d878356
 class PlayersOpt(OptimWrapper):
