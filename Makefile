@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make test`. Both prepare .venv first (uv where it is on the path, else venv and pip).
+# Three commands matter: `make demo`, `make lessons` and `make test`. All prepare .venv first (uv where it is on the path, else venv and pip).
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

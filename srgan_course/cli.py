@@ -100,8 +100,7 @@ def evaluate(
     model:str='light-x4', # A model that ships, a .safetensors file, or nearest, bilinear, bicubic, lanczos
     data:str='embedded', # A folder of pictures, or a known name such as embedded or set5
     scale:int=None, # Enlargement, where the model does not say it itself (default: 4)
-    lpips:Annotated[str, 'Measure LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe',
-                    dict(nargs='?', const='squeeze')]=None,
+    lpips:Annotated[str, 'LPIPS, too: squeeze (default), alex, vgg, or the stand-in squeeze-caffe', dict(nargs='?', const='squeeze')]=None,
     result:Path=None, # File to write the result to, such as results/set5.json
     json:bool=False, # Print the figures as JSON?
 ):

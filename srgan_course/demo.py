@@ -6,23 +6,24 @@
 __all__ = ['demo']
 
 # %% ../nbs/demo.ipynb #6cdd1770
+from io import BytesIO
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
-from .kit.files import read_json, writable
+from .kit.files import read_json, writable, write_whole
 from .kit.lists import left_in
 from .kit.recipe import get_recipe
 from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
 from .kit.show import before_after, crop_box, save_gif
 from .kit.sources import sample_photos
-from .images import crop_to_multiple, downscale, save_image, to_tensor
+from .images import crop_to_multiple, downscale, to_tensor
 from .metrics import enlarger, mean_gradient, psnr_y, ssim_y
 from .watching import save_curves, who_is_ahead
 from .srgan import SRGANRecipe, train
 
 # %% ../nbs/demo.ipynb #018e822c
-PHASES = ('pretrain', 'gan')
+PHASES = {'pretrain': 'pretraining', 'gan': 'adversarial'}
 def training_gif(out, path): # a run's folder, the GIF to write
     "The first picture of the sample sheets, as training went on, with phase and step."
     frames = []
@@ -31,20 +32,19 @@ def training_gif(out, path): # a run's folder, the GIF to write
             im = Image.open(p).convert('RGB').crop((0, 0, 128, 128)).resize((256, 256), Image.Resampling.NEAREST)
             frame = Image.new('RGB', (im.width, im.height + 18), 'white')
             frame.paste(im, (0, 18))
-            ImageDraw.Draw(frame).text((4, 3), f"{'pretraining' if phase == 'pretrain' else 'adversarial'}, step {int(p.stem[7:])}",
-                                       fill='black')
+            ImageDraw.Draw(frame).text((4, 3), f'{PHASES[phase]}, step {int(p.stem[7:])}', fill='black')
             frames.append(frame)
     if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
     return save_gif(path, frames, 300, 2500)
 
 def all_curves(out): # a run's folder
     "The curves of both phases, one above the other, as one figure's file."
-    out, ims = Path(out), []
-    for phase in PHASES:
-        if (f := out/f'history_{phase}.csv').exists(): ims.append(Image.open(save_curves(f, out/f'curves_{phase}.png')).convert('RGB'))
+    out = Path(out)
+    ims = [Image.open(save_curves(f, out/f'curves_{k}.png')).convert('RGB') for k in PHASES if (f := out/f'history_{k}.csv').exists()]
     sheet = Image.new('RGB', (max(im.width for im in ims), sum(im.height for im in ims)), 'white')
     for i,im in enumerate(ims): sheet.paste(im, (0, sum(o.height for o in ims[:i])))
-    save_image(sheet, out/'curves.png')
+    sheet.quantize(96, dither=Image.Dither.NONE).save(b := BytesIO(), 'png', optimize=True)       # as many colours as a plot needs
+    write_whole(out/'curves.png', b.getvalue())
     return sheet
 
 def compare(models:dict,   # name -> 'bicubic' or another of the classic ways, or a network
@@ -142,6 +142,5 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
     if fresh: clear_run(out)
     if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
         say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
-        return load_result(out/'results.json')['figures']
-    say(_shown(_trained(r, out, progress, say), r, out))
+    else: say(_shown(_trained(r, out, progress, say), r, out))
     return load_result(out/'results.json')['figures']

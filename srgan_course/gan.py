@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from fastcore.all import L, patch
 from .kit.checkpoints import Resumable, SaveEvery, checkpoints
-from .kit.devices import pick_precision
 from .losses import critic_accuracy
 from fastai.metrics import LossMetrics
 from fastai.optimizer import OptimWrapper
@@ -53,9 +52,9 @@ class SRGANLearner(Resumable, GANLearner):
         self.clip, self.in_turns, gan = clip, switcher is not None, GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)
         turns = [InTurns(clip=clip, gen_first=gen_first), switcher] if self.in_turns else []
-        Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, cbs=turns + L(cbs),
-                           splitter=lambda m: [list(getattr(m, k).parameters()) for k in self.players],
-                           metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
+        players = lambda m: [list(m.critic.parameters()), list(m.generator.parameters())]           # in the order in which they move
+        Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=players,
+                           cbs=turns + L(cbs), metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
     from_learners, wgan = (classmethod(f.__func__) for f in (GANLearner.from_learners, GANLearner.wgan))   # fastai binds them to GANLearner
 
 # %% ../nbs/07_gan.ipynb #eeb49387
@@ -81,8 +80,8 @@ def _do_one_batch(self:SRGANLearner):
     gen_grad = self.move('generator', loss)
 
     self.pred = self.pred.detach()
-    self.note(**dict(gen_loss=loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=gen_grad, crit_loss=lf.crit_loss,
-                     crit_acc=critic_accuracy(real_pred, fake_pred)), **getattr(lf.crit_loss_func, 'parts', {}), crit_grad=crit_grad)
+    self.note(gen_loss=loss, **getattr(lf.gen_loss_func, 'parts', {}), gen_grad=gen_grad, crit_loss=lf.crit_loss,
+              crit_acc=critic_accuracy(real_pred, fake_pred), **getattr(lf.crit_loss_func, 'parts', {}), crit_grad=crit_grad)
 
 # %% ../nbs/07_gan.ipynb #3d878356
 class PlayersOpt(OptimWrapper):

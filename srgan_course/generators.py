@@ -9,7 +9,6 @@ __all__ = ['STEPS', 'count_params', 'SRResNet', 'LightSR', 'receptive_radius']
 import copy, json
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .kit.devices import out_of_memory, pick_device
 from .kit.recipe import SCALES, in_range
 from .kit.models import MODELS, find_model, shipped_models
 from .kit.weights import NETWORKS, build_network, load_model, read_model, save_model

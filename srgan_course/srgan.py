@@ -276,8 +276,7 @@ def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scal
 
 def sample_inputs(pictures:dict, # name -> HR picture
                   scale:int,     # how much smaller they are made
-                  side:int=32,   # pixels of a sample, at most
-                  n:int=4,       # samples
+                  side:int=32, n:int=4, # pixels of a sample, at most; samples
                   degrade=downscale # function (picture, factor) -> smaller picture
                  )->torch.Tensor: # (n,3,side,side)
     "The middles of the first `n` pictures, made small: what sample sheets are drawn from."
@@ -304,6 +303,9 @@ def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     for name, net in [*before.items(), (name, [*nets.values()][-1])]:
         while name in models: name += ' (trained)'         # a row has its own name, whatever a recipe or a file is called
         models[name] = net
+    for c in (Curves(out/f'history_{k}.csv', out/f'curves_{k}.png') for k in nets):
+        old = c.path.stat().st_mtime if c.path.exists() else 0
+        if c.history.exists() and old < c.history.stat().st_mtime: c.draw()            # a full disk has kept it from being drawn
     rows = {k: evaluate_sr(m, pictures, scale, degrade=degrade, strict=False).loc['mean'] for k,m in models.items()}
     return write_report(job, nets, pd.DataFrame(rows).T.rename_axis('model'), name, len(pictures), out, source, dls)
 

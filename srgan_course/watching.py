@@ -105,8 +105,7 @@ def _panel(ax, df, cols, k):
     ys = {c: df[c].dropna() for c in cols if df[c].notna().any()}
     for c,y in ys.items():
         few = len(y) < 20
-        line, = ax.plot(y.index, y if few else y.rolling(k, min_periods=1).mean(), marker='.' if few else None, lw=1.2,
-                        label=_LABELS.get(c, c))
+        line, = ax.plot(y.index, y if few else y.rolling(k, min_periods=1).mean(), marker='.'*few or None, lw=1.2, label=_LABELS.get(c, c))
         if not few and k > 1: ax.plot(y.index, y, lw=.5, alpha=.3, color=line.get_color())
     if 'crit_acc' in cols or 'd_real' in cols:
         ax.axhline(.5, color='grey', lw=.6, ls=':')

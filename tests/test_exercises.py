@@ -65,6 +65,8 @@ def verdict(call, ns):
 
 # What the check says of some wrong answers: the fault by its name
 HINTS = dict(one_number_for_each_channel_of_a_norm='batch norm has two numbers', a_norm_in_the_first_layer='the first convolution has no',
+             seeds_torch="torch's global random state", seeds_python="Python's global random state", one_row_for_all='rows get the same',
+             in_levels_from_0_to_1='not 5 of 255', with_a_relu='never fall below 0',
              with_a_tanh='without sigmoid or tanh', falls_of_the_sigmoid='not its sigmoid', covers_with_black='black is no mean',
              covers_with_mean_grey='three numbers', the_sum='the mean, not the sum', forgets_the_norms='did you count batch norm',
              slivers='as tile_boxes does', right_for_premultiplied_colours_only='only the ground shows',

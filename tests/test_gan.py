@@ -468,11 +468,15 @@ def test_in_turns_what_was_frozen_stays_and_nobody_is_left_at_rest():
     assert all(p.requires_grad for m in (learn.model.critic, learn.generator.net[4]) for p in m.parameters())
 
 @pytest.mark.parametrize('opt, kw, want', [(torch.optim.AdamW, dict(betas=(.5, .99)), (.5, .99)), (None, dict(betas=(.5, .99)), (.5, .99)),
-                                           (partial(torch.optim.AdamW, betas=(.4, .9)), {}, (.4, .9)), (torch.optim.SGD, dict(betas=(.5, .99)), None)])
+                                           (partial(torch.optim.AdamW, betas=(.4, .9)), {}, (.4, .9))])
 def test_betas_are_those_of_any_optimiser_that_has_them(opt, kw, want):
     learn = game(opt_func=opt, **kw); learn.fit(1)
     assert {g.get('betas') for g in learn.opt.opt.param_groups} == {want}
-    if want: assert learn.moms == (want[0],)*3                              # what a schedule of momentum would set
+    assert learn.moms == (want[0],)*3                                       # what a schedule of momentum would set
+
+def test_an_optimiser_without_betas_is_not_given_some_in_silence():
+    game(opt_func=torch.optim.SGD).fit(1)
+    with pytest.raises(TypeError, match="SGD.*'betas'"): game(opt_func=torch.optim.SGD, betas=(.5, .99)).fit(1)
 
 def test_what_would_do_nothing_or_go_wrong_is_refused():
     with pytest.raises(ValueError, match='GANDiscriminativeLR and crit_lr both'): game([GANDiscriminativeLR(5.)], switcher=gan.Turns(), crit_lr=1e-2)

@@ -107,7 +107,7 @@ def page_text(c):
 
 def page(pages, nb): return '\n\n'.join(page_text(c) for c in cells(pages/f'{nb}.ipynb'))
 
-SENTENCES = {'index': ['`make demo` made this picture', '## Two commands', 'Install that first; the rest follows', '| [18 Cats from noise]',
+SENTENCES = {'index': ['`make demo` made this picture', '## Three commands', 'Install that first; the rest follows', '| [18 Cats from noise]',
                        'nothing that you give to a command is ever unpickled'],
              '00_tour': ['After this page you know what super-resolution is', 'a photo of your own', '## '],
              'cli': ['Bad input ends in one line on standard error', '## srgan-upscale',

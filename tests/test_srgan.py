@@ -44,6 +44,19 @@ def pictures(n=4, size=200):
     return [Image.fromarray(rng.integers(0, 256, (size//8, size//8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
             for _ in range(n)]
 
+def test_curves_that_a_full_disk_left_out_are_drawn_in_the_end(tmp_path, monkeypatch):
+    "Those of a phase that was done were missing, or showed an earlier step, for good."
+    run = lambda **kw: train(TINY, pictures(), tmp_path/'a', progress=False, device='cpu', **kw)
+    run()                                                             # nothing is drawn, as on a full disk
+    files = [tmp_path/'a'/f'curves_{p}.png' for p in ('pretrain', 'gan')]
+    assert not any(f.exists() for f in files)
+    monkeypatch.setattr(Curves, 'draw', DRAW)
+    run(resume=True)
+    old = files[0].read_bytes(); files[0].write_bytes(b'of an earlier step'); os.utime(files[0], (1, 1))
+    was = files[1].stat().st_mtime_ns
+    run(resume=True)
+    assert files[0].read_bytes() == old and files[1].stat().st_mtime_ns == was     # what is there stays
+
 # ---- recipes
 
 @pytest.mark.parametrize('name', RECIPES)

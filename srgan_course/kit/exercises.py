@@ -11,7 +11,7 @@ __all__ = ['check_lanczos', 'check_give_back', 'check_light', 'check_box', 'chec
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
 from functools import wraps
-import copy, numpy as np, pandas as pd, torch, torch.nn as nn
+import copy, random, numpy as np, pandas as pd, torch, torch.nn as nn
 import torch.nn.functional as F
 from PIL import Image
 
@@ -105,15 +105,16 @@ def check_noise(f, downscale):
     "The right noise, no wrap at black and white, the same every time, and another for another picture."
     from unittest.mock import patch
     a = np.kron(np.random.default_rng(0).integers(60, 196, (16, 24, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    b, state = a.copy(), np.random.get_state()[1].copy()
+    states = lambda: dict(NumPy=np.random.get_state()[1].tolist(), torch=torch.get_rng_state().tolist(), Python=random.getstate())
+    b, before = a.copy(), states()
     b[8:16, 8:16], b[8:16, 16:24] = a[8:16, 16:24], a[8:16, 8:16]            # the same colours, two of them in each other's place
     for k in (4, 2):
         n = _noise_of(f, downscale, a, k)
-        far, alike = (abs(n) > 9).mean(), np.corrcoef(n[..., 0].ravel(), n[..., 1].ravel())[0, 1]
-        if not 4.7 < n.std() < 5.3: return f'at factor {k} the standard deviation is {n.std():.1f}, not 5; add the noise after shrinking'
-        if not .03 < far < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
+        if not 4.7 < n.std() < 5.3: return f'at factor {k} the standard deviation is {n.std():.1f}, not 5 of 255; add it after shrinking'
+        if not .03 < (far := (abs(n) > 9).mean()) < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
         if abs(n.mean()) > .3: return f'the noise has a mean of {n.mean():.2f}; was something cut off where it should be rounded?'
-        if alike > .3: return 'red and green get the same noise; each colour of each pixel wants its own'
+        for what, p, q in ('colours', n[..., 1:], n[..., :-1]), ('rows', n[1:], n[:-1]), ('columns', n[:, 1:], n[:, :-1]):
+            if np.corrcoef(p.ravel(), q.ravel())[0, 1] > .3: return f'{what} get the same noise; each colour of each pixel wants its own'
     n = _noise_of(f, downscale, a)
     for v in (0, 255):
         most = abs(_noise_of(f, downscale, a*0 + np.uint8(v))).max()
@@ -121,7 +122,8 @@ def check_noise(f, downscale):
     if (n != _noise_of(f, downscale, a)).any(): return 'the same picture gets other noise the second time; a resumed run sees other data'
     with patch('builtins.hash', lambda o: 1): salted = (n != _noise_of(f, downscale, a)).any()
     if salted: return "the noise follows from Python's `hash`, which is another one in each process; a resumed run would see other data"
-    if (state != np.random.get_state()[1]).any(): return "NumPy's global random state is not as it was; draw from a generator of your own"
+    for k, state in states().items():
+        if state != before[k]: return f"{k}'s global random state is not as it was; draw from a generator of your own"
     if (n == _noise_of(f, downscale, b)).mean() > .5: return 'two pictures get the same noise; let the seed follow from every pixel'
 
 # %% ../../nbs/kit/exercises.ipynb #46df5cf7
@@ -226,8 +228,8 @@ def check_patch_critic(f):
             if d[i:, j:].max() > 0:
                 return 'a change in one corner moves the answer in the opposite one; each place should see its neighbourhood only'
         for p in list(net.parameters())[-2:]: p *= 1000
-        if net(x).abs().max() <= 1 or all((f(4).eval()(torch.rand(1, 3, 32, 32)) > 0).all() for _ in range(10)):
-            return 'whatever the weights, the answers stay above 0 or within 1; give raw logits, without sigmoid or tanh'
+        if net(x).abs().max() <= 1 or all((f(4).eval()(torch.rand(1, 3, 32, 32)) >= 0).all() for _ in range(10)):
+            return 'whatever the weights, the answers never fall below 0 or stay within 1; give raw logits, without sigmoid or tanh'
 
 @checks('for a critic whose answer can be worked out.')
 def check_occlusion(f):

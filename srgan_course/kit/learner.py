@@ -9,7 +9,6 @@ __all__ = ['TrainingError', 'TorchLearner']
 import math
 from contextlib import nullcontext
 from functools import partial
-from inspect import signature
 import torch
 from torch import nn, Tensor
 from fastcore.all import L, patch
@@ -36,7 +35,7 @@ def torch_opt(opt=None,          # a torch optimiser's class, or a `partial` of 
     if opt is not None and not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
         raise ValueError(f'opt_func {getattr(cls, "__name__", cls)} is not a torch optimiser, and fastai\'s own keep moving the player '
                          f'that rests; give torch.optim.AdamW, say, or a partial of it')
-    kw = dict(betas=betas) if opt is None or 'betas' in signature(cls).parameters else {}
+    kw = {} if tuple(betas) == (.9, .999) else dict(betas=betas)         # one that has none says so
     def build(params, lr):
         params = [list(g) for g in params] if isinstance(params[0], (L, list)) else [list(params)]
         fused = {p.device.type for g in params for p in g} <= {'cpu', 'cuda'}   # one kernel for all weights

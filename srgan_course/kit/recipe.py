@@ -105,13 +105,12 @@ def present_fields(d:dict)->dict: # a recipe's fields, as a file has them
 _SR = {'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'}
 HOMES = dict(generator=_SR, network={**_SR, 'DCGANGenerator': 'srgan_course.cats'},
     critic={'PoolCritic': 'srgan_course.critics', 'SRGANCritic': 'srgan_course.critics', 'VGGCritic': 'srgan_course.esrgan',
-            'UNetCritic': 'srgan_course.esrgan'},
+            'UNetCritic': 'srgan_course.esrgan'}, layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     adversarial={**dict.fromkeys(('bce', 'lsgan', 'hinge', 'mean'), 'srgan_course.losses:AdversarialLoss'),
                  **dict.fromkeys(('ra-bce', 'ra-lsgan', 'ra-hinge'), 'srgan_course.esrgan:RelativisticLoss')},
-    build={'SRGANRecipe': 'srgan_course.srgan:build_game'}, layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
+    build={'SRGANRecipe': 'srgan_course.srgan:build_game'}, RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.kit.recognition'},
     SRGANRecipe={'RECIPES': 'srgan_course.srgan', 'ESRGAN_RECIPES': 'srgan_course.esrgan'},
-    CatsRecipe={'CATS_RECIPES': 'srgan_course.cats'}, ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'},
-    RecogniseRecipe={'RECOGNISE_RECIPES': 'srgan_course.kit.recognition'})
+    CatsRecipe={'CATS_RECIPES': 'srgan_course.cats'}, ClassifierRecipe={'CLASSIFIER_RECIPES': 'srgan_course.kit.classifier_runs'})
 
 def look_up(kind:str, # of `HOMES`
             name:str # of that kind

@@ -96,6 +96,28 @@ def seeds_the_global_state(img, factor):
     return _noisy(img, factor, np.random)
 
 @wrong(3)
+def seeds_torch(img, factor):
+    torch.manual_seed(zlib.crc32(img.tobytes()))
+    x = torch.from_numpy(np.array(downscale(img, factor))).float()
+    return Image.fromarray((x + 5*torch.randn(x.shape)).round().clamp(0, 255).byte().numpy())
+
+@wrong(3)
+def seeds_python(img, factor):
+    import random
+    random.seed(img.tobytes())
+    small = downscale(img, factor)
+    return Image.frombytes('RGB', small.size, bytes(min(255, max(0, round(v + random.gauss(0, 5)))) for v in small.tobytes()))
+
+@wrong(3)
+def one_row_for_all(img, factor):
+    x = np.asarray(downscale(img, factor)).astype(float)
+    n = np.random.default_rng(zlib.crc32(img.tobytes())).normal(0, 5, x.shape[1:])
+    return Image.fromarray(np.uint8((x + n).round().clip(0, 255)))
+
+@wrong(3)
+def in_levels_from_0_to_1(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(img.tobytes())), sd=5/255)
+
+@wrong(3)
 def one_seed(img, factor): return _noisy(img, factor, np.random.default_rng(42))
 
 @wrong(3)

@@ -60,6 +60,9 @@ class OneAnswerForAll(nn.Module):
 def with_a_sigmoid(nf): return nn.Sequential(critic_body(nf), nn.Conv2d(8*nf, 1, 1), nn.Sigmoid())
 
 @wrong(2)
+def with_a_relu(nf): return nn.Sequential(critic_body(nf), nn.Conv2d(8*nf, 1, 1), nn.ReLU())
+
+@wrong(2)
 def with_a_tanh(nf): return nn.Sequential(critic_body(nf), nn.Conv2d(8*nf, 1, 1), nn.Tanh())
 
 @wrong(2)
