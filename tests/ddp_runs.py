@@ -72,7 +72,8 @@ def the_student(cbs=()):
     from fastai.data.core import DataLoaders
     x = torch.from_numpy(np.random.RandomState(0).randint(0, 256, (6, 3, 16, 16), np.uint8))
     shrink = lambda x, scale: x[..., ::scale, ::scale]
-    return Resumable(DataLoaders(PairBatches(x, shrink, 4, 4, 6, 2), []), Plain(), ContentLoss('l1'), lr=1e-3, opt_func=torch.optim.Adam, cbs=list(cbs))
+    return Resumable(DataLoaders(PairBatches(x, shrink, 4, 4, 6, 2), []), Plain(), ContentLoss('l1'), lr=1e-3, opt_func=torch.optim.Adam,
+                     precision='float32', cbs=list(cbs))
 
 def the_classifier(cbs=()):
     from srgan_course.data import pets_dls
@@ -80,7 +81,7 @@ def the_classifier(cbs=()):
     dls = pets_dls('pets-toy', Recipe('tiny', size=32, bs=4, augment=False), n=14, device='cpu')
     net = nn.Sequential(conv(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     for p in net[0].parameters(): p.requires_grad_(False)             # a frozen body
-    return Resumable(dls, net, CrossEntropyLossFlat(), lr=1e-3, opt_func=torch.optim.Adam, cbs=list(cbs),
+    return Resumable(dls, net, CrossEntropyLossFlat(), lr=1e-3, opt_func=torch.optim.Adam, precision='float32', cbs=list(cbs),
                      splitter=lambda m: [p for p in m.parameters() if p.requires_grad])
 
 LEARNERS = dict(game=the_game, turns=lambda cbs: the_game(cbs, switcher=Turns(1, 1)), cats=the_cats, student=the_student, classifier=the_classifier)

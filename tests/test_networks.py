@@ -305,7 +305,7 @@ def forged(path, tensors=None, **meta):
 def test_forged_is_a_fair_forgery(model): assert isinstance(load_model(forged(model)), LightSR)
 
 @pytest.mark.parametrize('meta, says', [
-    (dict(network='Trojan'), "network 'Trojan' is not one of SRResNet, LightSR, RRDBNet"),
+    (dict(network='Trojan'), "network 'Trojan' is not one of LightSR, SRResNet, RRDBNet"),
     (dict(network='os.system'), "network 'os.system' is not one of"),
     (dict(network='SRResNet'), 'SRResNet wants .* the file has'),
     (dict(network=None), "does not say its network"),
