@@ -6,7 +6,7 @@
 __all__ = ['sr_dls', 'faces_dls', 'pets_dls', 'Recipe', 'sample_photos', 'draw_pet']
 
 # %% ../nbs/02_data.ipynb #31c7650a
-import random,re,warnings
+import os,random,re,warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from .images import crop_to_multiple,downscale
 from .kit.pets import TOY_VALID,Toy,draw_pet,toys
 from .kit.recipe import SCALES,Recipe,draws,import_fastai,in_range,in_test,one_of
 from .kit.sources import PHOTOS,SOURCES,Smaller,bsds_split,central_square,find_source,get_picture
-from .kit.sources import name_and_size,photo_paths,sample_photos,split_source
+from .kit.sources import name_and_size,photo_paths,sample_photos,split_source,usable
 from .kit.splits import split_pets,thumbnail
 _all_ = ['Recipe', 'sample_photos', 'draw_pet']
 
@@ -92,7 +92,7 @@ def _make(self:Pictures, i):
     if self.fit: hr = central_square(hr, self.fit)
     hr = crop_to_multiple(hr, r.scale)
     name = name_and_size(self.items[i], i)[0]
-    lr = get_picture(self.degrade(hr, r.scale) if self.given is None else self.given[Path(name).stem])
+    lr = get_picture(self.degrade(hr, r.scale) if self.given is None else self.given[Path(name).stem], 'what `degrade` gives')
     check_pairs(lr, hr, r.scale, name)
     return np.asarray(lr),np.asarray(hr)
 
@@ -202,7 +202,7 @@ def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16
 
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."
-    hr, there = (groupby(map(Path, files), lambda p: p.stem) for files in (dict.fromkeys(map(str, items)), find_source(source)))
+    hr, there = (groupby(map(Path, files), 'stem') for files in ({os.path.abspath(str(o)): 0 for o in items}, find_source(source)))
     ends = [e for e in (f'x{scale}', '') if all(n + e in there for n in hr)] or ['', f'x{scale}']          # all in one way, if it can be
     lr = {n: next((there[n + e] for e in ends if n + e in there), []) for n in hr}
     if missing := [p.name for n, [p, *_] in hr.items() if not lr[n]]:
@@ -259,9 +259,10 @@ def pets_dls(source='pets-toy', # or a folder (or known name) with one folder of
     "Pictures and their classes, for a classifier"
     fv = import_fastai()
     s = split_pets(source, valid, recipe.seed, n, recipe.size, alike=0)
-    items,held = s.train + s.valid,list(range(len(s.train), len(s.train) + len(s.valid)))
+    items = [Smaller(o, 1) if isinstance(o, Image.Image) else usable(o) for o in s.train + s.valid]       # keys of `kinds`
     kinds = dict(zip(items, [s.classes[i] for i in (*s.y_train, *s.y_valid)]))
-    block = fv.DataBlock((fv.ImageBlock, fv.CategoryBlock), get_x=get_picture, get_y=kinds.get, splitter=fv.IndexSplitter(held),
+    block = fv.DataBlock((fv.ImageBlock, fv.CategoryBlock), get_x=get_picture, get_y=kinds.get,
+                         splitter=fv.IndexSplitter(range(len(s.train), len(items))),
                          item_tfms=fv.Resize(recipe.size), batch_tfms=[fv.Flip()] if recipe.augment else [])
     dls = block.dataloaders(items, bs=min(recipe.bs, len(s.train)), num_workers=recipe.workers, device=device)
     dls.train.rng,dls.recipe = random.Random(recipe.seed),recipe

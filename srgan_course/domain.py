@@ -94,8 +94,7 @@ def look(self:Judge, model # as for `enlarge`
     seen = dict(psnr=psnr_y(sr, self.hr, self.scale).numpy(), ssim=ssim_y(sr, self.hr, self.scale).numpy(),
                 mse=((sr.float() - self.hr)/255).square().mean((1, 2, 3)).numpy())
     if self.perceptual:
-        seen['perceptual'] = np.concatenate([np.atleast_1d(np.asarray(lpips(a, b, self.perceptual))) for a,
-                                             b in zip(sr.split(50), self.hr.split(50))])
+        seen['perceptual'] = np.concatenate([np.atleast_1d(lpips(a, b, self.perceptual)) for a, b in zip(sr.split(50), self.hr.split(50))])
     return seen | self.features(sr)
 
 @patch

@@ -416,3 +416,15 @@ def test_a_loss_without_labels_takes_none():
     for adv in 'ra-bce', 'ra-hinge', 'hinge':
         with pytest.raises(ValueError, match='no labels'): C.CatsRecipe(adv=adv, real_label=.9)
         assert C.CatsRecipe(adv=adv).real_label == 1
+
+def test_arrays_that_are_no_faces():
+    "Floats, rows last, one number, nothing: a line that says what to give, of pictures and of whole sets. Tensors of bytes are faces."
+    from srgan_course.kit.faces import load_faces
+    x, r = np.random.default_rng(0).integers(0, 256, (12, 3, 40, 36), np.uint8), get_recipe('quick', C.CatsRecipe)
+    for odd in x/255, x.transpose(0, 2, 3, 1), x[:, 0], x.astype(np.uint16), x[:, :, :0], x[:, None], x > 9:
+        for f in lambda o: load_faces(list(o), 32), lambda o: face_dls(o, r):
+            with pytest.raises(ValueError, match=r'^a picture of \w+, shape .*; give bytes \(1,H,W\) or \(3,H,W\), paths, or PIL pictures$'): f(odd)
+    for odd, says in (np.uint8(3), 'a source is'), (None, 'a source is'), ([None]*12, 'is a NoneType'), ([], 'list of pictures is empty'):
+        with pytest.raises(ValueError, match=says): load_faces(odd, 32)
+    assert (load_faces(torch.from_numpy(x), 32) == load_faces(x, 32)).all()
+    assert load_faces(x[:, :1, :, :1], 1, 1).shape == (12, 1, 1, 1)                                # a column of pixels is one

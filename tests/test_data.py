@@ -301,6 +301,38 @@ def test_given_lr(tmp_path):
     (tmp_path/'lr'/'01x4.png').unlink()
     with pytest.raises(ValueError, match='1 of 4 HR pictures have no LR in .*01.png'): sr_dls(hr, R, lr=tmp_path/'lr', device='cpu')
 
+def test_what_is_no_picture_is_named(tmp_path):
+    "Arrays, tensors and nothing where pictures are wanted, a folder in a list, a degradation that gives an array: one line each."
+    a, imgs = np.zeros((96, 96, 3), np.uint8), [Image.new('RGB', (96, 96), (i, 9, 9)) for i in range(4)]
+    for source, says in (([a]*4, 'picture 0 is a ndarray; give paths or PIL pictures'), ([*imgs, None], 'is a NoneType; give paths'),
+                         (3, 'a source is a folder, a name or a list, not 3'), (None, 'not None'), (imgs[0], 'a source is a folder')):
+        with pytest.raises(ValueError, match=says) as e: sr_dls(source, R, device='cpu')
+        assert '\n' not in str(e.value)
+    with pytest.raises(IsADirectoryError, match=f'^{tmp_path}: Is a directory'): sr_dls([*imgs, tmp_path], R, device='cpu')
+    with pytest.raises(ValueError, match='what `degrade` gives is a ndarray'):
+        sr_dls(imgs, R, degrade=lambda im, k: np.asarray(im)[::k, ::k], device='cpu').one_batch()
+    with pytest.raises(ValueError, match='is a ndarray; give paths'): D.pets_dls({'a': [a]*4, 'b': [a]*4}, Recipe('p', size=32))
+
+def test_pets_as_open_pictures(tmp_path):
+    "As their files, with the right classes; such a loader goes into another process."
+    found = {}
+    for kind in ('cat', 'dog'):
+        (tmp_path/kind).mkdir()
+        for i in range(6): D.draw_pet(kind, i, 32).save(tmp_path/kind/f'{i}.png')
+        found[kind] = [Image.open(p).convert('RGB') for p in sorted((tmp_path/kind).iterdir())]
+    r = Recipe('p', size=32, bs=4, augment=False)
+    a, b = (D.pets_dls(o, r, device='cpu') for o in (tmp_path, found))
+    for which in 'train_ds', 'valid_ds':
+        x, y = getattr(a, which), getattr(b, which)
+        assert all((np.asarray(u) == np.asarray(v)).all() and k == l for (u, k), (v, l) in zip(x, y)) and len(x) == len(y)
+    assert [y for _, y in pickle.loads(pickle.dumps(b.train_ds))] == [y for _, y in a.train_ds]
+
+def test_given_lr_of_a_picture_that_is_spelt_in_two_ways(tmp_path):
+    hr = sorted(pictures(tmp_path/'hr', 4).iterdir()); (tmp_path/'lr').mkdir()
+    for p in hr: downscale(open_image(p), 4).save(tmp_path/'lr'/p.name)
+    again = f'{tmp_path}/./lr/../hr/{hr[0].name}'
+    assert len(sr_dls([*hr, again], R, lr=tmp_path/'lr', device='cpu').train_ds) == 4              # of five, one is held out
+
 def test_given_lr_of_folders_with_equal_names(tmp_path):
     "As REDS and Vimeo have them: a name that stands for several pictures finds no partner; one that ends like an LR finds its own."
     for k, colour in enumerate(('red', 'green', 'blue')):

@@ -7,24 +7,30 @@ __all__ = ['load_faces', 'nearest_faces']
 
 # %% ../../nbs/kit/faces.ipynb #fa0e0003
 import warnings
-from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from .pets import toy_face
 from .recipe import draws
-from .sources import central_square, find_source, get_picture
+from .sources import central_square, get_picture, items_of
 
 # %% ../../nbs/kit/faces.ipynb #fa0e0006
+def _face(o):
+    "A path, an open picture, or bytes (channels,H,W), as a picture."
+    if not isinstance(o, (np.ndarray, Tensor)): return get_picture(o)
+    a = np.asarray(o)
+    if a.dtype != np.uint8 or a.ndim != 3 or len(a) not in (1, 3, 4) or not a.size:
+        raise ValueError(f'a picture of {a.dtype}, shape {a.shape}; give bytes (1,H,W) or (3,H,W), paths, or PIL pictures')
+    return Image.fromarray(a[0] if len(a) == 1 else a.transpose(1, 2, 0))
+
 def load_faces(items,         # paths, open pictures, or bytes (n,channels,H,W)
                size:int,      # side, pixels
                channels:int=3 # 3 colour, 1 grey
               )->np.ndarray:  # (n,channels,size,size), bytes
     "Central squares of pictures, all of one size."
-    picture = lambda o: Image.fromarray(o.transpose(1, 2, 0).squeeze()) if isinstance(o, np.ndarray) else get_picture(o)
-    square = lambda o: np.asarray(central_square(picture(o).convert('RGB' if channels == 3 else 'L'), size))
-    out = np.stack([square(o).reshape(size, size, channels).transpose(2, 0, 1) for o in items])
+    square = lambda o: np.asarray(central_square(_face(o).convert('RGB' if channels == 3 else 'L'), size))
+    out = np.stack([square(o).reshape(size, size, channels).transpose(2, 0, 1) for o in items_of(items)])
     if channels == 3 and len(out) > 1 and (out[:, :1] == out).all():
         raise ValueError(f'all {len(out)} pictures are grey and the recipe is for colour; give channels=1, as the recipe student does')
     return out
@@ -59,8 +65,8 @@ def face_dls(source,     # 'toy', a folder, a known name such as 'catfaces', a l
             ):           # fastai `DataLoaders` of (noise, pictures in [-1,1])
     "Training and held-out faces; every sixth is held out."
     from fastai.data.core import DataLoaders
-    r, items = recipe, source
-    if isinstance(source, (str, Path)): items = [toy_face(i, r.size) for i in range(r.toys)] if source == 'toy' else find_source(source)
+    r, toy = recipe, isinstance(source, str) and source == 'toy'
+    items = [toy_face(i, r.size) for i in range(r.toys)] if toy else items_of(source)
     if len(items) < 12:
         raise ValueError(f'{len(items)} pictures are too few for a GAN; give 12 at the very least, and a few thousand for faces')
     train, held = [o for i, o in enumerate(items) if i % 6], items[::6]

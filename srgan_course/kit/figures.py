@@ -63,9 +63,8 @@ def over_seeds(figs:list # one `Figure` a seed, of the same test pictures
     v, k = np.array([float(f) for f in figs]), len(figs)
     if not k: raise ValueError('no figure; give one for each seed')
     draws = np.mean([f.draws for f in figs], 0)
-    pictures, runs = around(v.mean(), draws), [over_runs(v)] if k > 1 else []
-    spread = v.std(ddof=1) if k > 1 else None
-    return Figure(v.mean(), figs[0].name, together(v.mean(), pictures, *runs), spread, draws, figs[0].covers,
+    runs, spread = ([over_runs(v)], v.std(ddof=1)) if k > 1 else ([], None)
+    return Figure(v.mean(), figs[0].name, together(v.mean(), around(v.mean(), draws), *runs), spread, draws, figs[0].covers,
                   **{**figs[0].statement, 'seeds': k})
 
 def apart(a:list, b:list # lists of `Figure`s, one a seed; a list of one (bicubic, say) stands against every seed

@@ -20,8 +20,7 @@ def read_labels(path:Path|str # labels.json: {"0": ["n01440764", "tench"], ...},
                )->dict: # folder -> (class number, name)
     "Which folder is which class."
     d = read_json(path)
-    say = lambda why: ValueError(f'{path}: {why}; give {{"n01440764": 0, ...}}, {{"n01440764": "tench", ...}} or '
-                                 f'{{"0": ["n01440764", "tench"], ...}}')
+    say = lambda why: ValueError(f'{path}: {why}; give {{"n01440764": 0}}, {{"n01440764": "tench"}} or {{"0": ["n01440764", "tench"]}}')
     if not isinstance(d, dict) or not d: raise say('no labels')
     if all(k.isdecimal() and isinstance(v, list) and len(v) == 2 for k, v in d.items()):
         out = {str(v[0]): (int(k), str(v[1])) for k, v in d.items()}

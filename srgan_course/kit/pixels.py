@@ -17,7 +17,7 @@ def known_mode(img:Image.Image):
     if m == 'La': return img.convert('LA')
     if m in ('1', 'L'): return img.convert('RGBA').convert('LA') if clear else img.convert('L')
     if m[0] in 'IF': return _grey16(img)
-    if m == 'LAB': return _lab_to_rgb(img)
+    if m == 'LAB': return ImageCms.profileToProfile(img, ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), outputMode='RGB')
     return img.convert('RGBA' if clear else 'RGB')
 
 def _grey16(img):
@@ -30,11 +30,6 @@ def _grey16(img):
     a, clear = a.astype(np.uint16), img.info.get('transparency')
     if isinstance(clear, int): a = np.stack([a, np.where(a == clear, 0, 65535).astype(np.uint16)], -1)
     return from_array(a, {k: v for k,v in img.info.items() if k != 'transparency'})
-
-def _lab_to_rgb(img):
-    "A CIE Lab picture in sRGB."
-    to = ImageCms.buildTransform(ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), 'LAB', 'RGB')
-    return ImageCms.applyTransform(img, to)
 
 def is_16bit(img:Image.Image)->bool: # a PIL image
     "Whether a picture holds more than 8 bits a channel."

@@ -56,24 +56,24 @@ def sample_photos(split:str='all' # as for `photo_paths`
     return {k: open_image(p).convert('RGB') for k, p in photo_paths(split).items()}
 
 # %% ../../nbs/kit/sources.ipynb #601358ac
-def _as_rgb(img):
-    "A picture as 8-bit RGB; 16 bit is scaled, not clipped."
-    if img.mode.startswith('I;16'): img = Image.fromarray(to_8bit(np.asarray(img)))
-    return img.convert('RGB')
+def usable(o, who:str='a picture'): # what is to be a picture; what it is called
+    "The same, if it is a path or an open picture, or one to be drawn."
+    if isinstance(o, (str, os.PathLike, bytes, Image.Image, Toy, Smaller)): return o
+    raise ValueError(f'{who} is a {type(o).__name__}; give paths or PIL pictures')
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Smaller:
-    "A picture made smaller when it is needed"
+    "A picture made smaller when it is needed; unlike an open one it can be a key of a dict"
     of:object    # a path, an open picture or a `Toy`
     share:float  # of its width and height
     def side(self, n:int): return max(1, round(self.share*n))
 
-def get_picture(o):
-    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB"
-    if isinstance(o, Smaller):
-        img = get_picture(o.of)
-        return img.resize(tuple(map(o.side, img.size)), Image.Resampling.BICUBIC)
-    return o.draw() if isinstance(o, Toy) else _as_rgb(o if isinstance(o, Image.Image) else open_image(o))
+def get_picture(o, who:str='a picture'): # what a message calls it
+    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB; 16 bit is scaled, not clipped"
+    if isinstance(o, Smaller): return (img := get_picture(o.of)).resize(tuple(map(o.side, img.size)), Image.Resampling.BICUBIC)
+    if isinstance(o, Toy): return o.draw()
+    img = o if isinstance(o, Image.Image) else open_image(usable(o, who))
+    return (Image.fromarray(to_8bit(np.asarray(img))) if img.mode.startswith('I;16') else img).convert('RGB')
 
 def name_and_size(o, i:int=0):
     "What a message calls a picture (number `i`), and its size: of a file the header is read, not the pixels"
@@ -83,8 +83,8 @@ def name_and_size(o, i:int=0):
         return f'{name} at {o.share:g}', tuple(map(o.side, size))
     if isinstance(o, Image.Image): return str(getattr(o, 'filename', '') or f'picture {i}'), o.size
     try:
-        with open_binary(o) as f, in_one_line(str(o)): return str(o), identify(f, 2**28).size
-    except (FileNotFoundError, PermissionError) as e: raise type(e)(f'{o}: {e.strerror}') from None
+        with open_binary(usable(o, f'picture {i}')) as f, in_one_line(str(o)): return str(o), identify(f, 2**28).size
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as e: raise type(e)(f'{o}: {e.strerror}') from None
 
 def central_square(img:Image.Image, side:int):
     "The central square of a picture, `side` pixels wide."
@@ -202,6 +202,7 @@ def find_source(name:Path|str # a folder, or a known name, also of a part: 'bsds
 def items_of(source):
     "Pictures of a source that is a name, a folder, or a list (or dict) of paths and open pictures"
     if isinstance(source, (str, os.PathLike)): return find_source(source)
+    if not hasattr(source, '__iter__'): raise ValueError(f'a source is a folder, a name or a list, not {source!r}'[:200])
     items = list(source.values() if isinstance(source, dict) else source)
     if not items: raise ValueError('the list of pictures is empty; give at least two')
     return items
