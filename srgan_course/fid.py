@@ -128,8 +128,7 @@ def _kid_large(x, y, subsets, size, rng, groups, said):
     for _ in range(subsets):
         p, q = x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]]
         v.append(mmd2(poly_kernel(p, p), poly_kernel(q, q), poly_kernel(p, q)))
-    said = said | dict(subsets=f'{subsets} of {size}')
-    return Figure(np.mean(v), 'KID', from_subsets(v, size, n) if subsets > 1 else None, np.std(v), **said)
+    return Figure(np.mean(v), 'KID', from_subsets(v, size, n), np.std(v), **said | dict(subsets=f'{subsets} of {size}'))
 
 # %% ../nbs/12_fid.ipynb #8f679797
 def kid(a, b,                  # folder, name, list, tensor, batches, features
@@ -218,7 +217,7 @@ def FIDCallback(net='inception@768', # as for `pooled_net`
     "Measures the model's validation pictures against the true ones."
     class FIDCallback(import_fastai().Callback):
         def __init__(self): self.history, self.truth, self.due = [], None, False
-        def before_validate(self): self.due, self.made, self.true = (getattr(self.learn, 'epoch', 0) + 1)%every == 0, [], []
+        def before_validate(self): self.made, self.true, self.due = [], [], getattr(self.learn, 'fitting', 1) and not (self.epoch + 1)%every
         def after_pred(self):
             if self.learn.training or not self.due or sum(map(len, self.made)) >= n: return
             keep = lambda x: (decode(x) if decode else x).detach().float().clamp(0, 1).cpu()

@@ -49,13 +49,19 @@ class SRGANLearner(Resumable, GANLearner):
                        **kwargs):               # precision, recipe, betas, opt_func, ...: of `Resumable`
         if 'show_img' in kwargs: raise ValueError('show_img does nothing in fastai 2; add the callback SampleGrid(...) instead')
         if switch_eval: raise ValueError('switch_eval=True judges by a critic in eval mode, whose batch norm is wrong there; leave it out')
-        self.clip, self.in_turns, gan = clip, switcher is not None, GANModule(generator, critic, gen_mode=True)
+        self.clip, self.in_turns = clip, switcher is not None
+        gan = GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)
         turns = [InTurns(clip=clip, gen_first=gen_first), switcher] if self.in_turns else []
         players = lambda m: [list(m.critic.parameters()), list(m.generator.parameters())]           # in the order in which they move
         Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=players,
                            cbs=turns + L(cbs), metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
-    from_learners, wgan = (classmethod(f.__func__) for f in (GANLearner.from_learners, GANLearner.wgan))   # fastai binds them to GANLearner
+    from_learners = classmethod(GANLearner.from_learners.__func__)          # fastai binds it to GANLearner
+    @classmethod
+    def wgan(cls, *args, switcher=None, clip=.01, **kwargs): # loaders, generator and critic
+        "fastai's, with both signs turned: real pictures are to stand above generated ones, as for every critic here."
+        losses = lambda fake, *_: -fake.mean(), lambda real, fake: fake.mean() - real.mean()
+        return cls(*args, *losses, switcher=switcher or Turns(5, 1), clip=clip, **kwargs)
 
 # %% ../nbs/07_gan.ipynb #eeb49387
 @patch
@@ -187,12 +193,11 @@ class Turns(FixedGANSwitcher):
 def add_cb(self:SRGANLearner, cb):
     "fastai's `add_cb`, which refuses what would go wrong silently."
     if isinstance(cb, type): cb = cb()
-    if type(cb) is FixedGANSwitcher: cb = Turns(cb.n_crit, cb.n_gen)      # also the one that fastai's `wgan` brings
+    if type(cb) is FixedGANSwitcher: cb = Turns(cb.n_crit, cb.n_gen)
     two_rates, wants_turns = isinstance(cb, GANDiscriminativeLR), (FixedGANSwitcher, AdaptiveGANSwitcher, GANDiscriminativeLR)
     if isinstance(cb, wants_turns) and not self.in_turns:
         raise ValueError(f'{type(cb).__name__} needs players that take turns; pass a switcher: SRGANLearner(..., switcher=Turns())'
                          + (', or set the two rates with lr= and crit_lr=' if two_rates else ''))
-    if two_rates and self.wrap.keywords['ratio'] != 1:
-        raise ValueError("GANDiscriminativeLR and crit_lr both set the critic's rate; give one of them")
+    if two_rates and self.wrap.keywords['ratio'] != 1: raise ValueError("GANDiscriminativeLR and crit_lr set one rate; give one of them")
     if isinstance(cb, wants_turns): cb.order = 61 if two_rates else 62
     return Resumable.add_cb(self, cb)

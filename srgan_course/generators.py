@@ -87,6 +87,7 @@ class Bicubic(nn.Module):
     def forward(self, x:Tensor # (B,C,H,W)
                      )->Tensor:   # (B,C,scale*H,scale*W), float32 (or float64 if `x` is)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if x.device.type == 'mps': return self(x.cpu()).to(x.device)                            # torch 2.6 and 2.7 have it on no Mac's GPU
         with torch.autocast(x.device.type, enabled=False): return F.interpolate(x, scale_factor=self.scale, mode='bicubic', antialias=True)
 
 # %% ../nbs/04_generators.ipynb #e41eae86

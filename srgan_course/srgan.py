@@ -287,11 +287,8 @@ def sample_inputs(pictures:dict, # name -> HR picture
 
 # %% ../nbs/09_srgan.ipynb #sr000031
 def watchers(job, out, samples): # function: a phase's name -> the callbacks that watch it
-    def watch(phase):
-        history = out/f'history_{phase}.csv'
-        return [LossHistory(history), Curves(history, out/f'curves_{phase}.png'),
-                SampleGrid(samples, out/'samples'/phase, every=job.about['sample_every'] or None)]
-    return watch
+    return lambda phase: [LossHistory(out/f'history_{phase}.csv'), Curves(out/f'history_{phase}.csv', out/f'curves_{phase}.png'),
+                          SampleGrid(samples, out/'samples'/phase, every=job.about['sample_every'] or None)]
 
 def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     "Measure what a run has made, and what its game began with, on the held-out pictures; write results.json and the card."
@@ -303,9 +300,8 @@ def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     for name, net in [*before.items(), (name, [*nets.values()][-1])]:
         while name in models: name += ' (trained)'         # a row has its own name, whatever a recipe or a file is called
         models[name] = net
-    for c in (Curves(out/f'history_{k}.csv', out/f'curves_{k}.png') for k in nets):
-        old = c.path.stat().st_mtime if c.path.exists() else 0
-        if c.history.exists() and old < c.history.stat().st_mtime: c.draw()            # a full disk has kept it from being drawn
+    for c in (Curves(out/f'history_{k}.csv', out/f'curves_{k}.png') for k in nets):       # that a full disk has left as they were
+        if c.history.exists() and not (c.path.exists() and c.path.stat().st_mtime >= c.history.stat().st_mtime): c.draw()
     rows = {k: evaluate_sr(m, pictures, scale, degrade=degrade, strict=False).loc['mean'] for k,m in models.items()}
     return write_report(job, nets, pd.DataFrame(rows).T.rename_axis('model'), name, len(pictures), out, source, dls)
 

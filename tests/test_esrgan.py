@@ -302,6 +302,14 @@ def test_a_run_on_phones_pictures_is_measured_on_them(tmp_path, monkeypatch):
     lr = phone(next(iter(hr.values())), 2); left, top = ((v - 32)//2 for v in lr.size)
     assert torch.equal(seen['samples'][0], to_tensor(lr.crop((left, top, left + 32, top + 32))))
 
+def test_a_u_net_can_judge_small_held_out_pictures():
+    "It takes sides of multiples of 8; a crop of 150 pixels ended a game at its first validation, after the pretraining."
+    from srgan_course.data import Recipe, sr_dls
+    pics = [draw_pet('cat', i, 180).crop((0, 0, 180, 150)) for i in range(4)]
+    for scale in 2, 3, 4:
+        y = sr_dls(pics, Recipe(scale=scale, size=96, bs=2, steps_per_epoch=1), valid=pics[:2], device='cpu').valid.one_batch()[1]
+        assert y.shape[2:] == (144, 144) and UNetCritic(4)(y.as_subclass(torch.Tensor)).shape == (2, 1, 144, 144)
+
 def test_two_steps_on_div2k(tmp_path):
     from srgan_course.gan import SRGANLearner
     from srgan_course.srgan import SRGANRecipe

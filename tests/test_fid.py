@@ -285,6 +285,17 @@ def test_features_of_a_random_net_are_kept_by_its_name(folders, tmp_path, monkey
     monkeypatch.setattr(N.PooledNet, 'forward', lambda *a: pytest.fail('measured again'))
     run('random7@32')
 
+def test_a_network_that_is_trained_goes_on_in_training(folders):
+    "Its dropout was off, and its batch norm at rest, after the first figure."
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(.5))
+    net[4].eval()                                                              # each part as it was
+    a, b, was = pictures(40, 1), pictures(40, 2), {k: v.clone() for k, v in net.state_dict().items()}
+    first = F.fid(a, b, net)
+    for f in (lambda: F.fid(a, b, N.pooled_net(net)), lambda: F.kid(a, b, net), lambda: F.inception_score(a, net, splits=2)):
+        f(); assert [m.training for m in net.modules()] == [True]*5 + [False]
+    assert F.fid(a, b, net) == first == F.fid(a, b, net.eval()) and not net.training             # and it is measured at rest
+    assert all((was[k] == v).all() for k, v in net.state_dict().items())
+
 def test_what_cannot_be_kept_is_said(folders, tmp_path):
     "Of open pictures, by a net without a name, on a full disk (here: below a file); the features come all the same."
     own, named = (lambda x: x.mean((2, 3))), N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')
@@ -360,8 +371,18 @@ def test_statistics_are_not_said_to_be_of_another_net(tmp_path, capsys):
     assert 'inception' not in said.out + said.err and 'random1@32' in said.out and said.err.startswith(f'srgan-fid: {tmp_path/"s.npz"} against ')
 
 def test_one_subset_has_no_interval():
-    "Of more than 4,000 pictures, the interval follows from the spread of subsets: of one there is none."
+    "Of more than 4,000 pictures, the interval follows from the spread of subsets, and one has none."
     x, y = (np.random.default_rng(i).normal(size=(4100, 4)) for i in (0, 1))
-    assert F.kid(x, y, subsets=1, size=50).interval is None
+    with pytest.raises(ValueError, match='1 subsets of 50 of 4100: give 2 or more'): F.kid(x, y, subsets=1, size=50)
     lo, hi = F.kid(x, y, subsets=5, size=50).interval
     assert lo < hi
+
+def test_the_callback_counts_epochs_of_a_fit_alone():
+    "What is validated or predicted between two fits is no epoch."
+    import gan_runs as R
+    from srgan_course.kit.checkpoints import Resumable
+    from srgan_course.losses import ContentLoss
+    learn = Resumable(R.tiny_dls(), R.TinyGenerator(), ContentLoss('l1'), precision='float32', cbs=(cb := F.FIDCallback('random@64')))
+    learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+    learn.fit(2); learn.validate(); learn.get_preds()
+    assert [e for e, _ in cb.history] == [0, 1]

@@ -368,6 +368,14 @@ def test_wgan_and_from_learners():
     learn = gan.SRGANLearner.wgan(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), precision='float32')
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1); assert isinstance(learn, gan.SRGANLearner) and learn.in_turns and learn.n_steps == 6
+    real, fake = torch.tensor([[2.], [4.]]), torch.tensor([[-1.], [0.]])         # real above generated: the critic's loss is low
+    assert (learn.loss_func.crit_loss_func(real, fake), learn.loss_func.gen_loss_func(fake, None, None)) == (-3.5, .5)
+
+def test_a_folder_is_no_history(tmp_path):
+    "It was moved aside, with all that lay in it, and a file took its place."
+    (tmp_path/'runs').mkdir(); (tmp_path/'runs'/'work.txt').write_text('mine')
+    with pytest.raises(OSError, match=r'the loss history failed: Is a directory \(.*runs\)'): game(cbs=[watching.LossHistory(tmp_path/'runs')]).fit(1)
+    assert (tmp_path/'runs'/'work.txt').read_text() == 'mine' and [p.name for p in tmp_path.iterdir()] == ['runs']
 
 def test_a_history_that_cannot_be_written(tmp_path):
     (tmp_path/'file').write_text('x')

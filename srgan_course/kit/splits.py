@@ -178,10 +178,9 @@ def three_parts(items:list, # paths, open pictures or `Toy`s
     if len(keep) < 3: raise ValueError(f'{len(keep)} different pictures; it takes three or more to learn from, to watch by and to judge by')
     order = np.array(keep)[np.argsort(draws(len(keep), seed, 15), kind='stable')]
     if y is not None:                                                   # class after class in turn: each cut takes its share of each
-        rank, seen = [], {}
-        for i in order: seen[int(y[i])] = seen.get(int(y[i]), 0) + 1; rank.append(seen[int(y[i])])
-        share = [(r - .5)/seen[int(y[i])] for r, i in zip(rank, order)]
-        order = order[np.argsort(share, kind='stable')] if max(seen.values()) > 2 else order
+        of, share = np.asarray(y)[order], np.empty(len(order))
+        for at in (np.flatnonzero(of == c) for c in set(of.tolist())): share[at] = (np.arange(len(at)) + .5)/len(at)
+        if share.min() < 1/4: order = order[np.argsort(share, kind='stable')]                   # a class of three or more
     a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
     cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
     parts = [x for o in cut for x in ([items[i] for i in o], None if y is None else np.asarray(y)[o])]

@@ -85,7 +85,7 @@ def from_subsets(values, # the figure on each of many random subsets
                  n:int # pictures that the subsets are drawn from
                 )->tuple: # (lo, hi), 95 %
     "An interval for the mean over subsets, from their spread: where it lies over all pictures of this kind."
-    if not 0 < size <= n//2: raise ValueError(f'subsets of {size} out of {n}: their spread tells only if they are at most half')
+    if len(values) < 2 or not 0 < size <= n//2: raise ValueError(f'{len(values)} subsets of {size} of {n}: give 2 or more, at most half')
     v = np.asarray(values, np.float64)
     off = 1.96*v.std()*math.sqrt(size/(n - size))
     return float(v.mean() - off), float(v.mean() + off)
