@@ -13,6 +13,7 @@ from conftest import ROOT
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.desk import Desk, Made
 from srgan_course.kit.models import model_facts
+from srgan_course.kit.pixels import DeepImage
 from srgan_course.kit import server
 from srgan_course.kit.server import Limits
 from srgan_course.serve import endpoints, make_app
@@ -360,6 +361,19 @@ def test_no_memory_is_a_503():
     class Full(Toy):
         def __call__(self, img, *a): raise MemoryError
     with client(Full()) as c: assert problem(r := c.post('/v1/upscale', content=png()), 503, 'no memory') and r.headers['retry-after'] == '30'
+
+def test_no_memory_to_write_the_result_is_a_503_before_it_is_made(monkeypatch):
+    "16 bits and alpha at the largest size took the server past what its container may have, in writing, and the kernel ended it."
+    from srgan_course.kit import devices
+    deep = image_bytes(DeepImage(np.full((16, 24, 4), 40000, np.uint16)), 'x.png')
+    class Never(Toy):
+        def __call__(self, img, *a): pytest.fail('it was made')
+    for body, kind, need in (deep, 'png', 4*2*5), (png(), 'png', 3*5), (png(), 'jpeg', 3*3), (png(mode='RGBA'), 'webp', 4*9):
+        need *= 4*24*4*16
+        monkeypatch.setattr(devices, 'available_memory', lambda device: need - 1)
+        with client(Never()) as c: problem(c.post(f'/v1/upscale?format={kind}', content=body), 503, 'no memory')
+        monkeypatch.setattr(devices, 'available_memory', lambda device: need)
+        with client(Toy()) as c: assert c.post(f'/v1/upscale?format={kind}', content=body).status_code == 200
 
 def test_token():
     with client(token='cats and dogs') as c:
