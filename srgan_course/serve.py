@@ -28,14 +28,16 @@ from .kit.models import classifier_files, find_weights, model_facts, shipped_mod
 from .kit.notes import heard
 from .kit.server import PICTURES, PROBLEMS, Endpoint, Gate, Limits, Problem, check_origin, check_token
 from .kit.server import docs_page, openapi, read_nothing, read_query
+from .kit.wanted import room_to_write
 
-# %% ../nbs/19_serve.ipynb #s1900006
+# %% ../nbs/19_serve.ipynb #s1900136
 def _left_out(body):
     "What of a file's frames or pages is not looked at, in words."
     at, wrong = first_of(body); i, n = at or (1, 1)
     said = f'the first of {n} frames or pages alone' if i else f'the still alone, and not the film of {n} frames beside it'
     return [said]*(n > 1 or not i) + ['what follows the first frame or page is damaged']*bool(wrong)
 
+# %% ../nbs/19_serve.ipynb #s1900006
 def enlarge_bytes(up,                           # an `Upscaler`
                   body:bytes,                   # a picture file
                   format:str='png', quality:int=95, # of the result
@@ -45,10 +47,12 @@ def enlarge_bytes(up,                           # an `Upscaler`
                  )->Made:
     "A picture file, enlarged."
     t0 = time.perf_counter(); img = open_image(body, icc='keep')
+    size, name = tuple(up.scale*v for v in img.size), f'picture.{format}'
+    room_to_write(img, size, save_format(name, size), name)
     t1 = time.perf_counter(); out = up(img, tile, told)
     if not note: out.info.pop('made_by', None)
     t2 = time.perf_counter()
-    with heard() as lost: file = image_bytes(out, f'picture.{format}', quality, like=img)
+    with heard() as lost: file = image_bytes(out, name, quality, like=img)
     lost = '; '.join(filter(None, [*_left_out(body), img.info.get('lost'), *lost]))
     return Made(file, PICTURES[format], took=dict(decode=t1 - t0, enlarge=t2 - t1, encode=time.perf_counter() - t2), lost=lost)
 

@@ -303,9 +303,8 @@ def measure(job, nets, pictures, out, source, dls): # the run's `Result`
     for name, net in [*before.items(), (name, [*nets.values()][-1])]:
         while name in models: name += ' (trained)'         # a row has its own name, whatever a recipe or a file is called
         models[name] = net
-    for c in (Curves(out/f'history_{k}.csv', out/f'curves_{k}.png') for k in nets):
-        old = c.path.stat().st_mtime if c.path.exists() else 0
-        if c.history.exists() and old < c.history.stat().st_mtime: c.draw()            # a full disk has kept it from being drawn
+    for c in (Curves(out/f'history_{k}.csv', out/f'curves_{k}.png') for k in nets):       # that a full disk has left as they were
+        if c.history.exists() and not (c.path.exists() and c.path.stat().st_mtime >= c.history.stat().st_mtime): c.draw()
     table = pd.DataFrame({k: evaluate_sr(m, pictures, scale, strict=False).loc['mean'] for k,m in models.items()}).T.rename_axis('model')
     return write_report(job, nets, table, name, len(pictures), out, source, dls)
 

@@ -46,7 +46,7 @@ class LossHistory(Callback):
         if not self.learn.fitting or self.learn.saved or self.rows: return
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            if self.file.exists(): os.replace(self.file, self.file.with_suffix('.old.csv'))
+            if self.file.is_file(): os.replace(self.file, self.file.with_suffix('.old.csv'))
         except OSError as e: self.learn.disk_failed('the loss history', e)
     def after_batch(self):
         if self.learn.training and self.learn.fitting and self.learn.n_steps % self.every == 0:
@@ -187,8 +187,7 @@ class SampleGrid(Callback):
         "The grid as a PIL picture; the network is left as it was."
         ema = getattr(self.learn, 'ema', None)
         net = ema.model if ema is not None and ema.model is not None else self.learn.generator
-        dev = next(net.parameters()).device
-        with in_eval(net), torch.no_grad(): return sheet(net(self.xb.to(dev)).float().cpu(), len(self.xb))
+        with in_eval(net), torch.no_grad(): return sheet(net(self.xb.to(next(net.parameters()).device)).float().cpu(), len(self.xb))
     def keep(self):
         "Draw a frame; a drawing that fails is told of and does not end a run."
         try:

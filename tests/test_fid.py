@@ -285,6 +285,17 @@ def test_features_of_a_random_net_are_kept_by_its_name(folders, tmp_path, monkey
     monkeypatch.setattr(N.PooledNet, 'forward', lambda *a: pytest.fail('measured again'))
     run('random7@32')
 
+def test_a_network_that_is_trained_goes_on_in_training(folders):
+    "Its dropout was off, and its batch norm at rest, after the first figure."
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(.5))
+    net[4].eval()                                                              # each part as it was
+    a, b, was = pictures(40, 1), pictures(40, 2), {k: v.clone() for k, v in net.state_dict().items()}
+    first = F.fid(a, b, net)
+    for f in (lambda: F.fid(a, b, N.pooled_net(net)), lambda: F.kid(a, b, net), lambda: F.inception_score(a, net, splits=2)):
+        f(); assert [m.training for m in net.modules()] == [True]*5 + [False]
+    assert F.fid(a, b, net) == first == F.fid(a, b, net.eval()) and not net.training             # and it is measured at rest
+    assert all((was[k] == v).all() for k, v in net.state_dict().items())
+
 def test_what_cannot_be_kept_is_said(folders, tmp_path):
     "Of open pictures, by a net without a name, on a full disk (here: below a file); the features come all the same."
     own, named = (lambda x: x.mean((2, 3))), N.PooledNet(lambda x: x.mean((2, 3)), 'mean colour', weights='w1')

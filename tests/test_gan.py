@@ -367,6 +367,12 @@ def test_wgan_and_from_learners():
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1); assert isinstance(learn, gan.SRGANLearner) and learn.in_turns and learn.n_steps == 6
 
+def test_a_folder_is_no_history(tmp_path):
+    "It was moved aside, with all that lay in it, and a file took its place."
+    (tmp_path/'runs').mkdir(); (tmp_path/'runs'/'work.txt').write_text('mine')
+    with pytest.raises(OSError, match=r'the loss history failed: Is a directory \(.*runs\)'): game(cbs=[watching.LossHistory(tmp_path/'runs')]).fit(1)
+    assert (tmp_path/'runs'/'work.txt').read_text() == 'mine' and [p.name for p in tmp_path.iterdir()] == ['runs']
+
 def test_a_history_that_cannot_be_written(tmp_path):
     (tmp_path/'file').write_text('x')
     learn = game(cbs=[watching.LossHistory(tmp_path/'file'/'history.csv'), kept.SaveEvery(tmp_path/'run')])

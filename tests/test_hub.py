@@ -23,7 +23,7 @@ class Hub(BaseHTTPRequestHandler):
         if path == '/api/validate-yaml': return self.answer(dict(warnings=[], errors=[]))
         if m := re.fullmatch('/api/models/(.+)/preupload/main', path):
             mode = lambda p: 'lfs' if p.endswith(('.safetensors', '.jpg')) else 'regular'
-            return self.answer(dict(files=[dict(path=f['path'], uploadMode=mode(f['path']), shouldIgnore=False) for f in json.loads(raw)['files']]))
+            return self.answer(dict(files=[dict(path=f['path'], uploadMode=mode(f['path']), shouldIgnore=f['path'].endswith(s.ignored)) for f in json.loads(raw)['files']]))
         if path.endswith('.git/info/lfs/objects/batch'):
             up = lambda o: dict(oid=o['oid'], size=o['size'], actions=dict(upload=dict(href=f"{s.url}/lfs/{o['oid']}", header={})))
             return self.answer(dict(transfer='basic', objects=[up(o) for o in json.loads(raw)['objects']]))
@@ -47,7 +47,7 @@ class Hub(BaseHTTPRequestHandler):
             lfs = lambda b: dict(sha256=hashlib.sha256(b).hexdigest(), size=len(b), pointerSize=134)
             files = [dict(rfilename=k, size=len(b), blobId='b'*40) | (dict(lfs=lfs(b)) if k.endswith(('.safetensors', '.jpg', '.bin')) else {})
                      for k, b in s.repos[m[1]].items()]
-            return self.answer(dict(id=m[1], modelId=m[1], sha='a'*40, siblings=files, tags=[], private=False, downloads=0, likes=0))
+            return self.answer(dict(id=m[1], modelId=m[1], sha='a'*40, siblings=files or None, tags=[], private=False, downloads=0, likes=0))
         if m := re.fullmatch('/([^/]+/[^/]+)/resolve/[^/]+/(.+)', path):
             b = s.repos[m[1]][m[2]]; s.said.append(f'GET {m[2]}')
             etag = hashlib.sha256(b).hexdigest()
@@ -65,7 +65,7 @@ def there(monkeypatch, tmp_path):
     for where, name in ((pickle, 'load'), (pickle, 'loads'), (torch, 'load')): monkeypatch.setattr(where, name, never)
     server = ThreadingHTTPServer(('127.0.0.1', 0), Hub)
     server.url = f'http://127.0.0.1:{server.server_address[1]}'
-    server.repos, server.large, server.said, server.damage = {}, {}, [], False
+    server.repos, server.large, server.said, server.damage, server.ignored = {}, {}, [], False, ()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv('HF_ENDPOINT', server.url)
     yield server
@@ -86,6 +86,15 @@ def test_there_and_back(there, tmp_path, capsys):
     hub.pull_model('me/light', tmp_path/'got')                                # the same again is no harm
     (tmp_path/'got'/'README.md').write_text('mine')
     with pytest.raises(ValueError, match='holds another README.md; give another folder'): hub.pull_model('me/light', tmp_path/'got')
+
+def test_what_a_hub_leaves_out_is_said(there):
+    "A .gitignore in the repository keeps weights out; the client only logs it, and the command said that they had gone up."
+    there.ignored = ('.safetensors',)
+    with pytest.raises(ValueError, match='^me/light leaves out light-x2.safetensors, which its .gitignore names; change that'):
+        hub.push_model('light-x2', 'me/light')
+    assert 'README.md' in there.repos['me/light'] and 'light-x2.safetensors' not in there.repos['me/light']
+    there.repos['them/empty'] = {}                                            # of which the stand-in, as some mirrors, says no files at all
+    with pytest.raises(ValueError, match='them/empty has no .safetensors file .it is empty'): hub.pull_model('them/empty')
 
 def test_only_three_kinds_are_fetched(there, tmp_path):
     model = save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()

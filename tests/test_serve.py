@@ -13,6 +13,7 @@ from conftest import ROOT
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.desk import Desk, Made
 from srgan_course.kit.models import model_facts
+from srgan_course.kit.pixels import DeepImage
 from srgan_course.kit import server
 from srgan_course.kit.server import Limits
 from srgan_course.serve import endpoints, make_app
@@ -46,9 +47,10 @@ def client(*args, **kwargs):
     with TestClient(toy_app(*args, **kwargs), raise_server_exceptions=False) as c: yield c
 
 @contextlib.contextmanager
-def live(app):
+def live(app, root_path=''):
     "The app behind a real socket, in a thread: its address."
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http='h11', ws='none', loop='asyncio'))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http='h11', ws='none', loop='asyncio',
+                                           root_path=root_path))
     sock = socket.create_server(('127.0.0.1', 0))
     thread = threading.Thread(target=server.run, args=([sock],), daemon=True); thread.start()
     url = f'http://127.0.0.1:{sock.getsockname()[1]}'
@@ -360,6 +362,19 @@ def test_no_memory_is_a_503():
         def __call__(self, img, *a): raise MemoryError
     with client(Full()) as c: assert problem(r := c.post('/v1/upscale', content=png()), 503, 'no memory') and r.headers['retry-after'] == '30'
 
+def test_no_memory_to_write_the_result_is_a_503_before_it_is_made(monkeypatch):
+    "16 bits and alpha at the largest size took the server past what its container may have, in writing, and the kernel ended it."
+    from srgan_course.kit import devices
+    deep = image_bytes(DeepImage(np.full((16, 24, 4), 40000, np.uint16)), 'x.png')
+    class Never(Toy):
+        def __call__(self, img, *a): pytest.fail('it was made')
+    for body, kind, need in (deep, 'png', 4*2*5), (png(), 'png', 3*5), (png(), 'jpeg', 3*3), (png(mode='RGBA'), 'webp', 4*9):
+        need *= 4*24*4*16
+        monkeypatch.setattr(devices, 'available_memory', lambda device: need - 1)
+        with client(Never()) as c: problem(c.post(f'/v1/upscale?format={kind}', content=body), 503, 'no memory')
+        monkeypatch.setattr(devices, 'available_memory', lambda device: need)
+        with client(Toy()) as c: assert c.post(f'/v1/upscale?format={kind}', content=body).status_code == 200
+
 def test_token():
     with client(token='cats and dogs') as c:
         for head in ({}, {'Authorization': 'Bearer dogs'}, {'Authorization': 'Basic cats and dogs'}, {'Authorization': 'cats and dogs'}):
@@ -367,6 +382,15 @@ def test_token():
                 problem(r, 401, 'token'); assert r.headers['www-authenticate'] == 'Bearer'
         for path in ('/', '/page.js', '/healthz', '/docs', '/openapi.json'): assert c.get(path).status_code == 200, path
         assert c.post('/v1/upscale', content=png(), headers={'Authorization': 'Bearer cats and dogs'}).status_code == 200
+
+@pytest.mark.parametrize('root', ['/enlarge', '/v1', '/v'])
+def test_token_behind_a_proxy(root):
+    "With --root-path the token is wanted where it is wanted without, by the server that is shipped."
+    with live(toy_app(token='cats'), root) as url:
+        for path in '/v1/models', '/metrics', '/v1/jobs/x': problem(httpx.get(url + path), 401, 'token')
+        problem(httpx.post(url + '/v1/upscale', content=png()), 401, 'token')
+        for path in '/', '/healthz', '/docs': assert httpx.get(url + path).status_code == 200, path
+        assert httpx.get(url + '/v1/models', headers={'Authorization': 'Bearer cats'}).status_code == 200
 
 def test_other_origins():
     "Off, unless one is named."

@@ -8,10 +8,11 @@ __all__ = ['PooledNet', 'pooled_net']
 # %% ../../nbs/kit/features.ipynb #fe000004
 import re
 from collections import OrderedDict
+from contextlib import nullcontext
 from functools import lru_cache
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
-from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, find_weights, freeze, pretrained_weights
+from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, find_weights, freeze, in_eval, pretrained_weights
 
 # %% ../../nbs/kit/features.ipynb #fe000007
 class PooledNet(FrozenNet):
@@ -22,14 +23,15 @@ class PooledNet(FrozenNet):
                        mean=0., std=1., # of each channel, as the network was taught
                        weights:str=''): # the file they came from
         name = name or getattr(net, 'name', None) or getattr(net, '__name__', type(net).__name__)
-        super().__init__(net, name, weights, mean, std, own=False)
+        with self.at_rest(net): super().__init__(net, name, weights, mean, std, own=False)
         self.size = size
         self.note = dict(net=self.name, resize=f'bilinear {size}' if size else 'none', **(dict(weights=weights) if weights else {}))
+    def at_rest(self, net): return in_eval(net) if isinstance(net, nn.Module) else nullcontext()   # it is somebody's, who may train it
     def fit_size(self, x:Tensor): # (B,3,H,W) -> (B,3,size,size)
         if not self.size or x.shape[-2:] == (self.size, self.size): return x
         return F.interpolate(x, (self.size, self.size), mode='bilinear', align_corners=False)
     def forward(self, x:Tensor): # (B,3,H,W) in [0,1] -> (B,d)
-        y = super().forward(self.fit_size(x))
+        with self.at_rest(self.net): y = super().forward(self.fit_size(x))
         if isinstance(y, (list, tuple)): y = y[0]
         if y.dim() == 4: y = y.mean((2, 3))
         if y.dim() != 2 or len(y) != len(x):

@@ -108,6 +108,8 @@ def push_model(model,          # a name, or a file
         raise ValueError(f'{repo} holds another model ({", ".join(others[:3])}), whose card README.md is; give a repository of its own')
     adds = [CommitOperationAdd(path_in_repo=n, path_or_fileobj=b) for n, b in files.items()]
     _asked(repo, api.create_commit, repo, adds, commit_message=f'{Path(find_model(model)).stem}, by srgan_course')
+    if left := [a.path_in_repo for a in adds if getattr(a, '_should_ignore', None)]:           # the client only logs it
+        raise ValueError(f'{repo} leaves out {", ".join(left)}, which its .gitignore names; change that, and push again')
     return f'{find_model(model)} -> {repo}: {", ".join(files)}'
 
 def _to_take(repo, names):
@@ -131,13 +133,14 @@ def pull_model(repo:str,       # OWNER/NAME on the Hub
     "Fetch a model from the Hub."
     api, folder = _client(), Path(out or repo.split('/')[-1])
     info = _asked(repo, api.model_info, repo, timeout=WAIT, files_metadata=True)
-    names = [s.rfilename for s in info.siblings]
+    listed = info.siblings or []                       # of a mirror that says nothing of files
+    names = [s.rfilename for s in listed]
     take = _to_take(repo, names)
     for n in take: writable(folder/n, make=True)
     with tempfile.TemporaryDirectory() as tmp:
         get = lambda n: Path(_asked(repo, api.hf_hub_download, repo, n, revision=info.sha, local_dir=tmp))
         data = {n: get(n).read_bytes() for n in take}
-    lfs = {s.rfilename: s.lfs for s in info.siblings}
+    lfs = {s.rfilename: s.lfs for s in listed}
     for n, raw in data.items(): _check_arrived(repo, n, raw, lfs[n])
     folder.mkdir(parents=True, exist_ok=True)
     if there := [n for n in take if (folder/n).exists() and (folder/n).read_bytes() != data[n]]:

@@ -190,6 +190,12 @@ def _not_saved(suffix, mode, quality, size=(8, 8)):
 
 # what writing a photograph takes in memory, times the bytes of its pixels, rounded up (results/saving.json); of other formats 6
 _IN_WRITING = dict(JPEG=3, PNG=5, WEBP=9, AVIF=16, HEIF=16, JXL=16, JPEG2000=16)
+def room_to_write(img, size:tuple, fmt:str, file): # picture; of the result, pixels; Pillow's name of its format; for the message
+    "Refuse, before it is computed, a result that takes more memory to be written than is free."
+    deep, times = img.mode == 'I;16' or getattr(img, 'deep', None) is not None, _IN_WRITING.get(fmt, 6)                  # 16 bits
+    pixel = len(img.getbands())*(2*max(times, 5) if deep else times)
+    need_memory(pixel*size[0]*size[1], f'{file}: to write {size[0]} x {size[1]} pixels as {fmt}')
+
 def size_to_make(img:Image.Image, # picture
                  dst:Path,        # file to write
                  scale:int,       # of the model
@@ -209,9 +215,5 @@ def size_to_make(img:Image.Image, # picture
     several = film or want.frames and img.info.get('frames', 1) > 1
     if several and suffix not in _FILMS:
         raise ValueError(f'{dst}: {fmt} holds a single picture; save all frames as .gif, .png, .webp or .tif')
-    if not film:
-        deep = img.mode == 'I;16' or getattr(img, 'deep', None) is not None               # 16 bits
-        times = _IN_WRITING.get(fmt, 6)
-        pixel = len(img.getbands())*(2*max(times, 5) if deep else times)
-        need_memory(pixel*size[0]*size[1], f'{dst}: to write {size[0]} x {size[1]} pixels as {fmt}')
+    if not film: room_to_write(img, size, fmt, dst)
     return size
