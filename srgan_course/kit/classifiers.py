@@ -17,6 +17,7 @@ from .devices import out_of_memory, pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
 from .frames import say_unseen
 from .labels import imagenet_classes
+from .measured import as_pixels
 from .models import classifier_files
 from .pets import TOY_VALID, toys
 from .pixels import finite
@@ -192,12 +193,12 @@ class Classifier(nn.Module):
     def unfreeze(self):
         "From now on the body learns, too."
         self.body.frozen = False; return self.requires_grad_(True)
-    def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
+    def probs(self, pictures, # uint8 or floats in [0,1] (n,3,S,S), or items: paths, open pictures, `Toy`s
                     bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
-        device = next(self.parameters()).device
-        with in_eval(self), torch.inference_mode(): z = torch.cat([self(b.to(device).float()/255).cpu() for b in x.split(bs)])
+        floats = lambda b: as_pixels(b, 'a batch').to(next(self.parameters()))
+        with in_eval(self), torch.inference_mode(): z = torch.cat([self(floats(b)).cpu() for b in x.split(bs)])
         return finite(z, f'an answer of {self.body.name}', 'names no class; give another model').double().softmax(1).numpy()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001b
