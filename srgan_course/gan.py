@@ -54,7 +54,8 @@ class SRGANLearner(Resumable, GANLearner):
                        **kwargs):               # precision, recipe, betas, opt_func, ...: of `Resumable`
         if 'show_img' in kwargs: raise ValueError('show_img does nothing in fastai 2; add the callback SampleGrid(...) instead')
         if switch_eval: raise ValueError('switch_eval=True judges by a critic in eval mode, whose batch norm is wrong there; leave it out')
-        self.clip, self.in_turns, gan = clip, switcher is not None, GANModule(generator, critic, gen_mode=True)
+        self.clip, self.in_turns = clip, switcher is not None
+        gan = GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)
         turns = [InTurns(clip=clip, gen_first=gen_first), switcher] if self.in_turns else []
         Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=game_groups,

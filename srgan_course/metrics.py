@@ -16,7 +16,6 @@ from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import in_range, one_of
 from .kit.report import classification_report
 from .kit.results import load_result, results_folder, save_result
-from .kit.sources import sample_photos
 from .kit.weights import find_weights, in_eval, pretrained_weights, read_weights
 
 # %% ../nbs/03_metrics.ipynb #90142539
