@@ -454,6 +454,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'srgan_course/kit/classifiers.py'),
                                               'srgan_course.kit.classifiers.ToyNet.forward': ( 'kit/classifiers.html#toynet.forward',
                                                                                                'srgan_course/kit/classifiers.py'),
+                                              'srgan_course.kit.classifiers._as_floats': ( 'kit/classifiers.html#_as_floats',
+                                                                                           'srgan_course/kit/classifiers.py'),
                                               'srgan_course.kit.classifiers._own_head': ( 'kit/classifiers.html#_own_head',
                                                                                           'srgan_course/kit/classifiers.py'),
                                               'srgan_course.kit.classifiers._same_padding': ( 'kit/classifiers.html#_same_padding',
