@@ -47,9 +47,10 @@ def client(*args, **kwargs):
     with TestClient(toy_app(*args, **kwargs), raise_server_exceptions=False) as c: yield c
 
 @contextlib.contextmanager
-def live(app):
+def live(app, root_path=''):
     "The app behind a real socket, in a thread: its address."
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http='h11', ws='none', loop='asyncio'))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http='h11', ws='none', loop='asyncio',
+                                           root_path=root_path))
     sock = socket.create_server(('127.0.0.1', 0))
     thread = threading.Thread(target=server.run, args=([sock],), daemon=True); thread.start()
     url = f'http://127.0.0.1:{sock.getsockname()[1]}'
@@ -414,6 +415,15 @@ def test_token():
                 problem(r, 401, 'token'); assert r.headers['www-authenticate'] == 'Bearer'
         for path in ('/', '/page.js', '/healthz', '/docs', '/openapi.json'): assert c.get(path).status_code == 200, path
         assert c.post('/v1/upscale', content=png(), headers={'Authorization': 'Bearer cats and dogs'}).status_code == 200
+
+@pytest.mark.parametrize('root', ['/enlarge', '/v1', '/v'])
+def test_token_behind_a_proxy(root):
+    "With --root-path the token is wanted where it is wanted without, by the server that is shipped."
+    with live(toy_app(token='cats'), root) as url:
+        for path in '/v1/models', '/metrics', '/v1/jobs/x': problem(httpx.get(url + path), 401, 'token')
+        problem(httpx.post(url + '/v1/upscale', content=png()), 401, 'token')
+        for path in '/', '/healthz', '/docs': assert httpx.get(url + path).status_code == 200, path
+        assert httpx.get(url + '/v1/models', headers={'Authorization': 'Bearer cats'}).status_code == 200
 
 def test_other_origins():
     "Off, unless one is named."

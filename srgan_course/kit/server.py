@@ -203,8 +203,9 @@ class Gate:
 
     def refuse(self, scope)->Problem: # or None
         "Why this request is not let in."
-        head = Headers(scope=scope)
-        if self.token and scope['path'].startswith(self.guarded):
+        head, path, root = Headers(scope=scope), scope['path'], scope.get('root_path', '')
+        if path.startswith(f'{root}/'): path = path[len(root):]        # where the routes look, too: uvicorn puts --root-path before it
+        if self.token and path.startswith(self.guarded):
             kind, _, given = head.get('authorization', '').partition(' ')
             if kind.lower() != 'bearer' or not hmac.compare_digest(given.encode('latin-1'), self.token.encode()):
                 return Problem(401, 'This server wants a token: Authorization: Bearer TOKEN.', WWW_Authenticate='Bearer')
