@@ -124,7 +124,7 @@ def _shown(res, r, out):
     before_after(on_sheet, notes, r.scale, path=out/'before_after.png')
     all_curves(out), training_gif(out, out/'samples.gif')
     figures = dict(photos=measured, critic=words, mean={k: row.to_dict() for k,row in res.table.iterrows()})
-    protocol = f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by {r.degrade}; gradient: mean over Y, grey levels a pixel'
+    protocol = f'Y (BT.601), crop {r.scale}, x{r.scale}, LR by bicubic; gradient: mean over Y, grey levels a pixel'
     save_result(out/'results.json', 'srgan-demo: enlarging three held-out photographs', figures, 'embedded', len(measured),
                 protocol=protocol, seed=r.seed, recipe=res.recipe, seconds=round(res.seconds, 1))
     return demo_report(measured, words, out)

@@ -52,8 +52,7 @@ def gaussian_window(size:int=11,    # pixels across
 def local_mean(x:Tensor)->Tensor: # (N,H,W) -> (N,H-10,W-10)
     "Weighted mean around each pixel that has a whole 11 x 11 neighbourhood."
     w = gaussian_window()
-    x = F.conv2d(x[:,None], w.view(1,1,-1,1))
-    return F.conv2d(x, w.view(1,1,1,-1))[:,0]
+    return F.conv2d(F.conv2d(x[:,None], w.view(1,1,-1,1)), w.view(1,1,1,-1))[:,0]
 
 # %% ../nbs/03_metrics.ipynb #8a4be1d9
 def ssim_map(x:Tensor, # (N,H,W), values in [0,1]
@@ -72,7 +71,9 @@ def ssim_y(sr, hr, crop:int # as for `psnr_y`
     x, y = map(luminance, pixel_pair(sr, hr, crop))
     h, w = x.shape[-2:]
     if min(h, w) < 11: raise ValueError(f'{w} x {h} pixels are left after the crop; SSIM looks at 11 x 11 at a time')
-    return _value(ssim_map(x.reshape(-1, h, w), y.reshape(-1, h, w)).mean((-2, -1)).reshape(x.shape[:-2]))
+    a, b = x.reshape(-1, h, w), y.reshape(-1, h, w)
+    s = [ssim_map(a[:, i:i+266], b[:, i:i+266]) for i in range(0, h - 10, 256)]         # 266 rows give 256; all at once take much memory
+    return _value(torch.cat(s, 1).mean((-2, -1)).reshape(x.shape[:-2]))
 
 # %% ../nbs/03_metrics.ipynb #08de3891
 CLASSIC = ('nearest', 'bilinear', 'bicubic', 'lanczos')
@@ -108,8 +109,7 @@ def enlarge(model,     # as for `enlarger`
            )->Tensor:  # bytes (n,3,scale*h,scale*w)
     "Many pictures of one size enlarged, rounded to bytes as a file would hold them"
     if isinstance(model, nn.Module): return torch.cat([(_answer(model, b.float()/255).clamp(0, 1)*255).round().byte() for b in x.split(bs)])
-    f = enlarger(model, scale)
-    return torch.stack([as_bytes(f(as_picture(p))) for p in x])
+    return torch.stack([as_bytes(enlarger(model, scale)(as_picture(p))) for p in x])
 
 # %% ../nbs/03_metrics.ipynb #cf52d446
 def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a function PIL -> PIL

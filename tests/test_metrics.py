@@ -420,3 +420,21 @@ def test_many_at_once_are_looked_at_before_they_are_clamped():
     x = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
     with pytest.warns(UserWarning, match='below -0.1 in more than a tenth'): M.enlarge(Net(2, -1), x, 4)
     with warnings.catch_warnings(): warnings.simplefilter('error'); assert M.enlarge(Net(1, 0), x, 4, bs=2).shape == (3, 3, 32, 32)
+
+BIG = """
+import resource, sys, torch
+from srgan_course.metrics import luminance, ssim_map, ssim_y
+from srgan_course.kit.measured import as_pixels
+torch.set_num_threads(1)
+g = torch.Generator().manual_seed(0)
+x = torch.rand(3, 1603, 1001, generator=g); y = (x + .2*torch.rand(3, 1603, 1001, generator=g)).clamp(0, 1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+by_bands = ssim_y(x, y, 2)
+took = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)/1024
+a, b = (luminance(as_pixels(v))[None, 2:-2, 2:-2] for v in (x, y))
+print(took < 500, abs(by_bands - ssim_map(a, b).mean().item()) < 1e-12)
+"""
+def test_ssim_of_a_large_picture_is_worked_out_in_bands():
+    "All 1.6 megapixels at once took 800 MB; by bands it is the same figure."
+    r = subprocess.run([sys.executable, '-W', 'ignore', '-c', BIG], capture_output=True, text=True, timeout=120)
+    assert r.stdout.split() == ['True', 'True'], (r.stdout, r.stderr)
