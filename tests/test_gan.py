@@ -487,7 +487,7 @@ def test_an_optimiser_without_betas_is_not_given_some_in_silence():
     with pytest.raises(TypeError, match="SGD.*'betas'"): game(opt_func=torch.optim.SGD, betas=(.5, .99)).fit(1)
 
 def test_what_would_do_nothing_or_go_wrong_is_refused():
-    with pytest.raises(ValueError, match='GANDiscriminativeLR and crit_lr both'): game([GANDiscriminativeLR(5.)], switcher=gan.Turns(), crit_lr=1e-2)
+    with pytest.raises(ValueError, match='GANDiscriminativeLR and crit_lr set one rate'): game([GANDiscriminativeLR(5.)], switcher=gan.Turns(), crit_lr=1e-2)
     with pytest.raises(ValueError, match="ReduceLROnPlateau: it does not reach torch's optimisers"): game([ReduceLROnPlateau()])
     with pytest.raises(ValueError, match='with_loss=True: a game has no loss of one picture'): game().get_preds(with_loss=True)
 
