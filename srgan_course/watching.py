@@ -218,15 +218,9 @@ def after_fit(self:SampleGrid):
         except Exception as e: print(f'no GIF of the samples: {e}', file=sys.stderr)
 
 # %% ../nbs/08_watching.ipynb #7c028211
-def save_curves(history:Path|str, # CSV of a `LossHistory`
-                path:Path|str, # PNG to write
-                **kwargs  # of `plot_history`
-               )->Path:   # the path
+def save_curves(history:Path|str, path:Path|str)->Path: # CSV of a `LossHistory`; PNG to write -> its path
     "`plot_history` as a PNG."
-    import matplotlib.pyplot as plt
-    fig = plot_history(history, **kwargs)
-    plt.close(fig)
-    return save_figure(fig, path, dpi=90)
+    return save_figure(plot_history(history), path, dpi=90)
 
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most once a minute, and when the fit ends."
