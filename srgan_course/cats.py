@@ -20,7 +20,7 @@ from .kit.show import sheet
 from .kit.sources import find_source
 from .kit.models import find_model
 from .kit.noise import noise_rows, slerp, truncate, walk
-from .kit.weights import load_model, save_model
+from .kit.weights import in_eval, load_model, save_model
 from .losses import CriticLoss, WeightedLoss, plain
 
 # %% ../nbs/18_cats.ipynb #6229423b
@@ -306,11 +306,11 @@ def train_cats(recipe='quick',     # a `CatsRecipe`, a name, or a JSON file
 
 # %% ../nbs/18_cats.ipynb #2d983471
 def load_cats(model='dcgan-cats' # a model that ships, a file of `train_cats`, or a generator
-             )->nn.Module:       # float32, evaluation mode
+             )->nn.Module:       # float32, evaluation mode; a generator as it was given
     "A generator by name."
     net = model if isinstance(model, nn.Module) else load_model(find_model(model))
     if 'nz' not in net.args: raise ValueError(f'{model} is a {type(net).__name__}, which makes no pictures from noise; give dcgan-cats')
-    return net.eval()
+    return net if net is model else net.eval()
 
 def sample_cats(n:int=64,           # how many
                 seed:int=0,         # same seed, same cats
@@ -319,4 +319,4 @@ def sample_cats(n:int=64,           # how many
                )->Tensor:           # (n,C,size,size) in [0,1]
     "Cats that do not exist."
     net = load_cats(model)
-    return make_faces(net, truncate(noise(n, net.nz, seed), truncation))
+    with in_eval(net): return make_faces(net, truncate(noise(n, net.nz, seed), truncation))

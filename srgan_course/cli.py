@@ -237,7 +237,7 @@ def _recognise_pictures(paths, figures, ways, t, size, json):
     rows, bad = [], []
     for p, dst in zip(paths, figures):
         with among(paths, 'srgan-recognise', bad, file=p):
-            res = m.recognise_picture(open_first(p).convert('RGB'), ways, t, size=size)
+            res = m.recognise_picture(open_first(p), ways, t, size=size)
             guesses = {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             side = res['originals']['picture'].width

@@ -21,7 +21,7 @@ from .kit.frames import say_unseen
 from .kit.originals import labelled, large_enough, load_originals, look_for
 from .kit.recipe import get_recipe
 from .kit.recognition import ORIGINALS, RECOGNISE_RECIPES, Recognition, RecogniseRecipe, keep_student, panel, recognition_table
-from .kit.sources import central_square
+from .kit.sources import central_square, get_picture
 from .kit.splits import three_parts
 from .kit.weights import in_eval
 from .metrics import CLASSIC, enlarge, enlarger, psnr_y, shrink
@@ -137,7 +137,7 @@ def recognise_picture(img,     # a PIL picture
     "Each version of one picture, and what the classifier takes it for."
     side = min(size, *img.size)//scale*scale
     if side < 16*scale: raise ValueError(f'the picture is {img.width} x {img.height} pixels; {16*scale} or more are wanted on each side')
-    hr = central_square(img.convert('RGB'), side); lr = downscale(hr, scale)
+    hr = central_square(get_picture(img), side); lr = downscale(hr, scale)
     big = {ORIGINALS: hr, **{k: enlarger(w, scale)(lr) for k, w in ways.items()}}
     psnr = {k: None if k == ORIGINALS else float(psnr_y(p, hr, scale)) for k, p in big.items()}
     return {'small': dict(picture=lr)} | {k: dict(picture=p, guesses=teacher.guesses(p), psnr=psnr[k]) for k, p in big.items()}

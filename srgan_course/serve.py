@@ -176,7 +176,7 @@ async def recognise(self:Service, request):
             self.failed.add(name); logging.getLogger('uvicorn.error').error(f'/v1/recognise: {" ".join(str(e).split())}')
             raise broken from None
         from srgan_course.recognise import recognise_picture
-        try: img = open_image(body); res = recognise_picture(img.convert('RGB'), ways, t)
+        try: img = open_image(body); res = recognise_picture(img, ways, t)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         lost = '; '.join([*_left_out(body), *['transparency']*(img.mode[-1] == 'A')])
         said = dict(classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r})

@@ -428,3 +428,10 @@ def test_arrays_that_are_no_faces():
         with pytest.raises(ValueError, match=says): load_faces(odd, 32)
     assert (load_faces(torch.from_numpy(x), 32) == load_faces(x, 32)).all()
     assert load_faces(x[:, :1, :, :1], 1, 1).shape == (12, 1, 1, 1)                                # a column of pixels is one
+
+def test_a_generator_that_is_trained_goes_on_in_training():
+    "Cats are made of it in evaluation mode, and it is left in its own."
+    net = C.DCGANGenerator(32, 8, 4); net.last.eval()
+    made, was = C.sample_cats(3, model=net), [m.training for m in net.modules()]
+    assert net.training and not net.last.training and was == [m.training for m in net.modules()]
+    assert (made == C.sample_cats(3, model=net.eval())).all()

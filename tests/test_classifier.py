@@ -572,3 +572,14 @@ def test_features_are_what_the_networks_own_head_is_given(arch):
 @pytest.mark.parametrize('arch', ['vit_b_16', 'maxvit_t'])
 def test_networks_without_feature_maps_are_refused(arch):
     with pytest.raises(ValueError, match=f'{arch}-random makes no feature maps of pictures of 64 pixels; give a convolutional network'): K.body(f'{arch}-random')
+
+def test_probabilities_of_floats():
+    "Those of the same pictures as bytes; they were divided by 255 once more. What lies outside of [0,1] is refused."
+    c = K.Classifier(K.body('toynet-turns', 0), ['a', 'b'], 'linear', 32, 0)
+    u = torch.randint(0, 256, (5, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    assert (c.probs(u) == c.probs(u.float()/255)).all() and len({*c.probs(u, bs=2)[:, 0]}) == 5
+    t = K.teacher(c); assert (t.scores(u) == t.scores(u.float()/255)).all() and (N.augment(u) == N.augment(u.float()/255)).all()
+    assert (N.cached_features(c.body, u) == N.cached_features(c.body, u.float()/255)).all()
+    assert np.allclose(c.probs(u), c.eval()(u.float()/255).softmax(1).detach(), atol=1e-6)
+    for odd in u.float(), u/127.5 - 1, u.long(), u[0, 0]:
+        with pytest.raises(ValueError, match='a batch (runs from|is torch.int64|has shape)'): c.probs(odd)

@@ -4,6 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest, torch
 from srgan_course.generators import LightSR, MODELS, load_model, save_model
 from srgan_course.kit import hub
+from srgan_course.kit.weights import read_weights
 
 class Hub(BaseHTTPRequestHandler):
     "The calls of the Hub that create, upload, list and download."
@@ -95,6 +96,17 @@ def test_what_a_hub_leaves_out_is_said(there):
     assert 'README.md' in there.repos['me/light'] and 'light-x2.safetensors' not in there.repos['me/light']
     there.repos['them/empty'] = {}                                            # of which the stand-in, as some mirrors, says no files at all
     with pytest.raises(ValueError, match='them/empty has no .safetensors file .it is empty'): hub.pull_model('them/empty')
+
+def test_tensors_that_no_safetensors_file_holds(tmp_path):
+    "Refused in one line, and no file is left; two that would have one name without `module.` keep their own."
+    def convert(**d): torch.save(d, tmp_path/'x.pth'); return hub.convert_file(tmp_path/'x.pth')
+    for d, says in ((dict(a=torch.ones(3, dtype=torch.complex128)), 'torch.complex128, which safetensors cannot hold'),
+                    (dict(a=torch.eye(3).to_sparse_csr()), 'a is quantised, sparse or without numbers'),
+                    (dict(__metadata__=torch.ones(2)), 'a tensor is called __metadata__')):
+        with pytest.raises(ValueError, match=f'x.pth: .*{says}') as e: convert(**d)
+        assert '\n' not in str(e.value) and not (tmp_path/'x.safetensors').exists()
+    assert '2 tensors, 5 numbers' in convert(**{'module.a': torch.ones(2), 'a': torch.zeros(3)})
+    assert {k: len(v) for k, v in read_weights(tmp_path/'x.safetensors').items()} == {'module.a': 2, 'a': 3}
 
 def test_only_three_kinds_are_fetched(there, tmp_path):
     model = save_model(LightSR(2, 4, 1), tmp_path/'m.safetensors').read_bytes()

@@ -448,3 +448,11 @@ def test_two_figures_of_one_name_on_a_disk_that_ignores_case(tmp_path, monkeypat
     with pytest.raises(ZeroDivisionError): cli.recognise(tmp_path/'A.png', tmp_path/'a.png')
     monkeypatch.setattr('srgan_course.kit.files.ignores_case', lambda p: True)
     with pytest.raises(ValueError, match='two of the pictures have one name'): cli.recognise(tmp_path/'A.png', tmp_path/'a.png')
+
+def test_a_grey_picture_of_16_bits_is_what_it_is(tmp_path):
+    "It was white for the classifier, for every way, and in the figure."
+    a = np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)
+    grey, deep = Image.fromarray(a), Image.fromarray(a.astype(np.uint16)*257)
+    assert deep.mode == 'I;16' and toy().guesses(grey) == toy().guesses(deep)
+    one, two = (M.recognise_picture(im, {'bicubic': 'bicubic'}, toy(), size=48) for im in (grey, deep))
+    assert all(np.array_equal(np.asarray(one[k]['picture']), np.asarray(two[k]['picture'])) for k in one)

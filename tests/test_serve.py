@@ -1,6 +1,6 @@
 """srgan-serve from outside: what it answers, what it refuses, and how it ends. Most of it without a network's weights, with a toy that waits
 at a gate; the rest with the model that ships, in a process of its own."""
-import contextlib, http.client, io, json, os, re, signal, socket, subprocess, sys, threading, time
+import contextlib, gc, http.client, io, json, os, re, signal, socket, subprocess, sys, threading, time, weakref
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -374,6 +374,39 @@ def test_no_memory_to_write_the_result_is_a_503_before_it_is_made(monkeypatch):
         with client(Never()) as c: problem(c.post(f'/v1/upscale?format={kind}', content=body), 503, 'no memory')
         monkeypatch.setattr(devices, 'available_memory', lambda device: need)
         with client(Toy()) as c: assert c.post(f'/v1/upscale?format={kind}', content=body).status_code == 200
+
+def test_what_a_failed_request_held_is_free_at_once():
+    "It hung in a circle of error, traceback, frames and job until Python's collector came by; till then the next request found no memory."
+    held = []
+    class Full(Toy):
+        error = MemoryError
+        def __call__(self, img, *a):
+            made = np.zeros(9); held.append(weakref.ref(made))
+            raise self.error
+    gc.disable()
+    try:
+        with client(Full()) as c:
+            for status, Full.error in (503, MemoryError), (422, ValueError), (503, MemoryError):
+                assert c.post('/v1/upscale', content=png(seed=len(held))).status_code == status
+                until(lambda: not any(r() is not None for r in held), 2)
+            job = c.post('/v1/jobs', content=png()).json()['id']
+            until(lambda: c.get(f'/v1/jobs/{job}').json()['state'] == 'failed')
+            until(lambda: len(held) > 3 and not any(r() is not None for r in held), 2)
+    finally: gc.enable()
+
+def test_no_memory_for_a_body_is_a_503(monkeypatch):
+    async def full(*a): raise MemoryError
+    monkeypatch.setattr('srgan_course.kit.desk.read_body', full)
+    with client() as c: assert problem(r := c.post('/v1/upscale', content=png()), 503, 'no memory') and r.headers['retry-after'] == '30'
+
+def test_no_thread_is_left(monkeypatch):
+    "An enlargement that nobody can stop is one; it was 422, `light-x4: can't start new thread`."
+    from srgan_course.kit import engines
+    from srgan_course.upscale import Upscaler
+    up, x = Upscaler.load('light-x2', engine='onnx'), Image.open(io.BytesIO(png()))
+    def none(self): raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(threading.Thread, 'start', none)
+    with engines.stoppable(lambda: None): assert up(x).size == (48, 32)
 
 def test_token():
     with client(token='cats and dogs') as c:

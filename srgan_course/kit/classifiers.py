@@ -17,10 +17,11 @@ from .devices import out_of_memory, pick_precision, picture_layout
 from .files import parse_json, read_tensors, write_tensors
 from .frames import say_unseen
 from .labels import imagenet_classes
+from .measured import as_pixels
 from .models import classifier_files
 from .pets import TOY_VALID, toys
-from .pixels import finite
-from .sources import central_square, find_images
+from .pixels import as_bytes, finite
+from .sources import central_square, find_images, get_picture
 from .splits import open_all, split_pets
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, in_eval, pretrained_weights
 
@@ -173,6 +174,8 @@ def _own_head(body, n_classes)->nn.Sequential: # feature maps -> logits
         raise ValueError(f"{body.name}: its own head is a single layer, or none; give head='linear' (head='own' is for VGG and AlexNet)")
     return nn.Sequential(net.avgpool, nn.Flatten(), *last[:-1], nn.Linear(last[-1].in_features, n_classes))
 
+def _as_floats(net, x): return as_pixels(x, 'a batch').to(next(net.parameters()))      # of bytes, or of floats in [0,1]
+
 class Classifier(nn.Module):
     "A body, and a head that names our classes."
     def __init__(self, body:Body,    # a `Body`
@@ -192,12 +195,11 @@ class Classifier(nn.Module):
     def unfreeze(self):
         "From now on the body learns, too."
         self.body.frozen = False; return self.requires_grad_(True)
-    def probs(self, pictures, # uint8 (n,3,S,S), or items: paths, open pictures, `Toy`s
+    def probs(self, pictures, # uint8 or floats in [0,1] (n,3,S,S), or items: paths, open pictures, `Toy`s
                     bs:int=64)->np.ndarray: # (n,C) probabilities
         "What it says of pictures."
         x = pictures if isinstance(pictures, Tensor) else load_pictures(pictures, self.size)
-        device = next(self.parameters()).device
-        with in_eval(self), torch.inference_mode(): z = torch.cat([self(b.to(device).float()/255).cpu() for b in x.split(bs)])
+        with in_eval(self), torch.inference_mode(): z = torch.cat([self(_as_floats(self, b)).cpu() for b in x.split(bs)])
         return finite(z, f'an answer of {self.body.name}', 'names no class; give another model').double().softmax(1).numpy()
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b0001b
@@ -264,20 +266,19 @@ class Teacher(FrozenNet):
     def forward(self, x:Tensor # (B,3,H,W) in [0,1]
                )->Tensor:      # scores before the softmax, (B,C)
         return super().forward(x.contiguous(memory_format=picture_layout(x.device)))
-    def scores(self, x:Tensor, # uint8 (n,3,H,W)
+    def scores(self, x:Tensor, # uint8 or floats in [0,1] (n,3,H,W)
                      bs:int=16, precision:str='float32' # 'auto', 'float32' or 'bfloat16'
                     )->np.ndarray:  # float32 (n,C)
         "What it says of pictures."
         device, out = next(self.parameters()).device, []
         half = pick_precision(precision, device) == 'bfloat16'
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            for i in range(0, len(x), bs): out.append(self(x[i:i+bs].to(device).float()/255).float().cpu())
+            for i in range(0, len(x), bs): out.append(self(_as_floats(self, x[i:i+bs])).float().cpu())
         return finite(torch.cat(out), f'an answer of {self.name}', 'names no class; give another model').numpy()
     def guesses(self, img, k:int=5 # a PIL picture
                      )->list:        # (class, probability), the likeliest first
         "What it takes a picture for."
-        p = torch.from_numpy(self.scores(torch.from_numpy(np.asarray(img.convert('RGB')).transpose(2, 0, 1).copy())[None])).double()
-        top = p.softmax(1)[0].topk(min(k, self.n))
+        top = torch.from_numpy(self.scores(as_bytes(get_picture(img))[None])).double().softmax(1)[0].topk(min(k, self.n))
         return [(self.classes[i], v) for i, v in zip(top.indices.tolist(), top.values.tolist())]
 
 # a torchvision classifier, 'NAME-random', a classifier's .safetensors file, 'toy' or 'toy-1' (made below), a `Classifier`, or a `Teacher`

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from .jobs import Full, Job, Shelf, Stopped, Workshop, news_of
 from .models import MODELS, shipped_models
-from .server import BROKEN, Counters, Limits, Problem, check_picture, read_body
+from .server import BROKEN, Counters, Limits, Problem, check_picture, no_memory, read_body
 
 # %% ../../nbs/kit/desk.ipynb #dk000006
 # bytes of a file, its media type, name and checksum of the model, seconds by step, what it follows from, what of the picture is not in it
@@ -42,8 +42,7 @@ def key_of(body:bytes, *options # a request's, all that a result follows from
 def _safely(work, device, told):
     try: return work(device, told)
     except (Stopped, Problem): raise
-    except MemoryError:
-        raise Problem(503, 'There is no memory left for a picture of this size; try a smaller one.', Retry_After=30) from None
+    except MemoryError: raise no_memory() from None
     except Exception:
         logging.getLogger('uvicorn.error').exception('a worker failed')
         raise Problem(500, BROKEN) from None

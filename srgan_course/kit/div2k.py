@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 from .codec import find_images, open_image, save_image
 from .files import read_json, write_json
-from .sources import div2k_pairs
+from .sources import div2k_pairs, get_picture
 
 # %% ../../nbs/kit/div2k.ipynb #d2000005
 def state(*files): return [n for p in files for n in (p.stat().st_size, p.stat().st_mtime_ns)]     # bytes and time of change of each
@@ -48,7 +48,7 @@ def cut_windows(pairs, out, scale, size, split):
         now[hr.stem] = mine = state(lr, hr)
         there = all(f.exists() for f in ours)       # without a note, by their dates
         if there and (was[hr.stem] == mine if hr.stem in was else state(*ours)[1] >= max(mine[1::2])): continue
-        a, b, s = open_image(lr).convert('RGB'), open_image(hr).convert('RGB'), size//scale
+        a, b, s = get_picture(lr), get_picture(hr), size//scale
         for (x, y), (fl, fh) in zip(spots, files):
             box = x, y, min(x + s, a.width), min(y + s, a.height)
             for f in fl, fh: f.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ __all__ = ['as_floats', 'as_given', 'batch_of', 'whole_number', 'scale_of', 'sto
 
 # %% ../../nbs/kit/engines.ipynb #e9000004
 import contextvars, copy, hashlib, json, math, os, re, shutil, sys, tempfile, threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
@@ -89,7 +89,7 @@ def _ended_by_asking():
         while not over.wait(.2):
             try: ask()
             except Exception: options.terminate = True; return
-    threading.Thread(target=watch, daemon=True).start()
+    with suppress(RuntimeError): threading.Thread(target=watch, daemon=True).start()       # no thread is left: nobody asks
     try: yield options
     finally: over.set()
 

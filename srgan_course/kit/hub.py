@@ -17,6 +17,7 @@ def convert_file(path,         # .pth or .pt of others
                  out=None      # .safetensors file to write; None: beside it
                 )->str:        # a line that says what was found
     "Weights of others as safetensors; nothing of the file is executed."
+    import torch
     from safetensors.torch import save
     from srgan_course.kit.weights import load_published, read_weights, save_model
     path = Path(path)
@@ -26,16 +27,19 @@ def convert_file(path,         # .pth or .pt of others
     if out.suffix != '.safetensors': raise ValueError(f'{out}: the name of what is written ends in .safetensors')
     if out.exists(): raise ValueError(f'{out} is there already; move it away, or give another name with --out')
     tensors = read_weights(path)
-    if odd := [k for k,v in tensors.items() if v.is_quantized or v.is_sparse or v.is_meta]:
+    if odd := [k for k,v in tensors.items() if v.is_quantized or v.layout != torch.strided or v.is_meta]:
         raise ValueError(f'{path}: {odd[0]} is quantised, sparse or without numbers ({tensors[odd[0]].dtype}), which safetensors cannot '
                          'hold; save it as plain numbers first')
+    if '__metadata__' in tensors: raise ValueError(f'{path}: a tensor is called __metadata__, as safetensors calls its notes; rename it')
     try:
         net = load_published(path)
         save_model(net, out, source=path.name)
         found = f'{type(net).__name__}({", ".join(f"{k}={v}" for k, v in net.args.items())}), which the commands take'
     except ValueError:
-        write_whole(out, save({k: v.contiguous() for k, v in tensors.items()}))
-        found = f'no network of this package (the first name is {next(iter(tensors))!r}), kept as it is'
+        try: raw = save({k: v.contiguous() for k, v in tensors.items()})
+        except KeyError as e: raise ValueError(f'{path}: {e}, which safetensors cannot hold; save it as plain numbers first') from None
+        write_whole(out, raw)
+        found = f'no network of this package (the first name is {next(iter(tensors))!r}), its tensors kept by name'
     return f'{path} -> {out}: {len(tensors)} tensors, {sum(v.numel() for v in tensors.values()):,} numbers; {found}'
 
 # %% ../../nbs/kit/hub.ipynb #hb000014

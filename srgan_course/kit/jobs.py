@@ -96,7 +96,9 @@ class Workshop:
 def _over(self:Workshop, job, device, future):
     self.running.discard(job); self.free.append(device); self.seconds.append(time.perf_counter() - job.begun)
     if (e := future.exception()) is None: self.stop(job, 'done', result=future.result())
-    else: self.stop(job, 'failed', error=e)
+    else:
+        e.__traceback__ = e.__context__ = None                             # their frames hold what was made of the picture
+        self.stop(job, 'failed', error=e)
     job.work = None                                                        # and the picture that it holds
     self._begin()
     if not self.running and not self.waiting: self._idle.set()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from torch import Tensor
 from .files import digest, read_tensors, write_tensors
+from .measured import as_pixels
 from .recipe import draws
 
 # %% ../../nbs/kit/views.ipynb #e2f00005
@@ -39,7 +40,7 @@ def augment(x:Tensor, # uint8 (n,3,S,S)
            )->Tensor: # float (n,3,S,S) in [0,1]
     "A view of each picture that follows from (seed, view, the picture's number) alone."
     u = np.stack([draws(5, seed, view, start + i, 5) for i in range(len(x))])/2**32
-    return change(x.float()/255, torch.from_numpy(u), **how)
+    return change(as_pixels(x, 'a batch').float(), torch.from_numpy(u), **how)
 
 # %% ../../nbs/kit/views.ipynb #e2f0000b
 def _read_features(path, n, nf):
@@ -64,10 +65,9 @@ def cached_features(body,        # a `Body`
         what = [digest(str(body), body.state_dict()), body.variant, *([] if view is None else [view, seed, how])]
         path = Path(cache)/f'{digest(json.dumps(what), dict(x=x))[:32]}.safetensors'
         if (kept := told(lambda: _read_features(path, len(x), body.nf) if path.is_file() else None)) is not None: return kept
-    device = device or next(body.parameters()).device
-    body = body.to(device).eval()
+    body = body.to(device := device or next(body.parameters()).device).eval()
     def some(i):
-        xb = x[i:i+bs].float()/255 if view is None else augment(x[i:i+bs], seed, view, i, **how)
+        xb = as_pixels(x[i:i+bs], 'a batch').float() if view is None else augment(x[i:i+bs], seed, view, i, **how)
         with torch.inference_mode(): return body.pooled(xb.to(device)).float().cpu()
     out = torch.cat(shared(some, range(0, len(x), bs))).clone()    # of several processes, each does some of them (lesson 20)
     if path: told(lambda: write_tensors(path, {'x': out}, {}))

@@ -87,11 +87,8 @@ def read_weights(path)->dict: # .pth, .pt or .safetensors -> name -> tensor, flo
     "The weights in others' file, without running code from it; whole numbers are multiplied by their scale."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path}: {"a folder; give a file in it" if path.is_dir() else "there is no such file"}')
-    try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-            d = load_file(path)
-        else: d = torch.load(path, map_location='cpu', weights_only=True)
+    from safetensors.torch import load_file
+    try: d = load_file(path) if path.suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:
         if isinstance(e, (OSError, MemoryError)) and getattr(e, 'errno', 0) != errno.EINVAL: raise       # so torch calls what is cut
         raise ValueError(f'{path} cannot be read as weights alone: damaged, or no .pth or .pt of tensors; give one') from None
@@ -108,7 +105,9 @@ def read_weights(path)->dict: # .pth, .pt or .safetensors -> name -> tensor, flo
 
 def _own_float(d):
     wide = lambda k, v: v.float()*d[f'{k}_scale'].float() if f'{k}_scale' in d else v.float() if v.is_floating_point() else v
-    return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): wide(k, v).clone() for k, v in d.items() if k[:-6] not in d or k[-6:] != '_scale'}
+    name = {k: re.sub(r'^(module\.|_orig_mod\.)+', '', k) for k in d}
+    if len({*name.values()}) < len(d): name = {k: k for k in d}                # or two would have one name
+    return {name[k]: wide(k, v).clone() for k, v in d.items() if k[:-6] not in d or k[-6:] != '_scale'}
 
 # %% ../../nbs/kit/weights.ipynb #9c000014
 def pretrained_weights(what,   # who asks, for the message
