@@ -54,7 +54,8 @@ class LossHistory(Callback):
             self.add(lr=lrs[-1], **(dict(crit_lr=lrs[0]) if len(lrs) == 2 else {}), **self.learn.step_values)
     def after_validate(self):
         if not self.learn.fitting or not hasattr(self.learn, 'recorder'): return
-        vals = {f'valid_{m.name}': float(m.value) for m in [self.learn.recorder.loss, *self.learn.metrics] if m.value is not None}
+        vals = {f'valid_{m.name}': m.value for m in [self.learn.recorder.loss, *self.learn.metrics] if m.value is not None}
+        vals = {k: float(v) for k,v in vals.items() if torch.as_tensor(v).numel() == 1}                 # a metric may give several numbers
         if vals: self.add(**vals)
     def add(self, **values):
         "Append a row; a column that is new goes to the right, also in the rows that are there."

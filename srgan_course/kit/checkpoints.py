@@ -97,7 +97,7 @@ def _recorder_state(r):
     t = {'lrs': torch.tensor([float(v) for v in r.lrs], dtype=torch.float64), 'smooth': r.smooth_loss.val.detach().cpu()}
     if r.losses: t['losses'] = torch.stack([v.detach().cpu() for v in r.losses])
     return t, {'count': r.smooth_loss.count, 'iters': [int(i) for i in r.iters],
-               'values': [[None if v is None else float(v) for v in row] for row in r.values]}
+               'values': [[v.tolist() if hasattr(v, 'tolist') else v for v in row] for row in r.values]}
 
 def _load_recorder(r, t, p):
     r.lrs, r.iters, r.values = t['lrs'].tolist(), p['iters'], [L(v) for v in p['values']]
