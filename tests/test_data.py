@@ -413,6 +413,20 @@ def test_16_bit_and_grey_pictures_are_taken(tmp_path):
     assert {p[1].shape for p in pair.values()} == {(100, 120, 3)} and pair['c'][1].max() == pair['c'][1].min() == 77
     assert np.abs(pair['a'][1][..., 0].astype(int) - (grey/257).round().astype(int)).max() <= 1
 
+def test_open_pictures_of_more_than_8_bits_are_scaled():
+    "To train on, for a classifier, and as faces: integers were white and floats black, from a list alone; from files they were right."
+    from srgan_course.kit.classifiers import load_pictures
+    from srgan_course.kit.faces import load_faces
+    a = [np.kron(x, np.ones((8, 8), np.uint8)) for x in np.random.default_rng(0).integers(0, 256, (6, 12, 12), dtype=np.uint8)]
+    given = [[Image.fromarray(x) for x in b] for b in (a, [x.astype(np.uint16)*257 for x in a], [x.astype(np.int32)*257 for x in a],
+                                                       [x.astype(np.float32)/255 for x in a])]
+    assert [pics[0].mode for pics in given] == ['L', 'I;16', 'I', 'F']
+    for take in (lambda o: batches(sr_dls(o, R, device='cpu').train), lambda o: [(load_pictures(o, 32),)*2],
+                 lambda o: [(load_faces(o, 32, 1),)*2]):
+        grey, *more = map(take, given)
+        assert all(same(grey, got) for got in more)
+    with pytest.raises(ValueError, match='do not say what is white'): load_pictures([Image.fromarray(a[0]*1.)])
+
 # ---- bad input: one line each
 
 def bad(f, *words, kind=ValueError):

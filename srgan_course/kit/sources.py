@@ -16,7 +16,7 @@ from .codec import find_images, identify, open_binary, open_image
 from .files import sha256_of
 from .formats import in_one_line
 from .pets import TOY_VALID, Toy, toys
-from .pixels import to_8bit
+from .pixels import known_mode, to_8bit
 from .recipe import SCALES, import_fastai, one_of
 
 # %% ../../nbs/kit/sources.ipynb #0a6c829e
@@ -69,11 +69,11 @@ class Smaller:
     def side(self, n:int): return max(1, round(self.share*n))
 
 def get_picture(o, who:str='a picture'): # what a message calls it
-    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB; 16 bit is scaled, not clipped"
+    "A path, an open picture, a `Toy` or a `Smaller` as 8-bit RGB; 16 bit, integers and floats are scaled, not clipped"
     if isinstance(o, Smaller): return (img := get_picture(o.of)).resize(tuple(map(o.side, img.size)), Image.Resampling.BICUBIC)
     if isinstance(o, Toy): return o.draw()
-    img = o if isinstance(o, Image.Image) else open_image(usable(o, who))
-    return (Image.fromarray(to_8bit(np.asarray(img))) if img.mode.startswith('I;16') else img).convert('RGB')
+    img = known_mode(o if isinstance(o, Image.Image) else open_image(usable(o, who)))
+    return (Image.fromarray(to_8bit(np.asarray(img))) if img.mode == 'I;16' else img).convert('RGB')
 
 def name_and_size(o, i:int=0):
     "What a message calls a picture (number `i`), and its size: of a file the header is read, not the pixels"
