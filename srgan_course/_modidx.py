@@ -352,8 +352,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                       'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints.Resumable.fit': ( 'kit/checkpoints.html#resumable.fit',
                                                                                               'srgan_course/kit/checkpoints.py'),
-                                              'srgan_course.kit.checkpoints.Resumable.last_kept': ( 'kit/checkpoints.html#resumable.last_kept',
-                                                                                                    'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints.Resumable.load': ( 'kit/checkpoints.html#resumable.load',
                                                                                                'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints.Resumable.resume': ( 'kit/checkpoints.html#resumable.resume',

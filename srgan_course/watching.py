@@ -54,7 +54,8 @@ class LossHistory(Callback):
             self.add(lr=lrs[-1], **(dict(crit_lr=lrs[0]) if len(lrs) == 2 else {}), **self.learn.step_values)
     def after_validate(self):
         if not self.learn.fitting or not hasattr(self.learn, 'recorder'): return
-        vals = {f'valid_{m.name}': float(m.value) for m in [self.learn.recorder.loss, *self.learn.metrics] if m.value is not None}
+        vals = {f'valid_{m.name}': m.value for m in [self.learn.recorder.loss, *self.learn.metrics] if m.value is not None}
+        vals = {k: float(v) for k,v in vals.items() if torch.as_tensor(v).numel() == 1}                 # a metric may give several numbers
         if vals: self.add(**vals)
     def add(self, **values):
         "Append a row; a column that is new goes to the right, also in the rows that are there."
@@ -220,15 +221,9 @@ def after_fit(self:SampleGrid):
         except Exception as e: print(f'no GIF of the samples: {e}', file=sys.stderr)
 
 # %% ../nbs/08_watching.ipynb #7c028211
-def save_curves(history:Path|str, # CSV of a `LossHistory`
-                path:Path|str, # PNG to write
-                **kwargs  # of `plot_history`
-               )->Path:   # the path
+def save_curves(history:Path|str, path:Path|str)->Path: # CSV of a `LossHistory`; PNG to write -> its path
     "`plot_history` as a PNG."
-    import matplotlib.pyplot as plt
-    fig = plot_history(history, **kwargs)
-    plt.close(fig)
-    return save_figure(fig, path, dpi=90)
+    return save_figure(plot_history(history), path, dpi=90)
 
 class Curves(Callback):
     "Draws the history anew at the end of an epoch, at most once a minute, and when the fit ends."

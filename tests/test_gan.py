@@ -423,6 +423,20 @@ def test_two_fits_one_history(tmp_path):
     assert (learn.n_steps, learn.n_epochs) == (12, 2)
     assert [l.split(',')[0] for l in (tmp_path/'h.csv').read_text().splitlines()][-1] == '12'
 
+def test_a_metric_of_several_numbers_ends_no_fit(tmp_path):
+    "It is kept in the checkpoint and shown in fastai's table; a history has a column for each number, and none for several."
+    from fastai.metrics import AvgMetric
+    def by_channel(out, y): return (out - y).abs().mean((0, 2, 3))
+    def run(*more):
+        learn = game(metrics=AvgMetric(by_channel), cbs=[watching.LossHistory(tmp_path/'h.csv'), kept.SaveEvery(tmp_path/'run'), *more])
+        learn.metrics = learn.metrics + [AvgMetric(lambda out, y: out.mean())]
+        return learn
+    learn = run(); learn.fit(1)
+    head = (tmp_path/'h.csv').read_text().splitlines()[0].split(',')
+    assert 'valid_<lambda>' in head and 'valid_by_channel' not in head
+    again = run().resume(tmp_path/'run'); again.fit(2)
+    assert [[len(v) for v in row if not isinstance(v, float)] for row in again.recorder.values] == [[3], [3]]
+
 def test_load_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     class Evil:

@@ -44,12 +44,11 @@ def worth(steps:dict, figures:dict, model:str, n:int)->str: # phase -> steps; mo
 def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Training`, generator, `about_data`, pictures -> Markdown
     "The page that goes with a file of weights."
     a, d = job.about, job.data
-    pair = lambda v: f"{v['psnr']:.2f} / {v['ssim']:.4f}"
     rows = {'network': f"`{a['generator']}({', '.join(f'{k}={v}' for k,v in net.args.items())})`, "
                        f"{sum(p.numel() for p in net.parameters()):,} parameters"
             + (f', begun from {Path(a["start"]).name}' if a['start'] else ''), 'trained on': f'{trained} pictures',
             'recipe': f'`{d.name}` (recipe.json beside this card)' + (f', made for {a["minutes"]:g} minutes' if a['minutes'] else ''),
-            'steps': ', '.join(f'{p} {n:,}' for p,n in job.steps().items()) + f', batches of {d.bs} patches of {a["size"]} px',
+            'steps': ', '.join(f'{p} {n:,}' for p,n in res['steps'].items()) + f', batches of {d.bs} patches of {a["size"]} px',
             'seed, precision': f'{d.seed}, {a["precision"]}',
             'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}",
             'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
@@ -57,7 +56,7 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
     return '\n'.join([f"# {d.name}", '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
         *(f'| {k} | {v} |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
         f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
-        *(f'| {k} | {pair(v)} |' for k,v in res['figures'].items()), '', '## Where it fails', '', 'Not measured. '
+        *(f"| {k} | {v['psnr']:.2f} / {v['ssim']:.4f} |" for k,v in res['figures'].items()), '', '## Where it fails', '', 'Not measured. '
         'Look at pictures of your own before you trust it; what the lessons found of such networks: noise and JPEG blocks are enlarged '
         'with the rest, and letters a few pixels high get clean edges and wrong shapes.', '', '## What it must not be used for', '',
         'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for '
@@ -86,10 +85,11 @@ def write_report(job,        # the run's `Training`
     "Write results.json and the card, and say what the figures say."
     figures, dev, d = {k: row.to_dict() for k,row in table.iterrows()}, dls.device, job.data
     seconds, last = sum(float(net.meta.get('seconds', 0)) for net in nets.values()), [*nets.values()][-1]
-    said = '. '.join(filter(None, (worth(job.steps(), figures, name, n), trained_on(out, len(dls.train_ds), n))))
+    steps = {k: int(net.meta['steps']) for k,net in nets.items()}                  # a callback may have ended a phase early
+    said = '. '.join(filter(None, (worth(steps, figures, name, n), trained_on(out, len(dls.train_ds), n))))
     save_result(out/'results.json', f'{d.name}: PSNR and SSIM on held-out pictures', figures,
                 str(source) if isinstance(source, (str, Path)) else 'pictures given', n,
-                protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=vars(job.recipe),
+                protocol=f'Y (BT.601), crop {d.scale}, x{d.scale}, LR by {d.degrade}', seed=d.seed, recipe=vars(job.recipe), steps=steps,
                 seconds=round(seconds, 1), device=torch.cuda.get_device_name(dev) if dev.type == 'cuda' else dev.type, said=said)
     text = card(load_result(out/'results.json'), job, last, about_data(source), len(dls.train_ds))
     write_whole(out/'generator.md', text.encode(errors='backslashreplace'))

@@ -98,7 +98,7 @@ def _recorder_state(r):
     t = {'lrs': torch.tensor([float(v) for v in r.lrs], dtype=torch.float64), 'smooth': r.smooth_loss.val.detach().cpu()}
     if r.losses: t['losses'] = torch.stack([v.detach().cpu() for v in r.losses])
     return t, {'count': r.smooth_loss.count, 'iters': [int(i) for i in r.iters],
-               'values': [[None if v is None else float(v) for v in row] for row in r.values]}
+               'values': [[v.tolist() if hasattr(v, 'tolist') else v for v in row] for row in r.values]}
 
 def _load_recorder(r, t, p):
     r.lrs, r.iters, r.values = t['lrs'].tolist(), p['iters'], [L(v) for v in p['values']]
@@ -160,6 +160,7 @@ def _stop_here(self:Resumable):
     "Leave what is needed to go on, say how, and end the fit."
     for cb in self.cbs:
         if hasattr(type(cb), 'swap_back'): cb.swap_back()
+    if not self.fitting: raise CancelFitException                        # `lr_find` leaves nothing: it puts the weights back
     try: kept = [cb.save() for cb in self.cbs if isinstance(cb, SaveEvery)]
     except OSError: kept = self._kept()
     how = 'no checkpoint was kept'
@@ -172,9 +173,6 @@ def _stop_here(self:Resumable):
 @patch
 def _kept(self:Resumable): return [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
 
-@patch
-def last_kept(self:Resumable): return f'the last good checkpoint is {kept[-1]}' if (kept := self._kept()) else 'no checkpoint was kept'
-
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
 def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt:bool=False, start_epoch:int=0):
@@ -186,13 +184,13 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, str(self.lr if lr is None else lr)
     try:
         with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
-        if self.fitting and not self._stop: self.n_epochs += n_epoch
+        if self.fitting and not self._stop: self.n_epochs, self.data_order.at = self.n_epochs + self.data_order.at[0], (0, 0)
     except Exception as e:                             # fastai says in which callback, before what the callback says
         e.args = tuple(re.sub(r'(Exception occured in .*:\n\t)+', '', a) if isinstance(a, str) else a for a in e.args); raise
-    finally: self.fitting, self.saved, self.generator = False, None, net
-    if self._stop:
-        self.stopped, error = self._stop
-        if error is not None: raise error
+    finally:
+        self.fitting, self.generator, (self.stopped, error), self._stop = False, net, self._stop or (None, None), None
+        if not finding: self.saved = None
+    if error is not None: raise error
 
 @patch
 def _do_fit(self:Resumable):
@@ -265,7 +263,8 @@ def _state(self:Resumable):
 @patch
 def save_checkpoint(self:Resumable, path:Path|str # ends in .safetensors
                    )->Path:
-    "Write everything the run is made of; to be called between two steps of a fit, as `SaveEvery` does."
+    "Write everything the run is made of: between two steps of a fit, as `SaveEvery` does, or between two fits."
+    if not self.opt or self.saved: raise ValueError(f'{path}: there is nothing to keep before the first step; fit first')
     return write_checkpoint(path, *self._state())
 
 class SaveEvery(Callback):
@@ -354,7 +353,6 @@ def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (th
     "Take up a run where a checkpoint was made."
     path = Path(path)
     if path.is_dir(): path, t, p = latest_checkpoint(path, read=True)
-    elif not path.exists(): raise FileNotFoundError(f'{path}: there is no such checkpoint')
     else: t, p = read_checkpoint(path)
     self._check_run(path, t, p)
     t, p = own_state(path, t, p)
@@ -364,6 +362,7 @@ def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (th
     self.model.load_state_dict(_under('model', t))
     self.create_opt(); _load_opt(self.opt.opt, _under('opt', t), p['opt'])
     self.saved, self.n_steps, self.n_epochs = (t, p), p['n_steps'], p['n_epochs']
+    self.data_order.at = p['epoch'], p['batch']
     self._load_cbs(early=True)
     return self
 

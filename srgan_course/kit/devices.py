@@ -34,9 +34,9 @@ def picture_layout(device): # where the network runs -> `torch.memory_format`
 
 # %% ../../nbs/kit/devices.ipynb #bdba542e
 def out_of_memory(e:BaseException)->bool:
-    "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's, or that of the processor's or MPS's allocator."
+    "Whether an error, or the one that it hides, says that memory ran out: Python's, CUDA's (cuBLAS's, cuDNN's), the processor's or MPS's."
     if (hidden := e.__cause__ or e.__context__) is not None and out_of_memory(hidden): return True
-    words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory'
+    words = 'out of memory', 'not enough memory', "can't allocate memory", 'cannot allocate memory', 'alloc_failed', 'allocation_failed'
     return isinstance(e, MemoryError) or isinstance(e, (RuntimeError, OSError)) and any(w in str(e).lower() for w in words)
 
 # %% ../../nbs/kit/devices.ipynb #aa5d0c12

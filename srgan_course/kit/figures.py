@@ -62,6 +62,7 @@ def over_seeds(figs:list # one `Figure` a seed, of the same test pictures
     "One figure from several runs."
     v, k = np.array([float(f) for f in figs]), len(figs)
     if not k: raise ValueError('no figure; give one for each seed')
+    if any(f.draws is None for f in figs): raise ValueError('a figure without draws (KID of many pictures) has no part in a mean')
     draws = np.mean([f.draws for f in figs], 0)
     runs, spread = ([over_runs(v)], v.std(ddof=1)) if k > 1 else ([], None)
     return Figure(v.mean(), figs[0].name, together(v.mean(), around(v.mean(), draws), *runs), spread, draws, figs[0].covers,

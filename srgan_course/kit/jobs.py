@@ -157,7 +157,8 @@ class Shelf:
     def put(self, key, o):
         "Lay a thing here, or weigh it anew."
         if key in self._all: self.drop(key)
-        self._all[key] = o, time.monotonic(), (w := self.weigh(o))
+        if (w := self.weigh(o)) > self.size and not self.stays(o): return o       # all else would go, and this after it
+        self._all[key] = o, time.monotonic(), w
         self.bytes += w
         self.tidy()
         return o

@@ -53,6 +53,7 @@ class TorchLearner(Learner):
     players, wrap, amp = ('model',), OptimWrapper, nullcontext()
     _stop, _last, _values, fitting, n_steps = None, False, None, True, 0
     anywhere = bool                         # is a flag true in any process? `Distributed` asks the others, too
+    _kept = list                            # the checkpoints there are: none, but for `Resumable`
     def __init__(self, dls, model:nn.Module, loss_func=None, # as in fastai's `Learner`
                        lr:float=1e-4,           # of Adam, where `fit` is given none
                        precision:str='auto',    # 'float32', 'bfloat16', 'float16'; auto: bfloat16 where the hardware gains by it
@@ -132,7 +133,7 @@ def _not_a_number(self:TorchLearner, player, loss):
     raise CancelFitException
 
 @patch
-def last_kept(self:TorchLearner): return 'no checkpoint was kept'
+def last_kept(self:TorchLearner): return f'the last good checkpoint is {kept[-1]}' if (kept := self._kept()) else 'no checkpoint was kept'
 
 # %% ../../nbs/kit/learner.ipynb #3f8c666e
 @patch

@@ -15,6 +15,7 @@ from .commands import in_range
 from .checkpoints import SaveEvery, checkpoints, differences
 from .distributed import told
 from .devices import out_of_memory, pick_precision
+from .learner import TrainingError
 from .recipe import Recipe, build
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
 from .weights import load_model, read_model, save_model
@@ -140,6 +141,7 @@ def run_phase(job:Training, p:Phase, dls, out:Path, generator, # to begin from, 
     learn = p.learner(dls, generator, [SaveEvery(folder, steps=job.about['save_every'] or None), Clock(), *cbs])
     if checkpoints(folder): learn.resume(folder)
     p.fit(learn)
+    if learn.stopped: raise TrainingError(f'{p.name} ended after {learn.n_steps} of {p.steps} steps ({learn.stopped}); resume=True goes on')
     ema = getattr(learn, 'ema', None)
     net = (ema.model if ema is not None else learn.generator).cpu().eval()
     told(lambda: save_model(net, file, recipe=r.to_json(), phase=p.name, steps=str(learn.n_steps), seconds=f'{learn.clock.seconds:.1f}'))
