@@ -751,6 +751,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines.OnnxEngine.__init__': ( 'kit/engines.html#onnxengine.__init__',
                                                                                             'srgan_course/kit/engines.py'),
+                                          'srgan_course.kit.engines.OnnxEngine.__reduce__': ( 'kit/engines.html#onnxengine.__reduce__',
+                                                                                              'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines.OnnxEngine._open': ( 'kit/engines.html#onnxengine._open',
                                                                                          'srgan_course/kit/engines.py'),
                                           'srgan_course.kit.engines.OnnxEngine.free': ( 'kit/engines.html#onnxengine.free',

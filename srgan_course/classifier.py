@@ -27,7 +27,7 @@ class Head:
     "A linear layer on pooled features, and how it learnt."
     def __init__(self, linear, history): self.linear, self.history = linear, history
     def logits(self, feats): # (n,nf) -> (n,C)
-        with torch.no_grad(): return self.linear(feats)
+        with torch.no_grad(): return self.linear(torch.as_tensor(feats, dtype=torch.float32))
     def probs(self, feats): return self.logits(feats).double().softmax(1).numpy()   # (n,nf) -> float64 array (n,C)
     def row(self, feats, y): # mean loss, accuracy
         z = self.logits(feats)
@@ -44,10 +44,10 @@ def train_head(feats,            # (n,nf), or (views,n,nf): of a picture one vie
                every=25          # steps between two rows of the history
               )->Head:
     "A linear head, by cross-entropy and Adam, in exactly `steps` steps."
-    f, y = finite(feats[None] if feats.dim() == 2 else feats, 'a feature', 'tells nothing; give others'), torch.as_tensor(np.asarray(y))
-    if f.shape[1] != len(y): raise ValueError(f'features of {f.shape[1]} pictures and {len(y)} classes; give one for each')
+    f, y = finite(torch.as_tensor(feats, dtype=torch.float32), 'a feature', 'tells nothing; give others'), torch.as_tensor(np.asarray(y))
+    if f.shape[-2] != len(y): raise ValueError(f'features of {f.shape[-2]} pictures and {len(y)} classes; give one for each')
     if len(seen := y.unique()) < 2: raise ValueError(f'pictures of one class only (number {seen.tolist()[0]}); nothing can be told apart')
-    v, n, d = f.shape
+    v, n, d = (f := f.reshape(-1, *f.shape[-2:])).shape
     g, losses = torch.Generator().manual_seed(seed), []
     with torch.random.fork_rng(devices=[]): torch.manual_seed(seed); linear = nn.Linear(d, n_classes or int(y.max()) + 1)
     head, opt, per = Head(linear, []), torch.optim.Adam(linear.parameters(), lr), math.ceil(n/bs)
@@ -98,14 +98,14 @@ def _of_resample(p, y):
     return dict(loss=-np.log(certain[np.arange(len(y)), y]).mean(), accuracy=(p.argmax(1) == y).mean(), auc=np.mean(auc))
 
 # %% ../nbs/14_classifier.ipynb #5aaf21b0
-def report(probs,        # (n,C) probabilities
+def report(probs,        # (n,C) probabilities, or (n,) of class 1
            y,            # (n,) class numbers
            classes=None, # their names
            times=1000,   # bootstrap draws; 0: no intervals
            seed=0        # of the draws
           )->dict:       # n, loss, accuracy, f1, auc, ece, confusion, baseline, counts, classes, intervals (loss, accuracy, AUC)
     "What `classification_report` says, calibration, the accuracy of always naming the largest class, and intervals over pictures."
-    p, y = np.asarray(probs, np.float64), np.asarray(y)
+    p, y = judged((probs, y))
     counts = np.bincount(y, minlength=p.shape[1])
     r = classification_report((p, y)) | dict(n=len(y), ece=ece(p, y), baseline=float(counts.max()/len(y)), counts=counts.tolist(),
                                              classes=list(classes or map(str, range(p.shape[1]))))

@@ -22,7 +22,7 @@ def edges(n:int,   # length, pixels
           tile:int # longest piece, pixels
          )->list:  # places to cut, 0 and n included
     "Cut a length into the fewest pieces no longer than `tile`, all nearly the same length."
-    if tile != int(tile) or tile < 1: raise ValueError(f'tile {tile} is not a size; give a whole number of pixels of the small picture')
+    whole_number('tile', tile, 1)
     k = math.ceil(n/tile)
     return [round(i*n/k) for i in range(k + 1)]
 

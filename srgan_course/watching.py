@@ -14,7 +14,7 @@ from torch import Tensor
 from PIL import Image
 from fastcore.all import is_cli, patch
 from .kit.codec import save_image
-from .kit.commands import say
+from .kit.commands import in_range, say
 from .kit.files import write_whole
 from .kit.recipe import import_fastai
 from .kit.show import save_figure, save_gif, sheet
@@ -41,7 +41,7 @@ class LossHistory(Callback):
     order, writes = 70, True      # in the first of several processes
     def __init__(self, path:Path|str, # the file, .csv
                        every:int=1): # a row every so many steps
-        self.file, self.every, self.cols, self.rows = Path(path), every, [], 0
+        self.file, self.every, self.cols, self.rows = Path(path), in_range('every', every, 1, whole=True), [], 0
     def before_fit(self):
         if not self.learn.fitting or self.learn.saved or self.rows: return
         try:

@@ -135,6 +135,19 @@ def test_what_no_probabilities_are_has_no_calibration():
     with pytest.raises(ValueError, match='bins is 0; give a whole number'): C.ece(p, y, bins=0)
     with pytest.raises(ValueError, match='a feature with NaN or infinite values tells nothing'): C.train_head(torch.full((3, 4), torch.nan), y)
 
+def test_other_forms_of_what_is_judged_and_learnt_from(judged):
+    "Probabilities of class 1 alone, labels as a column; features of NumPy, in double precision; pictures from a generator, or one by mistake."
+    p, y = judged
+    want, got = C.report(p, y, times=9), C.report(p[:, 1], y[:, None], times=9)
+    assert all(np.allclose(v, got[k]) for k, v in want.items() if k not in ('classes', 'intervals')) and want.keys() == got.keys()
+    with pytest.raises(ValueError, match='labels are float64; give class numbers from 0 to 1'): C.report(p, y*1.)
+    f = np.random.default_rng(0).random((12, 4)); x = torch.from_numpy(f)
+    heads = [C.train_head(v, y[:12], v, y[:12], steps=3) for v in (x.float(), x, f, f.astype(np.float32))]
+    assert all((h.probs(f) == heads[0].probs(x.float())).all() and h.history == heads[0].history for h in heads)
+    c, pics = K.Classifier(K.body('toynet-random', 0), ['a', 'b'], 'linear', 32, 0), [draw_pet('cat', i, 32) for i in range(3)]
+    assert (c.probs(im for im in pics) == c.probs(pics)).all()
+    with pytest.raises(ValueError, match='a source is a folder, a name or a list, not <PIL'): c.probs(pics[0])
+
 def test_a_picture_in_two_classes_is_told(pets):
     "Which label counts; a class that has no other pictures is told so, in both kinds of split."
     from srgan_course.kit.splits import three_parts
@@ -575,7 +588,7 @@ def test_networks_without_feature_maps_are_refused(arch):
 
 def test_probabilities_of_floats():
     "Those of the same pictures as bytes; they were divided by 255 once more. What lies outside of [0,1] is refused."
-    c = K.Classifier(K.body('toynet-turns', 0), ['a', 'b'], 'linear', 32, 0)
+    c = K.Classifier(K.body('toynet-random', 0), ['a', 'b'], 'linear', 32, 0)
     u = torch.randint(0, 256, (5, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
     assert (c.probs(u) == c.probs(u.float()/255)).all() and len({*c.probs(u, bs=2)[:, 0]}) == 5
     t = K.teacher(c); assert (t.scores(u) == t.scores(u.float()/255)).all() and (N.augment(u) == N.augment(u.float()/255)).all()

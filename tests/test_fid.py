@@ -189,6 +189,10 @@ def test_numbers_of_pictures_that_are_none(tmp_path):
     for n in 0, -3:
         with pytest.raises(ValueError, match=f'^n is {n}; give a whole number from 1 to'): F.fid(tmp_path, tmp_path, 'random@32', n=n)
 
+def test_whole_numbers_of_16_bits_are_no_pictures():
+    with pytest.raises(ValueError, match=r'the set \(torch.uint16\) runs from 0 to .*; give floats in \[0,1\], or uint8'):
+        F.fid(np.arange(768, dtype=np.uint16).reshape(4, 3, 8, 8), pictures(4, 1), 'random@32')
+
 def test_no_interval_of_a_distance_begins_below_zero():
     r = np.random.default_rng(0); f = F.fid(r.normal(size=(40, 4)), r.normal(size=(40, 4)), draws=50)
     assert f.interval[0] == 0 < f < f.interval[1] and f.draws.min() < 0 < f.draws.max()      # a difference still has all of its draws

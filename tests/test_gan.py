@@ -401,6 +401,19 @@ def test_resume_in_turns_and_with_any_loader(switcher, tmp_path):
     assert all(torch.equal(x, y) for x,y in zip(a.model.state_dict().values(), c.model.state_dict().values()))
     assert (tmp_path/'a'/'history.csv').read_text() == (tmp_path/'b'/'history.csv').read_text()
 
+def test_how_often_is_a_whole_number(tmp_path):
+    "`keep=0` kept all of them, `every=0` ended the run after its first batch."
+    for name, make in dict(keep=kept.SaveEvery, steps=kept.SaveEvery, epochs=kept.SaveEvery, every=watching.LossHistory).items():
+        for v in 0, -1, 1.5:
+            with pytest.raises(ValueError, match=f'{name} is {v}; give a whole number from 1 to'): make(tmp_path/'x', **{name: v})
+
+def test_a_call_of_fit_that_would_train_nothing_is_refused(tmp_path):
+    "The checkpoint lies in the third epoch, and it was one epoch that was asked for: nothing happened, without a word."
+    with contextlib.redirect_stdout(io.StringIO()): game(cbs=[kept.SaveEvery(tmp_path), StopAt(14)]).fit(4)
+    for n in 1, 2:
+        with pytest.raises(ValueError, match=f'made in a fit over 4 epochs; go on with 4, not {n}'): game().resume(tmp_path).fit(n)
+    learn = game().resume(tmp_path); learn.fit(3); assert (learn.n_steps, learn.n_epochs) == (18, 3)        # fewer epochs, but some
+
 def test_two_fits_one_history(tmp_path):
     learn = game(cbs=[watching.LossHistory(tmp_path/'h.csv')]); learn.fit(1); learn.fit(1)
     assert (learn.n_steps, learn.n_epochs) == (12, 2)

@@ -128,6 +128,7 @@ def test_evaluate_a_network_and_a_function(cat):
     for model in (net, lambda img: img.resize((img.width*4, img.height*4), Image.Resampling.NEAREST)):
         np.testing.assert_allclose(M.evaluate_sr(model, {'cat': cat}, 4), want, rtol=1e-9)
     assert net.training and want.attrs['crop'] == 4
+    assert [*M.evaluate_sr('nearest', {1: cat, 'mean': cat}, 4).index] == ['1', 'mean (file)', 'mean']             # numbers are names, too
     net = torch.nn.Sequential(torch.nn.BatchNorm2d(3).eval(), net)                                             # a part that somebody has frozen
     M.evaluate_sr(net, {'cat': cat}, 4); M.enlarge(net, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 4)
     assert net.training and not net[0].training and net[1].training

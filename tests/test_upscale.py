@@ -1,5 +1,5 @@
 "Upscaling: exact tiles, every mode, lack of memory, files, folders as real processes, memory of a real process, what is imported."
-import io, json, os, subprocess, sys, time, traceback, warnings
+import copy, io, json, os, pickle, subprocess, sys, time, traceback, warnings
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -79,8 +79,8 @@ def test_a_network_without_bounds_is_refused():
     with pytest.raises(ValueError, match='cannot work in tiles'): u.tensor(x, 10)
 
 def test_tile_must_be_a_size(up):
-    for bad in 0, -3, 1.5:
-        with pytest.raises(ValueError, match='is not a size'): up(noise(9, 9), tile=bad)
+    for bad in 0, -3, 1.5, '5', float('inf'), float('nan'):
+        with pytest.raises(ValueError, match='is not a whole number from 1 on'): up(noise(9, 9), tile=bad)
 
 # ---- lack of memory
 
@@ -340,6 +340,12 @@ def test_load(weights, net, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='pickle'): Upscaler.load(tmp_path/'net.pth')
     monkeypatch.setattr('srgan_course.kit.models.MODELS', Path(weights).parent)
     assert Upscaler.load('mine', device='cpu').scale == 4
+
+def test_an_upscaler_in_onnx_runtime_can_be_copied_and_sent():
+    "A session of ONNX Runtime cannot; in a copy, or another process, a new one is opened."
+    up, x = Upscaler.load('light-x2', engine='onnx'), noise(9, 7)
+    for other in copy.deepcopy(up), pickle.loads(pickle.dumps(up)):
+        assert other.engine.session is not up.engine.session and np.array_equal(to_array(other(x)), to_array(up(x)))
 
 def test_shipped_models():
     "Each model in the package loads, makes a picture, and is exact in tiles."

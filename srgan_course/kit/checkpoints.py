@@ -272,6 +272,7 @@ class SaveEvery(Callback):
                        epochs:int=None, # every so many epochs; default 1 where `steps` is not given
                        keep:int=2):     # how many stay
         self.folder, self.every, self.epochs, self.keep, self.mine = Path(folder), steps, epochs or (None if steps else 1), keep, False
+        for k, v in dict(steps=steps, epochs=epochs, keep=keep).items(): in_range(k, v, 1, whole=True)
     def check_fresh(self):
         if not self.mine and (old := checkpoints(self.folder)):
             raise ValueError(f'{self.folder} holds checkpoints of another run (up to {old[-1].name}); resume that, or give another folder')
@@ -338,8 +339,8 @@ def _check_call(self:Resumable, n_epoch, cbs):
     if n != p['n_iter']: raise ValueError(f"the checkpoint was made with {p['n_iter']} batches an epoch, and now there are {n}")
     if scheduled != p['scheduled']:
         raise ValueError(f"the checkpoint was made {'with' if p['scheduled'] else 'without'} a schedule; go on with the same call of fit")
-    if scheduled and n_epoch != p['n_epoch']:
-        raise ValueError(f"the checkpoint was made in a schedule over {p['n_epoch']} epochs; go on with {p['n_epoch']}, not {n_epoch}")
+    if n_epoch != p['n_epoch'] and (scheduled or n_epoch <= p['epoch']):
+        raise ValueError(f"the checkpoint was made in a fit over {p['n_epoch']} epochs; go on with {p['n_epoch']}, not {n_epoch}")
     if diff := differences(p['made_with'], self._circumstances()):
         say(f'the run goes on, but not to the last bit: {diff}', out=not is_cli())
 

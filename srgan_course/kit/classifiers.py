@@ -21,7 +21,7 @@ from .measured import as_pixels
 from .models import classifier_files
 from .pets import TOY_VALID, toys
 from .pixels import as_bytes, finite
-from .sources import central_square, find_images, get_picture
+from .sources import central_square, find_images, get_picture, items_of
 from .splits import open_all, split_pets
 from .weights import IMAGENET_MEAN, IMAGENET_STD, FrozenNet, in_eval, pretrained_weights
 
@@ -30,8 +30,7 @@ def load_pictures(items:list, # paths, open pictures or `Toy`s
                   size:int=128 # side, pixels
                  )->Tensor: # uint8 (n,3,size,size)
     "The central square of every picture, as bytes."
-    if not len(items): raise ValueError('no picture in the list')
-    return torch.from_numpy(np.stack(open_all(items, lambda im: np.asarray(central_square(im, size)).transpose(2, 0, 1))))
+    return torch.from_numpy(np.stack(open_all(items_of(items), lambda im: np.asarray(central_square(im, size)).transpose(2, 0, 1))))
 
 # %% ../../nbs/kit/classifiers.ipynb #e2b00008
 def cut_head(net:nn.Module)->nn.Module: # a torchvision classifier -> what makes its feature maps

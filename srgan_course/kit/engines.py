@@ -208,6 +208,7 @@ class OnnxEngine:
         finally: self.session = was
 
     def free(self): pass
+    def __reduce__(self): return OnnxEngine, (self.path, self.threads)      # a session cannot be copied: another is opened
 
 # %% ../../nbs/kit/engines.ipynb #e9000010
 def _trace(net, plain):
@@ -264,9 +265,8 @@ def _point(m, path):
 def _samples(scale, side=96):
     "The embedded training photographs, made small, as what a generator reads."
     from srgan_course.kit.sources import sample_photos
-    for p in sample_photos('train').values():
-        small = p.convert('RGB').resize((p.width//scale, p.height//scale), 3)                              # 3: bicubic
-        yield np.asarray(small)[:side, :side].transpose(2, 0, 1)[None].astype(np.float32)/255
+    for p in sample_photos('train').values():                                                              # 3: bicubic
+        yield np.asarray(p.resize((p.width//scale, p.height//scale), 3))[:side, :side].transpose(2, 0, 1)[None].astype(np.float32)/255
 
 def _quantise(m, which, samples):
     "The graph with 8-bit layers."

@@ -86,7 +86,7 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
     for n, p in pictures.items():
         if not isinstance(p, (str, Path, Image.Image)): raise ValueError(f'{n} is a {type(p).__name__}; give paths or PIL pictures')
-    return {n + ' (file)'*(n == 'mean'): partial(rgb_picture, p, str(p) if isinstance(p, (str, Path)) else n) for n, p in pictures.items()}
+    return {str(n) + ' (file)'*(n == 'mean'): partial(rgb_picture, p, n if hasattr(p, 'mode') else str(p)) for n, p in pictures.items()}
 
 def check_measurable(pictures:dict, # as `named_pictures` gives them
                      scale:int, crop:int, least:int): # times smaller; pixels off each border; shortest side that is measured before

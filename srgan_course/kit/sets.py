@@ -28,7 +28,7 @@ def _tensor(x, name):
     x = x[None] if x.dim() == 3 else x
     if x.dim() != 4 or x.shape[1] not in (1, 3) or not x.numel(): raise ValueError(f'{name} has shape {tuple(x.shape)}; give (B,3,H,W)')
     if x.dtype != torch.uint8:
-        lo, hi = x.min().item(), x.max().item()
+        lo, hi = x.float().min().item(), x.float().max().item()
         if not x.is_floating_point() or not (lo >= -1e-3 and hi <= 1.001):
             raise ValueError(f'{name} ({x.dtype}) runs from {lo:.3g} to {hi:.3g}; give floats in [0,1], or uint8')
     return x.expand(-1, 3, -1, -1)

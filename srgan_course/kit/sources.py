@@ -204,7 +204,7 @@ def items_of(source):
     if isinstance(source, (str, os.PathLike)): return find_source(source)
     if not hasattr(source, '__iter__'): raise ValueError(f'a source is a folder, a name or a list, not {source!r}'[:200])
     items = list(source.values() if isinstance(source, dict) else source)
-    if not items: raise ValueError('the list of pictures is empty; give at least two')
+    if not items: raise ValueError('the list of pictures is empty; give some')
     return items
 
 def _held_out(items):
