@@ -239,6 +239,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'srgan_course.gan.SRGANLearner._valid_batch': ( 'gan.html#srganlearner._valid_batch',
                                                                                   'srgan_course/gan.py'),
                                   'srgan_course.gan.SRGANLearner.add_cb': ('gan.html#srganlearner.add_cb', 'srgan_course/gan.py'),
+                                  'srgan_course.gan.SRGANLearner.freeze': ('gan.html#srganlearner.freeze', 'srgan_course/gan.py'),
                                   'srgan_course.gan.SRGANLearner.wgan': ('gan.html#srganlearner.wgan', 'srgan_course/gan.py'),
                                   'srgan_course.gan.Turns': ('gan.html#turns', 'srgan_course/gan.py'),
                                   'srgan_course.gan.Turns.before_fit': ('gan.html#turns.before_fit', 'srgan_course/gan.py'),
