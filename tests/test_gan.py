@@ -563,3 +563,29 @@ def test_fastais_trackers_go_on(tmp_path):
     wait, best, steps = run('whole')
     first, rest = run('a', 3), run('a', resume=True)
     assert rest[:2] == (wait, best) and first[2] + rest[2] == steps
+
+def test_what_is_kept_between_two_fits_begins_the_next_one(tmp_path):
+    "With the rate of its call and a record of its own, after any kind of fit; a tracker that was just added has nothing to keep."
+    class Rates(Callback):
+        order = 65                                                            # after a schedule has set the rate
+        def __init__(self): self.rates = []
+        def before_step(self): self.rates.append(self.opt.hypers[-1]['lr'])
+    learn = game(lr=1e-2); learn.fit_one_cycle(2); learn.add_cb(EarlyStoppingCallback())
+    learn.save_checkpoint(tmp_path/'step-00000012.safetensors')
+    def go(how):
+        again = game([rates := Rates()], lr=1e-2); again.resume(tmp_path); getattr(again, how)(1)
+        assert (again.n_steps, again.n_epochs, len(again.recorder.values)) == (18, 3, 1)
+        return rates.rates
+    assert set(go('fit')) == {1e-2} and len(set(go('fit_one_cycle'))) == 6
+
+def test_a_best_that_is_met_again_is_no_better(tmp_path):
+    "A metric that is a Python float comes back with all of its digits."
+    def nine(out, y): return .9
+    def run(name, stop=None, resume=False):
+        early = EarlyStoppingCallback('nine', comp=np.greater, patience=3)
+        learn = game([kept.SaveEvery(tmp_path/name), Killed(stop), early], metrics=[nine])
+        if resume: learn.resume(tmp_path/name)
+        with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stdout(io.StringIO()): learn.fit(8)
+        return learn.n_steps
+    assert run('whole') == 24
+    run('a', 2); assert run('a', resume=True) == 24

@@ -185,6 +185,7 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     try:
         with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
         if self.fitting and not self._stop: self.n_epochs, self.data_order.at = self.n_epochs + self.data_order.at[0], (0, 0)
+        if not self._stop: self.asked = None                                   # what is kept from now on lies between two fits
     except Exception as e:                             # fastai says in which callback, before what the callback says
         e.args = tuple(re.sub(r'(Exception occured in .*:\n\t)+', '', a) if isinstance(a, str) else a for a in e.args); raise
     finally:
@@ -250,11 +251,11 @@ def _state(self:Resumable):
     parts = {'model': (self.model.state_dict(), None), 'opt': opt_state(self.opt.opt), 'rng': order.rng or rng_state(self.dls.loaders),
              'scaler': ({}, {k: s.state_dict() for k,s in self.scalers.items()})}
     if order.epoch_rng: parts['epoch_rng'] = order.epoch_rng
-    if hasattr(self, 'recorder'): parts['recorder'] = _recorder_state(self.recorder)
+    if hasattr(self, 'recorder') and self.asked: parts['recorder'] = _recorder_state(self.recorder)
     for cb in self.cbs:
         if hasattr(type(cb), 'to_save'): parts[f'cb.{cb.name}'] = cb.to_save()
-        if isinstance(cb, TrackerCallback):
-            parts[f'tracked.{cb.name}'] = {k: torch.tensor(float(getattr(cb, k))) for k in ('best', 'wait') if hasattr(cb, k)}, None
+        if isinstance(cb, TrackerCallback) and self.asked:
+            parts[f'track.{cb.name}'] = {k: torch.tensor(v, dtype=torch.double) for k,v in vars(cb).items() if k in ('best', 'wait')}, None
         if isinstance(cb, ParamScheduler):
             parts['hps'] = {k: torch.tensor([float(x) for x in v], dtype=torch.float64) for k,v in cb.hps.items()}, None
     p['callbacks'] = [k[3:] for k in parts if k.startswith('cb.')]
@@ -340,9 +341,9 @@ def _check_call(self:Resumable, n_epoch, cbs):
     if missing := [c for c in p['callbacks'] if c not in [cb.name for cb in cbs]]:
         raise ValueError(f"the checkpoint was made with the callbacks {', '.join(missing)}; add them before going on")
     if n != p['n_iter']: raise ValueError(f"the checkpoint was made with {p['n_iter']} batches an epoch, and now there are {n}")
-    if scheduled != p['scheduled']:
+    if scheduled != p['scheduled'] and p.get('asked', True):              # between two fits any call may follow
         raise ValueError(f"the checkpoint was made {'with' if p['scheduled'] else 'without'} a schedule; go on with the same call of fit")
-    if n_epoch != p['n_epoch'] and (scheduled or n_epoch <= p['epoch']):
+    if n_epoch != p['n_epoch'] and (scheduled or n_epoch <= p['epoch']) and p.get('asked', True):
         raise ValueError(f"the checkpoint was made in a fit over {p['n_epoch']} epochs; go on with {p['n_epoch']}, not {n_epoch}")
     if diff := differences(p['made_with'], self._circumstances()):
         say(f'the run goes on, but not to the last bit: {diff}', out=not is_cli())
@@ -377,14 +378,14 @@ def _load_cbs(self:Resumable, early=False):
 def _put_back(self:Resumable):
     "The rest of a checkpoint, at the moment the run goes on."
     t, p = self.saved
-    self.train_iter, self.pct_train = p['train_iter'], p['pct_train']
+    if p.get('asked', True): self.train_iter, self.pct_train = p['train_iter'], p['pct_train']       # else it lay between two fits
     if p.get('asked') == self.asked:                                     # a rate that the run itself has changed; another call has its own
         for g, was in zip(self.opt.opt.param_groups, p['opt']['groups']): g['lr'] = was['lr']
     if hasattr(self, 'recorder') and 'recorder' in p: _load_recorder(self.recorder, _under('recorder', t), p['recorder'])
     self._load_cbs()
     for cb in self.cbs:
-        for k,v in _under(f'tracked.{cb.name}', t).items(): setattr(cb, k, v.item())
-        if isinstance(cb, ParamScheduler): cb.hps = {k: v.tolist() for k,v in _under('hps', t).items()}
+        for k,v in _under(f'track.{cb.name}', t).items(): setattr(cb, k, v.item())
+        if isinstance(cb, ParamScheduler) and p['scheduled']: cb.hps = {k: v.tolist() for k,v in _under('hps', t).items()}
     for k,s in self.scalers.items(): s.load_state_dict(p['scaler'][k])
     set_rng_state((_under('rng', t), p['rng']), self.dls.loaders)
     self.saved = None
