@@ -136,7 +136,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         subsets:int=100,       # how many subsets are drawn
         size:int=1000,         # pictures in each; fewer where a set has fewer
         draws:int=1000,        # bootstrap draws for the interval; fewer than 2: none
-        groups=None,           # label of each picture; what has one label is drawn together, in both sets; of twins KID is too low
+        groups=None,           # label of each picture; what has one label is drawn together, in both sets
         seed:int=0,            # of subsets and draws
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:

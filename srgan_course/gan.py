@@ -59,10 +59,10 @@ class SRGANLearner(Resumable, GANLearner):
                            cbs=turns + L(cbs), metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
     from_learners = classmethod(GANLearner.from_learners.__func__)          # fastai binds it to GANLearner
     @classmethod
-    def wgan(cls, *args, switcher=None, clip=.01, **kwargs): # loaders, generator and critic
+    def wgan(cls, dls, generator, critic, switcher=None, clip=.01, **kwargs):
         "fastai's, with both signs turned: real pictures are to stand above generated ones, as for every critic here."
         losses = lambda fake, *_: -fake.mean(), lambda real, fake: fake.mean() - real.mean()
-        return cls(*args, *losses, switcher=switcher or Turns(5, 1), clip=clip, **kwargs)
+        return cls(dls, generator, critic, *losses, switcher=switcher or Turns(5, 1), clip=clip, **kwargs)
 
 # %% ../nbs/07_gan.ipynb #eeb49387
 @patch
@@ -168,7 +168,7 @@ class InTurns(GANTrainer):
         self.switch(self.turn)
     def before_epoch(self): self.switch(self.turn)
     def before_validate(self): self.turn = self.gen_mode; self.switch(True)
-    def after_fit(self): self.switch(True); self.wake()
+    def after_fit(self): self.switch(True); self.wake(); self.learns = ()
     def wake(self):
         for p in self.learns: p.requires_grad_(True)
     def _set_trainable(self):
@@ -179,7 +179,7 @@ class InTurns(GANTrainer):
         gen_mode = (not self.gen_mode) if gen_mode is None else gen_mode
         self.model.switch(gen_mode); self.loss_func.switch(gen_mode)
         self._set_trainable()
-    def to_save(self): return {}, {'turn': bool(self.gen_mode if self.training else self.turn)}
+    def to_save(self): return {}, {'turn': bool(self.gen_first if not self.asked else self.gen_mode if self.training else self.turn)}
     def from_saved(self, tensors, plain): self.turn = plain['turn']; self.switch(self.turn)
 
 # %% ../nbs/07_gan.ipynb #ec1c2993
@@ -187,7 +187,7 @@ class Turns(FixedGANSwitcher):
     "`n_crit` steps of the critic, then `n_gen` of the generator; unlike fastai's switcher it goes on counting across validation."
     def before_fit(self): self.n_c, self.n_g = 0, 0
     def before_train(self): pass
-    def to_save(self): return {}, {'n_c': self.n_c, 'n_g': self.n_g}
+    def to_save(self): return {}, {k: getattr(self, k) if getattr(self, 'asked', 1) else 0 for k in ('n_c', 'n_g')}
     def from_saved(self, tensors, plain): self.n_c, self.n_g = plain['n_c'], plain['n_g']
 
 @patch

@@ -139,7 +139,7 @@ def plot_history(history,          # a `LossHistory` file, or a DataFrame of one
 
 # %% ../nbs/08_watching.ipynb #19bfae38
 class EMA(Callback):
-    "A moving average of the generator's weights, `.model`: stands in for it in validation and samples; `learn.save` keeps the trained."
+    "A moving average of the generator's weights, `.model`: stands in for it in validation and samples; `learn.save` keeps the others."
     order, early = 5, True
     def __init__(self, decay:float=.999,  # share of the old average that a step keeps
                        warmup:bool=True): # begin with a short memory: min(decay, (1+step)/(10+step))

@@ -365,6 +365,8 @@ def test_noise_to_pictures():
 
 def test_wgan_and_from_learners():
     "fastai's other ways to make a GANLearner lead to ours."
+    other = gan.SRGANLearner.wgan(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), gan.Turns(2, 1), precision='float32')
+    assert (other.turns.n_crit, other.turns.n_gen) == (2, 1)
     learn = gan.SRGANLearner.wgan(R.tiny_dls(), R.TinyGenerator(), R.TinyCritic(), precision='float32')
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(1); assert isinstance(learn, gan.SRGANLearner) and learn.in_turns and learn.n_steps == 6
@@ -589,3 +591,21 @@ def test_a_best_that_is_met_again_is_no_better(tmp_path):
         return learn.n_steps
     assert run('whole') == 24
     run('a', 2); assert run('a', resume=True) == 24
+
+def test_a_layer_that_is_frozen_between_two_fits_stays():
+    learn = game(switcher=gan.Turns()); learn.fit(1)
+    head = learn.generator.net[0].requires_grad_(False); was = head.weight.clone()
+    learn.fit(1); assert torch.equal(head.weight, was) and not head.weight.requires_grad
+
+def test_between_two_fits_nobody_is_in_the_middle_of_a_turn(tmp_path):
+    "Six steps of `Turns(3, 1)` end within the critic's turn; a new fit begins it anew, and so does one from a checkpoint."
+    def new(**kw): return game(switcher=gan.Turns(3, 1), **kw)
+    learn = new(); learn.fit(1); learn.save_checkpoint(tmp_path/'step-00000006.safetensors'); learn.fit(1)
+    again = new().resume(tmp_path); again.fit(1)
+    assert all(torch.equal(a, b) for a, b in zip(learn.model.state_dict().values(), again.model.state_dict().values()))
+
+def test_another_rate_of_the_critic_counts(tmp_path):
+    learn = game([kept.SaveEvery(tmp_path), Killed(1)], crit_lr=4e-4)
+    with contextlib.suppress(KeyboardInterrupt): learn.fit(2)
+    again = game([kept.SaveEvery(tmp_path)], crit_lr=1e-4).resume(tmp_path); again.fit(2)
+    assert again.opt.hypers[0]['lr'] == pytest.approx(1e-4)

@@ -388,10 +388,10 @@ def test_what_a_failed_request_held_is_free_at_once():
         with client(Full()) as c:
             for status, Full.error in (503, MemoryError), (422, ValueError), (503, MemoryError):
                 assert c.post('/v1/upscale', content=png(seed=len(held))).status_code == status
-                until(lambda: not any(r() is not None for r in held), 2)
+                until(lambda: not any(r() is not None for r in held))
             job = c.post('/v1/jobs', content=png()).json()['id']
             until(lambda: c.get(f'/v1/jobs/{job}').json()['state'] == 'failed')
-            until(lambda: len(held) > 3 and not any(r() is not None for r in held), 2)
+            until(lambda: len(held) > 3 and not any(r() is not None for r in held))
     finally: gc.enable()
 
 def test_no_memory_for_a_body_is_a_503(monkeypatch):

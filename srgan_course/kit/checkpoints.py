@@ -181,11 +181,10 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     self.prepare()
     finding = any(isinstance(c, LRFinder) for c in L(cbs))
     if not finding: self._check_call(n_epoch, cbs)
-    self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, str(self.lr if lr is None else lr)
+    self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, None
     try:
         with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
-        if self.fitting and not self._stop: self.n_epochs, self.data_order.at = self.n_epochs + self.data_order.at[0], (0, 0)
-        if not self._stop: self.asked = None                                   # what is kept from now on lies between two fits
+        if self.fitting and not self._stop: self.n_epochs += self.data_order.at[0]; self.data_order.at, self.asked = (0, 0), None
     except Exception as e:                             # fastai says in which callback, before what the callback says
         e.args = tuple(re.sub(r'(Exception occured in .*:\n\t)+', '', a) if isinstance(a, str) else a for a in e.args); raise
     finally:
@@ -197,6 +196,7 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
 def _do_fit(self:Resumable):
     "fastai's loop over epochs, which may begin with a later one."
     first = self.saved[1]['epoch'] if self.saved and self.fitting else 0
+    if self.fitting: self.asked = [float(g['lr']) for g in self.opt.opt.param_groups]      # None between two fits
     if self.saved and self.fitting and not self.saved[1]['batch']: self._put_back()
     for self.epoch in range(first, self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
@@ -384,7 +384,7 @@ def _put_back(self:Resumable):
     if hasattr(self, 'recorder') and 'recorder' in p: _load_recorder(self.recorder, _under('recorder', t), p['recorder'])
     self._load_cbs()
     for cb in self.cbs:
-        for k,v in _under(f'track.{cb.name}', t).items(): setattr(cb, k, v.item())
+        for k,v in _under(f'track.{cb.name}', t).items(): setattr(cb, k, int(v) if k == 'wait' else v.item())
         if isinstance(cb, ParamScheduler) and p['scheduled']: cb.hps = {k: v.tolist() for k,v in _under('hps', t).items()}
     for k,s in self.scalers.items(): s.load_state_dict(p['scaler'][k])
     set_rng_state((_under('rng', t), p['rng']), self.dls.loaders)

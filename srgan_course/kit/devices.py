@@ -52,8 +52,8 @@ def _under_limits(own='/proc/self/cgroup', root='/sys/fs/cgroup'): # yields byte
         names = ('memory.limit_in_bytes', 'memory.usage_in_bytes') if kind else ('memory.max', 'memory.current')
         for p in Path(path[1:], 'it').parents if kind in ('', 'memory') else ():
             most, used, stat = (_kernel_says(Path(root, kind, p, name)).split() for name in (*names, 'memory.stat'))
-            files = dict(zip(stat[::2], stat[1::2])).get('total_'*bool(kind) + 'inactive_file', 0)           # may be forgotten
-            if most not in ([], ['max']): yield int(most[0]) - int(used[0]) + int(files)
+            files = sum(int(dict(zip(stat[::2], stat[1::2])).get('total_'*bool(kind) + k, 0)) for k in ('inactive_file', 'active_file'))
+            if most not in ([], ['max']): yield int(most[0]) - int((used or [0])[0]) + files                # which may be forgotten
     if (most := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
         yield most - int(_kernel_says('/proc/self/statm').split()[0])*resource.getpagesize()
 

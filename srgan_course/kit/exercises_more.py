@@ -166,7 +166,7 @@ def check_groups(f):
     if (held(.3, 0) == held(.3, 1)).all(): return 'another seed holds out the same groups'
     often = np.mean([[held(.1, s)[groups == g].all() for g in names] for s in range(100)], 0)
     if often.max() > .3:
-        return (f'a group of {(groups == names[often.argmax()]).sum()} pictures is drawn in {often.max():.0%}, not in 10 %: draw groups')
+        return f'a group of {(groups == names[often.argmax()]).sum()} pictures is held out {often.max():.0%} of the time, not 10 %'
 
 @checks('no other factor has a lower loss.')
 def check_factor(f):

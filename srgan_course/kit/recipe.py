@@ -102,8 +102,8 @@ def present_fields(d:dict)->dict: # a recipe's fields, as a file has them
 
 # %% ../../nbs/kit/recipe.ipynb #21930f4f
 # kind -> name -> module, module:its name there, or the thing itself; a recipe's class -> tables of its named recipes -> module
-_SR = {'LightSR': 'srgan_course.generators', 'SRResNet': 'srgan_course.generators', 'RRDBNet': 'srgan_course.esrgan'}
-HOMES = dict(generator=_SR, network={**_SR, 'DCGANGenerator': 'srgan_course.cats'},
+HOMES = dict(generator=(sr := dict.fromkeys(('LightSR', 'SRResNet'), 'srgan_course.generators') | {'RRDBNet': 'srgan_course.esrgan'}),
+    network={**sr, 'DCGANGenerator': 'srgan_course.cats'},
     critic={'PoolCritic': 'srgan_course.critics', 'SRGANCritic': 'srgan_course.critics', 'VGGCritic': 'srgan_course.esrgan',
             'UNetCritic': 'srgan_course.esrgan'}, layout={'DIV2K': 'srgan_course.esrgan:given_dls'},
     adversarial={**dict.fromkeys(('bce', 'lsgan', 'hinge', 'mean'), 'srgan_course.losses:AdversarialLoss'),
