@@ -6,7 +6,7 @@
 __all__ = ['world', 'rank', 'told', 'in_order', 'shared', 'Distributed', 'processes']
 
 # %% ../../nbs/kit/distributed.ipynb #dd000003
-import os
+import gc, os
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import signature
@@ -240,4 +240,4 @@ def processes(device=None,          # 'auto', 'cpu', 'cuda'
     try: yield
     finally:
         Distributed.any_number = was
-        if begin: dist.destroy_process_group()
+        if begin: gc.collect(); dist.destroy_process_group()     # wrappers go first: they hold a connection, and torch would abort
