@@ -240,4 +240,4 @@ def processes(device=None,          # 'auto', 'cpu', 'cuda'
     try: yield
     finally:
         Distributed.any_number = was
-        if begin: gc.collect(); dist.destroy_process_group()     # wrappers go first: they hold a connection, and torch would abort
+        if begin: gc.collect(); dist.destroy_process_group()     # wrappers go first: they hold a connection, and torch may abort
