@@ -269,7 +269,7 @@ def _train_student(source, recipe, changes, labels, out, json):
           f'student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out}/student.safetensors')
 
 # %% ../nbs/cli.ipynb #5a92af73
-def _figures(a, b, net, kid, score, draws, **kwargs):
+def _figures(a, b, net, kid, score, draws, paired, **kwargs):
     "What was asked for, features computed once; FID comes always. `score` is the classifier's name, or None."
     from srgan_course import fid as m
     from srgan_course.kit.features import pooled_net
@@ -278,8 +278,9 @@ def _figures(a, b, net, kid, score, draws, **kwargs):
     needs = [('a covariance', 2, 2)]
     if score: one_net([found(a), found(b)], net), pooled_net(score); needs += [('the score in ten parts', 10, 0)]   # before the work
     x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
-    res = {'fid': m.fid(x, y, net, draws)}
-    if kid: res['kid'] = m.kid(x, y, net)
+    groups = range(len(x)) if paired else None
+    res = {'fid': m.fid(x, y, net, draws, groups)}
+    if kid: res['kid'] = m.kid(x, y, net, groups=groups)
     if score: res['inception_score'] = m.inception_score(a, score, **kwargs)
     return res
 
@@ -302,6 +303,7 @@ def fid(
     kid:bool=False, # KID, too, with its 95 % interval?
     Is:bool=False, # The Inception Score of the first set, too (classifier score, with another net than inception)?
     draws:int=0, # Bootstrap draws for a 95 % interval of the FID at this many pictures, such as 100; each costs a distance
+    paired:bool=False, # With --kid or --draws: the same pictures twice, in the order of their names, such as enlarged and original?
     save_stats:Path=None, # Keep the statistics of the first set in this file (.npz)
     n:int=None, # Only the first so many pictures of each set
     skip:bool=False, # Go on past files that cannot be read?
@@ -320,14 +322,16 @@ def fid(
     net = features if at else f'{name}@{dims or dict(inception=2048, random=256).get(name, 512)}'     # by default the last layer
     own_result(result), need_places(save_stats, folders=[cache])
     if save_stats:
-        if other := [f'--{k}' for k, v in {'kid': kid, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}.items() if v]:
+        idle = {'kid': kid, 'paired': paired, 'result': result, 'draws': draws, 'cache': cache, 'is': Is}
+        if other := [f'--{k}' for k, v in idle.items() if v]:
             raise ValueError(f'--save-stats keeps a mean and a covariance and measures nothing; leave out {", ".join(other)}')
         return _keep_statistics(a, b, net, save_stats, json, n=n, skip=skip)
     if Is and name[:6] == 'random': raise ValueError(f'--is needs a classifier, and {name} has no classes; take --features inception, say')
+    if paired and not (kid or draws): raise ValueError('--paired counts with --kid and --draws; give one of them, or leave it out')
     if b is None: raise ValueError('one set has no distance; give two, or keep the statistics of one with --save-stats FILE.npz')
     say(one_line(f'srgan-fid: {a} against {b}' + f' by {net}'*(not two_files) + ' ...'))
     with warnings_as_lines('srgan-fid'):
-        figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, n=n, skip=skip, cache=cache)
+        figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, paired, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
     if result:            # statistics may not know their n
         save_result(result, f'{a} against {b}', values, f'{a}, {b}', min(k for k in values['fid']['n'] if k is not None),

@@ -96,21 +96,18 @@ def mmd2(kxx, kyy, kxy): # kernels (n,n), (m,m), (n,m) -> number
     return float((kxx.sum() - np.trace(kxx))/(n*(n-1)) + (kyy.sum() - np.trace(kyy))/(m*(m-1)) - 2*kxy.mean())
 
 # %% ../nbs/12_fid.ipynb #a17e0001
-def _mean_of_pairs(k, w, v, same, own):
-    """For each row of weights (draws, pictures). `same`: pairs of one group, which count once for each time the group is drawn; `own`: no
-    picture with itself."""
-    total, count = ((w@k)*v).sum(1), w.sum(1)*v.sum(1)
-    if same is not None: total, count = total + (w - w*v)@(k*same).sum(1), count + (w - w*v)@same.sum(1)
-    return (total - w@np.diag(k))/(count - w.sum(1)) if own else total/count
+def _mean_of_pairs(k, w, v, apart):
+    "For each row of weights (draws, pictures): the mean over the pairs that are apart."
+    return ((w@(k*apart))*v).sum(1)/((w@apart)*v).sum(1)
 
 def weighted_mmd2(ks,     # kernels (n,n) and (m,m) within the sets, (n,m) between them
                   w, v,   # (draws,n) and (draws,m): how often each picture is drawn
                   g=None  # (n,) the group of each picture, of both sets
                  ):       # (draws,)
-    "`mmd2` of each draw."
-    same = [np.eye(len(k), dtype=bool) if g is None else g[:, None] == g for k in ks[:2]]
-    across = _mean_of_pairs(ks[2], w, v, None if g is None else same[0], False)
-    return _mean_of_pairs(ks[0], w, w, same[0], True) + _mean_of_pairs(ks[1], v, v, same[1], True) - 2*across
+    "`mmd2` of each draw: no picture is compared with itself, nor, in both sets, with one of its group."
+    apart = [~np.eye(len(k), dtype=bool) for k in ks[:2]] + [np.ones_like(ks[2], bool)] if g is None else [g[:, None] != g]*3
+    xx, yy, xy = (_mean_of_pairs(k, *of, a) for k, of, a in zip(ks, ((w, w), (v, v), (w, v)), apart))
+    return xx + yy - 2*xy
 
 def _subset_weights(n, size, rng, k): return np.stack([np.bincount(rng.permutation(n)[:size], minlength=n) for _ in range(k)]).astype(float)
 def _draw_weights(n, rng, k):
@@ -134,22 +131,22 @@ def _kid_large(x, y, subsets, size, rng, groups, said):
 def kid(a, b,                  # folder, name, list, tensor, batches, features
         features='inception@2048', # as for `fid`
         subsets:int=100,       # how many subsets are drawn
-        size:int=1000,         # pictures in each; fewer where a set has fewer
+        size:int=1000,         # pictures in each; fewer where a set has fewer, all of them with `groups`
         draws:int=1000,        # bootstrap draws for the interval; fewer than 2: none
-        groups=None,           # label of each picture; what has one label is drawn together, in both sets
+        groups=None,           # label of each picture; what has one label is drawn together, and never compared, in both sets
         seed:int=0,            # of subsets and draws
         **kwargs               # cache, bs, workers, n, skip of `features`
        )->Figure:
-    "Kernel Inception distance: mean over subsets, with their spread; unbiased for sets that are independent."
+    "Kernel Inception distance: mean over subsets, with their spread; unbiased for sets, or `groups`, that are independent."
     in_range('subsets', subsets, 1, whole=True), in_range('size', size, 2, whole=True), in_range('draws', draws, 0, whole=True)
     a, b, said = two_sets(a, b, kwargs.pop('net', features), True, ('KID', 2, 2), **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)
     n, m, g = len(x), len(y), _labels(groups, len(x), len(y))
-    size = min(size, n, m)
+    size = n if groups is not None else min(size, n, m)
     said |= dict(subsets=f'{subsets} of {size}', seed=seed)
     if max(n, m) > 4000: return _kid_large(x, y, subsets, size, rng, groups, said)
     ks = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
-    v = weighted_mmd2(ks, _subset_weights(n, size, rng, subsets), _subset_weights(m, size, rng, subsets))
+    v = weighted_mmd2(ks, _subset_weights(n, size, rng, subsets), _subset_weights(m, size, rng, subsets), g)
     spread = v.std() if size < max(n, m) else 0.
     if draws < 2: return Figure(v.mean(), 'KID', spread=spread, **said)
     if g is None: d = weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))

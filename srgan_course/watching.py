@@ -204,7 +204,9 @@ class SampleGrid(Callback):
 # %% ../nbs/08_watching.ipynb #9f6426be
 @patch
 def before_fit(self:SampleGrid):
-    if self.learn.fitting and not self.learn.saved and not self.learn.n_steps: self.keep()
+    if not self.learn.fitting or self.learn.saved or self.learn.n_steps: return
+    for p in self.frames: p.unlink()                   # of another run: they would stand in this one's film
+    self.keep()
 
 @patch
 def after_batch(self:SampleGrid):

@@ -390,10 +390,15 @@ def test_fid(tmp_path, capsys):
                                        net='random@256') and out.err.startswith('srgan-fid: 1 of 7 pictures left out') and len(out.err.splitlines()) == 1
 
     (tmp_path/'dog'/'x.png').unlink()
+    cli.fid(cats, cats, features='random', kid=True, paired=True, json=True)              # twins: as if the set were compared with another of its kind
+    kid = json.loads(capsys.readouterr().out)['kid']
+    cli.fid(cats, cats, features='random', kid=True, json=True)
+    assert kid['groups'] == 6 and abs(kid['value']) < 1e-9 > json.loads(capsys.readouterr().out)['kid']['value']
     cli.fid(cats, cats, features='random', result=tmp_path/'r.json'); cli.fid(dogs, str(tmp_path/'s.npz'), features='random', dims=256)
     zero = [float(l.split()[1]) for l in capsys.readouterr().out.splitlines()]      # a set and itself, also from its statistics
     assert abs(zero[0]) < 1e-3 and abs(zero[1]) < 1e-3 and json.loads((tmp_path/'r.json').read_text())['n'] == 6
-    for line, args, kw in (('inception@2048', (cats, dogs), dict(features='inseption@2048')), ('one set has no distance', (cats,), {}),
+    for line, args, kw in (('inception@2048', (cats, dogs), dict(features='inseption@2048')),
+                           ('--paired counts with --kid', (cats, dogs), dict(features='random', paired=True)), ('one set has no distance', (cats,), {}),
                            ("feature net 'inception@' is not known", (cats, dogs), dict(features='inception@')),
                            ('leave out .*dog', (cats, dogs), dict(save_stats=tmp_path/'x.npz')), ('in a .npz file', (cats,), dict(save_stats=Path('s.txt'))),
                            ('measures nothing; leave out --kid, --is', (cats,), dict(save_stats=tmp_path/'x.npz', kid=True, Is=True)),

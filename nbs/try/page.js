@@ -61,6 +61,7 @@ async function upscale(file) {
   fail(''); show('download', false); show('result', false);
   try {
     say('Reading the photo…');
+    if (window.SRGAN_API) await engine.ready;                              // a server tells its scale
     const {bitmap, refuse} = await open(file);
     signal.throwIfAborted();
     if (refuse) { say(''); return fail(refuse); }

@@ -38,7 +38,7 @@
     const job = `v1/jobs/${(await (await ask('v1/jobs', {method: 'POST', body: file, signal})).json()).id}`;
     try {
       const {file, lost} = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
-      const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = window.SRGAN_API.scale;
+      const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = api.scale;
       picture.close();
       signal?.throwIfAborted();
       told({done: 1, of: 1, box: {t: 0, l: 0, b: h/s, r: w/s}, data});
@@ -46,7 +46,8 @@
     } finally { ask(job, {method: 'DELETE', keepalive: true}).catch(() => {}); }  // what is cancelled stops; what is done is forgotten
   }
 
-  window.SRGAN_API = {scale: 4, ready: ask('readyz').then(() => {}, () => {}), upscale};
+  const api = window.SRGAN_API = {scale: 4, upscale};                       // until the server has told its first model's, which does the work
+  api.ready = ask('v1/models').then(r => r.json()).then(([first]) => { api.scale = first.scale; }, () => {});
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('where').textContent = 'Your photo is sent to this server, which enlarges it and keeps it only for as long as that takes.';
     Object.assign(document.querySelector('header a'), {href: 'docs', textContent: 'The API of this server'});

@@ -181,7 +181,8 @@ def three_parts(items:list, # paths, open pictures or `Toy`s
         of, share = np.asarray(y)[order], np.empty(len(order))
         for at in (np.flatnonzero(of == c) for c in set(of.tolist())): share[at] = (np.arange(len(at)) + .5)/len(at)
         if share.min() < 1/4: order = order[np.argsort(share, kind='stable')]                   # a class of three or more
-    a, b = max(1, round(test*len(order))), max(1, round(valid*len(order)))
+    a = min(max(1, round(test*len(order))), len(order) - 2)
+    b = min(max(1, round(valid*len(order))), len(order) - 1 - a)
     cut = [sorted(o.tolist()) for o in (order[a + b:], order[a:a + b], order[:a])]
     parts = [x for o in cut for x in ([items[i] for i in o], None if y is None else np.asarray(y)[o])]
     return Split(*parts[:4], dropped=[(items[j], items[i]) for j, i in sorted(gone.items())], test=parts[4], y_test=parts[5])
