@@ -13,7 +13,7 @@ from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
 from .images import downscale
 from .data import DEGRADE, sr_dls
-from .generators import STEPS, check_batch, check_scale, init_conv
+from .generators import STEPS, check_batch, check_scale, init_conv, receptive_radius
 from .critics import SRGANCritic
 from .losses import AdversarialLoss, plain
 from .kit.div2k import div2k_windows
@@ -86,12 +86,8 @@ class RRDBNet(nn.Module):
             f = F.leaky_relu(getattr(self, f'conv_up{i + 1}')(F.interpolate(f, scale_factor=k, mode='nearest')), .2)
         return self.conv_last(F.leaky_relu(self.conv_hr(f), .2))
 
-    @property
-    def radius(self)->int: # how far it sees, in pixels of the small picture
-        "Receptive radius by formula."
-        lo, hi = -2, self.args['scale'] + 1                                                # two convolutions after the last enlargement
-        for k in reversed(STEPS[self.args['scale']]): lo, hi = (lo - 1)//k, (hi + 1)//k # a convolution, then one nearest enlargement down
-        return max(-lo, hi) + 2 + 15*self.args['n_blocks']
+    radius = property(receptive_radius)      # how far it sees, in pixels of the small picture
+
 
 # %% ../nbs/17_esrgan.ipynb #ca156a39
 class RelativisticLoss(AdversarialLoss):

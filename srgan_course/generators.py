@@ -70,12 +70,6 @@ class SRResNet(nn.Module):
         x = self.head(check_batch(x))
         return self.tail(self.up(x + self.mid(self.body(x))))
 
-    @property
-    def radius(self)->int: # how far it sees, in pixels of the small picture
-        "Receptive radius by formula (worked out below)."
-        lo, hi = -4, self.args['scale'] + 3               # what the 9x9 tail sees from the first and from the last pixel of a cell
-        for k in reversed(STEPS[self.args['scale']]): lo, hi = lo//k - 1, hi//k + 1   # one shuffle down, one 3x3 convolution
-        return max(-lo, hi) + 1 + 2*self.args['n_blocks'] + 4
 
 # %% ../nbs/04_generators.ipynb #b1c0b1c0
 class Bicubic(nn.Module):
@@ -144,14 +138,6 @@ class LightSR(nn.Module):
         skip = self.skip(x)
         return skip + detail.to(skip.dtype)
 
-    @property
-    def radius(self)->int: # how far it sees, in pixels of the small picture
-        "Receptive radius by formula: each 3x3 convolution adds one pixel, one at k times the size a k-th."
-        n, s = 2*self.args['n_blocks'] + 2, self.args['scale']
-        if 'full' not in self.args: return n + 1
-        lo, hi = -2, s + 1                                # what the last two see from the first and from the last pixel of a cell
-        for k in reversed(STEPS[s]): lo, hi = (2*lo - 1 - k)//(2*k), (2*hi + 3 - k)//(2*k) + 1    # a convolution, and the stretch
-        return n + max(-lo, hi)
 
 # %% ../nbs/04_generators.ipynb #4148848f
 @torch.no_grad()
@@ -204,3 +190,5 @@ def receptive_radius(net:nn.Module, # maps (B,3,H,W) to (B,3,s*H,s*W)
         r = max((m.nonzero() - half).abs().max().item() for m in (wide, tall))
     _radii[key] = r
     return r
+
+SRResNet.radius = LightSR.radius = property(receptive_radius)
