@@ -45,10 +45,11 @@ def serve(
     in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1), check_root(root_path)
     try: limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
     except ValueError as e: raise ValueError(re.sub(r'^\w+', lambda k: f'--{k[0].replace("_", "-")}', str(e))) from None
+    names = lambda v: [v] if Path(v).is_file() else v.split('+')                          # a file whose name has a + in it is one
     for k in 'models', 'device':
-        if given[k] and not all(given[k].split('+')): raise ValueError(f'--{k} {given[k]}: a + stands between two names; leave it out')
+        if given[k] and not all(names(given[k])): raise ValueError(f'--{k} {given[k]}: a + stands between two names; leave it out')
     token = token or os.environ.get('SRGAN_TOKEN') or None
-    app = make_app(limits, token, cors, models=models.split('+') if models else (), devices=device.split('+'), tile=tile,
+    app = make_app(limits, token, cors, models=names(models) if models else (), devices=names(device), tile=tile,
                    classifier=classifier)
     app.state.service.look()
     sock = listen(host, port)

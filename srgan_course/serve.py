@@ -235,7 +235,8 @@ def make_app(limits:Limits=Limits(),
         yield
         warming.cancel(); s.shop.close()
     own = [Route('/openapi.json', description), Route('/docs', docs), Route('/', page), Route('/{name}', page)]
-    allowed = [Middleware(CORSMiddleware, allow_origins=[cors], allow_methods=['*'], allow_headers=['*'])] if cors else []
+    allowed = [Middleware(CORSMiddleware, allow_origins=[cors], allow_methods=['*'], allow_headers=['*'],
+                          expose_headers=['*'])] if cors else []
     app = Starlette(routes=[*map(answer, table), *own], exception_handlers=PROBLEMS, lifespan=life,
                     middleware=[*allowed, Middleware(Gate, limits=limits, counters=s.counters, token=token)])
     app.state.service = s

@@ -425,11 +425,23 @@ def test_token_behind_a_proxy(root):
         for path in '/', '/healthz', '/docs': assert httpx.get(url + path).status_code == 200, path
         assert httpx.get(url + '/v1/models', headers={'Authorization': 'Bearer cats'}).status_code == 200
 
+def test_a_model_whose_name_has_a_plus(tmp_path):
+    "A file is one model; between names + stands for two."
+    from srgan_course.deploy import serve
+    from srgan_course.kit.models import find_model
+    (file := tmp_path/'my+model.safetensors').write_bytes(find_model('light-x2').read_bytes())
+    with socket.create_server(('127.0.0.1', 0)) as taken:                  # all is looked at before the port is wanted
+        with pytest.raises((ValueError, OSError), match='in use'): serve(models=str(file), port=taken.getsockname()[1])
+        with pytest.raises(ValueError, match='stands between two names'): serve(models='light-x2+')
+
 def test_other_origins():
     "Off, unless one is named."
     ask = lambda c: c.options('/v1/upscale', headers={'Origin': 'https://a.example', 'Access-Control-Request-Method': 'POST'})
     with client() as c: assert not any(h.startswith('access-control') for h in ask(c).headers)
-    with client(cors='https://a.example') as c: assert ask(c).headers['access-control-allow-origin'] == 'https://a.example'
+    with client(cors='https://a.example') as c:
+        assert ask(c).headers['access-control-allow-origin'] == 'https://a.example'
+        said = c.get('/v1/models', headers={'Origin': 'https://a.example'}).headers
+        assert said['access-control-expose-headers'] == '*'               # X-Lost, Location, Retry-After
     with client(cors='https://b.example') as c: assert 'access-control-allow-origin' not in ask(c).headers
 
 # ---- with a real socket

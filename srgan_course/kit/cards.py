@@ -20,7 +20,7 @@ BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # wha
 def about_data(source)->list: # as `train` was given it -> lines for the card: the data, their terms, and benchmarks among them
     "What is known of the pictures a model was trained on."
     if not isinstance(source, (str, Path)): return ['pictures that were given to `train` from Python; nothing is known of their terms']
-    parts, lines = str(source).split('+'), []
+    parts, lines = [str(source)] if Path(source).is_dir() else str(source).split('+'), []
     for part in parts:
         known = SOURCES.get(part.split('/')[0]) if not Path(part).is_dir() else None
         lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known

@@ -285,7 +285,7 @@ class Teacher(FrozenNet):
 def teacher(name:str='resnet50')->Teacher:
     "A teacher by name, with the weights that the name says; nothing else is slipped in."
     if isinstance(name, Teacher): return name
-    if name == 'toy' or str(name).startswith('toy-'): return toy_teacher(int(str(name)[4:] or 0))
+    if name == 'toy' or str(name)[:4] == 'toy-' and str(name)[4:].isdigit(): return toy_teacher(int(str(name)[4:] or 0))
     if isinstance(name, Body): raise ValueError(f'{name.name} is a body without a head; a teacher is a classifier with its last layer')
     if not isinstance(name, Classifier) and str(name).endswith('.safetensors'): name, path = load_classifier(name), Path(name).name
     else: path = ''

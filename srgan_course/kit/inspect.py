@@ -41,7 +41,8 @@ def check_pictures(source,        # what `train` takes
     readable = [s for part in sides for s in part if 'error' not in s]
     first = len([s for s in sides[0] if 'error' not in s])     # so many of them are for training, the others held out
     equal, near = twins(readable)
-    across = [(i, j) for i,j in [*((g[0], g[-1]) for g in equal), *near] if i < first <= j]          # one of each side
+    pairs = [(g[0], j) for g in equal for j in g[1:]] + near
+    across = {j: i for i,j in pairs if i < first <= j}       # held out -> one like it that is trained on
     name = lambda i: readable[i]['name']
     by_area = sorted((s['size'] for s in readable), key=lambda wh: wh[0]*wh[1])
     report = dict(pictures=sum(map(len, sides)), training=len(usable[0]), held_out=len(usable[1]), patch=size,
@@ -49,7 +50,7 @@ def check_pictures(source,        # what `train` takes
         unreadable={s['name']: s['error'] for part in sides for s in part if 'error' in s},
         too_small=[s['name'] for s in readable if min(s['size']) < size], transparent=[s['name'] for s in readable if s['clear']],
         duplicates=[[name(i) for i in g] for g in equal], near_duplicates=[[name(i), name(j)] for i,j in near],
-        leaks=[[name(i), name(j)] for i,j in across])
+        leaks=[[name(i), name(j)] for j,i in across.items()])
     return report, *([s['item'] for s in part] for part in usable)
 
 # %% ../../nbs/kit/inspect.ipynb #07278ebe

@@ -106,6 +106,7 @@ def by_group(rec:Recognition, groups:np.ndarray, # a `Recognition`, (n,) names
     for g in dict.fromkeys(sorted(groups)):
         i = groups == g
         lo, hi = over_pictures(lambda a, c: c.mean() - a.mean(), b[i].astype(float), w[i].astype(float), times=times, seed=seed)
+        if i.sum() < 2: lo = hi = np.nan                            # one picture tells nothing of others
         means = {ORIGINALS: o[i].mean(), base: b[i].mean(), way: w[i].mean()}
         rows[g] = dict(n=i.sum(), **means, change=means[way] - means[base], lo=lo, hi=hi)
     return pd.DataFrame(rows).T.rename_axis('group')
