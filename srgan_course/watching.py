@@ -198,8 +198,9 @@ class SampleGrid(Callback):
             save_image(self.draw(), self.folder/f'sample-{self.learn.n_steps:08d}.png')
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
     def gif(self):
-        "All frames as one animated GIF, four a second; gives its path."
-        return save_gif(self.folder/'samples.gif', [Image.open(p) for p in self.frames], 250)
+        "The frames as one animated GIF, four a second; of more than 200 every second, third, ...; gives its path."
+        shown = self.frames[::-1 - (len(self.frames) - 1)//200][::-1]                            # with the last one
+        return save_gif(self.folder/'samples.gif', [Image.open(p) for p in shown], 250)
 
 # %% ../nbs/08_watching.ipynb #9f6426be
 @patch

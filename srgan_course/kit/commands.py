@@ -101,13 +101,14 @@ def typed(names)->set: # parameters -> those whose options stand on the command 
 def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train': options that count only with it, 'not train': without it}
     "Refuse an option that would be passed over; `said`: those that are given, be it with their default."
     of = signature(f)
-    said = {*said} | {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
+    changed = {k for k, v in of.bind(*args, **kwargs).arguments.items() if v != () and str(v) != str(of.parameters[k].default)}
+    there, flags = {*said} | changed, lambda names: ' or '.join(f'--{o.replace("_", "-")}' for o in names)
     for key, options in dict(only).items():
-        barred, others, idle = key[:4] == 'not ', key.removeprefix('not ').split(), [o for o in options.split() if o in said]
-        if not idle or barred != bool(there := [o for o in others if o in said]): continue
-        option, other = (' or '.join(f'--{o.replace("_", "-")}' for o in v) for v in (idle[:1], there or others))
-        raise ValueError(f'{option} {"does not count" if barred else "counts only"} with {other}; leave it out'
-                         + f', or give {other}, too'*(not barred))
+        barred, others = key.startswith('not '), key.removeprefix('not ').split()      # options that count without these; with one of them
+        idle, met = ([o for o in names if o in there] for names in (options.split(), others))
+        if idle and barred and met: raise ValueError(f'{flags(idle[:1])} does not count with {flags(met)}; leave it out')
+        if idle and not barred and not met:
+            raise ValueError(f'{flags(idle[:1])} counts only with {flags(others)}; leave it out, or give {flags(others)}, too')
 
 def as_options(e, f)->str: # an error; a command
     "What it says to users of Python (give size=8, go on with resume=True) in the words of a command line (give --size 8, --resume)."

@@ -62,14 +62,17 @@ def match_labels(labels, teacher # as from `read_labels`, a classifier with `nam
                 )->dict:         # folder -> (class number, name)
     "The classifier's names decide where labels name all of them, or number some from 0 on; elsewhere none may contradict its number."
     names, own = [_letters(c) for c in teacher.classes], {k: _letters(c) for k, (_, c) in labels.items()}
-    right = [own[k] for k, (n, _) in labels.items() if own[k] == ''.join(names[n:n+1])]
-    if len(right) == len(labels) or all(k == c for k, (_, c) in labels.items()): return labels
+    fits = {k: own[k] in names[n:n+1] for k, (n, _) in labels.items()}                   # does its number stand for its name?
+    numbers_alone = all(k == c for k, (_, c) in labels.items())                          # {"n01440764": 0}
+    if numbers_alone or all(fits.values()): return labels
     if sorted(own.values()) == sorted({*names}): return {k: (names.index(own[k]), c) for k, (_, c) in labels.items()}
-    part = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))
-    bad = [k for k in labels if part or own[k] in names and own[k] not in right]
-    try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes) if part else ()
-    except ValueError: found = ()
-    if bad and not len(found):
-        raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({bad[0]}: '
-                         f'{labels[bad[0]][1]}), so they do not fit; give each folder the number of its class')
-    return labels | {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
+    counted = len(labels) < teacher.n and sorted(n for n, _ in labels.values()) == list(range(len(labels)))    # places among some classes
+    if counted:
+        try: found = name_labels([f'{k}_{c}.jpg' for k, (_, c) in labels.items()], teacher.classes)
+        except ValueError: pass
+        else: return {k: (int(n), c) for n, (k, (_, c)) in zip(found, labels.items())}
+    right = {own[k] for k in labels if fits[k]}
+    if wrong := [k for k in labels if counted or own[k] in names and own[k] not in right]:
+        raise ValueError(f'{len(labels)} labels for the {teacher.n} classes of {teacher.name}, whose names they do not follow ({wrong[0]}: '
+                         f'{labels[wrong[0]][1]}), so they do not fit; give each folder the number of its class')
+    return labels

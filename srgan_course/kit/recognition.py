@@ -51,9 +51,11 @@ def agrees(rec, way, judge=None)->np.ndarray: # (n,) bool
 def in_top(scores:np.ndarray, y:np.ndarray, k:int=1 # (n,C), (n,) class numbers
           )->np.ndarray:  # (n,) from 0 to 1; a class that shares its score with others takes its share of their places
     "Is the class among the k highest scores?"
-    own = scores[np.arange(len(y)), np.asarray(y), None]
     if np.isnan(scores).any(): raise ValueError('a score is NaN and stands nowhere among the others; give another classifier')
-    return ((k - (scores > own).sum(1))/(scores == own).sum(1)).clip(0, 1)
+    own = scores[np.arange(len(y)), np.asarray(y), None]
+    above, alike = (scores > own).sum(1), (scores == own).sum(1)          # classes before it, and those in one place with it, itself too
+    free = k - above                                                      # places that are left for these
+    return (free/alike).clip(0, 1)
 
 def recognition_table(rec:Recognition, judge:str=None # a `Recognition`, the classifier (the teacher where not given)
                      ):               # pandas DataFrame: a row a way

@@ -61,17 +61,20 @@ class Log:
         self.torn = path.is_file() and not path.read_bytes().endswith(b'\n') and path.stat().st_size > 0
 
     def _note(self, e):
+        "Take in an event: of one picture, but for those of the shard."
         self.finished = e if 'end' in e else None
-        self.hand = (self.hand | {e['begin']} if 'begin' in e else self.hand) - {e[k] for k in ('done', 'made', 'fail', 'back') if k in e}
-        if (n := e.get('begin')) is not None:
-            self.done.pop(n, None), self.taken.pop(n, None)                # what is begun anew is not done
+        begun, ended = [e[k] for k in ('begin',) if k in e], [e[k] for k in ('done', 'made', 'fail', 'back') if k in e]
+        self.hand = (self.hand | {*begun}) - {*ended}
+        for n in begun:
+            self.done.pop(n, None), self.taken.pop(n, None)               # what is begun anew is not done
             of, tries = self.begun.get(n, (None, 0))
             self.begun[n] = e['of'], 1 + (tries if of == e['of'] else 0)
-        if (n := e.get('back')) in self.begun: of, tries = self.begun[n]; self.begun[n] = of, tries - 1
-        if (n := e.get('done', e.get('made'))) is not None: self.begun.pop(n, None)
+        if e.get('back') in self.begun: of, tries = self.begun[e['back']]; self.begun[e['back']] = of, tries - 1
+        for k in 'done', 'made':
+            if k in e: self.begun.pop(e[k], None)
         if 'done' in e: self.done[e['done']] = e
         if 'fail' in e: self.why[e['fail']] = e['error']
-        if (n := e.get('taken')) is not None: self.taken[n], self.why[n] = e['of'], e['error']
+        if 'taken' in e: self.taken[e['taken']], self.why[e['taken']] = e['of'], e['error']
 
     def write(self, **event):
         if self.file is None: self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
