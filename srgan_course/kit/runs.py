@@ -83,8 +83,8 @@ def run_folder(out, bs:int, *sources)->Path: # None: nothing is kept; rows of a 
         named = [str(s) for s in sources if out and isinstance(s, (str, Path))]
         parts = [part for s in named for part in ([s] if Path(s).is_dir() else s.split('+')) if part]
         for p in filter(None, map(source_folder, parts)):
-            parted = any((p/v).is_dir() for v in ('valid', 'val', 'test'))                    # alone, train is a folder as any other
-            p = next(q for q in ((p/'train',)*parted + (p/'DIV2K_train_HR', p)) if q.is_dir())
+            parted = (p/'train').is_dir() and any((p/v).is_dir() for v in ('valid', 'val', 'test'))
+            p = p/'train' if parted else p/'DIV2K_train_HR' if (p/'DIV2K_train_HR').is_dir() else p      # a train alone is as any other
             if Path(out).resolve().is_relative_to(p.resolve()):
                 raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
     told(look)
