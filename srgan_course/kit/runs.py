@@ -68,7 +68,8 @@ def tensorboard(folder:Path|str):
         raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
     class Board(TensorBoardCallback):
         def write(self, **values):
-            for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
+            for k,v in values.items():
+                if torch.as_tensor(v).numel() == 1: self.writer.add_scalar(k, float(v), self.learn.n_steps)   # a metric may give several
         def after_batch(self):
             if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
         def after_epoch(self):
