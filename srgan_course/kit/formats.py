@@ -287,16 +287,16 @@ FILM = (b'acTL', b'fcTL', b'fdAT')
 
 def beside_pixels(f):
     "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
-    head, res, pixels = b'', [], False
+    head, res, pixels = [], [], False
     f.seek(8)
     while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
         at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
         if kind == b'IDAT' or pixels and kind in FILM: b, pixels = b'', True; f.seek(n + 4, 1)
         elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
         whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
-        if kind in (b'IHDR', b'PLTE'): head += start + b
+        if kind in (b'IHDR', b'PLTE'): head.append(start + b)
         elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
-    return head, res
+    return b''.join(head), res
 
 def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
 
