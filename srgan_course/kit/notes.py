@@ -113,12 +113,12 @@ def mend_png(f # binary file of a PNG
             )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
     "Leave out of a PNG what would cost its picture and says nothing of its pixels."
     head, chunks = beside_pixels(f)
-    tried = [c for c in chunks if c[4] and c[2] not in FILM]
+    for c in [c for c in chunks if c[2] == b'iCCP'][1:]: c[4] = False        # a PNG has one profile; Pillow would unpack them all
+    tried, looks = [c for c in chunks if c[4] and c[2] not in FILM], iter(range(32, 0, -1))      # more would take minutes
     def try_out(some):
-        if not some or _opens(head, [c[3] for c in some]): return
-        for c in some[100:]: c[4] = False                                    # to find out which of so many are bad would take minutes
+        if not some or next(looks, 0) and _opens(head, [c[3] for c in some]): return
         if len(some) == 1: some[0][4] = False
-        else: half = len(some[:100])//2; try_out(some[:half]), try_out(some[half:100])
+        else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
     if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
     bad = {c[2] for c in chunks if not c[4]}
     if bad & {*FILM}: bad |= {*FILM}                                         # what is left of a film is none
