@@ -51,7 +51,7 @@ class SRGANRecipe(Recipe):
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse' or 'charbonnier'
     pre_lr:float = 1.2e-3              # its learning rate
     pre_schedule:str = 'cosine'        # how that rate changes, see `kit.phases.SCHEDULES`
-    late:float = 0.                    # share of pretraining's epochs, the last ones (rounded: of one or two perhaps none), with larger patches
+    late:float = 0.                    # share of pretraining's epochs, the last (rounded: of one or two perhaps none), with larger patches
     late_size:int = 0                  # their side, HR pixels
     late_loss:str = ''                 # their loss, as for `pre_loss`; '': the same
     ema:float = .999                   # share of the old average kept a step; 0: no average
