@@ -182,8 +182,10 @@ def _as_stored(tile, known):
     return _retold(tile, *tile[:3], (known[mode], *more) if more else known[mode])
 
 def _mend_tiff(img):
-    "Colour maps of 8 bits, which Pillow takes for 16; and colours that several pixels share, which only libtiff spreads."
+    "Colour maps of 8 bits, which Pillow takes for 16; colours that several pixels share, which only libtiff spreads; planes that it mixes up."
     tags, (w, h) = img.tag_v2, img._tile_size
+    if tags.get(284) == 2 and (img.mode, tags.get(258, (8,))[0], tags.get(259, 1) == 1) in (('LA', 8, False), ('CMYK', 16, True)):
+        raise NotRead(f'pixels of {img.mode} whose channels lie in planes of their own; save it as PNG first')
     if img.mode in ('P', 'PA') and max(tags[320]) < 256: img.palette = ImagePalette.raw('RGB;L', bytes(tags[320]))
     if tags.get(262) != 6 or tags.get(259, 1) != 1 or tags.get(530, (2, 2)) == (1, 1) or sum(tags.get(279, ())) >= 3*w*h: return
     img._mode, img.use_load_libtiff = 'RGB', True
@@ -207,8 +209,7 @@ def refuse_negative(img):
 def first_bytes(f, n=-1):
     "The first bytes of a file, or all of them; it is left where it was."
     at = f.tell()
-    f.seek(0)
-    b = f.read(n)
+    f.seek(0); b = f.read(n)
     f.seek(at)
     return b
 
