@@ -182,7 +182,7 @@ def _as_stored(tile, known):
     return _retold(tile, *tile[:3], (known[mode], *more) if more else known[mode])
 
 def _mend_tiff(img):
-    "Colour maps of 8 bits, which Pillow takes for 16; colours that several pixels share, which only libtiff spreads; planes that it mixes up."
+    "Colour maps of 8 bits, which Pillow takes for 16; colours that several pixels share, which only libtiff spreads; mixed-up planes."
     tags, (w, h) = img.tag_v2, img._tile_size
     if tags.get(284) == 2 and (img.mode, tags.get(258, (8,))[0], tags.get(259, 1) == 1) in (('LA', 8, False), ('CMYK', 16, True)):
         raise NotRead(f'pixels of {img.mode} whose channels lie in planes of their own; save it as PNG first')
