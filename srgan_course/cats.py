@@ -98,8 +98,8 @@ def random_hole(x:Tensor, share:float=.5)->Tensor:
     b, _, h, w = x.shape
     k = int(h*share)
     cy, cx = torch.randint(0, h + (1 - k % 2), (2, b, 1), device=x.device)
-    out = lambda c, n: (torch.arange(n, device=x.device)[None] - c).add(k//2).div(k, rounding_mode='floor').ne(0)   # (B,n): False inside
-    return x*(out(cy, h)[:, None, :, None] | out(cx, w)[:, None, None, :])
+    dy, dx = (torch.arange(n, device=x.device) - c + k//2 for n, c in ((h, cy), (w, cx)))               # (B,h), (B,w): 0 to k-1 inside
+    return x*(((dy < 0) | (dy >= k))[:, None, :, None] | ((dx < 0) | (dx >= k))[:, None, None, :])
 
 POLICIES = dict(colour=random_colour, shift=random_shift, hole=random_hole)
 def policies(names):

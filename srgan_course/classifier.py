@@ -7,7 +7,6 @@ __all__ = ['train_head', 'calibration', 'ece', 'report', 'train_classifier']
 
 # %% ../nbs/14_classifier.ipynb #f1b7ea69
 import math, time
-from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn

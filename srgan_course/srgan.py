@@ -11,8 +11,7 @@ from dataclasses import dataclass, fields
 from inspect import signature
 from pathlib import Path
 import torch
-from PIL import Image
-from .data import DEGRADE, Recipe, get_hr, sr_dls
+from .data import DEGRADE, Recipe, get_hr, name_and_size, sr_dls
 from .images import downscale, to_tensor
 from .metrics import evaluate_sr, psnr_y
 from .kit.commands import in_range
@@ -52,7 +51,7 @@ class SRGANRecipe(Recipe):
     pre_loss:str = 'l1'                # pretraining's loss: 'l1', 'mse' or 'charbonnier'
     pre_lr:float = 1.2e-3              # its learning rate
     pre_schedule:str = 'cosine'        # how that rate changes, see `kit.phases.SCHEDULES`
-    late:float = 0.                    # share of pretraining's epochs, the last ones, whose patches are larger
+    late:float = 0.                    # share of pretraining's epochs, the last (rounded: of one or two perhaps none), with larger patches
     late_size:int = 0                  # their side, HR pixels
     late_loss:str = ''                 # their loss, as for `pre_loss`; '': the same
     ema:float = .999                   # share of the old average kept a step; 0: no average
@@ -259,16 +258,16 @@ def pictures_of(items): # of a loader: numbered pictures
 
 def held_out(dls)->dict: # name -> HR picture, cropped to a multiple of the scale
     "The pictures that validation looks at, but for those that cannot be measured in the end."
-    res, least = {}, -(-11//dls.recipe.scale)*dls.recipe.scale + 2*dls.recipe.scale
+    res, scale = {}, dls.recipe.scale
     for nth in dls.valid.dataset.items:
-        o = nth.pics.items[nth.i]
-        name = Path((getattr(o, 'filename', '') or f'picture {nth.i}') if isinstance(o, Image.Image) else o).stem
+        name = Path(name_and_size(nth.pics.items[nth.i], nth.i)[0]).stem
         res[name if name not in res else f'{name} {nth.i}'] = get_hr(nth)
-    why = {f'under {least} x {least} px, which SSIM needs': lambda im: min(im.size) < least,
-           'of one colour, which any enlargement gives exactly, so no PSNR is finite': lambda im: all(a == b for a,b in im.getextrema())}
-    for said, bad in why.items():
-        out = [k for k, im in res.items() if bad(im)]
-        said = f'{said} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
+    least = -(-11//scale)*scale + 2*scale                # 11 pixels for SSIM, in multiples of the scale, and a scale left out on each side
+    small = [k for k, im in res.items() if min(im.size) < least]
+    flat = [k for k, im in res.items() if k not in small and all(a == b for a,b in im.getextrema())]
+    for out, why in ((small, f'under {least} x {least} px, which SSIM needs'),
+                     (flat, 'of one colour, which any enlargement gives exactly, so no PSNR is finite')):
+        said = f'{why} ({", ".join(out[:1])}{", ..."*(len(out) > 1)})'
         if len(out) == len(res): raise ValueError(f'every held-out picture is {said}; give others (--valid)')
         if out: warnings.warn(f'{len(out)} of {len(res)} held-out pictures {"are" if out[1:] else "is"} {said}: not measured', stacklevel=3)
         res = {k: im for k, im in res.items() if k not in out}

@@ -10,8 +10,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srgan_course.kit import pixels, show
 from srgan_course.images import (DeepImage, compare_still, crop_to_multiple, downscale, find_images, from_array, interpolate, luminance,
                                  open_image,
-                                 save_image, show_grid, to_array, to_image, to_tensor, write_whole)
+                                 save_image, show_grid, to_array, to_image, to_tensor)
 from srgan_course.kit.codec import image_bytes
+from srgan_course.kit.files import write_whole
 from srgan_course.kit.formats import check_quality
 from srgan_course.kit.lists import to_do
 from srgan_course.kit.pixels import to_8bit, to_view
@@ -280,6 +281,22 @@ def test_deep_files_of_others():
     assert np.array_equal(got[..., 3], b[..., 3])
     firm = b[..., 3] > 6000
     assert np.abs(got.astype(int) - b)[firm].max() < 16
+
+def test_planes_that_pillow_mixes_up_are_refused():
+    "Grey with alpha in packed planes was off by up to 252, CMYK of 16 bits in planes by up to 214; others of their kind are read."
+    import tifffile
+    r = np.random.default_rng(0)
+    def tiff(a, photo, packed, apart, **kw):
+        out = BytesIO()
+        tifffile.imwrite(out, a.transpose(2, 0, 1).copy() if apart else a, photometric=photo, compression=packed,
+                         planarconfig='separate' if apart else 'contig', metadata=None, **kw)
+        return out.getvalue()
+    la, cmyk = r.integers(0, 256, (40, 30, 2)).astype(np.uint8), r.integers(0, 2**16, (40, 30, 4)).astype(np.uint16)
+    for packed in None, 'zlib':
+        assert np.array_equal(to_array(open_image(tiff(la, 'minisblack', packed, False, extrasamples=['unassalpha']))), la)
+    assert open_image(tiff(cmyk, 'separated', 'zlib', True)).size == (30, 40)
+    for b in tiff(la, 'minisblack', 'zlib', True, extrasamples=['unassalpha']), tiff(cmyk, 'separated', None, True):
+        with pytest.raises(ValueError, match='in planes of their own; save it as PNG first'): open_image(b)
 
 def test_dark_square_tiff_is_not_turned_twice():
     "In the dark all upper bytes agree, whichever way a picture lies: who turns it has to be known, not guessed."

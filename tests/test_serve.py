@@ -849,3 +849,44 @@ def test_what_a_result_lacks_is_in_its_header():
         assert 'x-lost' not in c.post('/v1/upscale', content=deep).headers
         r = c.post('/v1/upscale', content=film.getvalue()); assert r.status_code == 200, r.text
         assert r.headers['x-lost'] == 'the first of 2 frames or pages alone'
+
+def test_a_picture_of_very_many_chunks_is_looked_at_in_little_time_and_beside_the_server(monkeypatch):
+    "Each was looked for with all others, or copied with all before it: one request of 1 MB stopped the server for 19 seconds."
+    import asyncio, zlib, srgan_course.kit.desk as desk
+    from srgan_course.kit.codec import open_image
+    from srgan_course.kit.formats import png_chunk
+    good, text, palette = png_chunk(b'prIv', b''), png_chunk(b'zTXt', b'k\0\0xx'), png_chunk(b'PLTE', b'abc')
+    plain, begun = png(), time.process_time()
+    for n, chunks in (40_000, [good[:-4] + bytes(4), good, png_chunk(b'tEXt', bytes(100))]), (60_000, [text]), (200_000, [palette]):
+        file = plain[:33] + b''.join(chunks*n) + plain[33:]
+        assert server.check_picture(file, Limits(), 4) == (24, 16) == open_image(file).size
+    profiles = png_chunk(b'iCCP', b'k\0\0' + zlib.compress(bytes(60_000_000)))*30
+    assert open_image(plain[:33] + profiles + plain[33:]).size == (24, 16)
+    assert time.process_time() - begun < 30, 'seconds of looking'
+    def look(*of):
+        with pytest.raises(RuntimeError, match='no running event loop'): asyncio.get_running_loop()
+        return server.check_picture(*of)
+    monkeypatch.setattr(desk, 'check_picture', look)
+    with client() as c:
+        assert c.post('/v1/upscale', content=plain).status_code == 200
+        assert c.post('/v1/upscale', content=plain[:60]).status_code == 422
+
+def test_a_result_that_is_gone_holds_no_memory():
+    "A job that was deleted, or made way for newer ones, was held to the end of its time by what waits for that."
+    import asyncio
+    async def held():
+        d, refs = Desk(Limits(keep_jobs=2, cache_megabytes=0)), []
+        for i in range(6):
+            job = d.take_job(f'k{i}', lambda device, told: Made(b'x', 'image/png'))
+            await job.wait(); refs.append(weakref.ref(job)); del job; await asyncio.sleep(.02)
+        await d.job_delete(None, d.jobs.values()[0].id); await asyncio.sleep(0); gc.collect()
+        return sum(r() is not None for r in refs)
+    assert asyncio.run(held()) == 1
+
+@pytest.mark.parametrize('where, part', [(-2, bytes.fromhex('ffda0008010100013f00')), (2, b'\xff\xe1\0\x09Exif\0\0x')])
+def test_a_jpeg_of_very_many_scans_or_notes_is_refused(where, part):
+    "Pillow goes through the picture for each scan, and copies all notes for each: 1 MB took 33 seconds of a worker."
+    plain, limits = png(kind='jpg'), Limits()
+    many = lambda n: plain[:where] + part*n + plain[where:]
+    assert server.check_picture(many(100), limits, 4) == (24, 16)
+    with pytest.raises(server.Problem, match='more scans or notes'): server.check_picture(many(1000), limits, 4)

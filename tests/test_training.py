@@ -493,3 +493,21 @@ def test_seconds_of_a_classifier_are_those_of_all_sessions(tmp_path, monkeypatch
 
 def test_what_a_game_leaves_is_written_over_by_no_other_run(tmp_path):
     train(TINY, folder(tmp_path/'a'), tmp_path/'run', device='cpu', progress=False); all_known(tmp_path/'run')
+
+def test_a_metric_of_several_numbers_is_left_out_of_tensorboard(tmp_path, monkeypatch):
+    import gan_runs as R
+    from fastai.callback.core import Callback
+    from fastai.metrics import AvgMetric
+    from srgan_course.kit.checkpoints import Resumable
+    from srgan_course.kit.runs import tensorboard
+    from srgan_course.losses import ContentLoss
+    seen = {}
+    class Theirs(Callback):                                              # in the place of fastai's, which needs the package
+        def __init__(self, *args, **kwargs): self.writer = SimpleNamespace(add_scalar=lambda k, v, n: seen.update({k: v}))
+    monkeypatch.setitem(sys.modules, 'fastai.callback.tensorboard', SimpleNamespace(TensorBoardCallback=Theirs))
+    def each(out, y): return (out - y).abs().mean((0, 2, 3))
+    def worst(out, y): return (out - y).abs().max()
+    learn = Resumable(R.tiny_dls(), R.TinyGenerator(), ContentLoss('l1'), precision='float32', cbs=tensorboard(tmp_path),
+                      metrics=[AvgMetric(each), AvgMetric(worst)])
+    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    assert {'loss', 'lr', 'valid_loss', 'valid_worst'} <= seen.keys() and 'valid_each' not in seen

@@ -6,7 +6,7 @@
 __all__ = ['write_checkpoint', 'read_checkpoint', 'checkpoints', 'latest_checkpoint', 'Resumable', 'SaveEvery', 'TimeBudget']
 
 # %% ../../nbs/kit/checkpoints.ipynb #054dda6c
-import json, os, random, re, signal, threading, time
+import itertools, json, os, random, re, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -218,16 +218,16 @@ def _numbered(self:Resumable):
         yield from enumerate(dl); return
     (t, p), start = self.saved, self.saved[1]['batch']
     if start >= self.n_iter: self._put_back(); return
-    if able: dl.start = start
-    else:
+    if able:                                         # begins anywhere
+        dl.start = start; it = iter(dl)
+        first = [next(it)]; dl.start = 0
+    else:                                            # draws again what was learnt from
         order.epoch_rng = _under('epoch_rng', t), p['epoch_rng']
         set_rng_state(order.epoch_rng, self.dls.loaders)
-    it = iter(dl)
-    if able: b = next(it); dl.start = 0
-    else: [next(it) for _ in range(start)]
+        it, first = iter(dl), []
+        for _ in range(start): next(it)
     self._put_back()
-    if able: yield start, b
-    yield from enumerate(it, start + able)      # perhaps none: what several processes cannot share is nobody's
+    yield from enumerate(itertools.chain(first, it), start)
 
 # %% ../../nbs/kit/checkpoints.ipynb #6dd271b6
 def _under(prefix, t): return {k[len(prefix)+1:]: v for k,v in t.items() if k.startswith(prefix + '/')}

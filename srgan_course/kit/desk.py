@@ -80,7 +80,7 @@ async def picture(self:Desk, request, scale)->bytes:
     self.arriving += 1
     try: body = await read_body(request, self.limits.body_seconds)
     finally: self.arriving -= 1
-    check_picture(body, self.limits, scale)
+    await asyncio.to_thread(check_picture, body, self.limits, scale)      # a look at many notes takes its time
     return body
 
 # %% ../../nbs/kit/desk.ipynb #dk00000d
@@ -138,6 +138,7 @@ async def keep(self:Desk, job):
     if not self.jobs.get(job.id): return                                   # deleted meanwhile
     if job.result: self.cache.put(job.result.key, job.result)
     self.jobs.put(job.id, job)
+    del job                                                                # so that its result may go before its time is over
     await asyncio.sleep(60*self.limits.keep_minutes + 1); self.jobs.tidy()
 
 @patch

@@ -205,16 +205,18 @@ def own_state(path, tensors:dict, plain:dict # a checkpoint, as it was read
         asked = 'from Python, in' if Distributed.any_number is None else '--any-number, or'                # a command that has the option
         raise ValueError(f'{path}: checkpoint of a run in {there} process{"es"*(there > 1)}, and here is a run in {here}; start as many, '
                          f'or go on with other random numbers ({asked} processes(any_number=True))')
-    if there == here and rank():
+    if there == here and rank() == 0: return tensors, plain                      # the first one's states stand where a single one's do
+    if there == here:
         mine = f'cb.distributed/{rank()}/'
-        tensors = {k: v for k,v in tensors.items() if k.split('/')[0] not in ('rng', 'epoch_rng')} | {
-            k[len(mine):]: v for k,v in tensors.items() if k.startswith(mine)}
-        plain = plain | made['states'][str(rank())]
-    if there != here:
-        plain = plain | {'callbacks': [c for c in plain['callbacks'] if c != 'distributed']}
-        new = {k: 'cuda' if 'cuda' in k else 'cpu' for k in tensors if k.startswith(('rng/torch', 'rng/cuda')) and rank()}
-        tensors = tensors | {k: torch.Generator(d).manual_seed(_seed(plain['n_steps'])).get_state() for k,d in new.items()}
-    return tensors, plain
+        own = {k.removeprefix(mine): v for k,v in tensors.items() if k.startswith(mine)}
+        others = {k: v for k,v in tensors.items() if k.split('/')[0] not in ('rng', 'epoch_rng')}
+        return others | own, plain | made['states'][str(rank())]
+    new = {}                                                                     # another number: all but the first begin anew
+    for k in tensors if rank() else ():
+        if k.startswith(('rng/torch', 'rng/cuda')):
+            made_by = torch.Generator('cuda' if 'cuda' in k else 'cpu').manual_seed(_seed(plain['n_steps']))
+            new[k] = made_by.get_state()
+    return tensors | new, plain | {'callbacks': [c for c in plain['callbacks'] if c != 'distributed']}
 
 # %% ../../nbs/kit/distributed.ipynb #dd000008
 def _own_gpu(local:int, # this process's number on its machine

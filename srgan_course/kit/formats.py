@@ -182,8 +182,10 @@ def _as_stored(tile, known):
     return _retold(tile, *tile[:3], (known[mode], *more) if more else known[mode])
 
 def _mend_tiff(img):
-    "Colour maps of 8 bits, which Pillow takes for 16; and colours that several pixels share, which only libtiff spreads."
+    "Colour maps of 8 bits, which Pillow takes for 16; colours that several pixels share, which only libtiff spreads; mixed-up planes."
     tags, (w, h) = img.tag_v2, img._tile_size
+    if tags.get(284) == 2 and (img.mode, tags.get(258, (8,))[0], tags.get(259, 1) == 1) in (('LA', 8, False), ('CMYK', 16, True)):
+        raise NotRead(f'pixels of {img.mode} whose channels lie in planes of their own; save it as PNG first')
     if img.mode in ('P', 'PA') and max(tags[320]) < 256: img.palette = ImagePalette.raw('RGB;L', bytes(tags[320]))
     if tags.get(262) != 6 or tags.get(259, 1) != 1 or tags.get(530, (2, 2)) == (1, 1) or sum(tags.get(279, ())) >= 3*w*h: return
     img._mode, img.use_load_libtiff = 'RGB', True
@@ -207,8 +209,7 @@ def refuse_negative(img):
 def first_bytes(f, n=-1):
     "The first bytes of a file, or all of them; it is left where it was."
     at = f.tell()
-    f.seek(0)
-    b = f.read(n)
+    f.seek(0); b = f.read(n)
     f.seek(at)
     return b
 
@@ -287,16 +288,16 @@ FILM = (b'acTL', b'fcTL', b'fdAT')
 
 def beside_pixels(f):
     "A PNG's head with its palette, and its other chunks: [where, its end, its name, its bytes, are they whole?]"
-    head, res, pixels = b'', [], False
+    head, res, pixels = [], [], False
     f.seek(8)
     while len(start := f.read(8)) == 8 and (kind := start[4:]).isalpha() and kind != b'IEND':
         at, n = f.tell() - 8, int.from_bytes(start[:4], 'big')
         if kind == b'IDAT' or pixels and kind in FILM: b, pixels = b'', True; f.seek(n + 4, 1)
         elif len(b := f.read(n + 4)) < n + 4: break                                  # cut short: said where the pixels are read
         whole = not b or zlib.crc32(kind + b[:n]) == int.from_bytes(b[n:], 'big') and n >= _LEAST.get(kind.decode(), 0)
-        if kind in (b'IHDR', b'PLTE'): head += start + b
+        if kind in (b'IHDR', b'PLTE'): head.append(start + b)
         elif kind != b'IDAT': res.append([at, at + n + 12, kind, start + b, whole])
-    return head, res
+    return b''.join(head), res
 
 def is_jpeg(img): "Does a JPEG XL hold a JPEG, whose pixels its plugin gives as they are stored?"; return getattr(img, 'jpeg', False)
 

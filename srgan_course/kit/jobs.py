@@ -150,9 +150,11 @@ class Shelf:
         "Drop what is too old, and what is too much."
         for k, (o, t, _) in [*self._all.items()] if self.seconds is not None else []:
             if time.monotonic() - max(t, self.since(o)) > self.seconds and not self.stays(o): self.drop(k)
-        while may := [(k, self.used(o)) for k, (o, *_) in self._all.items() if not self.stays(o)]:
-            if len(may) <= self.n and self.bytes <= self.size: break
-            self.drop(next((k for k, used in may if used), may[0][0]))
+        while True:
+            may = [k for k, (o, *_) in self._all.items() if not self.stays(o)]           # what was asked for longest ago first
+            if not may or len(may) <= self.n and self.bytes <= self.size: return
+            used = [k for k in may if self.used(self._all[k][0])]
+            self.drop((used or may)[0])
 
     def put(self, key, o):
         "Lay a thing here, or weigh it anew."

@@ -84,6 +84,7 @@ def named_pictures(pictures # folder, name of a source, dict, or list of paths o
         stems = [Path(p).stem if isinstance(p, (str, Path)) else f'picture {i}' for i, p in enumerate(pictures)]
         pictures = {n if stems.count(n) == 1 else str(p): p for n, p in zip(stems, pictures)}
     if not pictures: raise ValueError('no picture to measure; give a folder, a list or a dict of them')
+    if len({*map(str, pictures)}) < len(pictures): raise ValueError(f'two names read alike ({", ".join(map(repr, pictures))}); give others')
     for n, p in pictures.items():
         if not isinstance(p, (str, Path, Image.Image)): raise ValueError(f'{n} is a {type(p).__name__}; give paths or PIL pictures')
     return {str(n) + ' (file)'*(n == 'mean'): partial(rgb_picture, p, n if hasattr(p, 'mode') else str(p)) for n, p in pictures.items()}

@@ -113,9 +113,10 @@ def mend_png(f # binary file of a PNG
             )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
     "Leave out of a PNG what would cost its picture and says nothing of its pixels."
     head, chunks = beside_pixels(f)
-    tried = [c for c in chunks if c[4] and c[2] not in FILM]
+    for c in [c for c in chunks if c[2] == b'iCCP'][1:]: c[4] = False        # a PNG has one profile; Pillow would unpack them all
+    tried, looks = [c for c in chunks if c[4] and c[2] not in FILM], iter(range(32, 0, -1))      # more would take minutes
     def try_out(some):
-        if not some or _opens(head, [c[3] for c in some]): return
+        if not some or next(looks, 0) and _opens(head, [c[3] for c in some]): return
         if len(some) == 1: some[0][4] = False
         else: try_out(some[:len(some)//2]), try_out(some[len(some)//2:])
     if head[:8] == b'\0\0\0\rIHDR' and tried and _opens(head, []): try_out(tried)
@@ -124,9 +125,9 @@ def mend_png(f # binary file of a PNG
     f.seek(0)
     gone = [c for c in chunks if not c[4] or c[2] in FILM and c[2] in bad]
     if not gone: return f, []
-    b, kept, names = f.read(), b'', dict.fromkeys('film' if c[2] in FILM else c[2].decode() for c in gone)
-    for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)]): kept += b[a:z]
-    return BytesIO(kept), [*names]
+    b, names = f.read(), dict.fromkeys('film' if c[2] in FILM else c[2].decode() for c in gone)
+    kept = [b[a:z] for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)])]
+    return BytesIO(b''.join(kept)), [*names]
 
 # %% ../../nbs/kit/notes.ipynb #fc000014
 def settle_colours(img, info, icc):

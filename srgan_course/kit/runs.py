@@ -68,7 +68,8 @@ def tensorboard(folder:Path|str):
         raise ModuleNotFoundError('TensorBoard is not installed; pip install tensorboard, or go without (--tensorboard)') from None
     class Board(TensorBoardCallback):
         def write(self, **values):
-            for k,v in values.items(): self.writer.add_scalar(k, float(v), self.learn.n_steps)
+            for k,v in values.items():
+                if torch.as_tensor(v).numel() == 1: self.writer.add_scalar(k, float(v), self.learn.n_steps)   # a metric may give several
         def after_batch(self):
             if self.learn.training: self.write(**self.learn.step_values, lr=self.learn.opt.hypers[-1]['lr'])
         def after_epoch(self):
@@ -83,8 +84,8 @@ def run_folder(out, bs:int, *sources)->Path: # None: nothing is kept; rows of a 
         named = [str(s) for s in sources if out and isinstance(s, (str, Path))]
         parts = [part for s in named for part in ([s] if Path(s).is_dir() else s.split('+')) if part]
         for p in filter(None, map(source_folder, parts)):
-            parted = any((p/v).is_dir() for v in ('valid', 'val', 'test'))                    # alone, train is a folder as any other
-            p = next(q for q in ((p/'train',)*parted + (p/'DIV2K_train_HR', p)) if q.is_dir())
+            parted = (p/'train').is_dir() and any((p/v).is_dir() for v in ('valid', 'val', 'test'))
+            p = p/'train' if parted else p/'DIV2K_train_HR' if (p/'DIV2K_train_HR').is_dir() else p      # a train alone is as any other
             if Path(out).resolve().is_relative_to(p.resolve()):
                 raise ValueError(f'{out} lies in {p}, whose pictures are trained on, and a run leaves pictures, too; give another')
     told(look)

@@ -270,12 +270,12 @@ _UNTOLD = None, 'given features'
 def one_net(sets, net, *more): # of `found`; as for `pooled_net`; what must be equal besides its name
     "Refuse two sets that no one net describes, as far as can be known."
     note = getattr(net, 'note', dict(net=net if isinstance(net, str) and '@' in net else None))
-    dims = str(note['net']).rpartition('@')[2]                 # of a net by name, its features
-    known = [(x.note, x.dims) if isinstance(x, (Stats, FeatureSet)) else (note, dims.isdigit() and int(dims)) for x in sets]
-    a, b = (f'{n["net"]} {" ".join(str(n.get(k) or "") for k in more)}'.strip() if n.get('net') not in _UNTOLD else '' for n, _ in known)
+    dims = int(d) if (d := str(note['net']).rpartition('@')[2]).isdigit() else 0        # as its name has it; 0: not known
+    (note_a, d_a), (note_b, d_b) = ((x.note, x.dims) if isinstance(x, (Stats, FeatureSet)) else (note, dims) for x in sets)
+    said = lambda n: '' if n.get('net') in _UNTOLD else f'{n["net"]} {" ".join(str(n.get(k) or "") for k in more)}'.strip()
+    a, b = said(note_a), said(note_b)
     if a and b and a != b: raise ValueError(f'the first set is measured with {a}, the second with {b}; measure both with one net')
-    (_, a), (_, b) = known
-    if a and b and a != b: raise ValueError(f'{a} features in the first set and {b} in the second; both must come from one net')
+    if d_a and d_b and d_a != d_b: raise ValueError(f'{d_a} features in the first set and {d_b} in the second; both must come from one net')
 
 def two_sets(a, b,     # folder, name, list, tensor, batches, features, or (without `keep`) statistics or a file of them
              net,      # as for `pooled_net`

@@ -13,6 +13,7 @@ from torch import Tensor
 from .files import digest, read_tensors, write_tensors
 from .measured import as_pixels
 from .recipe import draws
+from .weights import in_eval
 
 # %% ../../nbs/kit/views.ipynb #e2f00005
 def change(x,            # float (B,3,S,S) in [0,1]
@@ -65,10 +66,10 @@ def cached_features(body,        # a `Body`
         what = [digest(str(body), body.state_dict()), body.variant, *([] if view is None else [view, seed, how])]
         path = Path(cache)/f'{digest(json.dumps(what), dict(x=x))[:32]}.safetensors'
         if (kept := told(lambda: _read_features(path, len(x), body.nf) if path.is_file() else None)) is not None: return kept
-    body = body.to(device := device or next(body.parameters()).device).eval()
+    body.to(device := device or next(body.parameters()).device)
     def some(i):
         xb = as_pixels(x[i:i+bs], 'a batch').float() if view is None else augment(x[i:i+bs], seed, view, i, **how)
-        with torch.inference_mode(): return body.pooled(xb.to(device)).float().cpu()
+        with in_eval(body), torch.inference_mode(): return body.pooled(xb.to(device)).float().cpu()
     out = torch.cat(shared(some, range(0, len(x), bs))).clone()    # of several processes, each does some of them (lesson 20)
     if path: told(lambda: write_tensors(path, {'x': out}, {}))
     return out
