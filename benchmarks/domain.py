@@ -179,9 +179,9 @@ def report(s):
                      **({'bicubic_by_precision': c} if (c := precision_check(s)) else {})),
                 f'{p.get("other", "photos+bsds500")} against {p["source"]}: squares of {p["size"]} px, {top} to train on of each; judged '
                 f'on {p["test"]} squares from {photos["general"]} and {photos["domain"]} held-out pictures', p['test'],
-                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({INCEPTION_FILES[1]}, bilinear 299, {s.precision}), FID '
-                         f'inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; intervals 95 %: bootstrap by picture, and '
-                         f'seeds by t', seed=seeds, recipe=D_recipe,
+                protocol=f'x4, LR by bicubic; PSNR, SSIM on Y, crop 4; KID inception@768 ({INCEPTION_FILES[1]}, bilinear 299, {s.precision}), '
+                         f'of pairs of different pictures; FID inception@{p["fid"]}; perceptual: {PERCEPTUAL}, a stand-in for LPIPS; '
+                         'intervals 95 %: bootstrap by picture, and seeds by t', seed=seeds, recipe=D_recipe,
                 spread=spread, seconds=round(seconds, 1), not_measured=left,
                 tuned_steps=D.tuned(D_recipe, 'x').epochs*D_recipe.steps_per_epoch)
     print(f'results/domain_{s.pair}.json written' + (f'; not measured yet: {", ".join(left)}' if left else ''))
