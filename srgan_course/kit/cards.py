@@ -55,7 +55,7 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
             'command': f"`{res['command']}`"}
     return '\n'.join([f"# {d.name}", '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
         *(f'| {k} | {v} |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
-        f"{res['n']} held-out pictures, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
+        f"{res['n']} held-out picture{'s'*(res['n'] > 1)}, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
         *(f"| {k} | {v['psnr']:.2f} / {v['ssim']:.4f} |" for k,v in res['figures'].items()), '', '## Where it fails', '', 'Not measured. '
         'Look at pictures of your own before you trust it; what the lessons found of such networks: noise and JPEG blocks are enlarged '
         'with the rest, and letters a few pixels high get clean edges and wrong shapes.', '', '## What it must not be used for', '',

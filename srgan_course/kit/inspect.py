@@ -64,7 +64,8 @@ def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expecte
     for path, why in list(d['unreadable'].items())[:5]:
         lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
     if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
-    if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}")
+    if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}"
+                                    + '; nothing is left to train on'*(not d['training']))
     if names := d['transparent']: lines.append(f"{len(names)} with transparent pixels, trained on as if opaque: {some(names)}")
     for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
     for g in d['near_duplicates'][:5]: lines.append(f'nearly the same picture (look at them): {some(g)}')
