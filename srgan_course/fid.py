@@ -223,6 +223,8 @@ def FIDCallback(net='inception@768', # as for `pooled_net`
         def after_validate(self):
             if not self.due or not self.made: return
             if self.truth is None: self.truth = features(self.true, net, n=n)
-            self.history.append((self.learn.epoch, (figure or kid)(features(self.made, net, n=n), self.truth, **kwargs)))
+            made = features(self.made, net, n=n)
+            twins = dict(groups=range(len(made))) if len(made) <= 4000 else {}                 # each picture's original is in the other set
+            self.history.append((self.learn.epoch, (figure or kid)(made, self.truth, **{**twins, **kwargs})))
             self.made = self.true = []
     return FIDCallback()
