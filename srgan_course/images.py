@@ -8,8 +8,7 @@ __all__ = ['crop_to_multiple', 'downscale', 'interpolate', 'luminance', 'open_im
 # %% ../nbs/01_images.ipynb #6eef6781
 import numpy as np
 from PIL import Image
-from .kit.pixels import as_bytes, as_picture, as_pictures, from_array, is_16bit, known_mode, to_8bit, to_array, to_image
-from .kit.pixels import DeepImage, to_tensor
+from .kit.pixels import DeepImage, as_bytes, as_pictures, from_array, is_16bit, known_mode, to_array, to_image, to_tensor
 from .kit.codec import find_images, open_image, save_image
 from .kit.show import compare_slider, compare_still, show_grid
 _all_ = ['open_image', 'save_image', 'show_grid']

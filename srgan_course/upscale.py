@@ -9,11 +9,11 @@ __all__ = ['Upscaler', 'upscale_file', 'upscale_folder']
 import copy, json, math
 import numpy as np
 from fastcore.basics import patch
-from PIL import Image
+from PIL import Image, ImageFile
 from .kit.commands import code_for, in_range, say as tell
 from .kit.devices import memory_for_a_tile, need_memory, out_of_memory
 from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
-from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
+from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths, open_image
 from .kit.models import find_model
 from .kit.pixels import from_array, to_array
 
@@ -233,6 +233,7 @@ def __call__(self:Upscaler,
         if size: raise ValueError(f'size {size} is for pictures; a tensor becomes {self.scale} times larger')
         return self.tensor(img, tile)
     if not img.width*img.height: raise ValueError(f'a picture of {img.width} x {img.height} pixels: there is nothing in it')
+    if isinstance(img, ImageFile.ImageFile): img = open_image(img, icc='keep')       # it may lie on its side, and its file hold 16 bits
     most = img.width*self.scale, img.height*self.scale
     given = [size] if not isinstance(size, (tuple, list)) else size
     if size is not None and not (len(given) == 2 and all(isinstance(v, (int, np.integer)) and 1 <= v <= m for v,m in zip(given, most))):

@@ -10,6 +10,7 @@ from srgan_course import upscale as U
 from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
+from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.folders import enlarge_paths, summary
 from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
 
@@ -764,3 +765,21 @@ def test_what_is_given_twice_is_done_once(tmp_path, monkeypatch, capsys):
     assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['a-x4.png', 'b-x4.png'][:1 + links]
     cli.upscale(*map(Path, paths), out=Path('out'), json=True); r = json.loads(capsys.readouterr().out)
     assert [p['why'] for p in r['passed']] == ['given before, and done once']*(3 + links) and len(r['done']) == 1 + links
+
+@pytest.mark.parametrize('suffix', ['tif', 'bmp', 'gif', 'png'])
+def test_a_picture_that_pillow_has_opened_stands_upright(up, suffix):
+    "Its EXIF says how its pixels lie, and half of the formats have no place for that."
+    e = Image.Exif(); e[274] = 6
+    Image.linear_gradient('L').crop((0, 0, 16, 256)).resize((24, 16)).convert('RGB').save(f := io.BytesIO(), 'PNG', exif=e.tobytes())
+    want = to_array(up(open_image(f.getvalue(), icc='keep')))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')                    # BMP has no place for EXIF
+        made = open_image(image_bytes(up(Image.open(f)), f'x.{suffix}'))
+        saved = open_image(image_bytes(Image.open(f), f'x.{suffix}')) if suffix in ('tif', 'png') else None
+    assert made.size == (64, 96) == want.shape[1::-1] and abs(to_array(made)[..., :3].astype(int) - want).mean() < 4
+    assert saved is None or saved.size == (16, 24)
+
+def test_a_picture_that_pillow_has_opened_keeps_its_16_bits(up):
+    import cv2
+    b = cv2.imencode('.png', np.linspace(0, 65535, 8*8*3).reshape(8, 8, 3).astype(np.uint16))[1].tobytes()
+    assert isinstance(up(Image.open(io.BytesIO(b))), DeepImage)

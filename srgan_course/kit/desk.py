@@ -113,7 +113,8 @@ def file(self:Desk, request, made)->Response:
     if made.took: head['Server-Timing'] = ', '.join(f'{k};dur={1000*v:.1f}' for k, v in made.took.items())
     if made.model: head |= {'X-Model': quote(made.model, safe=' +()@'), 'X-Model-Checksum': made.checksum}
     if made.lost: head['X-Lost'] = quote(made.lost, safe=' +()@,;:')
-    if request.method == 'GET' and request.headers.get('if-none-match') == head['ETag']: return Response(None, 304, head)
+    known = [t.strip().removeprefix('W/') for t in request.headers.get('if-none-match', '').split(',')]
+    if request.method in ('GET', 'HEAD') and {'*', head['ETag']} & {*known}: return Response(None, 304, head)
     return Response(made.body, 200, head, made.media)
 
 # %% ../../nbs/kit/desk.ipynb #dk000010
@@ -172,7 +173,7 @@ async def job_result(self:Desk, request, id):
     job = self.job(id)
     if not job.ended: raise Problem(404, f'The job is {job.state}: its result is not there yet.', Retry_After=1)
     if not job.result: raise self.why(job)
-    job.fetched = True
+    job.fetched |= request.method == 'GET'                                 # HEAD has taken nothing
     return self.file(request, job.result)
 
 @patch

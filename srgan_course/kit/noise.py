@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import NormalDist
 import numpy as np
 from .codec import save_image
+from .devices import need_memory
 from .engines import as_floats, as_given, pick_engine
 from .files import writable
 from .formats import check_save, written_as_less
@@ -90,6 +91,7 @@ def draw_pictures(n:int=64,           # how many, or stations of a walk
     if gif or interpolate: z = walk(z, 12 if gif else 8, closed=gif)
     if gif: writable(out)
     else: check_save(out, 'RGB', sheet_size(len(z), *[net.args['size']]*2, cols))
+    need_memory(30*len(z)*net.args['size']**2, f'{out}: to draw {len(z):,} pictures')           # twice in float32, and as bytes
     x = make_pictures(net, z)
     sheets = [sheet(f[None]) for f in x] if gif else [sheet(x, cols)]
     with heard() as lost:

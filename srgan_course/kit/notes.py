@@ -180,7 +180,7 @@ _IN_EXIF = ('WEBP', 'AVIF', 'HEIF', 'JXL')             # formats that have no ot
 # tags of a TIFF file that say how its pixels are stored, and nothing about the picture
 _STORAGE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301, *range(317, 326), 330,
             *range(332, 348), *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675, 37724, 50706, 50707}
-_ALSO_NOTES = {282, 283, 296, 700, 33723}              # of these, what is carried by itself if a TIFF holds it: resolution, XMP, IPTC
+_ALSO_NOTES = {274, 282, 283, 296, 700, 33723}         # of these, what is carried if a TIFF holds it: orientation, resolution, XMP, IPTC
 
 def _resolution(img):
     "Pixels an inch, across and down, as a file or its EXIF has them; and the shape of a pixel, where its file knows of no inches."

@@ -144,7 +144,9 @@ def check_picture(b:bytes,      # of a file
                  )->tuple:      # width, height
     "Refuse, by its first bytes, what is no picture or too large a one. Nothing is decoded."
     if not (kind := _format_of(b)): raise Problem(415, 'This is not a PNG, JPEG or WebP file; save the picture as one of them first.')
-    if kind == 'JPEG' and b.count(b'\xff\xda') + b.count(b'Exif\0\0') > 500 + len(b)//30_000:     # some by chance
+    count = lambda b, *kinds: sum(b.count(bytes([255, k])) for k in kinds)                # segments, and a few that look so by chance
+    notes, scans = (count(b[:b.find(b'\xff\xda')], *range(224, 240), 254), count(b, 218)) if kind == 'JPEG' else (0, 0)
+    if notes > 5000 + len(b)//1000 or scans > 500 + len(b)//30_000 or notes and b.count(b'Exif\0\0') > 50:
         raise Problem(422, 'This JPEG has more scans or notes than any camera writes; save it anew.')
     from PIL import Image
     try:
