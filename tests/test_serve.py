@@ -427,6 +427,16 @@ def test_token_behind_a_proxy(root):
         for path in '/', '/healthz', '/docs': assert httpx.get(url + path).status_code == 200, path
         assert httpx.get(url + '/v1/models', headers={'Authorization': 'Bearer cats'}).status_code == 200
 
+def test_a_png_with_two_heads_is_as_large_as_pillow_makes_it():
+    "The size is read from its head without Pillow only where there is one head, and it comes first: Pillow takes the last one."
+    import struct
+    from srgan_course.kit.formats import png_chunk
+    head = lambda w, h: png_chunk(b'IHDR', struct.pack('>II5B', w, h, 8, 2, 0, 0, 0))
+    sig, rest = png()[:8], png()[33:]
+    for first in head(24, 16) + png_chunk(b'tEXt', b'k\0IDAT'), png_chunk(b'tEXt', struct.pack('>II', 24, 16) + b'k\0x'):
+        with pytest.raises(server.Problem, match='9000'): server.check_picture(sig + first + head(9000, 9000) + rest, Limits(), 4)
+    assert server.check_picture(sig + head(24, 16) + rest, Limits(), 4) == (24, 16)
+
 def test_a_model_whose_name_has_a_plus(tmp_path):
     "A file is one model; between names + stands for two."
     from srgan_course.deploy import serve

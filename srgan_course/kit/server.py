@@ -150,7 +150,7 @@ def check_picture(b:bytes,      # of a file
         raise Problem(422, 'This JPEG has more scans or notes than any camera writes; save it anew.')
     from PIL import Image
     try:
-        if kind == 'PNG' and b[:b.index(b'IDAT')].count(b'IHDR') == 1: w, h = struct.unpack('>II', b[16:24])
+        if kind == 'PNG' and b[12:16] == b'IHDR' and b.count(b'IHDR') == 1: w, h = struct.unpack('>II', b[16:24])
         else:
             with Image.open(BytesIO(b), formats=[kind]) as img: w, h = img.size
     except Image.DecompressionBombError: w = h = None
