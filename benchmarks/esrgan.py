@@ -170,7 +170,7 @@ def collect():
     if rows and (RUNS/'features'/'HR.npy').exists():
         which = np.sort(np.arange(CROPS) % HELD)
         load = lambda n: FeatureSet(np.load(RUNS/'features'/f'{n}.npy'), dict(net=NET))
-        kids = {n: kid(load(n), load('HR'), size=min(100, CROPS), groups=which) for n in rows if 'psnr' in rows[n]}
+        kids = {n: kid(load(n), load('HR'), groups=which) for n in rows if 'psnr' in rows[n]}
         for n, k in kids.items(): rows[n] |= kid_row(k)
         pairs = [(a, b) for a, b in (('esrgan', 'rrdb'), ('esrgan', 'bicubic'), ('rrdb', 'bicubic'), ('rrdb', 'light'),
                                      ('rrdb', 'light-x2'), ('esrgan', 'light-x2'), ('t=0.6', 'rrdb'), ('t=0.6', 'esrgan'),
@@ -184,7 +184,7 @@ def collect():
                     'between those two', dict(models={n: rows[n] for n in order if n in rows}, differences=diffs, curve=curve),
             layout_says + f'; {HELD} of the 100 held out', HELD, seed=42, recipe=recipes, not_measured=[n for n in order if n not in rows],
             protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: {NET}, {CROPS} crops of {SIDE} px against as many of the originals at '
-                     f'other places, mean of 100 subsets of 100, 95 % intervals from 1000 draws of whole photographs; gradient: mean '
+                     f'other places, of pairs of different photographs, 95 % intervals from 1000 draws of whole photographs; gradient: mean '
                      f'gradient of Y over HR\'s; processor seconds for a megapixel of the result, float32, one thread, median of three '
                      f'pictures; full: the published network (23 blocks, 64 channels) with random weights, for its time alone')
     rows = {k[6:]: v for k, v in got.items() if k.startswith('phone-')}

@@ -98,7 +98,7 @@ def measure(only):
         sr = enlarged(way, lr)
         cut, which = crops(sr, CROPS, SIDE, seed=0)
         each[way] = kept(RUNS/'measured'/f'{way}.json', lambda: near(sr, hr, 'squeeze-caffe', 2))
-        kids[way] = kid(seen(cut), true, size=CROPS, groups=which)
+        kids[way] = kid(seen(cut), true, groups=which)
         rows[way] = kid_row(kids[way]) | {k: v if k == 'stripes' else round(statistics.mean(v), 4) for k, v in each[way].items()}
         shown[way] = cut_out(names, sr)
         print(way, rows[way], f'{time.perf_counter() - start:.0f} s', flush=True)

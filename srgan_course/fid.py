@@ -132,7 +132,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
         features='inception@2048', # as for `fid`
         subsets:int=100,       # how many subsets are drawn
         size:int=1000,         # pictures in each; fewer where a set has fewer, all of them with `groups`
-        draws:int=1000,        # bootstrap draws for the interval; fewer than 2: none
+        draws:int=1000,        # bootstrap draws for the interval; fewer than 2, or of two groups: none
         groups=None,           # label of each picture; what has one label is drawn together, and never compared, in both sets
         seed:int=0,            # of subsets and draws
         **kwargs               # cache, bs, workers, n, skip of `features`
@@ -148,7 +148,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     ks = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
     v = weighted_mmd2(ks, _subset_weights(n, size, rng, subsets), _subset_weights(m, size, rng, subsets), g)
     spread = v.std() if size < max(n, m) else 0.
-    if draws < 2: return Figure(v.mean(), 'KID', spread=spread, **said)
+    if draws < 2 or g is not None and g.max() < 2: return Figure(v.mean(), 'KID', spread=spread, **said)
     if g is None: d = weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))
     else: w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws)[:, g]; d = weighted_mmd2(ks, w, w, g)
     return Figure(v.mean(), 'KID', around(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)

@@ -70,7 +70,6 @@ class SRResNet(nn.Module):
         x = self.head(check_batch(x))
         return self.tail(self.up(x + self.mid(self.body(x))))
 
-
 # %% ../nbs/04_generators.ipynb #b1c0b1c0
 class Bicubic(nn.Module):
     "Pillow's bicubic enlargement of float pictures."
@@ -137,7 +136,6 @@ class LightSR(nn.Module):
         detail = self.shuffle(self.tail(self.grow(f + self.mid(self.body(f)))))
         skip = self.skip(x)
         return skip + detail.to(skip.dtype)
-
 
 # %% ../nbs/04_generators.ipynb #4148848f
 @torch.no_grad()

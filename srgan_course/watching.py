@@ -183,9 +183,9 @@ class SampleGrid(Callback):
     def __init__(self, xb:Tensor,           # inputs, (n,3,h,w) or noise
                        path:Path|str,       # folder for the frames and the GIF
                        every:int=None):     # every so many steps; default once an epoch
-        self.xb, self.folder, self.every = xb.as_subclass(Tensor), Path(path), every
+        self.xb, self.folder, self.every, self.old = xb.as_subclass(Tensor), Path(path), every, set()
     @property
-    def frames(self): return sorted(self.folder.glob('sample-*.png'))
+    def frames(self): return [p for p in sorted(self.folder.glob('sample-*.png')) if p.name not in self.old]
     def draw(self):
         "The grid as a PIL picture; the network is left as it was."
         ema = getattr(self.learn, 'ema', None)
@@ -195,18 +195,18 @@ class SampleGrid(Callback):
         "Draw a frame; a drawing that fails is told of and does not end a run."
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_image(self.draw(), self.folder/f'sample-{self.learn.n_steps:08d}.png')
+            self.old.discard(save_image(self.draw(), self.folder/f'sample-{self.learn.n_steps:08d}.png').name)
         except Exception as e: print(f'no sample picture at step {self.learn.n_steps}: {e}', file=sys.stderr)
     def gif(self):
         "The frames as one animated GIF, four a second; of more than 200 every second, third, ...; gives its path."
-        shown = self.frames[::-1 - (len(self.frames) - 1)//200][::-1]                            # with the last one
+        shown = self.frames[::-1 - max(len(self.frames) - 1, 0)//200][::-1]                            # with the last one
         return save_gif(self.folder/'samples.gif', [Image.open(p) for p in shown], 250)
 
 # %% ../nbs/08_watching.ipynb #9f6426be
 @patch
 def before_fit(self:SampleGrid):
     if not self.learn.fitting or self.learn.saved or self.learn.n_steps: return
-    for p in self.frames: p.unlink()                   # of another run: they would stand in this one's film
+    self.old.update(p.name for p in self.frames)       # another run's, which have no place in this one's film
     self.keep()
 
 @patch

@@ -346,6 +346,7 @@ def test_a_server_of_another_scale(chromium):
     with live(make_app(models=('light-x2',))) as url:
         pg = visit(chromium, url)
         pg.wait_for_selector('body[data-ready]')
+        assert 'makes your photo 2 times as wide' in pg.inner_text('main')
         img, name = result(pg, encoded(photo(9, 6)))
         assert (img.size, name) == ((18, 12), 'photo-x2.png') and pg.evaluate('[after.width, after.height]') == [18, 12]
         assert pg.evaluate('after.getContext("2d").getImageData(17, 11, 1, 1).data[3]') == 255

@@ -50,6 +50,7 @@
   api.ready = ask('v1/models').then(r => r.json()).then(([first]) => { api.scale = first.scale; }, () => {});
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('where').textContent = 'Your photo is sent to this server, which enlarges it and keeps it only for as long as that takes.';
+    api.ready.then(() => { document.getElementById('size').textContent = `${api.scale} times as wide and ${api.scale} times as high`; });
     Object.assign(document.querySelector('header a'), {href: 'docs', textContent: 'The API of this server'});
   });
 })();

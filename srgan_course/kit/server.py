@@ -142,7 +142,7 @@ def check_picture(b:bytes,      # of a file
                   limits:Limits,
                   scale:int     # of the enlargement
                  )->tuple:      # width, height
-    "Refuse, by its first bytes, what is no picture or too large a one. Nothing is decoded."
+    "Refuse what is no picture, or too large a one. No pixel is decoded."
     if not (kind := _format_of(b)): raise Problem(415, 'This is not a PNG, JPEG or WebP file; save the picture as one of them first.')
     count = lambda b, *kinds: sum(b.count(bytes([255, k])) for k in kinds)                # segments, and a few that look so by chance
     notes, scans = (count(b[:b.find(b'\xff\xda')], *range(224, 240), 254), count(b, 218)) if kind == 'JPEG' else (0, 0)
@@ -150,7 +150,7 @@ def check_picture(b:bytes,      # of a file
         raise Problem(422, 'This JPEG has more scans or notes than any camera writes; save it anew.')
     from PIL import Image
     try:
-        if kind == 'PNG' and b[12:16] == b'IHDR' and b.count(b'IHDR') == 1: w, h = struct.unpack('>II', b[16:24])
+        if kind == 'PNG' and b[12:16] == b'IHDR' and b.count(b'IHDR') == 1 and any(b[16:20]): w, h = struct.unpack('>II', b[16:24])
         else:
             with Image.open(BytesIO(b), formats=[kind]) as img: w, h = img.size
     except Image.DecompressionBombError: w = h = None
