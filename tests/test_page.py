@@ -339,19 +339,6 @@ def test_a_server_may_bring_its_engine(chromium, site):
     assert not any(u.endswith(('.wasm', '.safetensors')) for u in asked)
     ctx.close()
 
-@browser_only
-def test_a_server_of_another_scale(chromium):
-    "The page of `srgan-serve` took every model for x4: half of the canvas was empty, and the file was called -x4."
-    from test_serve import live, make_app
-    with live(make_app(models=('light-x2',))) as url:
-        pg = visit(chromium, url)
-        pg.wait_for_selector('body[data-ready]')
-        assert 'makes your photo 2 times as wide' in pg.inner_text('main')
-        img, name = result(pg, encoded(photo(9, 6)))
-        assert (img.size, name) == ((18, 12), 'photo-x2.png') and pg.evaluate('[after.width, after.height]') == [18, 12]
-        assert pg.evaluate('after.getContext("2d").getImageData(17, 11, 1, 1).data[3]') == 255
-        pg.context.close()
-
 # ---- where it lies
 
 def test_page_travels_in_the_package_and_on_the_site():

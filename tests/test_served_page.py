@@ -53,9 +53,20 @@ def test_says_where_the_photo_goes_and_loads_no_model(chromium, server):
     asked = [(r.method, re.sub(r'[\w-]{16}', 'ID', r.url.removeprefix(url))) for r in pg.requests if not r.url.startswith(('blob:', 'data:'))]
     assert all(r.url.startswith((url, 'blob:', 'data:')) for r in pg.requests)
     assert not [u for _, u in asked if u.endswith(('.wasm', '.safetensors'))]
-    assert [a for a in asked if '/v1/' in a[1]][:3] == [('POST', '/v1/jobs'), ('GET', '/v1/jobs/ID/events'), ('GET', '/v1/jobs/ID/result')]
+    assert [a for a in asked if '/v1/' in a[1]][:4] == [('GET', '/v1/models'), ('POST', '/v1/jobs'), ('GET', '/v1/jobs/ID/events'), ('GET', '/v1/jobs/ID/result')]
     until(lambda: not len(app.state.service.jobs))                         # what is done is forgotten
     pg.context.close()
+
+@browser_only
+def test_a_server_of_another_scale(chromium):
+    "The page of `srgan-serve` took every model for x4: half of the canvas was empty, and the file was called -x4."
+    with live(make_app(models=('light-x2',))) as url:
+        pg = settled(visit(chromium, url))
+        assert 'makes your photo 2 times as wide' in pg.inner_text('main')
+        img, name = result(pg, encoded(photo(9, 6)))
+        assert (img.size, name) == ((18, 12), 'photo-x2.png') and pg.evaluate('[after.width, after.height]') == [18, 12]
+        assert pg.evaluate('after.getContext("2d").getImageData(17, 11, 1, 1).data[3]') == 255
+        pg.context.close()
 
 @browser_only
 def test_server_is_busy(chromium):
