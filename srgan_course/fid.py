@@ -142,7 +142,7 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     a, b, said = two_sets(a, b, kwargs.pop('net', features), True, ('KID', 2, 2), **kwargs)
     x, y, rng = finite_rows(a.x), finite_rows(b.x), np.random.default_rng(seed)
     n, m, g = len(x), len(y), _labels(groups, len(x), len(y))
-    size = n if groups is not None else min(size, n, m)
+    subsets, size = (1, n) if groups is not None else (subsets, min(size, n, m))
     said |= dict(subsets=f'{subsets} of {size}', seed=seed)
     if max(n, m) > 4000: return _kid_large(x, y, subsets, size, rng, groups, said)
     ks = poly_kernel(x, x), poly_kernel(y, y), poly_kernel(x, y)
