@@ -10,10 +10,11 @@ import copy, json, math
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageFile
+from .kit.codec import open_image
 from .kit.commands import code_for, in_range, say as tell
 from .kit.devices import memory_for_a_tile, need_memory, out_of_memory
 from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
-from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths, open_image
+from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
 from .kit.models import find_model
 from .kit.pixels import from_array, to_array
 

@@ -63,7 +63,8 @@ class Log:
     def _note(self, e):
         "Take in an event: of one picture, but for those of the shard."
         self.finished = e if 'end' in e else None
-        begun, ended = [e[k] for k in ('begin',) if k in e], [e[k] for k in ('done', 'made', 'fail', 'back') if k in e]
+        begun = [e['begin']] if 'begin' in e else []
+        ended = [e[k] for k in ('done', 'made', 'fail', 'back') if k in e]
         self.hand = (self.hand | {*begun}) - {*ended}
         for n in begun:
             self.done.pop(n, None), self.taken.pop(n, None)               # what is begun anew is not done
