@@ -188,6 +188,10 @@ def decode(img, f, icc, bits=16):
     spare, lost = spare_channel(f, img), left_out(img, f)
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
+    for k in {'exif', 'Raw profile type exif'} & {*img.info}:              # Pillow makes an object of each number
+        if len(img.info[k]) > 2**20:
+            del img.info[k]
+            img._exif, lost = None, '; '.join(filter(None, (lost, 'EXIF of more than a megabyte (left out)')))
     orientation, info = 1, {}
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture

@@ -138,21 +138,32 @@ def _format_of(b):
     if b[:3] == b'\xff\xd8\xff': return 'JPEG'
     if b[:4] == b'RIFF' and b[8:12] == b'WEBP': return 'WEBP'
 
+_MANY_PARTS = 422, 'This file has more scans, notes or other parts than any camera writes; save the picture anew.'
+
+class _FewReads(BytesIO):
+    "A file that may be read 20,000 times. What stands before a JPEG's pixels is read part by part, and filling byte by byte."
+    reads = 0
+    def read(self, *size):
+        self.reads += 1
+        if self.reads > 20_000: raise Problem(*_MANY_PARTS)
+        return super().read(*size)
+
 def check_picture(b:bytes,      # of a file
                   limits:Limits,
                   scale:int     # of the enlargement
                  )->tuple:      # width, height
     "Refuse what is no picture, or too large a one. No pixel is decoded."
     if not (kind := _format_of(b)): raise Problem(415, 'This is not a PNG, JPEG or WebP file; save the picture as one of them first.')
-    count = lambda b, *kinds: sum(b.count(bytes([255, k])) for k in kinds)                # segments, and a few that look so by chance
-    notes, scans = (count(b[:b.find(b'\xff\xda')], *range(224, 240), 254), count(b, 218)) if kind == 'JPEG' else (0, 0)
-    if notes > 5000 + len(b)//1000 or scans > 500 + len(b)//30_000 or notes and b.count(b'Exif\0\0') > 50:
-        raise Problem(422, 'This JPEG has more scans or notes than any camera writes; save it anew.')
+    at, chunks = 8, 0
+    while kind == 'PNG' and at < len(b) and chunks <= 20_000: at, chunks = at + 12 + int.from_bytes(b[at:at+4]), chunks + 1
+    scans, notes = (b.count(b'\xff\xda'), b.count(b'Exif\0\0')) if kind == 'JPEG' else (0, 0)
+    if chunks > 20_000 or scans > 500 + len(b)//30_000 or notes > 16: raise Problem(*_MANY_PARTS)
     from PIL import Image
     try:
         if kind == 'PNG' and b[12:16] == b'IHDR' and b.count(b'IHDR') == 1 and any(b[16:20]): w, h = struct.unpack('>II', b[16:24])
         else:
-            with Image.open(BytesIO(b), formats=[kind]) as img: w, h = img.size
+            with Image.open(_FewReads(b), formats=[kind]) as img: w, h = img.size
+    except Problem: raise
     except Image.DecompressionBombError: w = h = None
     except Exception: raise Problem(422, f'This {kind} file is damaged; send it again, or save it anew.') from None
     most = min(limits.megapixels, limits.out_megapixels/scale**2)*1e6
