@@ -20,6 +20,7 @@ from srgan_course import recognise as M
 from srgan_course.augment import paired_gap
 from srgan_course.kit.classifiers import load_pictures
 from srgan_course.kit.labels import name_labels
+from srgan_course.kit.models import find_model
 from srgan_course.kit.recognition import ORIGINALS, Recognition, by_group, in_top, recognition_table, won_back
 from srgan_course.kit.stats import over_pictures
 from srgan_course.data import find_source
@@ -124,7 +125,7 @@ def main():
     if args.only in (None, 'start') and todo: run_start(args, x)
     if args.only in (None, 'base') and not (args.out/'base.json').exists():
         start = time.monotonic()
-        ways = {**{w: w for w in CLASSIC}, GAN: fast(M.resized_to(load_model(M.find_model('srgan-x4')), SCALE), args),
+        ways = {**{w: w for w in CLASSIC}, GAN: fast(M.resized_to(load_model(find_model('srgan-x4')), SCALE), args),
                 'start': fast(enlarger(load_model(args.out/'psnr-x3.safetensors'), SCALE), args)}
         rec = M.evaluate_recognition(ways, xt, y, teacher, [judge], SCALE, args.precision)
         for w in rec.ways: keep(args, w, 0, rec)

@@ -1,4 +1,8 @@
 "What the benchmarks share: their command lines, turns, ratios, what is kept, and the time that is left."
+import ast
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 import numpy as np, pytest
 from conftest import ROOT, script
 
@@ -46,6 +50,23 @@ def test_kept_whole_or_not_at_all(frame, tmp_path, name, value):
 @pytest.mark.parametrize('name', SCRIPTS)
 def test_scripts_say_how_they_are_called(name):
     assert f'usage: {name}.py' in (ROOT/'benchmarks'/f'{name}.py').read_text(encoding='utf-8')
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_scripts_name_what_there_is(name):
+    "What a script takes from the library is there: a long study was found not to start."
+    tree = ast.parse((ROOT/'benchmarks'/f'{name}.py').read_text(encoding='utf-8'))
+    there = lambda module, a: hasattr(module, a) or find_spec(f'{module.__name__}.{a}') is not None
+    rooms = {}
+    for n in ast.walk(tree):
+        if not isinstance(n, ast.ImportFrom) or not (n.module or '').startswith('srgan_course'): continue
+        module = import_module(n.module)
+        for a in n.names:
+            assert there(module, a.name), f'{name}.py, line {n.lineno}: {n.module} has no {a.name}'
+            if not hasattr(module, a.name) or isinstance(getattr(module, a.name), ModuleType):
+                rooms[a.asname or a.name] = import_module(f'{n.module}.{a.name}')
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id in rooms:
+            assert hasattr(rooms[n.value.id], n.attr), f'{name}.py, line {n.lineno}: {n.value.id} has no {n.attr}'
 
 def test_labels_above_pictures_in_a_row():
     from PIL import Image

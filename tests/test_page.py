@@ -261,6 +261,42 @@ def test_a_new_photo_replaces_the_one_in_hand(ready):
     ready.wait_for_selector('#work:not([hidden])')
     assert result(ready, encoded(photo(12, 9)), 'b.png')[1] == 'b-x4.png'
 
+@browser_only
+def test_a_photo_that_comes_while_the_file_is_written_has_its_own_file(chromium, site):
+    "The first one's file was offered under the second one's picture."
+    ctx = chromium.new_context(); pg = ctx.new_page()
+    pg.add_init_script('''window.SRGAN_API = {scale: 4, ready: Promise.resolve(), async upscale(bitmap, told, signal, file) {
+        const [w, h] = [4*bitmap.width, 4*bitmap.height], data = new Uint8ClampedArray(4*w*h).fill(255);
+        const ready = new Promise(r => setTimeout(r, file.name === 'slow.png' ? 2000 : 0));
+        return {data, w, h, kind: {}, blob: () => ready.then(() => new Blob([file.name]))}; }}''')
+    pg.goto(site); pg.wait_for_selector('body[data-ready]')
+    give(pg, encoded(photo(8, 6)), 'slow.png')
+    pg.wait_for_selector('#status:text-is("Writing the file…")')
+    give(pg, encoded(photo(6, 4)), 'fast.png')
+    pg.wait_for_selector('#download:not([hidden])'); pg.wait_for_timeout(3000)                   # the slow one is ready by now
+    assert pg.get_attribute('#download', 'download') == 'fast-x4.png' and pg.inner_text('#status').startswith('Done: 24 × 16')
+    ctx.close()
+
+def film(kind):
+    first, *rest = (Image.new('RGB', (12, 10), c) for c in ('blue', 'red', 'green'))
+    first.save(f := io.BytesIO(), kind, save_all=True, append_images=rest)
+    return f.getvalue()
+
+@browser_only
+@pytest.mark.parametrize('kind', ['GIF', 'WEBP', 'PNG', '16 bits', 'one'])
+def test_what_is_left_out_is_said(ready, kind):
+    from srgan_course.images import from_array
+    from srgan_course.kit.codec import image_bytes
+    deep = kind == '16 bits'
+    data = (image_bytes(from_array(np.full((10, 12, 3), 40_000, np.uint16)), 'x.png') if deep else
+            encoded(photo(12, 10)) if kind == 'one' else film(kind))
+    mime = f'image/{kind.lower()}' if kind in ('GIF', 'WEBP') else 'image/png'
+    ready.set_input_files('#file', dict(name='a', mimeType=mime, buffer=data))
+    ready.wait_for_selector('#download:not([hidden])')
+    said = ready.inner_text('#status')
+    assert said.startswith('Done: 48 × 40')
+    assert said.endswith('MB.' if kind == 'one' else ' (colours of 16 bits were read as 8).' if deep else ' (the first of 3 frames alone).')
+
 UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.'
 BAD = {'a text': b'no picture', 'nothing': b'', 'half a PNG': encoded(Image.effect_noise((64, 64), 90))[:900]}
 
@@ -291,11 +327,13 @@ def test_a_bomb_is_not_decoded(ready):
 @pytest.mark.parametrize('way', ['paste', 'drop'])
 def test_other_ways_in(ready, way):
     ready.evaluate('''([way, bytes]) => {
-        const d = new DataTransfer(); d.items.add(new File([new Uint8Array(bytes)], `${way}.png`, {type: 'image/png'}));
+        const d = new DataTransfer();
+        for (const name of [way, 'another']) d.items.add(new File([new Uint8Array(bytes)], `${name}.png`, {type: 'image/png'}));
         dispatchEvent(way === 'drop' ? new DragEvent('drop', {dataTransfer: d, cancelable: true})
                                      : new ClipboardEvent('paste', {clipboardData: d}));
     }''', [way, list(encoded(photo(8, 6)))])
     ready.wait_for_selector(f'#download[download="{way}-x4.png"]:not([hidden])')
+    assert ready.inner_text('#status').endswith('(the first of 2 pictures alone: give one at a time).')
 
 def tampered(f):
     "The model's file with its header changed by `f`, or its bytes."

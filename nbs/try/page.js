@@ -46,16 +46,31 @@ function told(p) {
   $('tile').textContent = `${p.done} of ${p.of} ${p.of === 1 ? 'tile' : 'tiles'}`;
 }
 
-async function offer(result, name) {
-  const blob = await result.blob();
+function offer(blob, name) {
   if (link) URL.revokeObjectURL(link);
   link = URL.createObjectURL(blob);
   Object.assign($('download'), {href: link, download: `${name.replace(/\.\w+$/, '') || 'photo'}-x${engine.scale}.png`});
   show('download', true);
-  return blob.size;
 }
 
-async function upscale(file) {
+/** What the engine in the browser leaves out of a file. A server says it of itself; not every browser can count frames. */
+async function leftOut(file) {
+  if (window.SRGAN_API) return [];
+  const bytes = await file.arrayBuffer(), head = new Uint8Array(bytes, 0, Math.min(25, bytes.byteLength)), lost = [];
+  if (head[1] === 0x50 && head[24] === 16) lost.push('colours of 16 bits were read as 8');     // a PNG
+  try {
+    const film = new ImageDecoder({data: bytes, type: file.type});
+    await Promise.all([film.tracks.ready, film.completed]);
+    const n = film.tracks.selectedTrack.frameCount;
+    film.close();
+    if (n > 1) lost.push(`the first of ${n} frames alone`);
+  } catch { /* no such decoder, or not of this kind of file */ }
+  return lost;
+}
+
+async function upscale(files) {
+  const [file] = files;
+  if (!file) return;
   running?.abort();
   const mine = running = new AbortController(), {signal} = mine, start = performance.now();
   fail(''); show('download', false); show('result', false);
@@ -70,10 +85,12 @@ async function upscale(file) {
     say(`Enlarging ${bitmap.width} × ${bitmap.height} pixels…`);
     const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file).finally(() => bitmap.close());
     say('Writing the file…');
-    const bytes = await offer(result, file.name || 'photo');
-    signal.throwIfAborted();
-    const seconds = ((performance.now() - start)/1000).toFixed(1);
-    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(bytes/1e6).toFixed(1)} MB${result.lost ? ` (${result.lost})` : ''}.`);
+    const blob = await result.blob(), lost = [...await leftOut(file), ...result.lost ? [result.lost] : []];
+    signal.throwIfAborted();                                               // another picture may have come
+    offer(blob, file.name || 'photo');
+    if (files.length > 1) lost.push(`the first of ${files.length} pictures alone: give one at a time`);
+    const seconds = ((performance.now() - start)/1000).toFixed(1), note = lost.length ? ` (${lost.join('; ')})` : '';
+    say(`Done: ${result.w} × ${result.h} pixels in ${seconds} seconds, ${(blob.size/1e6).toFixed(1)} MB${note}.`);
   } catch (e) {
     if (mine !== running) return;
     show('result', false);
@@ -110,15 +127,14 @@ $('closer').addEventListener('click', () => {
 });
 $('cancel').addEventListener('click', () => running?.abort(new DOMException('', 'AbortError')));
 addEventListener('keydown', e => { if (e.key === 'Escape') $('cancel').click(); });
-$('file').addEventListener('change', () => { if ($('file').files[0]) upscale($('file').files[0]); $('file').value = ''; });
-addEventListener('paste', e => { const f = [...e.clipboardData?.files ?? []][0]; if (f) upscale(f); });
+$('file').addEventListener('change', () => { upscale([...$('file').files]); $('file').value = ''; });
+addEventListener('paste', e => upscale([...e.clipboardData?.files ?? []]));
 addEventListener('dragover', e => { e.preventDefault(); $('drop').classList.add('over'); });
 addEventListener('dragleave', () => $('drop').classList.remove('over'));
 addEventListener('drop', e => {
   e.preventDefault();
   $('drop').classList.remove('over');
-  const f = e.dataTransfer.files[0];
-  if (f) upscale(f);
+  upscale([...e.dataTransfer.files]);
 });
 
 engine.ready.then(() => { if (!running) say('Ready.'); document.body.dataset.ready = ''; },
