@@ -232,11 +232,12 @@ def recognise(
 # %% ../nbs/cli.ipynb #eecbf812
 def _recognise_pictures(paths, figures, ways, t, size, json):
     from srgan_course import recognise as m
+    from srgan_course.kit.formats import named_once
     from srgan_course.kit.frames import open_first
     from srgan_course.kit.recognition import guess_figure
     rows, bad = [], []
     for p, dst in zip(paths, figures):
-        with among(paths, 'srgan-recognise', bad, file=p):
+        with among(paths, 'srgan-recognise', bad, file=p), named_once(p):
             res = m.recognise_picture(open_first(p), ways, t, size=size)
             guesses = {k: r['guesses'] for k, r in res.items() if 'guesses' in r}
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)

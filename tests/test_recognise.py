@@ -140,6 +140,27 @@ def test_pictures_beside_the_class_folders(tmp_path, monkeypatch):
         one_line(f, tmp_path.name, says)
     assert O.labelled(tmp_path/'cat', toy())[0] == [tmp_path/'cat'/'a.png']
 
+def test_every_folder_is_a_class_but_hidden_ones(tmp_path):
+    "One that began with _ was passed over, its pictures with it, without a word."
+    from srgan_course.kit.splits import class_folders
+    for c in 'cat', '_other', '.cache', '__MACOSX': (tmp_path/c).mkdir()                  # the last: what a Mac adds to an archive
+    assert class_folders(tmp_path) == ['_other', 'cat']
+
+def test_names_are_no_formulas(tmp_path):
+    "A $ in the name of a class or of a model began one: no figure, and 400 letters of Matplotlib's grammar."
+    from srgan_course.kit.show import show_grid
+    img = Image.new('RGB', (48, 48))
+    row = dict(picture=img, guesses=[('a$_$b', .7), ('$x^2$', .3)], psnr=9.)
+    N.guess_figure({'originals': row, 'small': dict(picture=img), 'm$a_{$': row}, tmp_path/'a.png')
+    show_grid([[img]], [['m$a_{$']], path=tmp_path/'b.png')
+    assert (tmp_path/'a.png').stat().st_size > 2000 and (tmp_path/'b.png').exists()
+
+def test_recognise_names_the_picture_that_it_could_not_do(tmp_path, monkeypatch, capsys):
+    from srgan_course import cli
+    monkeypatch.setattr(M, 'picture_ways', lambda *_: {'bicubic': 'bicubic'}); monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
+    for n, side in ('a.png', 66), ('b.png', 40): Image.new('RGB', (side, side)).save(tmp_path/n)
+    assert cli.recognise(tmp_path/'a.png', tmp_path/'b.png', teacher='toy') == 1
+    assert f'srgan-recognise: {tmp_path}/b.png: the picture is 40 x 40 pixels; 48 or more' in capsys.readouterr().err
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
     (root/'labels.json').write_text('{"cat": 281, "dog": 207}')

@@ -134,10 +134,10 @@ def guess_figure(res, path=None # from `recognise_picture`; also save it here
         p = r['picture']; gap = (side - p.width)/2
         ax.imshow(np.asarray(p), interpolation='nearest', extent=(gap, gap + p.width, gap + p.height, gap))
         ax.set(xlim=(0, side), ylim=(side, 0)); ax.axis('off'); bars.axis('off')
-        ax.set_title(f'{name}\n{p.width} px' + (f', {r["psnr"]:.1f} dB' if r.get('psnr') else ''), fontsize=8)
+        ax.set_title(f'{name}\n{p.width} px' + (f', {r["psnr"]:.1f} dB' if r.get('psnr') else ''), fontsize=8, parse_math=False)
         for i, (c, v) in enumerate(r.get('guesses', [])):
             bars.barh(-i, v, color='C0' if c == res[ORIGINALS]['guesses'][0][0] else 'C7', alpha=.45)
-            bars.text(.02, -i, f'{v:.2f} {c[:18]}'.encode(errors='replace').decode(), va='center', fontsize=6.5)
+            bars.text(.02, -i, f'{v:.2f} {c[:18]}'.encode(errors='replace').decode(), va='center', fontsize=6.5, parse_math=False)
         bars.set(xlim=(0, 1), ylim=(.4 - n, .6))
     if path: save_figure(fig, path, dpi=130)
     return fig

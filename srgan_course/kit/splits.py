@@ -87,7 +87,7 @@ def check_classes(found:dict, # class -> items
 
 def class_folders(root:Path, wanted=False)->list: # folder, must there be any -> the names of the folders in it
     "The classes of a folder; pictures beside them are refused."
-    there = sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] not in '._')
+    there = sorted(d.name for d in root.iterdir() if d.is_dir() and d.name[0] != '.' and d.name != '__MACOSX')
     loose = [p.name for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES and p.name[0] != '.']
     if loose and (there or wanted):
         raise ValueError(f'{root.name}: {len(loose)} pictures lie outside of its class folders ({min(loose)}); move them into one')
