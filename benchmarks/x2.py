@@ -113,7 +113,8 @@ def measure(only):
            start, seed=42, recipe={n: json.loads((RUNS/n/'recipe.json').read_text()) for n in ARMS if n in rows},
            not_measured=[w for w in WAYS if w not in rows],
            protocol=f'Y (BT.601), crop 2, x2, LR by bicubic; KID: inception@768, {CROPS} crops of {SIDE} px against as many of the '
-                    f'originals at other places, 95 % intervals from 1000 draws of whole photographs; gradient: mean gradient of Y over HR\'s; '
+                    f'originals at other places, of pairs of different photographs, 95 % intervals from 1000 draws of whole photographs; '
+                    f'gradient: mean gradient of Y over HR\'s; '
                     f'less: mean difference over the pictures with its 95 % interval; squeeze-caffe: a stand-in for LPIPS, not LPIPS')
 
 if __name__ == '__main__':

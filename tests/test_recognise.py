@@ -161,6 +161,13 @@ def test_recognise_names_the_picture_that_it_could_not_do(tmp_path, monkeypatch,
     for n, side in ('a.png', 66), ('b.png', 40): Image.new('RGB', (side, side)).save(tmp_path/n)
     assert cli.recognise(tmp_path/'a.png', tmp_path/'b.png', teacher='toy') == 1
     assert f'srgan-recognise: {tmp_path}/b.png: the picture is 40 x 40 pixels; 48 or more' in capsys.readouterr().err
+
+def test_a_name_of_two_classes_is_told_by_wordnet_s_number():
+    "The garment was taken for the dog of that name wherever no later class stood before it."
+    names = ['n01440764_tench.jpg', 'n02963159_cardigan.jpg', 'n03787032_mortarboard.jpg']
+    assert name_labels(names).tolist() == [0, 474, 667] and name_labels(names[1:2]).tolist() == [474]
+    assert name_labels(['n02113186_Cardigan.jpg']).tolist() == [264]
+
 def test_labels_that_do_not_fit(tmp_path):
     root = folders(tmp_path/'in', cat=3, dog=3)
     (root/'labels.json').write_text('{"cat": 281, "dog": 207}')

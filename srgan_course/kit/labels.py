@@ -46,14 +46,15 @@ def name_labels(paths:list, # files such as n01443537_goldfish.jpg
                 names:list=None # of all classes, in the order of their WordNet numbers; ImageNet's where not given
                )->np.ndarray: # (n,) class numbers
     "Class numbers from the names of files."
-    at = {}
-    for i, c in enumerate(names or imagenet_classes()): at.setdefault(_letters(c), []).append(i)
+    at, names = {}, list(names or imagenet_classes())
+    imagenet = names == imagenet_classes()             # its first 398 classes are animals, whose numbers begin with less than n0266
+    for i, c in enumerate(names): at.setdefault(_letters(c), []).append(i)
     split = [Path(p).stem.partition('_')[::2] for p in paths]
     if bad := [Path(p).name for p, (w, c) in zip(paths, split) if not (w[:1] == 'n' and w[1:].isdigit()) or _letters(c) not in at]:
         raise ValueError(f'{len(bad)} of {len(paths)} files are not named after a class ({bad[0]}), as n01443537_goldfish.jpg is')
     found, last = {}, -1
     for w, c in sorted(set(split)):
-        numbers = [i for i in at[_letters(c)] if i > last]
+        numbers = [i for i in at[_letters(c)] if i > last and (not imagenet or (i < 398) == (w < 'n0266'))]
         if not numbers or w in found: raise ValueError(f'{w}_{c} does not stand where its number says, so labels do not fit')
         found[w] = last = numbers[0]
     return np.array([found[w] for w, _ in split], np.int64)
