@@ -65,8 +65,7 @@ class DCGANGenerator(nn.Module):
         n = doublings(size, 8 if dense else 4)       # from 4 to 64: 4 times
         ni = nf*2**(n - 1)
         act = lambda: nn.LeakyReLU(leak/100, inplace=True) if dense else nn.ReLU(inplace=True)
-        first = Dense(nz, ni) if dense else nn.ConvTranspose2d(nz, ni, 4, 1, 0, bias=False)
-        self.start = nn.Sequential(first, nn.BatchNorm2d(ni), act())
+        self.start = nn.Sequential(Dense(nz, ni) if dense else nn.ConvTranspose2d(nz, ni, 4, 1, 0, bias=False), nn.BatchNorm2d(ni), act())
         ups = [(ni//2**i, ni//2**(i + 1)) for i in range(n - 1)]
         self.body  = nn.Sequential(*[nn.Sequential(double(i, o, kernel, repeat), nn.BatchNorm2d(o), act()) for i,o in ups])
         self.last  = double(nf, channels, kernel, repeat)

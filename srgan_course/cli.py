@@ -275,9 +275,11 @@ def _figures(a, b, net, kid, score, draws, paired, **kwargs):
     from srgan_course import fid as m
     from srgan_course.kit.features import pooled_net
     from srgan_course.kit.sets import found, one_net, two_sets
+    from srgan_course.kit.wanted import need_pairs
     if score and a.endswith('.npz'): raise ValueError(f'{a}: statistics have no Inception Score; give the pictures, or leave out --is')
     needs = [('a covariance', 2, 2)]
     if score: one_net([found(a), found(b)], net), pooled_net(score); needs += [('the score in ten parts', 10, 0)]   # before the work
+    if paired and '.npz' not in (a[-4:], b[-4:]): need_pairs(*(found(s)[:kwargs['n']] for s in (a, b)))
     x, y, _ = two_sets(a, b, net, 'KID' if kid else draws and 'an interval (--draws)', *needs, **kwargs)
     groups = range(len(x)) if paired else None
     res = {'fid': m.fid(x, y, net, draws, groups)}
@@ -295,7 +297,7 @@ def _keep_statistics(a, b, net, path, json, **kwargs):
     print(js.dumps(dict(file=str(path), n=s.n, net=net)) if json else f'{path}: {s.n} pictures, {net}')
 
 # %% ../nbs/cli.ipynb #69dd9a27
-@command(pos=['b'])
+@command(pos=['b'], only={'not skip': 'paired'})
 def fid(
     a:str, # A folder of pictures, a known name, or statistics (.npz)
     b:str=None, # What to compare it with: the same

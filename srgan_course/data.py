@@ -197,8 +197,7 @@ def __getattr__(name):
 # %% ../nbs/02_data.ipynb #66410084
 def smaller_copies(items, n, least): # copies of each, at 4/5 of its size, at 16/25, ...; side that a copy must have, pixels
     "Smaller copies of pictures, for training."
-    made = [Smaller(o, .8**k) for k in range(1, n + 1) for o in items]
-    return [o for o in made if min(name_and_size(o)[1]) >= least]
+    return [s for s in (Smaller(o, .8**k) for k in range(1, n + 1) for o in items) if min(name_and_size(s)[1]) >= least]
 
 def _partners(items, source, scale):
     "Given LR pictures by HR's name: `0801.png` belongs to `0801.png` or `0801x4.png`."

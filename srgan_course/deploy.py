@@ -41,11 +41,12 @@ def serve(
     given = locals()
     import uvicorn
     from srgan_course.kit.desk import Server, listen
+    from srgan_course.kit.sources import parts_of
     from srgan_course.serve import make_app
+    names = lambda v: parts_of(v, os.path.isfile)                                         # a file whose name has a + in it is one
     in_range('port', port, 0, 2**16 - 1), in_range('tile', tile, 1), check_root(root_path)
     try: limits = Limits(**{k: v for k, v in given.items() if k in Limits.__dataclass_fields__})
     except ValueError as e: raise ValueError(re.sub(r'^\w+', lambda k: f'--{k[0].replace("_", "-")}', str(e))) from None
-    names = lambda v: [v] if Path(v).is_file() else v.split('+')                          # a file whose name has a + in it is one
     for k in 'models', 'device':
         if given[k] and not all(names(given[k])): raise ValueError(f'--{k} {given[k]}: a + stands between two names; leave it out')
     token = token or os.environ.get('SRGAN_TOKEN') or None

@@ -88,7 +88,6 @@ class RRDBNet(nn.Module):
 
     radius = property(receptive_radius)      # how far it sees, in pixels of the small picture
 
-
 # %% ../nbs/17_esrgan.ipynb #ca156a39
 class RelativisticLoss(AdversarialLoss):
     "Relativistic average losses: not 'is this real?' but 'is this more real than the others?'"
@@ -179,8 +178,7 @@ def phone(img:Image.Image, # a sharp picture
           factor:int       # how many times smaller
          )->Image.Image:   # smaller, blurred, noisy and compressed
     "Smaller as a cheap camera sees it; how much of each follows from the picture itself, so that it is the same on every call."
-    seed = int.from_bytes(hashlib.sha256(np.asarray(img.convert('RGB')).tobytes()).digest()[:8], 'little')
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(np.asarray(img.convert('RGB')).tobytes()).digest()[:8], 'little'))
     blur, noise, quality = rng.uniform(.2, .8)*factor/2, rng.uniform(1, 10), int(rng.integers(40, 91))
     small = np.asarray(downscale(img.convert('RGB').filter(ImageFilter.GaussianBlur(blur)), factor), dtype=np.float32)
     small = Image.fromarray(np.clip(small + rng.normal(0, noise, small.shape) + .5, 0, 255).astype(np.uint8))

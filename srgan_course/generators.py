@@ -160,6 +160,7 @@ def receptive_map(net:nn.Module,   # maps (B,3,H,W) to (B,3,s*H,s*W)
     with torch.enable_grad():
         y = net(x)
         s = y.shape[-1]//w
+        if y.dim() < 4 or not s: raise ValueError(f'{type(net).__name__} makes {tuple(y.shape)} of {tuple(x.shape)}: it enlarges nothing')
         g, = torch.autograd.grad(y[..., i*s:(i+1)*s, j*s:(j+1)*s].sum(), x)
     return g[0].abs().sum(0).double().cpu()
 

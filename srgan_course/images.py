@@ -76,6 +76,6 @@ def luminance(x # a PIL image, or a float tensor (..,3,H,W) in [0,1]
         a = np.atleast_3d(to_array(x))
         a = a[..., :3 if a.shape[2] > 2 else 1]/np.iinfo(a.dtype).max
         r,g,b = np.moveaxis(np.broadcast_to(a, (*a.shape[:2], 3)), -1, 0)
-    elif x.ndim < 3 or x.shape[-3] != 3: raise ValueError(f'a tensor of shape {tuple(x.shape)} is not (..,3,H,W)')
+    elif (s := tuple(getattr(x, 'shape', ())))[-3:-2] != (3,): raise ValueError(f'a {type(x).__name__} of shape {s} is not (..,3,H,W)')
     else: r,g,b = x.unbind(-3)
     return (16 + 65.481*r + 128.553*g + 24.966*b)/255

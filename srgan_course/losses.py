@@ -32,8 +32,6 @@ def _same_shape(output, target):
     if output.shape != target.shape: raise ValueError(f'output {tuple(output.shape)} and target {tuple(target.shape)} differ in shape')
     whole = [x.dtype for x in (output, target) if not x.is_floating_point()]
     if whole: raise ValueError(f'pixels are {whole[0]}; give floats in [0,1], such as x/255')
-def _in_colour(x, name):
-    if x.dim() != 4 or x.shape[1] != 3: raise ValueError(f'{name} takes pictures (B,3,H,W) in [0,1], not {tuple(x.shape)}')
 _KINDS = ('bce', 'lsgan', 'hinge', 'mean')
 def _check_labels(kind, real_label, fake_label, noise):
     "Refuse labels that a loss has no use for, or that leave it without a bottom."
@@ -76,7 +74,8 @@ class PerceptualLoss(nn.Module):
     def forward(self, output:Tensor, # (B,3,H,W) in [0,1]
                 target:Tensor  # same shape; no gradient goes there
                )->Tensor: # scalar
-        _same_shape(output, target); _in_colour(output, self.net.name)
+        _same_shape(output, target)
+        if output.shape[1:-2] != (3,): raise ValueError(f'{self.net.name} takes pictures (B,3,H,W) in [0,1], not {tuple(output.shape)}')
         with torch.no_grad(): t = self.net(target).float()/self.scale
         return self.distance(self.net(output).float()/self.scale, t)
 
@@ -143,6 +142,7 @@ def critic_accuracy(real_pred:Tensor, # (B,...) the critic's raw outputs for rea
                     fake_pred:Tensor  # and for generated ones
                    )->Tensor: # scalar: 0.5 says no more than a coin, 1 has not been fooled once
     "How often a real picture stands above a generated one, over all pairs; a tie counts half."
+    if not (len(real_pred) and len(fake_pred)): raise ValueError('no logits of real or of generated pictures; give some of both')
     r, f = (p.detach().as_subclass(Tensor).float().reshape(len(p), -1).mean(1) for p in (real_pred, fake_pred))
     d = r[:, None] - f
     return ((d > 0).float() + (d >= 0).float()).mean()/2

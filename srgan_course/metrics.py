@@ -10,6 +10,7 @@ import warnings
 from functools import lru_cache, partial
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
+from .data import DEGRADE
 from .images import crop_to_multiple, downscale, interpolate, luminance
 from .kit.measured import as_pixels, check_measurable, check_range, named_once, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
@@ -117,11 +118,12 @@ def evaluate_sr(model,            # one of CLASSIC, a network on tensors, or a f
                 scale:int,        # how many times larger
                 crop:int=None,    # pixels taken off each border; the scale where not given
                 lpips=False,      # measure the perceptual distance, too: True, or the name of its net
-                degrade=downscale,# how LR is made: a function of PIL picture and factor
+                degrade=downscale,# how LR is made: a function of PIL picture and factor, or its name in a recipe
                 strict:bool=True  # refuse a network whose pictures leave [0,1]? False: clamp them, for one that has just begun to learn
                ):                 # pandas DataFrame: a row a picture, then their mean
     "PSNR and SSIM of `model` over `pictures`: each cropped to a multiple of `scale`, made small once, enlarged, compared."
     import pandas as pd
+    if isinstance(degrade, str): degrade = DEGRADE[one_of('degrade', degrade, DEGRADE)]
     crop, enlarged, rows = scale if crop is None else crop, enlarger(model, in_range('scale', scale, 1, whole=True), strict), {}
     net, pictures = 'squeeze' if lpips is True else lpips, named_pictures(pictures)
     check_measurable(pictures, scale, crop, 32 if net else 1)

@@ -108,10 +108,10 @@ class Service(Desk):
         except (ValueError, OSError) as e: raise ValueError(f'--classifier {self.classifier}: {e}') from None
 
 # %% ../nbs/19_serve.ipynb #s190000e
-def _check_fit(body, format, scale):
+def _check_fit(body, format, scale, most): # pixels
     "Refuse, before anything is enlarged, a picture whose result a format cannot hold."
     try:
-        img = identify(BytesIO(body), math.inf)
+        img = identify(BytesIO(body), most)
         save_format(f'picture.{format}', (scale*img.width, scale*img.height))
         if format == 'jpeg' and img.has_transparency_data: fit_format(open_image(body), 'JPEG')
     except ValueError as e:
@@ -125,7 +125,7 @@ async def enlarging(self:Service, request, model, format, quality, note):
     facts = self.models[model]
     if format == 'png' and quality != 95: raise Problem(422, 'PNG has no quality; leave quality out, or give format=jpeg or webp.')
     body = await self.picture(request, facts['scale'])
-    await asyncio.to_thread(_check_fit, body, format, facts['scale'])
+    await asyncio.to_thread(_check_fit, body, format, facts['scale'], int(self.limits.megapixels*1e6))
     key = key_of(body, facts['checksum'], format, quality, note)
     def work(device, told):
         up = self.upscaler(model, device)
@@ -176,7 +176,7 @@ async def recognise(self:Service, request):
             self.failed.add(name); logging.getLogger('uvicorn.error').error(f'/v1/recognise: {" ".join(str(e).split())}')
             raise broken from None
         from srgan_course.recognise import recognise_picture
-        try: img = open_image(body); res = recognise_picture(img, ways, t)
+        try: img = open_image(body, int(self.limits.megapixels*1e6)); res = recognise_picture(img, ways, t)
         except ValueError as e: raise Problem(422, f'{e}.') from None
         lost = '; '.join([*_left_out(body), *['transparency']*(img.mode[-1] == 'A')])
         said = dict(classifier=t.label, guesses={k: r['guesses'] for k, r in res.items() if 'guesses' in r})

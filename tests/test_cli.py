@@ -366,7 +366,7 @@ def test_recognise_refuses(tmp_path):
                            ('is one file, but 2 pictures', same, dict(out=Path('a.jpg')))):
         with pytest.raises((ValueError, OSError), match=line): cli.recognise(*args, **kw)
 
-def test_fid(tmp_path, capsys):
+def test_fid(tmp_path, capsys, monkeypatch):
     "FID and KID of two folders, by a net that needs no download; bad input is one line."
     from srgan_course import cli
     from srgan_course.data import draw_pet
@@ -392,6 +392,16 @@ def test_fid(tmp_path, capsys):
     (tmp_path/'dog'/'x.png').unlink()
     cli.fid(cats, cats, features='random', kid=True, paired=True, json=True)              # twins: as if the set were compared with another of its kind
     kid = json.loads(capsys.readouterr().out)['kid']
+    for name in ('cat', 'cat-young'):                                                     # cat-young.png comes before cat.png, cat-x4.png before cat-young-x4.png
+        for folder, n in (tmp_path/'hr', name), (tmp_path/'sr', f'{name}-x4'):
+            folder.mkdir(exist_ok=True); draw_pet('cat', 1, 32).save(folder/f'{n}.png')
+    with monkeypatch.context() as m:
+        m.setattr('srgan_course.kit.sets._described', lambda *a, **k: pytest.fail('features were computed'))
+        for line, a, b, kw in (('cat-x4.png belongs to cat, but in the order of names it stands beside cat-young.png', 'sr', 'hr', {}),
+                               ('no pairs; give as many of both, or leave out --paired', 'sr', 'dog', {}),
+                               ('--paired does not count with --skip', 'dog', 'dog', dict(skip=True))):
+            with pytest.raises(ValueError, match=line):
+                cli.fid(str(tmp_path/a), str(tmp_path/b), features='random', kid=True, paired=True, **kw)
     cli.fid(cats, cats, features='random', kid=True, json=True)
     assert kid['groups'] == 6 and abs(kid['value']) < 1e-9 > json.loads(capsys.readouterr().out)['kid']['value']
     cli.fid(cats, cats, features='random', result=tmp_path/'r.json'); cli.fid(dogs, str(tmp_path/'s.npz'), features='random', dims=256)

@@ -437,6 +437,15 @@ def test_a_png_with_two_heads_is_as_large_as_pillow_makes_it():
         with pytest.raises(server.Problem, match='9000'): server.check_picture(sig + first + head(9000, 9000) + rest, Limits(), 4)
     assert server.check_picture(sig + head(24, 16) + rest, Limits(), 4) == (24, 16)
 
+def test_a_picture_that_the_look_at_its_bytes_let_through_is_not_decoded(monkeypatch):
+    "Whoever finds another way to hide a size from that look meets Pillow's own."
+    import srgan_course.kit.codec as codec, srgan_course.kit.desk as desk
+    monkeypatch.setattr(desk, 'check_picture', lambda *of: (1, 1))
+    monkeypatch.setattr(codec, 'decode', lambda *a, **k: pytest.fail('it was decoded'))
+    with client(limits=Limits(megapixels=300/1e6)) as c:
+        for format in 'png', 'jpeg':
+            problem(c.post(f'/v1/upscale?format={format}', content=png()), 422, '24 x 16 = 384 pixels, more than max_pixels=300')
+
 def test_a_model_whose_name_has_a_plus(tmp_path):
     "A file is one model; between names + stands for two."
     from srgan_course.deploy import serve

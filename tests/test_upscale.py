@@ -1,8 +1,8 @@
 "Upscaling: exact tiles, every mode, lack of memory, files, folders as real processes, memory of a real process, what is imported."
-import copy, io, json, os, pickle, subprocess, sys, time, traceback, warnings
+import contextlib, copy, io, json, os, pickle, subprocess, sys, threading, time, traceback, warnings
 from pathlib import Path
 import numpy as np, pytest, torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import nn
 import torch.nn.functional as F
 import forked
@@ -11,7 +11,7 @@ from srgan_course.kit import devices, engines, folders, weights as weights_room
 from srgan_course.generators import LightSR, SRResNet, load_model, save_model, shipped_models
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import image_bytes
-from srgan_course.kit.folders import enlarge_paths, summary
+from srgan_course.kit.folders import enlarge_folder, enlarge_paths, summary
 from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
@@ -766,6 +766,21 @@ def test_what_is_given_twice_is_done_once(tmp_path, monkeypatch, capsys):
     cli.upscale(*map(Path, paths), out=Path('out'), json=True); r = json.loads(capsys.readouterr().out)
     assert [p['why'] for p in r['passed']] == ['given before, and done once']*(3 + links) and len(r['done']) == 1 + links
 
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no pipes of this kind')
+def test_a_picture_that_becomes_a_pipe_is_not_waited_for(tmp_path, up, threads, monkeypatch):
+    "It was a file when the folder was looked through; whoever reads a pipe waits for one who writes."
+    for i in range(6): save_image(noise(8, 9, seed=i), tmp_path/f'{i}.png')
+    last, was, got = tmp_path/'5.png', Upscaler.__call__, []
+    def call(self, *args):
+        with contextlib.suppress(FileExistsError): os.mkfifo(tmp_path/'pipe'); os.replace(tmp_path/'pipe', last)
+        return was(self, *args)
+    monkeypatch.setattr(Upscaler, '__call__', call)
+    work = threading.Thread(target=lambda: got.append(enlarge_folder(tmp_path, tmp_path/'out', up, progress=False)), daemon=True)
+    work.start(); work.join(60)
+    if waits := work.is_alive(): os.close(os.open(last, os.O_WRONLY | os.O_NONBLOCK)); work.join()
+    assert not waits and len(got[0]['done']) == 5 and got[0]['exit_code'] == 1
+    assert got[0]['bad'] == [dict(src=str(last), error='now a pipe or a device, and not a file')]
+
 @pytest.mark.parametrize('suffix', ['tif', 'bmp', 'gif', 'png'])
 def test_a_picture_that_pillow_has_opened_stands_upright(up, suffix):
     "Its EXIF says how its pixels lie, and half of the formats have no place for that."
@@ -775,9 +790,20 @@ def test_a_picture_that_pillow_has_opened_stands_upright(up, suffix):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                    # BMP has no place for EXIF
         made = open_image(image_bytes(up(Image.open(f)), f'x.{suffix}'))
-        saved = open_image(image_bytes(Image.open(f), f'x.{suffix}')) if suffix in ('tif', 'png') else None
+        saved = open_image(image_bytes(Image.open(f), f'x.{suffix}'))
     assert made.size == (64, 96) == want.shape[1::-1] and abs(to_array(made)[..., :3].astype(int) - want).mean() < 4
-    assert saved is None or saved.size == (16, 24)
+    assert saved.size == (16, 24)
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'webp', 'tif'])
+def test_a_picture_that_pillow_has_opened_keeps_its_notes(up, tmp_path, suffix):
+    "Pillow closes a PNG's and a JPEG's file when it has decoded it; all that was to be read of it afterwards was lost, and what the user had added."
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    e = Image.Exif(); e[270] = 'a cat'
+    Image.new('RGB', (24, 16)).save(tmp_path/f'a.{suffix}', exif=e, icc_profile=icc)
+    img = Image.open(tmp_path/f'a.{suffix}'); img.info['comment'] = b'mine'
+    info = up(img).info
+    assert b'a cat' in info['exif'] and info['icc_profile'] == icc and info['comment'] == b'mine'
+    assert b'a cat' in open_image(image_bytes(Image.open(tmp_path/f'a.{suffix}'), 'x.png')).info['exif']
 
 def test_a_picture_that_pillow_has_opened_keeps_its_16_bits(up):
     import cv2

@@ -13,14 +13,14 @@ from .files import write_whole
 from .lists import trained_on
 from .recipe import Recipe
 from .results import load_result, save_result
-from .sources import SOURCES
+from .sources import SOURCES, parts_of
 
 # %% ../../nbs/kit/cards.ipynb #7ec21493
 BENCHMARKS = ('set5', 'set14', 'bsd100', 'b100', 'urban100', 'manga109')   # what figures are compared on: nothing may be trained on them
 def about_data(source)->list: # as `train` was given it -> lines for the card: the data, their terms, and benchmarks among them
     "What is known of the pictures a model was trained on."
     if not isinstance(source, (str, Path)): return ['pictures that were given to `train` from Python; nothing is known of their terms']
-    parts, lines = [str(source)] if Path(source).is_dir() else str(source).split('+'), []
+    parts, lines = parts_of(source), []
     for part in parts:
         known = SOURCES.get(part.split('/')[0]) if not Path(part).is_dir() else None
         lines.append(f'`{part}`: {known.what}. Terms: {known.licence}' if known
@@ -53,14 +53,15 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
             'time': f"{res['seconds']/60:.1f} minutes, {res['device']}, {res['threads']} threads, {res['processor']}",
             'made': f"{res['date'][:10]}, srgan_course {res['versions'].get('srgan_course', '')}, torch {res['versions']['torch']}",
             'command': f"`{res['command']}`"}
-    return '\n'.join([f"# {d.name}", '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
-        *(f'| {k} | {v} |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '', '## Figures', '',
-        f"{res['n']} held-out picture{'s'*(res['n'] > 1)}, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |', '|---|---|',
-        *(f"| {k} | {v['psnr']:.2f} / {v['ssim']:.4f} |" for k,v in res['figures'].items()), '', '## Where it fails', '', 'Not measured. '
-        'Look at pictures of your own before you trust it; what the lessons found of such networks: noise and JPEG blocks are enlarged '
-        'with the rest, and letters a few pixels high get clean edges and wrong shapes.', '', '## What it must not be used for', '',
-        'Identifying people, reading number plates, medical or legal evidence, or any purpose in which invented detail could be taken for '
-        'recorded detail.', ''])
+    lines = [f'# {d.name}', '', f'Enlarges photographs by {d.scale} in each direction. {res["said"]}.', '', '| | |', '|---|---|',
+        *(f'| {k} | ' + v.replace('|', r'\|') + ' |' for k,v in rows.items()), '', '## Data', '', *(f'- {l}' for l in data), '',
+        '## Figures', '', f"{res['n']} held-out picture{'s'*(res['n'] > 1)}, PSNR (dB) / SSIM: {res['protocol']}.", '', '| | |',
+        '|---|---|', *('| ' + k.replace('|', r'\|') + f" | {v['psnr']:.2f} / {v['ssim']:.4f} |" for k,v in res['figures'].items()), '',
+        '## Where it fails', '', 'Not measured. Look at pictures of your own before you trust it; what the lessons found of such networks: '
+        'noise and JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.', '',
+        '## What it must not be used for', '', 'Identifying people, reading number plates, medical or legal evidence, or any purpose in '
+        'which invented detail could be taken for recorded detail.', '']
+    return '\n'.join(' '.join(l.split()) for l in lines)                   # a name may hold line feeds
 
 # %% ../../nbs/kit/cards.ipynb #bb81273d
 @dataclass

@@ -220,8 +220,8 @@ def open_image(path:str|os.PathLike|bytes|BinaryIO|Image.Image, # of a file; or 
     "Open any picture: upright, first frame, all its bits; what was done with a colour profile stands in `info['icc_note']`."
     if icc not in ('srgb', 'keep'): raise ValueError(f"icc {icc!r} is not in ('srgb', 'keep')")
     if isinstance(path, DeepImage): return path
-    # not decoded yet: its file still holds all the bits
-    if isinstance(path, ImageFile.ImageFile): scale_clear(path); return decode(path, path.fp if path.tile else None, icc)
+    # not decoded yet: its file still holds all the bits, and Pillow closes it when it has decoded them
+    if isinstance(path, ImageFile.ImageFile): scale_clear(path); return decode(path, path.tile and BytesIO(first_bytes(path.fp)), icc)
     if isinstance(path, Image.Image): return decode(path.copy(), None, icc)
     if isinstance(path, (str, os.PathLike)):
         with open_binary(path) as f: return open_file(f, name_of(path), max_pixels, icc)
@@ -319,6 +319,7 @@ def image_bytes(img:Image.Image, # a PIL image
                )->bytes: # of the file
     "A picture as a file with its metadata; 16 bits stay 16 in PNG and TIFF."
     if not isinstance(img, Image.Image): raise TypeError(f'{name}: a {type(img).__name__} is no PIL picture; make it one with to_image')
+    if isinstance(img, ImageFile.ImageFile): img = open_image(img, icc='keep')       # it may lie on its side, and its file hold 16 bits
     fmt, suffix = save_format(name, img.size), Path(name).suffix.lower()
     if not 1 <= quality <= 100: raise ValueError(f'quality {quality} is not from 1 to 100')
     info = {**(like.info if like is not None else {}), **img.info}

@@ -135,6 +135,7 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
             refuse_idle(f, args, kwargs, only, typed(options))
             res = f(*args, **kwargs)
         except KeyboardInterrupt as e:
+            for s in signal.SIGINT, signal.SIGTERM: signal.signal(s, signal.SIG_IGN)       # one more would cost the words that come now
             say(f'\n{name}: stopped. {as_options(e, f)}'.rstrip())
             raise SystemExit(130) from None
         except Exception as e:

@@ -366,8 +366,7 @@ def check_last_worker(f): # exercise 2
 def check_left_out(f): # exercise 3
     for text, want in (('a+ a! b+ c+ b+ c+ c! b+', {'b'}), ('a+ b+ a+ b+ a! a+ a+', set()), ('a+ a+ a+ a! b+', set()),
                        ('x+ x+ x+ x+ y+ y+ y+', {'x', 'y'}), ('a+ a! a+ a+ a+ b+ b!', {'a'}), ('', set())):
-        events = [{'begin' if e[1] == '+' else 'done': e[0]} for e in text.split()]
-        got = ask(f, [*events])
+        got = ask(f, [{'begin' if e[1] == '+' else 'done': e[0]} for e in text.split()])
         if got is None or got is Ellipsis or set(got) != want:
             return f'after {" ".join(text.split()) or "nothing"} (+ begins, ! is done) it is {sorted(want)}, and you say {got}'
 

@@ -20,7 +20,7 @@ from .files import one_name, sha256_of, writable
 from .frames import are_several, first_of, hard_edges, read_frames, save_frames
 from .lists import LOG, claims, passed_lines, read_log, some_line, stamp_of, to_do
 from .notes import heard
-from .wanted import Wanted, is_no_picture, keep_result, out_files, result_path, size_to_make, target_folder
+from .wanted import Wanted, is_device, is_no_picture, keep_result, out_files, result_path, size_to_make, target_folder
 
 # %% ../../nbs/kit/folders.ipynb #f29f4006
 def _write_result(src:Path,        # picture that was read
@@ -72,8 +72,7 @@ def enlarge_file(src:Path,       # picture to read
     img = open_image(body := once(src), icc='keep')
     if to and not Path(to).suffix: dst.parent.mkdir(parents=True, exist_ok=True)
     if want.frames and are_several(body): return _enlarge_film(src, dst, up, tile, progress, want, t, body)
-    size = size_to_make(img, dst, up.scale, want)
-    return _write_result(src, dst, img, up(img, tile, progress, size), up, t, want, body)
+    return _write_result(src, dst, img, up(img, tile, progress, size_to_make(img, dst, up.scale, want)), up, t, want, body)
 
 # %% ../../nbs/kit/folders.ipynb #de2e4091
 def made_with(up, want:Wanted=Wanted())->str: # the upscaler, what else is asked for
@@ -82,7 +81,7 @@ def made_with(up, want:Wanted=Wanted())->str: # the upscaler, what else is asked
 
 def _print_of(src):
     "Size and hash of a file: what tells a picture from another one of its name; None where it is gone."
-    try: return [os.stat(src).st_size, sha256_of(src)]
+    try: return [os.stat(src).st_size, sha256_of(src)] if os.path.isfile(src) else None
     except OSError: return None
 
 def _stamp(src, dst):
@@ -235,13 +234,14 @@ class _Work:
         "Those of some pictures that this process is to do, each claimed as late as can be."
         for f in some:
             if not claim(self.key(f), wait): self.left.append(f)
+            elif is_device(f): self.bad.append(dict(src=str(f), error='now a pipe or a device, and not a file'))
             elif self.is_new(f): self.others.append(f)
             else: yield f
 
 def _enlarged(todo, up, tile, told, want, mine):
     "Small pictures side by side, then the others in a row; as `in_a_row`."
     n = up.engine.threads if len(todo) > 1 else 1
-    small = {f: o for f,o in todo.items() if n > 1 and is_small(f)}
+    small = {f: o for f,o in todo.items() if n > 1 and f.is_file() and is_small(f)}
     if small: yield from at_once(small, up, tile, n, want, mine)
     yield from in_a_row({f: o for f,o in todo.items() if f not in small}, up, tile, told, want, mine)
 

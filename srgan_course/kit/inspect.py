@@ -58,22 +58,22 @@ def report_text(d:dict)->str: # from `check_pictures`, with 'cost' from `expecte
     "The report for people: what is there, what is wrong with it, what a run will take."
     some = lambda names: ', '.join(Path(n).name for n in names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
     wh = lambda k: f"{d['sizes'][k][0]} x {d['sizes'][k][1]}"
-    lines = [f"{d['pictures']} pictures: {d['training']} for training, {d['held_out']} held out"]
+    lines = [f"{d['pictures']} picture{'s'*(d['pictures'] != 1)}: {d['training']} for training, {d['held_out']} held out"]
     if d['sizes']:
         lines.append(f"sizes: {wh('smallest')} to {wh('largest')}, median {wh('median')} pixels; patches of up to {d['patch']} pixels")
     for path, why in list(d['unreadable'].items())[:5]:
         lines.append(f'cannot be read: {Path(path).name} ({why.removeprefix(str(path) + ": ")})')
     if d['unreadable']: lines.append(f"{len(d['unreadable'])} cannot be read: training will refuse the folder while they are in it")
     if d['too_small']: lines.append(f"{len(d['too_small'])} smaller than the patch, left out: {some(d['too_small'])}"
-                                    + '; nothing is left to train on'*(not d['training']))
+                                    + '; training will refuse the folder, for too few are left'*(not (d['training'] and d['held_out'])))
     if names := d['transparent']: lines.append(f"{len(names)} with transparent pixels, trained on as if opaque: {some(names)}")
     for g in d['duplicates'][:5]: lines.append(f'the same file: {some(g)}')
     for g in d['near_duplicates'][:5]: lines.append(f'nearly the same picture (look at them): {some(g)}')
     if d['duplicates'] or d['near_duplicates']:
         lines.append(f"{len(d['duplicates'])} groups of equal files, {len(d['near_duplicates'])} pairs of nearly equal pictures")
     if d['leaks']:
-        leaks = some([b for _,b in d['leaks']])
-        lines.append(f"{len(d['leaks'])} held-out pictures are trained on as well, so figures will be too good: {leaks}")
+        many = f"{len(d['leaks'])} held-out pictures are" if d['leaks'][1:] else '1 held-out picture is'
+        lines.append(f"{many} trained on as well, so figures will be too good: {some([b for _,b in d['leaks']])}")
     if c := d.get('cost'):
         phase = lambda p: f"{p} {c['steps'][p]} steps of {1000*c['seconds_per_step'][p]:.0f} ms"
         lines.append(f"time: {', '.join(map(phase, c['steps']))}: about {c['minutes']:.1f} minutes ({c['precision']} on {c['device']})")

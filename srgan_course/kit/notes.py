@@ -113,8 +113,9 @@ def mend_png(f # binary file of a PNG
             )->tuple: # the file, or one in memory without what is damaged beside the pixels; names of that
     "Leave out of a PNG what would cost its picture and says nothing of its pixels."
     head, chunks = beside_pixels(f)
-    for c in [c for c in chunks if c[2] == b'iCCP'][1:]: c[4] = False        # a PNG has one profile; Pillow would unpack them all
-    tried, looks = [c for c in chunks if c[4] and c[2] not in FILM], iter(range(32, 0, -1))      # more would take minutes
+    for c in [c for c in chunks if c[4] and c[2] == b'iCCP'][1:]: c[4] = False      # a PNG has one profile; Pillow would unpack them all
+    tried = [c for c in chunks if c[4] and c[2] not in FILM]
+    looks = iter(range(400 if sum(len(c[3]) for c in tried) < 2**16 else 32, 0, -1))             # more would take minutes
     def try_out(some):
         if not some or next(looks, 0) and _opens(head, [c[3] for c in some]): return
         if len(some) == 1: some[0][4] = False
@@ -258,7 +259,6 @@ _HOLDS = {'JPEG': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop', 'co
           'HEIF': ('exif', 'icc_profile', 'xmp', 'color_primaries', 'transfer_characteristics'),
           'TIFF': ('dpi', 'exif', 'icc_profile', 'xmp', 'iptc', 'photoshop'), 'GIF': ('comment',),
           'JPEG2000': ('comment',)}
-
 _PNG_KEYS = dict(software='ProcessingSoftware', comment='Comment')
 
 def _unfit(icc, mode):

@@ -76,8 +76,7 @@ def step_seconds(job:Training, dls)->dict: # phase -> seconds a step
     res = {}
     for k,p in job.phases.items():
         watch = Stopwatch()
-        short = replace(p, data=p.data.replace(steps_per_epoch=watch.n + watch.warm + 1))
-        short.learner(dls, cbs=[watch]).fit(1)
+        replace(p, data=p.data.replace(steps_per_epoch=watch.n + watch.warm + 1)).learner(dls, cbs=[watch]).fit(1)
         res[k] = told(lambda: watch.seconds)*p.slower
     return res
 

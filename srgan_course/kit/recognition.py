@@ -116,8 +116,7 @@ def by_group(rec:Recognition, groups:np.ndarray, # a `Recognition`, (n,) names
 def by_class(rec, way, classes=None, judge=None, base='bicubic', **kwargs): # classes' names by number; of `by_group` -> DataFrame
     "A row a class; its difficulty is the share of its originals that the classifier gets wrong."
     if rec.y is None: raise ValueError('these pictures have no labels, so there are no classes to look at')
-    name = lambda k: classes[k] if classes is not None else f'class {k}'
-    t = by_group(rec, [name(int(k)) for k in rec.y], way, judge, base, **kwargs)
+    t = by_group(rec, [f'class {k}' if classes is None else classes[int(k)] for k in rec.y], way, judge, base, **kwargs)
     t.insert(1, 'difficulty', 1 - t[ORIGINALS])
     return t.sort_values('difficulty')
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from .distributed import even_share, told
 from .recipe import import_fastai
-from .sources import source_folder
+from .sources import parts_of, source_folder
 import_fastai()
 from fastai.callback.core import Callback, CancelFitException
 
@@ -81,9 +81,8 @@ def run_folder(out, bs:int, *sources)->Path: # None: nothing is kept; rows of a 
     "The folder of a run, whose processes can share its batches, and which lies in no folder of its pictures."
     def look():
         even_share(bs)
-        named = [str(s) for s in sources if out and isinstance(s, (str, Path))]
-        parts = [part for s in named for part in ([s] if Path(s).is_dir() else s.split('+')) if part]
-        for p in filter(None, map(source_folder, parts)):
+        named = [s for s in sources if out and isinstance(s, (str, Path))]
+        for p in filter(None, (source_folder(part) for s in named for part in parts_of(s) if part)):
             parted = (p/'train').is_dir() and any((p/v).is_dir() for v in ('valid', 'val', 'test'))
             p = p/'train' if parted else p/'DIV2K_train_HR' if (p/'DIV2K_train_HR').is_dir() else p      # a train alone is as any other
             if Path(out).resolve().is_relative_to(p.resolve()):

@@ -38,8 +38,7 @@ def _photo_path(name):
     "Where an installed package keeps the photo; the package itself is not imported."
     package, file, *_ = PHOTOS[name]
     spec = find_spec(package)
-    folder = {'skimage':'data', 'sklearn':'datasets/images'}[package]
-    path = Path(spec.submodule_search_locations[0])/folder/file if spec else None
+    path = Path(spec.submodule_search_locations[0])/{'skimage':'data', 'sklearn':'datasets/images'}[package]/file if spec else None
     if path is None or not path.exists():
         raise FileNotFoundError(f'photo {name!r} is not in the installed {package}; pip install --force-reinstall {package}')
     return path
@@ -199,6 +198,10 @@ def find_source(name:Path|str # a folder, or a known name, also of a part: 'bsds
     return find_images(_fetch(SOURCES[base])/part)
 
 # %% ../../nbs/kit/sources.ipynb #2bc4c044
+def parts_of(source:Path|str, there=os.path.isdir)->list: # a name; what tells that something is there -> names
+    "The names that + joins; what is there is one, also with a + in its name."
+    return [str(source)] if there(source) else str(source).split('+')
+
 def items_of(source):
     "Pictures of a source that is a name, a folder, or a list (or dict) of paths and open pictures"
     if isinstance(source, (str, os.PathLike)): return find_source(source)
@@ -230,7 +233,8 @@ def hr_split()->dict: # 'train': 160 paths, 'valid': 20
     return dict(train=[p for p in both if p.stem not in HR_HELD], valid=[p for p in both if p.stem in HR_HELD])
 
 def _own_split(name, size):
-    "Training and held-out pictures of a source that says itself what is held out; None of any other."
+    "Training and held-out pictures of a source that says itself what is held out; None of any other, and of a folder of that name."
+    if not isinstance(name, str) or os.path.isdir(name): return None
     if name == 'embedded': return list(photo_paths('train').values()), list(photo_paths('valid').values())
     if name == 'pets-toy': return toys(400, size), toys(40, size, TOY_VALID)
     if name == 'bsds500': return tuple(bsds_split().values())
@@ -241,15 +245,12 @@ def split_source(source,     # a name, several joined by + (the first says what 
                  valid=None  # source of the held-out pictures, if they are another's
                 )->tuple:    # lists of pictures: to train on, held out
     "Training and validation pictures of a source"
-    name = source if isinstance(source, str) and not (source and Path(source).is_dir()) else None
-    if name is not None and not all(name.split('+')): raise ValueError(f'{name!r} has an empty part; give names or folders, + between them')
-    if own := _own_split(name, size): train,held = own
-    elif name and '+' in name:                      # the first part says what is held out, the others are for training alone
-        first,*more = name.split('+')
+    first,*more = parts = parts_of(source) if isinstance(source, str) else [source]
+    if isinstance(source, str) and not all(parts): raise ValueError(f'{source!r} has an empty part; give names or folders, + between them')
+    if more:                                        # the first part says what is held out, the others are for training alone
         train,held = split_source(first, size, valid)
-        for s in more:
-            own = None if Path(s).is_dir() else _own_split(s, size)
-            train = [*train, *(own[0] if own else items_of(s))]
+        for s in more: train = [*train, *(_own_split(s, size) or [items_of(s)])[0]]
+    elif own := _own_split(source, size): train,held = own
     elif valid is not None: train,held = items_of(source),None
     else:
         parts = [(Path(source)/'train', Path(source)/v) for v in ('valid', 'val', 'test')] if isinstance(source, (str, os.PathLike)) else []

@@ -113,6 +113,22 @@ def result_name(src:Path,   # picture
 
 def end_of(src:Path)->str: "What tells a result from that of a picture with another suffix: _jpg."; return f'_{src.suffix[1:]}'
 
+def _owner(name, stems): # of a file, without its suffix; those of pictures
+    "The picture that a result's name tells of: the longest that it begins with, or else that it ends in; None: it tells of none."
+    parts = [name[:k] for k in range(len(name), 0, -1)] + [name[k:] for k in range(1, len(name))]
+    return next((p for p in parts if p in stems), None)
+
+def need_pairs(a:list, b:list): # files of two sets, in order: results and their pictures, either way round
+    "Refuse what is no pair by number, or sets whose names tell of pairs in another order; names that tell of none go by their order."
+    if len(a) != len(b): raise ValueError(f'{len(a)} pictures and {len(b)} are no pairs; give as many of both, or leave out --paired')
+    for x, y in (a, b), (b, a):
+        stems, known = [Path(p).stem for p in y], {Path(p).stem for p in y}
+        owners = [_owner(Path(p).stem, known) for p in x]
+        if owners == stems or {*owners} != known or len(known) < len(y): continue
+        made, owner, other = next((p, o, q) for p, o, q in zip(x, owners, y) if o != Path(q).stem)
+        raise ValueError(f'{Path(made).name} belongs to {owner}, but in the order of names it stands beside {Path(other).name}; '
+                         'name the files so that both sets have one order, or leave out --paired')
+
 def _has_twin(src):
     "Is there another picture of this name beside it, which would become the same result?"
     return any(os.path.exists(p := src.with_suffix(s)) and not p.samefile(src) for suffix in SUFFIXES for s in (suffix, suffix.upper()))
