@@ -1991,6 +1991,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'srgan_course.kit.xmp._properties': ('kit/xmp.html#_properties', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.beside_picture': ('kit/xmp.html#beside_picture', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.coded_colours': ('kit/xmp.html#coded_colours', 'srgan_course/kit/xmp.py'),
+                                      'srgan_course.kit.xmp.without_long_exif': ( 'kit/xmp.html#without_long_exif',
+                                                                                  'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.without_the_rest': ('kit/xmp.html#without_the_rest', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.xmp_of_picture': ('kit/xmp.html#xmp_of_picture', 'srgan_course/kit/xmp.py'),
                                       'srgan_course.kit.xmp.xmp_of_size': ('kit/xmp.html#xmp_of_size', 'srgan_course/kit/xmp.py')},

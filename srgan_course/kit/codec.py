@@ -21,6 +21,7 @@ from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_wit
 from .notes import settle_colours, tiff_notes, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 from .tars import may_look_into, what_is_there
+from .xmp import without_long_exif
 
 # %% ../../nbs/kit/codec.ipynb #2f45222c
 def _still(b):
@@ -188,11 +189,7 @@ def decode(img, f, icc, bits=16):
     spare, lost = spare_channel(f, img), left_out(img, f)
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
-    for k in {'exif', 'Raw profile type exif'} & {*img.info}:              # Pillow makes an object of each number
-        if len(img.info[k]) > 2**20:
-            del img.info[k]
-            img._exif, lost = None, '; '.join(filter(None, (lost, 'EXIF of more than a megabyte (left out)')))
-    orientation, info = 1, {}
+    long, orientation, info = without_long_exif(img), 1, {}
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
     img.load()                                         # a TIFF is turned upright in here, and then no longer says how it lay
@@ -204,7 +201,7 @@ def decode(img, f, icc, bits=16):
     else:
         img, lost = without_spare(_shallow(img, orientation), spare, lost)
         if top: less = f'colours of {top.bit_length()} bits were read as 8'
-    info['lost'] = '; '.join(filter(None, (less, lost, info.get('lost')))) or None
+    info['lost'] = '; '.join(filter(None, (less, lost, long, info.get('lost')))) or None
     return settle_colours(img, info, icc)
 
 def open_file(f, name, max_pixels, icc):

@@ -11,8 +11,7 @@ __all__ = ['check_lanczos', 'check_give_back', 'check_light', 'check_box', 'chec
 
 # %% ../../nbs/kit/exercises.ipynb #73bebce3
 from functools import wraps
-import copy, random, numpy as np, pandas as pd, torch, torch.nn as nn
-import torch.nn.functional as F
+import copy, random, numpy as np, pandas as pd, torch, torch.nn as nn, torch.nn.functional as F
 from PIL import Image
 
 # %% ../../nbs/kit/exercises.ipynb #a9f7e979

@@ -11,8 +11,7 @@ __all__ = ['check_radius', 'check_work', 'check_over', 'check_paired', 'check_re
            'check_whole_gradient']
 
 # %% ../../nbs/kit/exercises_more.ipynb #73bebcb0
-import numpy as np, torch
-import torch.nn.functional as F
+import numpy as np, torch, torch.nn.functional as F
 from .exercises import NotYet, ask, checks
 from .stats import smallest_effect
 

@@ -83,8 +83,7 @@ def save_result(path:Path|str,      # results/NAME.json
     command = shlex.join([Path(sys.argv[0]).name, *map(_public, sys.argv[1:])])
     d = dict(name=path.stem, command=command, what=what, data=_public(str(data)), n=int(n), protocol=protocol, seed=seed, recipe=recipe,
              commit=_commit(), versions=_versions(), processor=processor(), threads=torch.get_num_threads(),
-             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'), seconds=seconds, figures=figures,
-             spread=spread, **more)
+             date=datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'), seconds=seconds, figures=figures, spread=spread, **more)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_json(path, check_result(_simple(d)))
 

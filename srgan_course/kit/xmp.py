@@ -141,3 +141,11 @@ def coded_colours(img, f):
     elif img.format == 'AVIF' and (i := (b := first_bytes(f, 2**20)).find(b'colrnclx')) >= 0: pair = struct.unpack_from('>HH', b, i + 8)
     srgb = pair[0] == 1 and pair[1] in (1, 6, 13)      # BT.709's curve is shown as sRGB's
     return None if 2 in pair or srgb or max(pair) > 255 else bytes([*pair, 0, 1])
+
+# %% ../../nbs/kit/xmp.ipynb #xm000019
+def without_long_exif(img)->str:
+    "Take EXIF of more than a megabyte out of a picture; what is to be said of it, if it had any."
+    long = [k for k in ('exif', 'Raw profile type exif') if len(img.info.get(k, '')) > 2**20]
+    for k in long: del img.info[k]
+    if long: img._exif = None
+    return 'EXIF of more than a megabyte (left out)' if long else ''
