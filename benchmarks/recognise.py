@@ -9,11 +9,12 @@ base      originals, classic ways and the GAN on the test pictures
 arms      logits / logits + pixels / pixels only / logits from scratch, seeds 0 to 4: each trained and judged, one after the other ->
 results/recognise_study.json
 What is done is kept in --out and not done again; with --minutes it stops before that time is over, and the next call goes on. The body
-must come from a model that has not seen `photos`
-(the models that ship have): --start is a file that `srgan-train --recipe light-x4 --data bsds500` makes. Pictures and weights come from
-the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
+must come from a model that has not seen `photos`, as the models that ship have. So --start is a file that `srgan-train --data bsds500`
+makes with a recipe of LightSR x4 that begins from nothing (`"start": ""`; what the stored study had stands in it). Pictures and weights
+come from the folders that SRGAN_DATA and SRGAN_WEIGHTS name.
 """
 import json, time
+from pathlib import Path
 import numpy as np, torch
 from frame import RESULTS, RUNS, kept, ledger, parser, time_left
 from srgan_course import recognise as M
@@ -199,6 +200,8 @@ def write(args, n, y):
             hit = lambda w: np.stack([in_top(rec.of(f'{w} {k}' if w in seeds else w, j), y) for k in both])
             g = paired_gap(hit(b), hit(a))
             pairs[f'{j}: {a} - {b}'] = dict(difference=g['mean'], interval=[g['lo'], g['hi']], by_seed=g['seeds'], seeds=len(both))
+    s = json.loads(Path(args.start).with_name('results.json').read_text())
+    begun = f"{s['data']} alone ({s['steps']['pretrain']:,} steps of {s['recipe']['bs']} patches of {s['recipe']['size']} pixels)"
     missing = [f'{a} {s}' for a, s in jobs() if f'{a} {s}' not in rec.psnr]
     spent = sum(json.loads(p.read_text())['seconds'] for p in args.out.glob('*.json'))
     ledger('recognise_study',
@@ -210,7 +213,7 @@ def write(args, n, y):
                          f'by the t distribution',
                 seed=list(SEEDS), recipe=dict(arms={k: dict(logits=a, pixel=b) for k, (a, b) in ARMS.items()}, steps=STEPS, bs=BS, lr=LR,
                                               side=SIDE, size=SIZE,
-                                              start='the body of an x4 network trained on bsds500 alone, a new x3 tail, 150 steps on pixels'),
+                                              start=f'the body of an x4 network trained on {begun}, a new x3 tail, 150 steps on pixels'),
                 spread=spread, seconds=round(spent), networks={t: M.teacher(t).label for t in (TEACHER, JUDGE)}, confidence=confidence,
                 kinds=kinds, pairs=pairs, seeds=seeds, not_measured=missing, teacher=TEACHER, judge=JUDGE,
                 note='srgan-x4 was trained on all of photos, these test pictures included; no student was. The classifiers have probably '
