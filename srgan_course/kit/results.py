@@ -82,8 +82,8 @@ def save_result(path:Path|str,      # results/NAME.json
     path = Path(path)
     command = shlex.join([Path(sys.argv[0]).name, *map(_public, sys.argv[1:])])
     d = dict(name=path.stem, command=command, what=what, data=_public(str(data)), n=int(n), protocol=protocol, seed=seed, recipe=recipe,
-             commit=_commit(), versions=_versions(), processor=processor(), threads=torch.get_num_threads(),
-             date=datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'), seconds=seconds, figures=figures, spread=spread, **more)
+             commit=_commit(), versions=_versions(), processor=processor(), threads=torch.get_num_threads(), seconds=seconds,
+             date=datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'), figures=figures, spread=spread, **more)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_json(path, check_result(_simple(d)))
 
