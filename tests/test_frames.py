@@ -1,5 +1,5 @@
 "Films and pages, files of other kinds, and what can be saved: black boxes."
-import struct, sys, warnings, zlib
+import os, struct, sys, threading, warnings, zlib
 from io import BytesIO
 from types import SimpleNamespace
 import numpy as np
@@ -12,7 +12,7 @@ from srgan_course.kit import devices, folders
 from srgan_course.kit.files import write_whole
 from srgan_course.kit.folders import enlarge_file
 from srgan_course.kit.formats import check_save
-from srgan_course.kit.frames import frame_count, read_frames, save_frames
+from srgan_course.kit.frames import first_of, frame_count, read_frames, save_frames
 from srgan_course.kit.notes import chunk_profile
 from srgan_course.kit.results import load_result
 from srgan_course.kit.wanted import _IN_WRITING, Wanted
@@ -505,3 +505,12 @@ def test_a_gif_is_what_a_browser_shows(seed, tmp_path):
     got = [np.asarray(i.convert('RGBA')) for i, _ in read_frames(p)]
     assert len(got) == len(want) and all((g[..., 3] == v[..., 3]).all() and (g[v[..., 3] > 0] == v[v[..., 3] > 0]).all() for g, v in zip(got, want))
     first = np.asarray(open_image(p).convert('RGBA')); assert (first[..., 3] == want[0][..., 3]).all()
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no pipes of this kind')
+def test_the_pages_of_a_pipe_are_not_waited_for(tmp_path):
+    "A picture may become one between the moment that it is read and the moment that its result is written, when its pages are counted."
+    os.mkfifo(pipe := tmp_path/'a.png')
+    got = []
+    count = threading.Thread(target=lambda: got.append(first_of(pipe)), daemon=True); count.start(); count.join(30)
+    if waits := count.is_alive(): os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)); count.join()
+    assert not waits and got[0][0] is None and str(got[0][1]) == f'{pipe} is a pipe or a device'

@@ -137,12 +137,12 @@ def check_body(name, head:str, size:int): # as for `body` and `Classifier`; side
         except RuntimeError as e:
             raise e if out_of_memory(e) else ValueError(f'{name} leaves nothing of pictures of size {size}; give size=64') from None
 
-def learn_turns(steps=160, seed=0, n=960, size=64)->Body: # seed of weights, pictures and turns; drawn pets and their side, pixels
+def learn_turns(steps=160, seed=0, n=960)->Body: # seed of weights and turns; drawn pets
     "Course-made weights: a small network learns to say by how many quarter turns a drawn pet was turned. No cat and no dog is named to it."
     from torchvision.transforms.functional import normalize
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net, x = ToyNet(4).train(), load_pictures(toys(n, size, 2*TOY_VALID), size).float()/255
+        net, x = ToyNet(4).train(), load_pictures(toys(n, 64, 2*TOY_VALID), 64).float()/255
         opt = torch.optim.Adam(net.parameters(), 2e-3)
         for step in range(steps):
             i, k = torch.randint(len(x), (64,)), torch.arange(64) % 4

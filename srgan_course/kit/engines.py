@@ -262,11 +262,11 @@ def _point(m, path):
         for k, v in dict(location=path.name, offset=start + a, length=b - a).items(): i.external_data.add(key=k, value=str(v))
 
 # %% ../../nbs/kit/engines.ipynb #e9000014
-def _samples(scale, side=96):
+def _samples(scale):
     "The embedded training photographs, made small, as what a generator reads."
     from srgan_course.kit.sources import sample_photos
     for p in sample_photos('train').values():                                                              # 3: bicubic
-        yield np.asarray(p.resize((p.width//scale, p.height//scale), 3))[:side, :side].transpose(2, 0, 1)[None].astype(np.float32)/255
+        yield np.asarray(p.resize((p.width//scale, p.height//scale), 3))[:96, :96].transpose(2, 0, 1)[None].astype(np.float32)/255
 
 def _quantise(m, which, samples):
     "The graph with 8-bit layers."

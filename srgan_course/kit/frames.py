@@ -102,7 +102,9 @@ def read_frames(path:str|Path|bytes, # of a picture file; or its bytes
 # %% ../../nbs/kit/frames.ipynb #fb00000x
 def pages_of(src):
     "How many frames or pages there are, and what is wrong with those after the first, if anything."
-    try: return frame_count(src), None
+    try:
+        if isinstance(src, (str, Path)) and Path(src).exists() and not Path(src).is_file(): raise ValueError(f'{src} is a pipe or a device')
+        return frame_count(src), None
     except (ValueError, OSError) as e: return 1, e
 
 def _has_still(src):
