@@ -145,7 +145,7 @@ def coded_colours(img, f):
 # %% ../../nbs/kit/xmp.ipynb #xm000019
 def without_long_exif(img)->str:
     "Take EXIF of more than a megabyte out of a picture; what is to be said of it, if it had any."
-    long = [k for k in ('exif', 'Raw profile type exif') if len(img.info.get(k, '')) > 2**20]
+    long = [k for k in ('exif', 'Raw profile type exif') if len(img.info.get(k) or '') > 2**20]
     for k in long: del img.info[k]
     if long: img._exif = None
     return 'EXIF of more than a megabyte (left out)' if long else ''
