@@ -53,14 +53,16 @@ def reach(self:Foreign,
           most:int=64 # pixels to read at most
          )->int:      # pixels of the small picture that a tile reads beyond its own
     "How far to read beyond a tile, tried with noise."
-    cut, s, far = most, self.args['scale'], 0
+    cut, s, far, off = most, self.args['scale'], 0, 0.
     x = torch.rand(1, 3, 16, 3*most, generator=torch.Generator().manual_seed(0))
     for turn in (lambda v: v), (lambda v: v.transpose(2, 3)):
         whole, part = (turn(self(turn(v))) for v in (x, x[..., cut:]))
-        felt = ((whole[..., cut*s:] - part).abs().amax((0, 1, 2)) > .25/255).nonzero()
+        differ = (whole[..., cut*s:] - part).abs().amax((0, 1, 2))
+        felt, off = (differ > .25/255).nonzero(), max(off, differ[most*s:].max().item())
         if len(felt): far = max(far, felt.max().item()//s + 1)
     if far <= most: return min(2*far, most)
-    say(f'tiles come out a little different from the whole picture: {self.kind} looks further than the {most} pixels that they overlap')
+    say(f'tiles differ from the whole picture, on noise by up to {255*off:.0f} of 255 levels: {self.kind} looks further than the {most} '
+        f'pixels that they overlap')
     return most
 
 # %% ../../nbs/kit/community.ipynb #cm00000e

@@ -121,7 +121,7 @@ class TorchEngine:
 
     @property
     def bytes_per_pixel(self):
-        if not hasattr(self, '_bytes'): self._bytes = bytes_per_pixel(self.net)
+        if not hasattr(self, '_bytes'): self._bytes = bytes_per_pixel(self.net, 2*self.args.get('step', 12))       # theirs pad to windows
         return self._bytes
 
     @property
