@@ -85,6 +85,7 @@ def test_there_and_back(there, tmp_path, capsys):
     assert (tmp_path/'got'/'light-x2.safetensors').read_bytes() == (MODELS/'light-x2.safetensors').read_bytes()
     assert load_model(tmp_path/'got'/'light-x2.safetensors').args['scale'] == 2 and sorted(os.listdir(tmp_path/'got')) == ['README.md', 'light-x2.safetensors']
     hub.pull_model('me/light', tmp_path/'got')                                # the same again is no harm
+    hub.push_model(tmp_path/'got'/'light-x2.safetensors', 'me/copy'); assert there.repos['me/copy']['README.md'].decode() == card
     (tmp_path/'got'/'README.md').write_text('mine')
     with pytest.raises(ValueError, match='holds another README.md; give another folder'): hub.pull_model('me/light', tmp_path/'got')
 
@@ -242,6 +243,10 @@ def test_cards_that_are_read_by_nobody_or_have_a_head(there, tmp_path):
     with pytest.raises(ValueError, match='mine.md is no UTF-8; save it as UTF-8'): hub.push_model(mine, 'me/mine')
     mine.with_suffix('.md').write_text(card := '---\nlicense: mit\n---\n# mine\n')
     hub.push_model(mine, 'me/mine'); assert there.repos['me/mine']['README.md'].decode() == card               # its own licence, said once
+    mine.with_suffix('.md').write_text(card, encoding='utf-8-sig')           # as Notepad saves it
+    hub.push_model(mine, 'me/mine'); assert there.repos['me/mine']['README.md'].decode() == card
+    mine.with_suffix('.md').unlink(); mine.with_name('README.md').write_text('# of the project, and no card')
+    with pytest.raises(FileNotFoundError, match='mine.md: a model goes out with its card'): hub.push_model(mine, 'me/mine')
 
 def test_what_is_wrong_here_is_not_put_down_to_the_hub(there, tmp_path, monkeypatch):
     "A folder in a card's place is said before anything is fetched; a full disk is this machine's; an answer without its fields is no Hub's."

@@ -48,9 +48,10 @@ def what_goes_out(model    # a name, or a file
     "The files of a model's repository."
     p = find_model(model)
     facts = model_facts([model])[p.stem]
-    card = p.with_suffix('.md')
+    card, pulled = p.with_suffix('.md'), p.with_name('README.md')         # a card is called README.md on the Hub
+    if not card.is_file() and pulled.is_file() and b'library_name: srgan_course' in pulled.read_bytes(): card = pulled
     if not card.is_file(): raise FileNotFoundError(f'{card}: a model goes out with its card; srgan-train writes one, or write it')
-    try: text = card.read_text(encoding='utf-8')
+    try: text = card.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError: raise ValueError(f'{card} is no UTF-8; save it as UTF-8') from None
     licence = facts['licence'].lower() if facts['licence'] != 'not stated' else 'unknown'
     head = f'---\nlicense: {licence}\nlibrary_name: srgan_course\npipeline_tag: image-to-image\ntags: [super-resolution]\n---\n'
