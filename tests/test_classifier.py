@@ -352,6 +352,17 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     assert same(whole.classifier.state_dict(), parts.classifier.state_dict()) and whole.history == parts.history
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
 
+def test_a_folder_spelled_otherwise_is_the_same_run(tmp_path, monkeypatch):
+    "pets, pets/ and /home/me/pets hold the same pictures, and the run knows them by content; a picture of another class is another run."
+    for c in 'cat', 'dog':
+        for i in range(8): (tmp_path/'pets'/c).mkdir(parents=True, exist_ok=True); draw_pet(c, i, 64).save(tmp_path/'pets'/c/f'{c}{i}.png')
+    monkeypatch.chdir(tmp_path)
+    C.train_classifier(TINY.replace(epochs=1), 'pets', tmp_path/'run')
+    for spelled in 'pets/', './pets', str(tmp_path/'pets'): C.train_classifier(TINY.replace(epochs=2), spelled, tmp_path/'run', resume=True)
+    (tmp_path/'pets'/'cat'/'cat7.png').rename(tmp_path/'pets'/'dog'/'cat7.png')
+    with pytest.raises(ValueError, match='a run on other pictures|holds another run'):
+        C.train_classifier(TINY.replace(epochs=3), 'pets', tmp_path/'run', resume=True)
+
 def test_a_run_without_a_terminal_says_what_goes_on(capsys):
     "Its pictures and its body before either is made ready, then a line an epoch; all of it on the standard error."
     C.train_classifier(TINY.replace(unfreeze=2), split=toys(), progress='lines')

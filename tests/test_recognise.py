@@ -280,6 +280,17 @@ def test_two_steps_of_every_recipe(name, tmp_path, monkeypatch):
                              r.judges[0]: r.judges[0]} and d['pictures']['found'] == 12 + r.drop_small and d['pictures']['too_small'] == int(r.drop_small)
     assert M.RecogniseRecipe.from_json(r.to_json()) == r
 
+def test_a_folder_spelled_otherwise_is_the_same_training(tmp_path, monkeypatch):
+    "What Tab makes of a folder's name, or its whole path, was `another recipe`."
+    monkeypatch.setattr(K, 'toy_teacher', toy); monkeypatch.chdir(tmp_path); folders(tmp_path/'pets', cat=6, dog=6)
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
+    def stop(row):
+        if row['step'] in (4, 6): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): M.train_recognise(r, 'pets', tmp_path/'run', progress=stop)
+    assert [*(tmp_path/'run'/'checkpoints').iterdir()]
+    with pytest.raises(KeyboardInterrupt): M.train_recognise(r, 'pets/', tmp_path/'run', progress=stop)
+    assert M.train_recognise(r, tmp_path/'pets', tmp_path/'run')['rows'][-1]['step'] == 8
+
 def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     "Stopped on the way and called again, a training ends at the same student; another recipe is refused; nothing is left behind."
     monkeypatch.setattr(K, 'toy_teacher', toy)

@@ -86,22 +86,22 @@ def open_run(out:Path|str, recipe:ClassifierRecipe, split, resume:bool=False)->t
     from srgan_course.kit.checkpoints import differences
     from srgan_course.kit.lists import keep_pictures
     said = dict(recipe=json.loads(recipe.to_json()), classes=split.classes, train=[*map(str, split.train)], valid=[*map(str, split.valid)])
-    was, kept = said, None
-    if (out/'run.json').is_file():
-        if not resume: raise ValueError(f'{out} holds a run already; go on with resume=True, or give another folder')
+    begun, kept = (out/'run.json').is_file(), None
+    if begun and not resume: raise ValueError(f'{out} holds a run already; go on with resume=True, or give another folder')
+    keep_pictures(out, begun, 'srgan-classify', training=split.train, held_out=split.valid)
+    if begun:
         was = read_json(out/'run.json')
         if not (isinstance(was, dict) and said.keys() <= was.keys() and isinstance(was['recipe'], dict)):
             raise ValueError(f'{out/"run.json"}: damaged, it does not say its {", ".join(said)}; give another folder')
-        keep_pictures(out, True, 'srgan-classify', training=split.train, held_out=split.valid)
         diff = [k for k, v in said['recipe'].items() if k not in LONGER and was['recipe'].get(k) != v]
-        if diff := diff + [k for k in ('classes', 'train', 'valid') if was[k] != said[k]]:
+        ends = lambda d, k: [Path(str(o)).parts[-2:] for o in d[k]]          # class and file, however the folder is spelled
+        if diff := diff + [k for k in ('classes', 'train', 'valid') if ends(was, k) != ends(said, k)]:
             raise ValueError(f'{out} holds another run: {", ".join(diff)} differ; give another folder')
         if fewer := [k for k in LONGER if was['recipe'].get(k, 0) > said['recipe'][k]]:
             raise ValueError(f'{out} holds a run with more {" and ".join(fewer)}: {differences(was["recipe"], said["recipe"])}; fewer make '
                              f'another run, so give another folder')
         kept = read_run(out, recipe)
-    if was is said: keep_pictures(out, False, 'srgan-classify', training=split.train, held_out=split.valid)
-    elif was['recipe'].get('epochs') != recipe.epochs: rmtree(out/'checkpoints'/'1', ignore_errors=True)   # its head was another
+        if was['recipe'].get('epochs') != recipe.epochs: rmtree(out/'checkpoints'/'1', ignore_errors=True)   # its head was another
     write_json(out/'run.json', said)
     return kept
 
