@@ -6,7 +6,7 @@
 __all__ = ['DEATHS', 'ShardJob', 'load_work', 'do_shard', 'hand_out', 'open_client', 'scale_out']
 
 # %% ../nbs/20_scale.ipynb #s2000004
-import os, secrets, time, warnings
+import os, secrets, signal, time, warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -79,14 +79,19 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
         raise ModuleNotFoundError("srgan-scale needs Dask: pip install 'srgan_course[scale]'. Without it, srgan-upscale --manifest FILE "
                                   "--shard I/N --out FOLDER does one part")
     import atexit, dask, logging
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, WorkerPlugin
     from distributed.deploy.spec import close_clusters
     if scheduler: return Client(scheduler)
     dask.config.set({'distributed.scheduler.allowed-failures': DEATHS})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address='127.0.0.1:0', # any free port
                 silence_logs=logging.CRITICAL)
-    try: return Client(LocalCluster(**some))
+    class Deaf(WorkerPlugin):                      # a terminal sends Ctrl-C to all processes; the command alone stops the workers
+        def setup(self, worker): signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        client = Client(LocalCluster(**some))
+        client.register_plugin(Deaf())
+        return client
     except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
     except KeyboardInterrupt:                      # at exit Dask would close workers that never began, and say what became of each
         atexit.unregister(close_clusters); logging.getLogger('asyncio').setLevel(logging.CRITICAL)

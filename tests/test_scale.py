@@ -195,6 +195,18 @@ def test_the_drivers_memory_is_flat():
     f = script('scale').driver(20_000)
     assert f['shards'] == 20_000 and f['megabytes_at_end'] <= 1.1*f['megabytes_at_a_tenth'], f
 
+def test_ctrl_c_in_a_terminal_is_one_line(tmp_path):
+    "A terminal sends it to the workers, too, and each of them printed two tracebacks."
+    pytest.importorskip('distributed')
+    (tmp_path/'in').mkdir()
+    for i in range(60): Image.new('RGB', (90, 80), (4*i, 90, 30)).save(tmp_path/'in'/f'{i:02}.png')
+    args = ['scale', 'in', '--out', 'out', '--model', 'light-x2', '--device', 'cpu', '--workers', '2', '--shards', '20']
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', *args], env=ENV, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    first = p.stderr.readline()                                    # a shard is done: all workers are there
+    os.killpg(p.pid, signal.SIGINT)
+    said = p.communicate(timeout=120)[1]
+    assert p.returncode == 130 and 'shard' in first and 'Traceback' not in said and said.rstrip().endswith('srgan-scale: stopped.'), said
+
 @pytest.mark.slow
 def test_the_engines_share():
     """Shards of five seconds, all asleep: at most a twentieth of the workers' time is no picture's. It is time on the wall, which a busy machine
