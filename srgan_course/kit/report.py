@@ -38,8 +38,7 @@ def classification_report(learn_or_preds, # a fastai Learner, or (probabilities,
         raise ValueError('these are decisions (only 0 and 1), whose AUC is balanced accuracy under another name; give probabilities')
     if absent := sorted({*range(p.shape[1])} - {*t.tolist()}):
         raise ValueError(f'class {", ".join(map(str, absent))} has no picture among {len(t)}, and AUC compares classes with one another')
-    n, decided = p.shape[1], p.argmax(1)
-    certain = np.clip(p, 1e-7, 1)                                     # a loss of infinity tells nothing
+    n, decided, certain = p.shape[1], p.argmax(1), np.clip(p, 1e-7, 1)     # a loss of infinity tells nothing
     return dict(loss=float(log_loss(t, certain/certain.sum(1, keepdims=True), labels=range(n))),
                 accuracy=float(accuracy_score(t, decided)), f1=float(f1_score(t, decided, average='binary' if n == 2 else 'macro')),
                 auc=float(roc_auc_score(t, p[:, 1]) if n == 2 else roc_auc_score(t, p, multi_class='ovr')),
