@@ -353,7 +353,7 @@ def test_resumed_equals_uninterrupted(recipe, tmp_path, monkeypatch):
     assert (tmp_path/'whole'/'history.csv').read_text() == (tmp_path/'parts'/'history.csv').read_text()
 
 def test_a_folder_spelled_otherwise_is_the_same_run(tmp_path, monkeypatch):
-    "pets, pets/ and /home/me/pets hold the same pictures, and the run knows them by content; a picture of another class is another run."
+    "pets, pets/ and its whole path hold the same pictures, and the run knows them by content; a picture of another class is another run."
     for c in 'cat', 'dog':
         for i in range(8): (tmp_path/'pets'/c).mkdir(parents=True, exist_ok=True); draw_pet(c, i, 64).save(tmp_path/'pets'/c/f'{c}{i}.png')
     monkeypatch.chdir(tmp_path)
