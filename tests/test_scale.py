@@ -199,9 +199,10 @@ def test_ctrl_c_in_a_terminal_is_one_line(tmp_path):
     "A terminal sends it to the workers, too, and each of them printed two tracebacks."
     pytest.importorskip('distributed')
     (tmp_path/'in').mkdir()
-    for i in range(60): Image.new('RGB', (90, 80), (4*i, 90, 30)).save(tmp_path/'in'/f'{i:02}.png')
+    for i in range(60): Image.new('RGB', (240, 180), (4*i, 90, 30)).save(tmp_path/'in'/f'{i:02}.png')
     args = ['scale', 'in', '--out', 'out', '--model', 'light-x2', '--device', 'cpu', '--workers', '2', '--shards', '20']
-    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', *args], env=ENV, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    p = subprocess.Popen([sys.executable, '-m', 'srgan_course', *args], env=ENV, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))     # see test_batches
     first = p.stderr.readline()                                    # a shard is done: all workers are there
     os.killpg(p.pid, signal.SIGINT)
     said = p.communicate(timeout=120)[1]
