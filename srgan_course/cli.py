@@ -385,7 +385,7 @@ def lessons(
     "Copy the lessons beside you and open Jupyter Lab on them"
     import subprocess
     print(copy_lessons(to))
-    if not no_open: subprocess.run([sys.executable, '-m', 'jupyter', 'lab', str(to)])
+    if not no_open and subprocess.run([sys.executable, '-m', 'jupyter', 'lab', to]).returncode: raise OSError('Jupyter Lab did not open')
 
 # %% ../nbs/cli.ipynb #5a460a72
 def main():

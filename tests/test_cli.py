@@ -310,6 +310,16 @@ def test_lessons(tmp_path):
     assert ((tmp_path/'l'/'00_tour.ipynb').read_text() == 'mine' and (tmp_path/'l'/'01_images.ipynb').exists()
             and '1 files copied' in r.stdout)
 
+def test_lessons_without_jupyter(tmp_path, monkeypatch):
+    "Python's own words were all, and the code was 0; a module that is missing anywhere says where to get it."
+    from srgan_course import cli
+    from srgan_course.kit.commands import as_options
+    (tmp_path/'jupyter.py').write_text('raise SystemExit(1)'); monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    with pytest.raises(OSError, match='Jupyter Lab did not open'): cli.lessons(tmp_path/'l')
+    assert as_options(ModuleNotFoundError("No module named 'torch'"), cli.fid) == (
+        "No module named 'torch'; the whole installation of the README has it, or pip install it")
+    assert as_options(ModuleNotFoundError('give this; or that'), cli.fid) == 'give this; or that'
+
 def test_lessons_that_the_disk_does_not_hold(tmp_path):
     "What could not be written whole is not there, so the same command makes up for it."
     most = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)); '       # bytes of a file

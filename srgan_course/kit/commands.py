@@ -113,6 +113,7 @@ def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train
 def as_options(e, f)->str: # an error; a command
     "What it says to users of Python (give size=8, go on with resume=True) in the words of a command line (give --size 8, --resume)."
     if getattr(e, 'filename', None) and e.strerror: e = f'{e.filename}: {e.strerror}' + '; give another'*(';' not in e.strerror)
+    if type(e) is ModuleNotFoundError and ';' not in str(e): e = f'{e}; the whole installation of the README has it, or pip install it'
     opt = lambda m: f'{m[1]} --{m[2].replace("_", "-")}' + f' {m[4]}'*(m[4] != 'True')
     return re.sub(rf"(?<!\S)(give|or|take|with) ({'|'.join(signature(f).parameters)})=(['\"]?)([\w.@-]+)\3", opt, ' '.join(str(e).split()))
 
@@ -122,8 +123,7 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
     name = f'srgan-{f.__name__}'
     @wraps(f)
     def run(*args, **kwargs):
-        # is it `f` that the shell has started, and not a command that calls it?
-        if not is_cli(SimpleNamespace(__wrapped__=run)):
+        if not is_cli(SimpleNamespace(__wrapped__=run)):       # a command that calls this one, or Python; the shell has not started it
             refuse_idle(f, args, kwargs, only)
             return f(*args, **kwargs)
         out, options = _steady_streams(), signature(f).parameters
