@@ -113,7 +113,7 @@ def refuse_idle(f, args, kwargs, only, said=()): # a command, as called; {'train
 def as_options(e, f)->str: # an error; a command
     "What it says to users of Python (give size=8, go on with resume=True) in the words of a command line (give --size 8, --resume)."
     if getattr(e, 'filename', None) and e.strerror: e = f'{e.filename}: {e.strerror}' + '; give another'*(';' not in e.strerror)
-    if type(e) is ModuleNotFoundError and ';' not in str(e): e = f'{e}; the whole installation of the README has it, or pip install it'
+    if str(e).startswith('No module named'): e = f'{e}; the whole installation of the README has it, or pip install it'
     opt = lambda m: f'{m[1]} --{m[2].replace("_", "-")}' + f' {m[4]}'*(m[4] != 'True')
     return re.sub(rf"(?<!\S)(give|or|take|with) ({'|'.join(signature(f).parameters)})=(['\"]?)([\w.@-]+)\3", opt, ' '.join(str(e).split()))
 
