@@ -157,6 +157,7 @@ def test_names_are_no_formulas(tmp_path):
 
 def test_recognise_names_the_picture_that_it_could_not_do(tmp_path, monkeypatch, capsys):
     from srgan_course import cli
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(M, 'picture_ways', lambda *_: {'bicubic': 'bicubic'}); monkeypatch.setattr(K, 'toy_teacher', lambda seed=0: toy(seed))
     for n, side in ('a.png', 66), ('b.png', 40): Image.new('RGB', (side, side)).save(tmp_path/n)
     assert cli.recognise(tmp_path/'a.png', tmp_path/'b.png', teacher='toy') == 1
