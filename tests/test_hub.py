@@ -86,6 +86,9 @@ def test_there_and_back(there, tmp_path, capsys):
     assert load_model(tmp_path/'got'/'light-x2.safetensors').args['scale'] == 2 and sorted(os.listdir(tmp_path/'got')) == ['README.md', 'light-x2.safetensors']
     hub.pull_model('me/light', tmp_path/'got')                                # the same again is no harm
     hub.push_model(tmp_path/'got'/'light-x2.safetensors', 'me/copy'); assert there.repos['me/copy']['README.md'].decode() == card
+    mine = save_model(LightSR(2, 4, 1), tmp_path/'got'/'mine.safetensors')    # beside it, a model without a card: that one is another's
+    with pytest.raises(FileNotFoundError, match='mine.md: a model goes out with its card'): hub.push_model(mine, 'me/mine')
+    mine.unlink()
     (tmp_path/'got'/'README.md').write_text('mine')
     with pytest.raises(ValueError, match='holds another README.md; give another folder'): hub.pull_model('me/light', tmp_path/'got')
 

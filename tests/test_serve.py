@@ -924,7 +924,7 @@ def test_a_result_that_is_gone_holds_no_memory():
         return sum(r() is not None for r in refs)
     assert asyncio.run(held()) == 1
 
-@pytest.mark.parametrize('where, part, most', [(-2, bytes.fromhex('ffda0008010100013f00'), 400), (2, b'\xff\xe1\0\x09Exif\0\0x', 12),
+@pytest.mark.parametrize('where, part, most', [(-2, bytes.fromhex('ffda0008010100013f00'), 400), (2, b'\xff\xe1\0\x09Exif\0\0x', 30),
                                                (2, b'\xff\xe9\0\x02', 4000), (2, b'\xff\xdd\0\4\0\0', 4000), (2, b'\xff', 15_000),
                                                (2, b'\xff\0', 8000), (2, b'\xff\xd8', 8000), (2, b'\xff\xfa\0\4ab', 3000)],
                          ids=['scans', 'EXIF', 'segments', 'restarts', 'filling', 'junk', 'starts', 'extensions'])

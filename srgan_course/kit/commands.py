@@ -29,9 +29,7 @@ class _Plain(io.TextIOWrapper):
     "Text for a terminal that obeys nothing in it."
     def write(self, s): return super().write(s.translate(_OBEYED))
 
-def say(*what,        # to print, as `print` does
-        out=False,    # on standard output? Else on standard error
-        end='\n'):
+def say(*what, out=False, end='\n'): # as of `print`; on standard output? Else on standard error
     "Print, as far as it can be printed."
     if not (to := sys.stdout if out else sys.stderr): return                   # closed before Python began
     try: print(*(str(w).translate(_OBEYED) for w in what), file=to, end=end, flush=True)
@@ -137,6 +135,7 @@ def command(f=None, pos=None, only=()): # a function with a comment for each par
         except KeyboardInterrupt as e:
             for s in signal.SIGINT, signal.SIGTERM: signal.signal(s, signal.SIG_IGN)       # one more would cost the words that come now
             say(f'\n{name}: stopped. {as_options(e, f)}'.rstrip())
+            for s in signal.SIGINT, signal.SIGTERM: signal.signal(s, signal.SIG_DFL)       # what is left may be ended at once
             raise SystemExit(130) from None
         except Exception as e:
             if not (isinstance(e, _ERRORS) or type(e).__module__.startswith('srgan_course')): raise

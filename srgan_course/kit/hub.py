@@ -49,7 +49,8 @@ def what_goes_out(model    # a name, or a file
     p = find_model(model)
     facts = model_facts([model])[p.stem]
     card, pulled = p.with_suffix('.md'), p.with_name('README.md')         # a card is called README.md on the Hub
-    if not card.is_file() and pulled.is_file() and b'library_name: srgan_course' in pulled.read_bytes(): card = pulled
+    alone = [*p.parent.glob('*.safetensors')] == [p]                      # else it may be another model's
+    if alone and not card.is_file() and pulled.is_file() and b'library_name: srgan_course' in pulled.read_bytes(): card = pulled
     if not card.is_file(): raise FileNotFoundError(f'{card}: a model goes out with its card; srgan-train writes one, or write it')
     try: text = card.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError: raise ValueError(f'{card} is no UTF-8; save it as UTF-8') from None

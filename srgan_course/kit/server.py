@@ -157,7 +157,7 @@ def check_picture(b:bytes,      # of a file
     at, chunks = 8, 0
     while kind == 'PNG' and at < len(b) and chunks <= 20_000: at, chunks = at + 12 + int.from_bytes(b[at:at+4]), chunks + 1
     scans, notes = (b.count(b'\xff\xda'), b.count(b'Exif\0\0')) if kind == 'JPEG' else (0, 0)
-    if chunks > 20_000 or scans > 500 + len(b)//30_000 or notes > 16: raise Problem(*_MANY_PARTS)
+    if chunks > 20_000 or scans > 500 + len(b)//30_000 or notes > 32: raise Problem(*_MANY_PARTS)
     from PIL import Image
     try:
         if kind == 'PNG' and b[12:16] == b'IHDR' and b.count(b'IHDR') == 1 and any(b[16:20]): w, h = struct.unpack('>II', b[16:24])

@@ -222,7 +222,8 @@ def load(cls:Stats, path:Path|str)->Stats:
     "Read statistics that `save` or pytorch-fid wrote; the latter do not say of how many pictures."
     try:
         with np.load(io.BytesIO(b := Path(path).read_bytes()), allow_pickle=False) as f: d = {k: f[k] for k in f.files}
-        if len(d) != int.from_bytes(b[-12:-10], 'little'): raise ValueError('its directory is damaged')     # as its last bytes count
+        at = b.rfind(b'PK\5\6') + 10                  # where the end of a zip says how many files it holds
+        if len(d) != int.from_bytes(b[at:at+2], 'little'): raise ValueError('its directory is damaged')
     except FileNotFoundError: raise
     except Exception as e:
         raise ValueError(f'{path} cannot be read as statistics: {" ".join(str(e).split())[:120] or type(e).__name__}') from None
