@@ -23,7 +23,7 @@ NUMBER = r'(?<![\w.,/-])(\d[\d,]*(?:\.\d+)?)'
 BEFORE = re.compile(NUMBER + r'\s?(dB|%|times|seconds|MB)(?![\w-])')
 AFTER = re.compile(r'\b(FID|KID|LPIPS)\b[^\d.|]{0,16}?(\d*\.\d+)')
 COLUMNS = {'set5': 'set5', 'photos': 'embedded', 'embedded': 'embedded'}          # a word of a column's title -> the end of a file's name
-WORDS = {'50': '"50 % larger" is not a measurement', '400': 'what pip installs without torch is less than 400 MB: a bound, seen by du'}
+WORDS = {'50': '"50 % larger" is not a measurement', '400 MB': 'what pip installs without torch is less than 400 MB: a bound, seen by du'}
 
 def subject(name):
     "What a result is about: light-x4-set5 -> light-x4, bicubic-x4-set5 -> bicubic-x4, demo -> demo."
@@ -83,7 +83,7 @@ def check_prose(text, page, scale, own=None):
         named = names | ({own, *(f'{c}-x{scale}' for c in CLASSIC)} if own else set())
         for m in [*BEFORE.finditer(par), *AFTER.finditer(par)]:
             s, kind = (m[1], m[2]) if m.re is BEFORE else (m[2], m[1])
-            if s in WORDS: continue
+            if s in WORDS or f'{s} {kind}' in WORDS: continue
             files = [v for k, v in RESULTS.items() if subject(k) in named]
             ok = any(kind_fits(kind, w) for v in files for w in quotable(s, v, kind == '%'))
             ok = ok or kind == 'dB' and any(s == r['psnr'] for r in PUBLISHED if r['method'] in methods)

@@ -897,7 +897,7 @@ def test_a_picture_of_very_many_chunks_is_looked_at_in_little_time_and_beside_th
 
 @pytest.mark.parametrize('kind', ['SHORT', 'RATIONAL'])
 def test_exif_of_many_numbers_is_left_out_before_they_are_read(kind):
-    "Each becomes an object of Python: 55 kB of a PNG (EXIF packed in its text) took 2.5 GB, or half a minute of the only worker."
+    "Each becomes an object of Python: EXIF packed in a PNG's text took 2.5 GB (a file of 55 kB) or half a minute of the only worker (109 kB)."
     import tracemalloc, zlib
     from srgan_course.kit.codec import open_image
     from srgan_course.kit.formats import png_chunk
