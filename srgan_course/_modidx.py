@@ -2085,6 +2085,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'srgan_course/recognise.py')},
             'srgan_course.scale': { 'srgan_course.scale.ShardJob': ('scale.html#shardjob', 'srgan_course/scale.py'),
                                     'srgan_course.scale._say_idle': ('scale.html#_say_idle', 'srgan_course/scale.py'),
+                                    'srgan_course.scale.deaf_from_birth': ('scale.html#deaf_from_birth', 'srgan_course/scale.py'),
                                     'srgan_course.scale.do_shard': ('scale.html#do_shard', 'srgan_course/scale.py'),
                                     'srgan_course.scale.hand_out': ('scale.html#hand_out', 'srgan_course/scale.py'),
                                     'srgan_course.scale.load_work': ('scale.html#load_work', 'srgan_course/scale.py'),
