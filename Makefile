@@ -12,7 +12,7 @@ help:  ## list what can be made
 $(READY): settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { v=$$($(PYTHON) --version 2>/dev/null | head -n 1); \
 	  echo "srgan_course wants Python 3.11 or newer; '$(PYTHON)' is $${v:-missing}. Give another one: make PYTHON=python3.12 ..." >&2; exit 2; }
-	@echo "Preparing .venv: about 6 GB with the CUDA build of torch, once. A smaller one: see 'A small installation' in README.md"
+	@echo "Preparing .venv: about 8 GB with the CUDA build of torch, once. A smaller one: see 'A small installation' in README.md"
 	@if command -v uv >/dev/null 2>&1; then \
 	  { [ -x $(BIN)/python ] || uv venv -q --python $(PYTHON) .venv; } && uv pip install -q --python $(BIN)/python -e '.[dev]'; \
 	else \

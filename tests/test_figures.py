@@ -23,7 +23,7 @@ NUMBER = r'(?<![\w.,/-])(\d[\d,]*(?:\.\d+)?)'
 BEFORE = re.compile(NUMBER + r'\s?(dB|%|times|seconds|MB)(?![\w-])')
 AFTER = re.compile(r'\b(FID|KID|LPIPS)\b[^\d.|]{0,16}?(\d*\.\d+)')
 COLUMNS = {'set5': 'set5', 'photos': 'embedded', 'embedded': 'embedded'}          # a word of a column's title -> the end of a file's name
-WORDS = {'50': '"50 % larger" is not a measurement', '400 MB': 'what pip installs without torch is less than 400 MB: a bound, seen by du'}
+WORDS = {'50': '"50 % larger" is not a measurement', '400 MB': 'a bound: what the small installation takes stands in results/install.json'}
 
 def subject(name):
     "What a result is about: light-x4-set5 -> light-x4, bicubic-x4-set5 -> bicubic-x4, demo -> demo."

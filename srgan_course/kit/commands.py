@@ -50,6 +50,7 @@ class _Steady(io.RawIOBase):
 
 def _steady_streams():
     "Let no print of this process fail; gives its standard output, where it is one that can get lost."
+    for s in (sys.stdout, sys.stderr) if os.name == 'nt' else (): getattr(s, 'reconfigure', dict)(errors='backslashreplace')
     if os.name == 'nt' or not all(s is None or s in (sys.__stdout__, sys.__stderr__) for s in (sys.stdout, sys.stderr)): return None
     while (fd := os.open(os.devnull, os.O_RDWR)) < 3: pass                     # or a picture that is opened takes the closed one's number
     os.close(fd)

@@ -20,7 +20,7 @@ class NotYet(Exception): "An answer that is not there yet."
 def ask(f, *args, **kwargs):
     "What the learner's function `f` returns for these arguments."
     got = f(*args, **kwargs)
-    if got is None: raise NotYet('your function returns None')
+    if got is None or got is Ellipsis: raise NotYet(f'your function returns {got}')
     return got
 
 def checks(right): # the line that a right answer gets
@@ -110,17 +110,17 @@ def check_noise(f, downscale):
     for k in (4, 2):
         n = _noise_of(f, downscale, a, k)
         if not 4.7 < n.std() < 5.3: return f'at factor {k} the standard deviation is {n.std():.1f}, not 5 of 255; add it after shrinking'
-        if not .03 < (far := (abs(n) > 9).mean()) < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
-        if abs(n.mean()) > .3: return f'the noise has a mean of {n.mean():.2f}; was something cut off where it should be rounded?'
         for what, p, q in ('colours', n[..., 1:], n[..., :-1]), ('rows', n[1:], n[:-1]), ('columns', n[:, 1:], n[:, :-1]):
             if np.corrcoef(p.ravel(), q.ravel())[0, 1] > .3: return f'{what} get the same noise; each colour of each pixel wants its own'
+        if not .03 < (far := (abs(n) > 9).mean()) < .09: return f'{far:.0%} of the noise is beyond 9 levels; of normal noise it is 6 %'
+        if abs(n.mean()) > .3: return f'the noise has a mean of {n.mean():.2f}; was something cut off where it should be rounded?'
     n = _noise_of(f, downscale, a)
     for v in (0, 255):
         most = abs(_noise_of(f, downscale, a*0 + np.uint8(v))).max()
         if not 1 < most < 60: return f'where all pixels are {v} some change by {most}; clip to 0..255 before you go back to bytes'
     if (n != _noise_of(f, downscale, a)).any(): return 'the same picture gets other noise the second time; a resumed run sees other data'
-    with patch('builtins.hash', lambda o: 1): salted = (n != _noise_of(f, downscale, a)).any()
-    if salted: return "the noise follows from Python's `hash`, which is another one in each process; a resumed run would see other data"
+    with patch('builtins.hash', lambda o, real=hash: 1 if isinstance(o, (bytes, str)) else real(o)):
+        if (n != _noise_of(f, downscale, a)).any(): return "`hash` of bytes differs from process to process: a resumed run sees other data"
     for k, state in states().items():
         if state != before[k]: return f"{k}'s global random state is not as it was; draw from a generator of your own"
     if (n == _noise_of(f, downscale, b)).mean() > .5: return 'two pictures get the same noise; let the seed follow from every pixel'
@@ -214,6 +214,8 @@ def check_critic_params(f, SRGANCritic):
 @checks('a map of answers, each about its own neighbourhood.')
 def check_patch_critic(f):
     torch.manual_seed(0); net = ask(f, 4).eval()
+    if sum(p.numel() for p in net.parameters()) >= sum(p.numel() for p in ask(f, 8).parameters()):
+        return 'with twice the channels (nf 8 in place of 4) it has no more parameters'
     for h, w in (64, 64), (48, 96):
         got, want = tuple(net(torch.rand(2, 3, h, w)).shape), (2, 1, h//16, w//16)
         if got != want: return f'for {h} x {w} the shape is {got}, it should be {want}'
@@ -261,6 +263,7 @@ def check_isotropic(f):
         if abs(got - want) > 2e-3:
             return (f'{what} should give {want:g}, not {got:.3g}'
                     + ('; 3 and 4 make a slope of 5, not 7' if abs(got - 7) < .01 else '; the mean, not the sum' if abs(got - 48) < .1 else
+                       '; add less under the root, 1e-8' if not want else
                        '; the mean of the lengths, not the root of a mean' if abs(got - 12.5**.5) < .01 else ''))
     g = torch.Generator().manual_seed(0); x = torch.rand(2, 3, 6, 9, generator=g)
     got, x = float(f(x)), x.requires_grad_()
@@ -310,8 +313,9 @@ def check_relativistic(f):
     pull = torch.autograd.grad(got, fake, allow_unused=True)[0]
     if pull is None or (pull - torch.autograd.grad(want, fake)[0]).abs().max() > 1e-5:
         return 'the value is right, but not the gradient that reaches the generator; did you detach the mean of its logits?'
-    if not torch.isfinite(f(torch.full((2, 1), -200.), torch.full((2, 1), 200.))):
-        return 'with a critic that is very sure the loss is infinite; work from logits'
+    lost = torch.full((2, 1), -200., requires_grad=True)
+    if not (torch.autograd.grad(f(lost, torch.full((2, 1), 200.)), lost)[0] + 1).abs().max() < 1e-3:
+        return 'a critic that is very sure makes the loss infinite, or its gradient 0; work from logits'
 
 # %% ../../nbs/kit/exercises.ipynb #ffd0aaae
 @checks('0.999 remembers for 693 steps, and one 9 more makes it ten times as many.')
@@ -324,9 +328,9 @@ def check_ema(f):
 
 @checks('sixteen games judged as they stand.')
 def check_verdict(f):
-    cases = {'balance': [(.52, .48), (.8, .3), (.5, .051), (.3, .949), (.9, .06), (.97, .94)],
+    cases = {'balance': [(.521, .5), (.8, .3), (.5, .051), (.3, .949), (.9, .06), (.97, .94)],
              'critic': [(.7999, .0001), (.99, .001), (.3, .049), (.07, .03)],
-             'generator': [(.55, .97), (.6, .951), (.99, .96)], 'nothing learnt': [(.01, .01), (.98, .985), (.495, .5)]}
+             'generator': [(.55, .97), (.6, .951), (.99, .96)], 'nothing learnt': [(.01, .01), (.98, .985), (.5, .519)]}
     for want, pairs in cases.items():
         for d_real, d_fake in pairs:
             if (got := ask(f, d_real, d_fake)) != want: return f'D(x) = {d_real}, D(G(z)) = {d_fake}: should be {want!r}, is {got!r}'
@@ -352,7 +356,7 @@ def check_push(f):
             want, = torch.autograd.grad(-copy.deepcopy(critic)(x).mean(), x)
             got = ask(f, critic, fake.clone())
         if any(p.grad is not None for p in critic.parameters()): return 'the weights of the critic have collected gradients'
-        if not torch.equal(critic[1].running_mean, was[1].running_mean): return "batch norm's running averages have moved"
+        if not all(map(torch.equal, critic.buffers(), was.buffers())): return "batch norm's running averages have moved, or its count"
         if critic.training != was.training or any(p.requires_grad != q.requires_grad for p,q in zip(critic.parameters(), was.parameters())):
             return 'the critic is not as it was: what was frozen stays frozen, what learns goes on learning, and its mode stays'
         if got.shape != want.shape: return f'for pictures {tuple(fake.shape)} you give {tuple(got.shape)}'

@@ -34,7 +34,7 @@ def write_whole(path:Path|str, # of the file to write; an existing one is replac
     except OSError as e: _fail(e.errno, e.strerror, path)  # links in a circle, a folder that cannot be entered
     if kind and not stat.S_ISREG(kind): _write_into(path, kind, data); return Path(path)
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
-    tmp = path.with_name(f'.{os.fsdecode(os.fsencode(path.name)[:100])}.{secrets.token_hex(4)}.tmp')      # a name's length counts in bytes
+    tmp = path.with_name(f'.{os.fsencode(path.name)[:100].decode(errors="ignore")}.{secrets.token_hex(4)}.tmp')   # names count in bytes
     try:
         with open(tmp, 'xb') as f:
             for b in data: f.write(b)
@@ -64,11 +64,11 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
     if kind and not folder and stat.S_ISDIR(kind): raise IsADirectoryError(f'{path} is a folder; give the name of a file in it')
     if stat.S_ISFIFO(kind or 0) or stat.S_ISCHR(kind or 0): return path                # takes bytes itself
     need = Path(os.path.realpath(path)) if folder else Path(os.path.realpath(path)).parent
-    at = next(p for p in (need, *need.parents) if os.path.lexists(p))
+    at = next((p for p in (need, *need.parents) if os.path.lexists(p)), Path(need.anchor))      # Windows: a drive that is not there
     if at != need and (link := next((p for p in (path, *path.parents) if os.path.islink(p) and not os.path.exists(p)), None)):
         raise FileNotFoundError(f'{path}: the link {link} leads to {os.readlink(link)}, and there is no folder {need}; make it first')
     if at != need and not (folder or make): raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
-    if not at.is_dir(): raise NotADirectoryError(f'{path}: {at} is a file, and no folder can be in it')
+    if not at.is_dir(): raise NotADirectoryError(f'{path}: {at} is {"a file, and no folder can be in it" if at.exists() else "not there"}')
     if not os.access(at, os.W_OK | os.X_OK): raise PermissionError(f'{path}: nothing may be written into {at}; give another place')
     try: TemporaryFile(dir=at).close()                     # leaves nothing; what may be written need not be possible: /proc, a full quota
     except OSError as e: raise OSError(e.errno, f'nothing can be made in {at} ({e.strerror}); give another place', str(path)) from None
@@ -78,7 +78,7 @@ def writable(path:Path|str,     # of a file that is to be written, or of a folde
 def ignores_case(folder:Path|str)->bool: # it need not be there yet
     "Does the disk of a folder take A and a for one name?"
     at = Path(os.path.realpath(folder))
-    while not at.is_dir(): at = at.parent
+    at = next((p for p in (at, *at.parents) if p.is_dir()), at)       # none is there on a drive that is not (Windows)
     try:
         with os.scandir(at) as inside: # a folder of millions is not read to its end
             p = next((Path(p) for p in chain(inside, [at]) if p.name.isascii() and p.name.swapcase() != p.name), None)

@@ -8,7 +8,7 @@ __all__ = ['MOST', 'SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment'
            'results_below']
 
 # %% ../../nbs/kit/lists.ipynb #ls000004
-import errno, os, re, stat, zlib
+import errno, os, re, stat, sys, zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import lru_cache
@@ -71,7 +71,7 @@ def numbered_lines(manifest:Path|str, # a text file, one path a line
         while f.tell() < end:
             at, line = f.tell(), f.readline().rstrip(b'\r\n')
             if not at: line = line.removeprefix(b'\xef\xbb\xbf')        # the mark of UTF-8
-            if line.strip(): yield at, os.fsdecode(line)
+            if line.strip(): yield at, line.decode(sys.getfilesystemencoding(), 'surrogateescape')  # os.fsdecode is strict on Windows
 
 def shard_lines(manifest:Path|str, i:int, n:int):
     "The lines alone, as text."

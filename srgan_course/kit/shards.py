@@ -219,7 +219,8 @@ class Shard:
     def clear(self, name):
         "Remove what a process that died has left half written of a result."
         dst = self.out/place_of(name)
-        for half in dst.parent.glob(f'.{escape(dst.name[:100])}.*.tmp') if name in self.log.begun else []: half.unlink(missing_ok=True)
+        short = os.fsencode(dst.name)[:100].decode(errors='ignore')            # as `write_whole` names it
+        for half in dst.parent.glob(f'.{escape(short)}.*.tmp') if name in self.log.begun else []: half.unlink(missing_ok=True)
 
     def leave_out(self, p): self.lost[p.name] = self.log.why.get(p.name, 'the process died each time')
 
@@ -274,7 +275,7 @@ def do_tar(s:Shard,
     while s.log.tries(name, of) < TRIES:
         try:
             facts = remake_tar(s, name, src, part)
-            with open(part, 'rb') as f: os.fsync(f.fileno())
+            with open(part, 'rb+') as f: os.fsync(f.fileno())          # Windows syncs only what it may write
             if s.is_theirs(name, lambda f: cmp(f, part, shallow=False)): return
             dst.parent.mkdir(parents=True, exist_ok=True); os.replace(part, dst)
             return s.log.write(done=name, of=of, sha256=sha256_of(src), by=s.work.by, bytes=dst.stat().st_size, **facts)

@@ -136,6 +136,10 @@ def seed_from_the_first_row(img, factor): return _noisy(img, factor, np.random.d
 def seed_from_hash(img, factor): return _noisy(img, factor, np.random.default_rng(abs(hash(img.tobytes()))))
 
 @wrong(3)
+def seed_from_sums_of_rows(img, factor):
+    return _noisy(img, factor, np.random.default_rng(zlib.crc32(np.asarray(img).astype(int).sum(1).tobytes())))
+
+@wrong(3)
 def not_clipped(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(img.tobytes())), clip=False)
 
 @wrong(3)
@@ -160,6 +164,10 @@ def uniform_noise(img, factor):
     x = np.asarray(downscale(img, factor)).astype(float)
     return Image.fromarray(np.uint8((x + np.random.default_rng(zlib.crc32(img.tobytes())).uniform(-8.66, 8.66, x.shape)).round().clip(0,
         255)))
+
+@right(3)
+def seed_from_hash_of_numbers(img, factor): # no salt: only bytes and text have one
+    return _noisy(img, factor, np.random.default_rng(abs(hash(tuple(np.asarray(img).ravel().tolist())))))
 
 @right(3)
 def by_torch(img, factor):

@@ -76,6 +76,9 @@ class MindsTheWholePicture(nn.Module):
     def __init__(self, nf): super().__init__(); self.body, self.head = critic_body(nf), nn.Conv2d(8*nf, 1, 1)
     def forward(self, x): f = self.body(x); return self.head(f - f.mean((2, 3), keepdim=True))
 
+@wrong(2)
+def takes_no_notice_of_nf(nf): return nn.Sequential(critic_body(8), nn.Conv2d(64, 1, 1))
+
 @right(2)
 class AClass(nn.Module):
     def __init__(self, nf): super().__init__(); self.body, self.head = critic_body(nf), nn.Conv2d(8*nf, 1, 3, padding=1)

@@ -119,6 +119,16 @@ def mean_of_the_halves(fake_pred, real_pred): return (_bce(fake_pred - real_pred
 def from_probabilities(fake_pred, real_pred):
     return -(fake_pred - real_pred.mean()).sigmoid().log().mean() - (1 - (real_pred - fake_pred.mean()).sigmoid()).log().mean()
 
+@wrong(3)
+def from_probabilities_by_torch(fake_pred, real_pred):
+    first, second = (fake_pred - real_pred.mean()).sigmoid(), (real_pred - fake_pred.mean()).sigmoid()
+    return F.binary_cross_entropy(first, torch.ones_like(first)) + F.binary_cross_entropy(second, torch.zeros_like(second))
+
+@wrong(3)
+def with_a_floor_under_the_logarithm(fake_pred, real_pred):
+    log = lambda p: (p + 1e-8).log().mean()
+    return -log((fake_pred - real_pred.mean()).sigmoid()) - log(1 - (real_pred - fake_pred.mean()).sigmoid())
+
 @right(3)
 def by_softplus(fake_pred, real_pred):
     return F.softplus(real_pred.mean() - fake_pred).mean() + F.softplus(real_pred - fake_pred.mean()).mean()

@@ -69,6 +69,13 @@ def leaves_gradients(critic, fake):
 def moves_the_averages(critic, fake): return _grad(critic, fake.clone().requires_grad_())
 
 @wrong(2)
+def puts_back_the_mean_alone(critic, fake):
+    was = critic[1].running_mean.clone()
+    g = _grad(critic, fake.clone().requires_grad_())
+    critic[1].running_mean.copy_(was)
+    return g
+
+@wrong(2)
 def judged_in_eval(critic, fake):
     critic.eval()
     g = _grad(critic, fake.clone().requires_grad_())

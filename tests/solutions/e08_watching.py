@@ -69,6 +69,10 @@ def wants_d_of_x_near_one(d_real, d_fake):
                                    - d_fake) < .02 else 'critic' if d_fake < .05 and d_real > .9 else 'generator' if d_fake > .95 else 'balance'
 
 @wrong(2)
+def nearly_the_same(d_real, d_fake):
+    return 'nothing learnt' if abs(d_real - d_fake) < .01 else 'critic' if d_fake < .05 else 'generator' if d_fake > .95 else 'balance'
+
+@wrong(2)
 def no_absolute_difference(d_real, d_fake):
     return 'nothing learnt' if d_real - d_fake < .02 else 'critic' if d_fake < .05 else 'generator' if d_fake > .95 else 'balance'
 

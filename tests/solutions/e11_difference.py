@@ -54,6 +54,16 @@ def two_standard_errors(a, b):
     return says(d.mean() - e, d.mean() + e)
 
 @wrong(2)
+def all_of_one_sign(a, b):
+    g = (b - a).mean(1)
+    return 'cannot tell' if len(g) < 3 else 'more' if (g > 0).all() else 'less' if (g < 0).all() else 'cannot tell'
+
+@wrong(2)
+def two_standard_errors_of_three_or_more(a, b):
+    d = (b - a).mean(1); e = 1.96*d.std(ddof=1)/len(d)**.5
+    return 'cannot tell' if len(d) < 3 else says(d.mean() - e, d.mean() + e)
+
+@wrong(2)
 def not_in_pairs(a, b):
     p = st.ttest_ind(a.mean(1), b.mean(1)).pvalue
     return 'cannot tell' if p > .05 else 'more' if b.mean() > a.mean() else 'less'

@@ -41,6 +41,10 @@ def the_names_of_groups(groups, share, seed):
     return names[:round(share*len(names))] % len(groups)
 @wrong(1)
 def the_groups_themselves(groups, share, seed): return np.random.default_rng(seed).permutation(np.unique(groups))[:round(share*30)]
+@wrong(1)
+def cut_instead_of_rounded(groups, share, seed):
+    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    return np.flatnonzero(np.isin(groups, names[:int(share*len(names))]))
 @right(1)
 def a_mask(groups, share, seed):
     names = np.unique(groups)

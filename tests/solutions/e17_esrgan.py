@@ -55,7 +55,7 @@ def the_hinge_of_the_means(fake, real): return 2*F.relu(1 - (fake.mean() - real.
 def one_mean_over_all(fake, real): return 2*F.relu(torch.cat([1 - (fake - real.mean()), 1 + (real - fake.mean())])).mean()
 @wrong(2)
 def one_hinge_over_the_sum(fake, real): return F.relu((1 - (fake - real.mean())).mean() + (1 + (real - fake.mean())).mean())
-@right(2)
+@wrong(2)
 def a_float(fake, real): return (F.relu(1 - (fake - real.mean())).mean() + F.relu(1 + (real - fake.mean())).mean()).item()
 @right(2)
 def with_clamp(fake, real): return (1 - fake + real.mean()).clamp(min=0).mean() + (1 + real - fake.mean()).clamp_min(0).mean()
