@@ -388,6 +388,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints._signals': ( 'kit/checkpoints.html#_signals',
                                                                                          'srgan_course/kit/checkpoints.py'),
+                                              'srgan_course.kit.checkpoints._torch_generators': ( 'kit/checkpoints.html#_torch_generators',
+                                                                                                  'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints._under': ( 'kit/checkpoints.html#_under',
                                                                                        'srgan_course/kit/checkpoints.py'),
                                               'srgan_course.kit.checkpoints.checkpoints': ( 'kit/checkpoints.html#checkpoints',
