@@ -233,7 +233,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig, frame):
         "On a signal: leave politely; on a second one: now."
-        if self.asked: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
+        if self.asked:
+            logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)          # what is broken off now is no error
+            self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
         else: self.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.leave()))
         self.asked = True
 
