@@ -466,10 +466,12 @@ def test_a_metric_of_several_numbers_ends_no_fit(tmp_path):
     assert [[len(v) for v in row if not isinstance(v, float)] for row in again.recorder.values] == [[3], [3]]
 
 def test_a_game_is_not_frozen_by_groups():
-    "`freeze`, and `fine_tune` with it, froze the critic without a word."
+    "`freeze`, and `fine_tune` with it, froze the critic without a word, and so did `freeze_to`; a mean over patches is no picture."
     learn = game()
-    for f in learn.freeze, lambda: learn.fine_tune(1):
+    for f in learn.freeze, lambda: learn.fine_tune(1), lambda: learn.freeze_to(-1):
         with pytest.raises(ValueError, match="first group is the critic.*requires_grad_"): f()
+    with pytest.raises(ValueError, match='different patches; call get_preds'): learn.tta()
+    learn.unfreeze()
     assert all(p.requires_grad for p in learn.model.parameters())
 
 def test_load_runs_no_code(tmp_path, monkeypatch):
