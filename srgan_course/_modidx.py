@@ -624,6 +624,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'srgan_course.kit.desk.Server': ('kit/desk.html#server', 'srgan_course/kit/desk.py'),
                                        'srgan_course.kit.desk.Server.__init__': ( 'kit/desk.html#server.__init__',
                                                                                   'srgan_course/kit/desk.py'),
+                                       'srgan_course.kit.desk.Server.go': ('kit/desk.html#server.go', 'srgan_course/kit/desk.py'),
                                        'srgan_course.kit.desk.Server.handle_exit': ( 'kit/desk.html#server.handle_exit',
                                                                                      'srgan_course/kit/desk.py'),
                                        'srgan_course.kit.desk.Server.leave': ('kit/desk.html#server.leave', 'srgan_course/kit/desk.py'),

@@ -801,6 +801,18 @@ def test_sigterm_waits_no_longer_than_a_request_may():
         assert httpx.get(f'{done}/result').status_code == 200
         p.communicate(timeout=20); assert p.returncode == 0
 
+def test_sigterm_waits_no_longer_for_who_does_not_read_on():
+    "A phone that sleeps kept the server from ever ending, long after it had stopped to listen."
+    with process('--deadline', 2, '--model', 'light-x2') as (p, url):
+        body = io.BytesIO(); Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3)).astype(np.uint8)).save(body, 'PNG')
+        job = httpx.post(f'{url}/v1/jobs', content=body.getvalue()).headers['location']
+        assert [*events(f'{url}{job}/events')][-1][1]['state'] == 'done'
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(('127.0.0.1', int(url.rpartition(':')[2]))); s.sendall(f'GET {job}/result HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+            time.sleep(.5); p.send_signal(signal.SIGTERM)
+            assert p.communicate(timeout=20) == ('', '') and p.returncode == 0
+
 def test_sigkill_leaves_nothing(tmp_path):
     "No half result, and no upload, wherever it might lie."
     for d in ('here', 'tmp'): (tmp_path/d).mkdir()
