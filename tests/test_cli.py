@@ -518,3 +518,10 @@ go()
 """)
     r = subprocess.run([sys.executable, 'a.py', *['--killed']*killed], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (tmp_path/'done').exists() and (r.returncode == 0) != killed and ('ConnectionResetError' in r.stderr) != killed, r.stderr
+
+def test_the_page_of_commands_shows_the_list_of_models_as_it_is():
+    "Its output was stored before a model changed."
+    from srgan_course.kit.models import MODELS
+    cells = json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
+    stored = next(o for c in cells if '\nprint(said.getvalue().replace(str(MODELS)' in ''.join(c['source']) for o in c['outputs'])
+    assert ''.join(stored['text']).strip() == fork('models').stdout.replace(str(MODELS), 'srgan_course/models').strip()
