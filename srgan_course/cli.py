@@ -336,10 +336,10 @@ def fid(
     with warnings_as_lines('srgan-fid'):
         figures = _figures(a, b, net, kid, f'{name}@logits' if Is else None, draws, paired, n=n, skip=skip, cache=cache)
     values = js.loads(js.dumps({k: f.to_dict() for k,f in figures.items()}, default=lambda v: v.tolist()))
+    print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())), flush=True)         # first: a disk may be full
     if result:            # statistics may not know their n
         save_result(result, f'{a} against {b}', values, f'{a}, {b}', min(k for k in values['fid']['n'] if k is not None),
                     protocol=repr(figures['fid']), seconds=round(time.monotonic() - start, 1))
-    print(js.dumps(values) if json else '\n'.join(map(repr, figures.values())))
 
 # %% ../nbs/cli.ipynb #14e5cc15
 @command(only={'train': 'recipe minutes resume device', 'not train': 'n seed model truncation interpolate gif'})

@@ -134,7 +134,8 @@ class PatchLoader:
         self.recipe,self.turns,self.valid_size,self.epoch,self.start,self.part = recipe,turns,valid_size,0,0,slice(None)
         super().__init__(dataset, **kwargs)
         import torch
-        self.fake_l.generator = torch.Generator()   # else each epoch would draw a number from torch's own random state
+        f = self.fake_l                             # draws from its generator; else each epoch would from torch's own random state
+        f.generator, f.__getstate__ = torch.Generator(), lambda: {k: v for k,v in vars(f).items() if k not in ('generator', '__getstate__')}
 
     @property                                              # no pairs (as in `test_dl`): fastai's own loader does the work
     def patches(self): return len(getattr(self.dataset, 'tls', ())) == 2 and all(isinstance(o, Nth) for o in self.dataset.items[:1])

@@ -108,7 +108,7 @@ def _trained(r, out, progress, say):
     state = run_state(out)
     if state == 'begun':
         where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
-        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh begins again)')
+        say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh --out {out} begins again)')
     try: return train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None
     except MemoryError: raise MemoryError('out of memory; close other programs, and give the same command again') from None
@@ -141,6 +141,6 @@ def demo(out:Path|str='demo', # folder for pictures, curves, figures and the mod
         raise ValueError(f'{out} holds {", ".join(there[:3])}{", ..."*(len(there) > 3)}, and no demo; give another folder')
     if fresh: clear_run(out)
     if all((out/name).is_file() and (out/name).stat().st_size for name in MADE):
-        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nLook at {out/"before_after.png"}; srgan-demo --fresh trains it again')
+        say(f'{out} holds a finished demo: {", ".join(MADE)}.\nSee {out/"before_after.png"}; srgan-demo --fresh --out {out} trains it anew')
     else: say(_shown(_trained(r, out, progress, say), r, out))
     return load_result(out/'results.json')['figures']

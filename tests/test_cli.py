@@ -525,3 +525,13 @@ def test_the_page_of_commands_shows_the_list_of_models_as_it_is():
     cells = json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
     stored = next(o for c in cells if '\nprint(said.getvalue().replace(str(MODELS)' in ''.join(c['source']) for o in c['outputs'])
     assert ''.join(stored['text']).strip() == fork('models').stdout.replace(str(MODELS), 'srgan_course/models').strip()
+
+def test_a_disk_that_is_full_costs_no_figure(tmp_path):
+    "The distance of two large sets takes an hour; it was not said where its file could not be written."
+    from srgan_course.data import draw_pet
+    for i in range(6): draw_pet('cat', i, 32).save(tmp_path/f'{i}.png')
+    code = ("import errno, srgan_course.metrics as m\nfrom srgan_course import cli\n"
+            "def full(*a, **k): raise OSError(errno.ENOSPC, 'No space left on device', 'r.json')\n"
+            "m.save_result = full\ncli.fid(*['.']*2, features='random@8', result='r.json')")
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=ENV)
+    assert r.returncode and 'No space left' in r.stderr and 'FID ' in r.stdout, (r.stdout, r.stderr)

@@ -1,5 +1,5 @@
 "Pairs, order, splits, sources and bad input of lesson 02. fastai is imported once, by the first test that needs it."
-import hashlib, json, pickle, random, subprocess, sys, warnings
+import hashlib, io, json, pickle, random, subprocess, sys, warnings
 from pathlib import Path
 import numpy as np
 import pytest
@@ -108,6 +108,37 @@ def test_every_corner_can_be_reached():
     assert set(tops) == set(range(10))
 
 # ---- order
+
+def test_what_spawned_workers_are_sent():
+    "Windows and, from Python 3.14 on, Linux start workers anew and send them the loader: no generator can be sent, and no function of a function."
+    from multiprocessing.reduction import ForkingPickler
+    import torch
+    seen = []
+    class Sent(ForkingPickler):
+        def reducer_override(self, o): seen.append(type(o)); return NotImplemented
+    two = sr_dls('embedded', R.replace(workers=2), device='cpu')
+    for dl in two: Sent(io.BytesIO()).dump(dl.fake_l)
+    assert type(two.train) in seen and torch.Generator not in seen and isinstance(two.train.fake_l.generator, torch.Generator)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('way', ['spawn', 'forkserver'])
+def test_spawned_workers_give_the_same(way, tmp_path):
+    (tmp_path/'t.py').write_text(f"""
+if __name__ == '__main__':
+    import multiprocessing as mp, torch
+    mp.set_start_method({way!r}); torch.set_num_threads(1)
+    from srgan_course.data import Recipe, sr_dls
+    a, b = (list(sr_dls('embedded', Recipe(size=48, bs=2, steps_per_epoch=3, workers=n), device='cpu').train) for n in (0, 2))
+    assert all(torch.equal(x, y) for p, q in zip(a, b) for x, y in zip(p, q)) and len(b) == 3
+    from srgan_course.kit.classifier_runs import CLASSIFIER_RECIPES, classifier_dls
+    from srgan_course.kit.splits import Split
+    from srgan_course.data import draw_pet
+    pets = [draw_pet(k, i, 64) for i in range(4) for k in ('cat', 'dog')]
+    dls = classifier_dls(Split(pets[:6], [0, 1]*3, pets[6:], [0, 1], ('cat', 'dog')), CLASSIFIER_RECIPES['quick'].replace(bs=2, workers=2), 'cpu')
+    assert len(list(dls.train)) == 3
+""")
+    r = subprocess.run([sys.executable, tmp_path/'t.py'], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
 
 def test_order_follows_from_seed_epoch_index_with_any_workers(dls):
     random.seed(1); np.random.seed(1); import torch; torch.manual_seed(1)

@@ -394,3 +394,11 @@ def test_the_callback_counts_epochs_of_a_fit_alone():
     learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
     learn.fit(2); learn.validate(); learn.get_preds()
     assert [e for e, _ in cb.history] == [0, 1]
+
+def test_pairs_of_a_picture_and_its_class():
+    "torch's usual data sets: the class was taken for the true picture of a pair."
+    from torch.utils.data import DataLoader
+    x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    want = S.features(x, 'random@64')
+    for pairs in [(p, 1) for p in x], DataLoader([(p, 1) for p in x], 4), [(x[:1], p) for p in x]:
+        np.testing.assert_allclose(S.features(pairs, 'random@64').x, want.x, atol=1e-5)

@@ -12,6 +12,7 @@
   /** An answer; what the server refuses becomes an error with its sentence. */
   async function ask(path, options = {}) {
     const r = await fetch(path, {...options, headers: {...head, ...options.headers}}).catch(noAnswer(options.signal));
+    if (r.status === 401) throw new Error('This server wants a token: put #token=… at the end of the address of this page.');
     if (!r.ok) throw new Error((await r.json().catch(() => ({}))).detail ?? `The server answers ${r.status}.`);
     return r;
   }
@@ -56,6 +57,7 @@
   }
 
   const api = window.SRGAN_API = {scale: 4, upscale, get ready() { return ready(); }};
+  addEventListener('hashchange', () => location.reload());                  // a token that comes later
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('where').textContent = 'Your photo is sent to this server, which enlarges it and keeps it only for as long as that takes.';
     Object.assign(document.querySelector('header a'), {href: 'docs', textContent: 'The API of this server'});

@@ -22,8 +22,7 @@ def sample_folder(root:Path|str, # folder with a folder of pictures for each cla
                   labels=None    # a labels.json, or a dict as from `read_labels`; folders are numbered by name where not given
                  )->tuple:       # paths, (n,) class numbers
     "A stratified sample of an ImageNet-style folder."
-    root = Path(root)
-    if not root.is_dir(): raise FileNotFoundError(f'{root}: there is no such folder')
+    if not (root := Path(root)).is_dir(): raise FileNotFoundError(f'{root}: there is no such folder')
     if not 0 < share <= 1: raise ValueError(f'share is {share}; give a share above 0, at most 1, such as .15')
     if labels is not None and not isinstance(labels, dict): labels = read_labels(labels)
     there = class_folders(root)

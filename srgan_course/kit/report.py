@@ -30,7 +30,7 @@ def judged(preds):
 def classification_report(learn_or_preds, # a fastai Learner, or (probabilities, labels): (N,C) or (N,) of class 1, and (N,)
                           dl=None         # with a Learner: the pictures to judge it on; its validation set where not given
                          )->dict:         # loss, accuracy, f1, auc, confusion (rows: truth, columns: decision)
-    "How well a classifier does. Class 1 is the positive one of two; over more classes F1 and AUC are means."
+    "How well a classifier does. Class 1 is the positive one of two (of two columns the other breaks ties); else F1 and AUC are means."
     from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
     if hasattr(learn_or_preds, 'get_preds'): learn_or_preds = learn_or_preds.get_preds(dl=dl)[:2]
     p, t = judged(learn_or_preds)

@@ -43,7 +43,8 @@ def read_picture(p,          # path, PIL picture, or tensor or array (3,H,W) or 
 def _load(numbered):
     "Item `i` as a tensor, or the error it gives."
     i, p = numbered
-    if isinstance(p, (list, tuple)): p = p[-1]                           # a batch of a loader: the last of it is the true picture
+    # of a batch of a loader, or a pair, the last that is a picture is the true one; a class may come after it
+    if isinstance(p, (list, tuple)): p = next((o for o in p[::-1] if not isinstance(o, int) and getattr(o, 'ndim', 3) > 1), p[-1])
     try: return read_picture(p, f'picture {i}')
     except (ValueError, OSError) as e: return f'{p}: {e}' if isinstance(p, (str, Path)) and str(p) not in str(e) else str(e)
 

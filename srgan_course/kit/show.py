@@ -26,8 +26,7 @@ def show_grid(rows:list, # list of rows, each a list of PIL images, tensors, arr
     import matplotlib.pyplot as plt
     if len(rows) and not isinstance(rows[0], (list, tuple)): rows = [rows]
     rows = [[None if x is None else to_view(x) for x in r] for r in rows]
-    n = max(map(len, rows), default=0)
-    if not n: raise ValueError('no picture to show')
+    if not (n := max(map(len, rows), default=0)): raise ValueError('no picture to show')
     if not titles or not isinstance(titles[0], (list, tuple)): titles = [titles or []]
     titles = [[*t, *['']*n] for t in [*titles, *[[]]*len(rows)]]
     high = [max((v.shape[0]/v.shape[1] for v in r if v is not None), default=1)*size for r in rows]
@@ -118,8 +117,7 @@ def save_gif(path:Path|str, # file to write
              last:int=2000 # and the last one
             )->Path:
     "A film of pictures, that begins again; a GIF holds 256 colours a frame, chosen for each."
-    frames = [f.convert('RGB') for f in frames]
-    if not frames: raise ValueError(f'{path}: no picture for a film')
+    if not (frames := [f.convert('RGB') for f in frames]): raise ValueError(f'{path}: no picture for a film')
     out = BytesIO()
     frames[0].save(out, format='gif', save_all=True, append_images=frames[1:], duration=[ms]*(len(frames) - 1) + [last], loop=0)
     return write_whole(path, out.getvalue())
