@@ -106,7 +106,7 @@ def measure(only):
     gaps = {f'{a} - {b}': kid_row(differ(kids[a], kids[b])) | dict(less={k: less(each[a][k], v) for k, v in each[b].items()
                                                                          if k != 'stripes'})
             for a, b in PAIRS if a in rows and b in rows}
-    sheet({name: shown[name.lower()] for name in ('bilinear', 'bicubic', 'rrdb', 'SRGAN', 'ESRGAN') if name.lower() in shown}
+    sheet({name: shown[way] for name, way in {'rrdb-4': 'rrdb', 'SRGAN': 'srgan', 'esrgan-4': 'esrgan'}.items() if way in shown}
           | dict(original=cut_out(names, hr)))
     ledger('x2_hr', 'x2: bilinear, bicubic, light-x2, the SRGAN recipe of the group, an RRDBNet by pixels alone, an ESRGAN from there',
            dict(models=rows, differences=gaps), 'hr, laid out as DIV2K: 160 to train on, the 20 held out by name are measured', len(hr),

@@ -243,22 +243,22 @@ def _recognise_pictures(paths, figures, ways, t, size, json):
             dst.parent.mkdir(parents=True, exist_ok=True); guess_figure(res, dst)
             side = res['originals']['picture'].width
             rows.append(dict(file=str(p), figure=str(dst), classifier=t.label, size=side, guesses=guesses))
-            if not json: print(one_line(f'{p} -> {dst}') + f', {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}',
-                               *(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g) for k, g in guesses.items()), sep='\n')
+            if not json: print(one_line(f'{p} -> {dst}, {side} px' + f' (it has no {size})'*(side < size) + f' seen by {t.label}'),
+                               *(one_line(f'  {k:12} ' + ', '.join(f'{c} {v:.2f}' for c, v in g)) for k, g in guesses.items()), sep='\n')
     if json: print(js.dumps(dict(pictures=rows, bad=bad)))
     return code_for(bad, rows)
 
 def _compare_ways(source, ways, t, judge, share, labels, size, seed, json):
     from srgan_course import recognise as m
     t, *judges = m.panel(t, *([m.teacher(judge)] if judge else []))
-    say(f'srgan-recognise: {len(ways)} ways to enlarge on {one_line(source)}, seen by {t.label} ...')
+    say(one_line(f'srgan-recognise: {len(ways)} ways to enlarge on {source}, seen by {t.label} ...'))
     rec, items = m.evaluate_folder(source, ways, t, judges, share, labels, size, seed=seed)
     tables = {j.name: m.recognition_table(rec, j.name) for j in (t, *judges)}
     if json:
         plain = lambda d: {w: {c: float(v) for c, v in r.items() if abs(v) < 1e9} for w, r in d.iterrows()}
         return print(js.dumps(dict(data=source, n=len(items), labels=rec.y is not None, figures={k: plain(d) for k, d in tables.items()})))
-    of = one_line(source) + ('' if rec.y is not None else '; no labels, so agreement with what it says of the originals')
-    print('\n\n'.join(f'{k} on {len(items)} pictures of {of}\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
+    of = f'{len(items)} pictures of {source}' + '; no labels, so agreement with what it says of the originals'*(rec.y is None)
+    print('\n\n'.join(one_line(f'{k} on {of}') + f'\n{d.map("{:.4g}".format).to_string()}' for k, d in tables.items()))
 
 def _train_student(source, recipe, changes, labels, out, json):
     from srgan_course import recognise as m
@@ -266,7 +266,7 @@ def _train_student(source, recipe, changes, labels, out, json):
     say = lambda row: print(', '.join(f'{k} {v:.4g}' for k, v in row.items()))
     res = m.train_recognise(r, source, out, labels, progress=None if json else say)
     if json: return print((out/'results.json').read_text(encoding='utf-8').strip())
-    print('\n' + '\n\n'.join(f'{k}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: '
+    print('\n' + '\n\n'.join(f'{one_line(k)}\n{d.map("{:.4g}".format).to_string()}' for k, d in res['tables'].items()) + f'\n{out}: '
           f'student.safetensors, recipe.json, history.json, results.json. Try: srgan-recognise photo.jpg --model {out}/student.safetensors')
 
 # %% ../nbs/cli.ipynb #5a92af73

@@ -61,7 +61,8 @@ def serve(
     if host not in ('127.0.0.1', '::1', 'localhost') and not token:
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
     server = Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
-                                   loop='asyncio', use_colors=False, root_path=root_path), app.state.service)
+                                   loop='asyncio', use_colors=False, root_path=root_path,
+                                   timeout_graceful_shutdown=limits.deadline), app.state.service)          # who does not read on is left
     server.run([sock])
     if server.force_exit: os._exit(130)                                        # whatever a worker still writes
 

@@ -8,9 +8,8 @@ __all__ = ['frechet_distance', 'fid', 'kid', 'precision_recall', 'inception_scor
 # %% ../nbs/12_fid.ipynb #6f39fe37
 import math, warnings
 import numpy as np, torch
-from .kit.commands import in_range
 from .kit.figures import Figure
-from .kit.recipe import import_fastai
+from .kit.recipe import import_fastai, in_range
 from .kit.sets import FeatureSet, Stats, features, finite_rows, gaussian, two_sets
 from .kit.stats import around, from_subsets
 

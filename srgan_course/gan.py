@@ -35,7 +35,10 @@ def resting(net:nn.Module):
 class SRGANLearner(Resumable, GANLearner):
     "A `GANLearner` whose every batch teaches critic and generator from one generator pass; with a `switcher` they take turns as in fastai."
     players = ('critic', 'generator')
-    def freeze(self): raise ValueError("a game's first group is the critic, no body of layers; freeze layers by requires_grad_(False)")
+    def freeze_to(self, n):
+        if n: raise ValueError("a game's first group is the critic, no body of layers; freeze layers by requires_grad_(False)")
+        super().freeze_to(n)
+    def tta(self, *_, **__): raise ValueError('tta takes the mean of pictures made of different patches; call get_preds instead')
     def __init__(self, dls,                     # `DataLoaders` of (input, real picture)
                        generator:nn.Module,     # makes pictures: (B,3,h,w), or noise, -> (B,3,H,W)
                        critic:nn.Module,        # judges pictures: (B,3,H,W) -> raw logits

@@ -17,7 +17,7 @@ from .kit.weights import NETWORKS, build_network, load_model, read_model, save_m
 def upsample_layers(nf:int=64, # channels in and out
                     times:int=2 # how many times larger
                    )->nn.Sequential: # (B,nf,H,W) -> (B,nf,times*H,times*W)
-    "Twice (or three times) as large: as many more channels as pixels, then pixel shuffle."
+    "Twice (or three times) as large: `times**2` times the channels, then pixel shuffle."
     return nn.Sequential(nn.Conv2d(nf, times**2*nf, 3, padding=1), nn.PixelShuffle(times), nn.PReLU())
 
 # %% ../nbs/04_generators.ipynb #90a20249
@@ -143,7 +143,7 @@ def positive_copy(net:nn.Module # any network of convolutions
                  )->nn.Module:  # the same in float64 and eval mode, every weight positive
     "A copy in which a gradient is zero only where there is no path."
     net = copy.deepcopy(net).double().eval()
-    for n,p in net.named_parameters(): p.fill_(1/p[0].numel() if p.dim() > 1 else 0. if n.endswith('bias') else 1.)
+    for n,p in net.named_parameters(): p.fill_(1/p[0].numel() if p.dim() > 1 else not n.endswith('bias'))   # biases 0; slopes and norms 1
     for m in net.modules():
         if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats: m.reset_running_stats()
     return net

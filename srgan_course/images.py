@@ -69,13 +69,13 @@ def interpolate(img:Image.Image, # a PIL image
     return resize(img, tuple(max(1, round(s*factor)) for s in img.size), how)
 
 # %% ../nbs/01_images.ipynb #b2488ccc
-def luminance(x # a PIL image, or a float tensor (..,3,H,W) in [0,1]
-             ): # float64 array (H,W), or tensor (..,H,W): values from 16/255 to 235/255
+def luminance(x # a PIL image, or a float tensor or array (..,3,H,W) in [0,1]
+             ): # float64 array (H,W), or tensor or array (..,H,W): values from 16/255 to 235/255
     "Luminance Y of ITU-R BT.601 in studio range, as the papers of this field measure it; alpha is left out."
     if isinstance(x, Image.Image):
         a = np.atleast_3d(to_array(x))
         a = a[..., :3 if a.shape[2] > 2 else 1]/np.iinfo(a.dtype).max
         r,g,b = np.moveaxis(np.broadcast_to(a, (*a.shape[:2], 3)), -1, 0)
     elif (s := tuple(getattr(x, 'shape', ())))[-3:-2] != (3,): raise ValueError(f'a {type(x).__name__} of shape {s} is not (..,3,H,W)')
-    else: r,g,b = x.unbind(-3)
+    else: r,g,b = (x[..., i, :, :] for i in range(3))
     return (16 + 65.481*r + 128.553*g + 24.966*b)/255

@@ -172,7 +172,7 @@ def train_recognise(recipe='quick', # a recipe, the name of one in RECOGNISE_REC
     for m in (net, loss, t, *judges): m.to(device)
     for m in (t, *judges): m.to(memory_format=picture_layout(device))
     if progress: progress(dict(step=0, of=r.steps, pictures=len(x)))        # the first row comes after a quarter of the steps
-    agree = {k: v for k, v in json.loads(r.to_json()).items() if k != 'judges'} | dict(source=Path(str(source)).resolve().name)
+    agree = {k: v for k, v in json.loads(r.to_json()).items() if k != 'judges'}    # judges teach nothing
     if r.teacher.endswith('.safetensors'): agree['weights of the teacher'] = digest('', t.state_dict())[:16]
     rows = train_student(net, x, loss, r.steps, r.bs, r.lr, r.side, r.scale, r.seed, xv, max(1, r.steps//4), r.precision, progress=progress,
                          folder=out and out/'checkpoints', recipe=agree, cbs=[clock])

@@ -10,10 +10,12 @@ import os, secrets, signal, time, warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Event, Thread
 from .kit.lists import count_shards, list_once
@@ -70,6 +72,16 @@ def hand_out(client,     # of Dask
         else: yield f.result()
         if running.count() <= most//2: running.update(start([*islice(todo, most//2)]))
 
+# %% ../nbs/20_scale.ipynb #9e92653a
+@contextmanager
+def deaf_from_birth():
+    "A terminal sends Ctrl-C to all processes. Those begun inside never hear it; this one hears it at the end."
+    if not hasattr(signal, 'pthread_sigmask'): yield; return        # Windows
+    resource_tracker.ensure_running()                               # begun inside, it would let the signal through again
+    was = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try: yield
+    finally: signal.pthread_sigmask(signal.SIG_SETMASK, was)
+
 # %% ../nbs/20_scale.ipynb #s2000012
 def open_client(workers:int=None,  # processes on this machine, where no scheduler is given; None: one for each core
                 scheduler:str=None # address of a Dask scheduler, such as tcp://10.0.0.5:8786
@@ -86,15 +98,16 @@ def open_client(workers:int=None,  # processes on this machine, where no schedul
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     some = dict(n_workers=workers or cores, threads_per_worker=1, dashboard_address='127.0.0.1:0', # any free port
                 silence_logs=logging.CRITICAL)
-    class Deaf(WorkerPlugin):                      # a terminal sends Ctrl-C to all processes; the command alone stops the workers
+    class Deaf(WorkerPlugin):                      # on Windows, which has no such mask: deaf as soon as it can be told
         def setup(self, worker): signal.signal(signal.SIGINT, signal.SIG_IGN)
+    client = None
     try:
-        client = Client(LocalCluster(**some))
+        with deaf_from_birth(): client = Client(LocalCluster(**some))
         client.register_plugin(Deaf())
         return client
     except RuntimeError as e: raise OSError(f'Dask starts no worker here ({e}); srgan-upscale --manifest needs none') from e
     except KeyboardInterrupt:                      # at exit Dask would close workers that never began, and say what became of each
-        atexit.unregister(close_clusters); logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+        if not client: atexit.unregister(close_clusters); logging.getLogger('asyncio').setLevel(logging.CRITICAL)
         raise
 
 # %% ../nbs/20_scale.ipynb #s2000013

@@ -15,7 +15,7 @@ from .kit.commands import code_for, in_range, say as tell
 from .kit.devices import memory_for_a_tile, need_memory, out_of_memory
 from .kit.engines import as_floats, as_given, batch_of, pick_engine, scale_of, whole_number
 from .kit.folders import Wanted, enlarge_file, enlarge_folder, enlarge_paths
-from .kit.models import find_model
+from .kit.models import MODELS, find_model
 from .kit.pixels import from_array, to_array
 
 # %% ../nbs/10_upscale.ipynb #89a80892
@@ -63,7 +63,8 @@ class Upscaler:
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
         self.name, self.say, self.odd = name or e.name, say or tell, False
         if 'nz' in e.args:
-            raise ValueError(f'{self.name} is a {e.network}, which enlarges nothing; it draws from noise: srgan-cats --model {self.name}')
+            file = net if getattr(net, 'parent', MODELS) != MODELS else self.name     # as it was given
+            raise ValueError(f'{file} is a {e.network}, which enlarges nothing; it draws from noise: srgan-cats --model {file}')
         self.scale = scale_of(e, self.name, scale)
         said = f'srgan_course {self.name}, scale {self.scale}, {e.checksum}'.removesuffix(', ')
         self.note = said.encode('utf-8', 'replace').decode() if note else None

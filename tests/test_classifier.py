@@ -183,7 +183,7 @@ def bad_folders(pets):
     yield 'empty class', lambda: (pets/'bird').mkdir(), 'class bird has no picture'
     yield 'a class too many', lambda: (pets/'bird').mkdir() or draw_pet('cat', 5,
         40).save(pets/'bird'/'a.png'), 'wanted are exactly cat, dog'
-    yield 'unreadable', lambda: (pets/'cat'/'0.png').write_bytes(b'no picture'), 'cannot be read'
+    yield 'unreadable', lambda: (pets/'cat'/'0.png').write_bytes(b'no picture'), 'cannot be used'
     yield 'loose', lambda: draw_pet('cat', 5, 40).save(pets/'a.png'), 'outside of its class folders'
 
 @pytest.mark.parametrize('k', range(5))

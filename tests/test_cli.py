@@ -156,6 +156,23 @@ def test_evaluate_refuses_what_enlarges_nothing(tmp_path):
     for model in 'dcgan-cats', MODELS/'dcgan-cats.safetensors': one_line(fork('evaluate', '--model', model), 'is a DCGANGenerator, which enlarges nothing')
     one_line(fork('evaluate', '--model', MODELS/'light-x4.onnx'), 'an ONNX file is for srgan-upscale')
 
+def test_evaluate_names_all_unusable_pictures_in_one_go(tmp_path):
+    "As srgan-fid does, and not one run after another."
+    for n in 'abcd': photo(tmp_path/f'{n}.png', (80, 64))
+    (tmp_path/'b.png').write_bytes(b'no picture'); Image.new('RGBA', (80, 64)).save(tmp_path/'c.png'); photo(tmp_path/'d.png', (80, 8))
+    r = fork('evaluate', '--model', 'bicubic', '--data', tmp_path)
+    one_line(r, '3 of 4 pictures cannot be used: ', 'b.png: ', 'c.png has mode RGBA', 'd.png: 80 x 8 pixels are too few')
+
+@pytest.mark.parametrize('model', ['dcgan-cats', 'my cats.safetensors'])
+def test_upscale_says_which_command_draws_from_noise(tmp_path, monkeypatch, model):
+    "A file by its path: by its stem srgan-cats does not find it."
+    from srgan_course import cli
+    from srgan_course.generators import MODELS
+    from srgan_course.kit.noise import noise_engine
+    monkeypatch.chdir(tmp_path); (tmp_path/'my cats.safetensors').write_bytes((MODELS/'dcgan-cats.safetensors').read_bytes())
+    with pytest.raises(ValueError, match=f'^{model} is a DCGANGenerator.*srgan-cats --model {model}$') as e: cli.upscale(photo(tmp_path/'a.png'), model=model)
+    assert noise_engine(str(e.value).partition('--model ')[2])
+
 def test_a_network_that_reads_no_pictures_has_no_8_bit_form(tmp_path):
     r = fork('models', 'dcgan-cats', '--export', tmp_path/'c.onnx', '--precision', 'int8')
     assert r.returncode == 2 and r.stderr.strip().splitlines()[-1] == "srgan-models: precision 'int8' is not in ('fp32', 'fp16'), the forms of a DCGANGenerator"
@@ -501,3 +518,10 @@ go()
 """)
     r = subprocess.run([sys.executable, 'a.py', *['--killed']*killed], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (tmp_path/'done').exists() and (r.returncode == 0) != killed and ('ConnectionResetError' in r.stderr) != killed, r.stderr
+
+def test_the_page_of_commands_shows_the_list_of_models_as_it_is():
+    "Its output was stored before a model changed."
+    from srgan_course.kit.models import MODELS
+    cells = json.loads((ROOT/'nbs'/'cli.ipynb').read_text(encoding='utf-8'))['cells']
+    stored = next(o for c in cells if '\nprint(said.getvalue().replace(str(MODELS)' in ''.join(c['source']) for o in c['outputs'])
+    assert ''.join(stored['text']).strip() == fork('models').stdout.replace(str(MODELS), 'srgan_course/models').strip()

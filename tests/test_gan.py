@@ -407,6 +407,32 @@ def test_resume_in_turns_and_with_any_loader(switcher, tmp_path):
     assert all(torch.equal(x, y) for x,y in zip(a.model.state_dict().values(), c.model.state_dict().values()))
     assert (tmp_path/'a'/'history.csv').read_text() == (tmp_path/'b'/'history.csv').read_text()
 
+@pytest.mark.parametrize('kind', ['generator', 'sampler', 'batch sampler', 'dsets'])
+@pytest.mark.parametrize('at', [6, 8])                                 # at the end of an epoch, in the middle
+def test_resume_with_what_others_draw_from(kind, at, tmp_path):
+    """torch's loader with a generator of its own began anew; where fastai draws an item to see what it is, it did so after the random
+    states of a resumed run were back."""
+    from fastai.data.core import DataLoaders
+    from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+    pairs = [(x, x.repeat_interleave(2, 1).repeat_interleave(2, 2)) for x in torch.rand(12, 3, 8, 8, generator=torch.Generator().manual_seed(1))]
+    class Flipped:
+        def __len__(self): return len(pairs)
+        def __getitem__(self, i): return tuple(x.flip(-1) if flip else x for flip in [torch.rand(()) < .5] for x in pairs[i])
+    def run(*more):
+        torch.manual_seed(11); random.seed(11); ds, g = Flipped(), torch.Generator().manual_seed(0)
+        kw = {'generator': lambda: dict(batch_size=2, shuffle=True, generator=g), 'sampler': lambda: dict(batch_size=2, sampler=RandomSampler(ds, generator=g)),
+              'batch sampler': lambda: dict(batch_sampler=BatchSampler(RandomSampler(ds, generator=g), 2, False))}
+        dls = (DataLoaders.from_dsets(ds, ds, bs=2, num_workers=0, device='cpu') if kind == 'dsets' else
+               DataLoaders(DataLoader(ds, **kw[kind]()), DataLoader(ds, 4), device='cpu'))
+        learn = gan.SRGANLearner(dls, R.TinyGenerator(), R.TinyCritic(), WeightedLoss(content=(ContentLoss('l1'), 1.)), CriticLoss(AdversarialLoss('bce')),
+                                 lr=3e-3, precision='float32', cbs=more)
+        learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
+        return learn
+    a = run(); a.fit(3)
+    with contextlib.redirect_stdout(io.StringIO()): run(kept.SaveEvery(tmp_path), StopAt(at)).fit(3)
+    c = run(kept.SaveEvery(tmp_path)).resume(tmp_path); torch.manual_seed(8); c.fit(3)
+    assert all(torch.equal(x, y) for x,y in zip(a.model.state_dict().values(), c.model.state_dict().values()))
+
 def test_how_often_is_a_whole_number(tmp_path):
     "`keep=0` kept all of them, `every=0` ended the run after its first batch."
     for name, make in dict(keep=kept.SaveEvery, steps=kept.SaveEvery, epochs=kept.SaveEvery, every=watching.LossHistory).items():
@@ -440,10 +466,12 @@ def test_a_metric_of_several_numbers_ends_no_fit(tmp_path):
     assert [[len(v) for v in row if not isinstance(v, float)] for row in again.recorder.values] == [[3], [3]]
 
 def test_a_game_is_not_frozen_by_groups():
-    "`freeze`, and `fine_tune` with it, froze the critic without a word."
+    "`freeze`, and `fine_tune` with it, froze the critic without a word, and so did `freeze_to`; a mean over patches is no picture."
     learn = game()
-    for f in learn.freeze, lambda: learn.fine_tune(1):
+    for f in learn.freeze, lambda: learn.fine_tune(1), lambda: learn.freeze_to(-1):
         with pytest.raises(ValueError, match="first group is the critic.*requires_grad_"): f()
+    with pytest.raises(ValueError, match='different patches; call get_preds'): learn.tta()
+    learn.unfreeze()
     assert all(p.requires_grad for p in learn.model.parameters())
 
 def test_load_runs_no_code(tmp_path, monkeypatch):

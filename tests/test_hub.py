@@ -191,6 +191,14 @@ def test_odd_tables_are_one_line(tmp_path):
         assert not p.with_suffix('.safetensors').exists()
     with pytest.raises(ValueError, match="'.' is no file; give the .pth"): hub.convert_file('.')
 
+def test_a_pickle_with_the_other_name(tmp_path):
+    "The commands said: convert it; and the conversion said: it is a safetensors file already, also of one that is not there."
+    torch.save({'w': torch.ones(2)}, p := tmp_path/'renamed.safetensors')
+    with pytest.raises(ValueError, match='whatever its name says; rename it to end in .pth, and convert that'): hub.convert_file(p)
+    p = p.rename(tmp_path/'renamed.pth'); hub.convert_file(p)
+    with pytest.raises(ValueError, match='renamed.safetensors is a safetensors file already'): hub.convert_file(tmp_path/'renamed.safetensors')
+    with pytest.raises(OSError, match='none.safetensors: there is no such file'): hub.convert_file(tmp_path/'none.safetensors')
+
 def test_what_holds_no_weights_is_told_in_words(tmp_path):
     "A picture, a tar file, a folder, a cut file, objects: no class of Python, and what to give instead."
     import tarfile

@@ -466,3 +466,19 @@ def test_colours_that_a_heic_or_avif_codes_stay_coded(tmp_path):
         got, said = saved(img, tmp_path/'b.heic'); assert open_image(got).info['chunks'] == img.info['chunks'] and not said
     heif.encode('RGB', (64, 48), noise(48, 64, 3).tobytes(), tmp_path/'s.heic', color_primaries=1, transfer_characteristics=13)
     assert 'chunks' not in open_image(tmp_path/'s.heic').info
+
+def test_jpeg_xl_knows_no_profiles(tmp_path):
+    "Its plugin calls all pixels sRGB: numbers of another profile were wrong colours, without a word."
+    pytest.importorskip('pillow_jxl')
+    from srgan_course.kit.notes import chunk_profile
+    points = .3127, .329, .68, .32, .265, .69, .15, .06                                       # Display P3, as of phones
+    icc = chunk_profile({b'cHRM': struct.pack('>8I', *(round(v*1e5) for v in points)), b'gAMA': struct.pack('>I', 45455)})
+    a = np.kron(np.random.default_rng(0).integers(60, 200, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    Image.fromarray(a).save(tmp_path/'a.png', icc_profile=icc)
+    img = open_image(tmp_path/'a.png', icc='keep'); right = np.asarray(open_image(tmp_path/'a.png')).astype(int)
+    assert abs(right - a).mean() > 5
+    with pytest.warns(UserWarning, match='its colour profile .turned from .* into sRGB.; not in the file'): save_image(img, tmp_path/'a.jxl', 100)
+    assert abs(np.asarray(open_image(tmp_path/'a.jxl')).astype(int) - right).max() <= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        save_image(Image.open(BytesIO(image_bytes(Image.fromarray(a), 'b.png'))), tmp_path/'b.jxl', 100)

@@ -292,6 +292,30 @@ def test_a_folder_spelled_otherwise_is_the_same_training(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt): M.train_recognise(r, 'pets/', tmp_path/'run', progress=stop)
     assert M.train_recognise(r, tmp_path/'pets', tmp_path/'run')['rows'][-1]['step'] == 8
 
+def test_a_folder_renamed_is_the_same_training(tmp_path, monkeypatch):
+    "The pictures are known by content. A checkpoint that names its source, as they did, is gone on with, too."
+    monkeypatch.setattr(K, 'toy_teacher', toy); folders(tmp_path/'pets', cat=6, dog=6)
+    r = M.RECOGNISE_RECIPES['quick'].replace(size=48, steps=8, bs=2, nf=4, n_blocks=1, teacher='toy', judges=())
+    def stop(row):
+        if row['step'] == 4: raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(M, 'train_student', lambda *a, recipe, teach=M.train_student, **kw: teach(*a, recipe=recipe | dict(source='pets'), **kw))
+        with pytest.raises(KeyboardInterrupt): M.train_recognise(r, tmp_path/'pets', tmp_path/'run', progress=stop)
+    (tmp_path/'pets').rename(tmp_path/'animals')
+    assert M.train_recognise(r, tmp_path/'animals', tmp_path/'run')['rows'][-1]['step'] == 8
+
+def test_names_of_classes_begin_no_lines(tmp_path, monkeypatch, capsys):
+    "A line feed in one is printed as its letter, in the table of guesses and in a split."
+    from srgan_course import cli
+    from srgan_course.kit.splits import Split
+    monkeypatch.chdir(tmp_path); draw_pet('cat', 0, 60).save('a.png')
+    save_classifier(Classifier(body('toynet-random'), ['x\ny', 'dog'], size=48), tmp_path/'t.safetensors')
+    cli.recognise(Path('a.png'), teacher='t.safetensors', size=48)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7 and lines[0].startswith('a.png -> ') and all('x\\ny ' in l for l in lines[1:]), lines
+    y = np.arange(2)
+    assert repr(Split([1, 2], y, [3, 4], y, ['x\ny', 'dog'])).startswith('Split: training 2 (1 x\\ny, 1 dog)')
+
 def test_a_stopped_training_goes_on(tmp_path, monkeypatch):
     "Stopped on the way and called again, a training ends at the same student; another recipe is refused; nothing is left behind."
     monkeypatch.setattr(K, 'toy_teacher', toy)

@@ -208,6 +208,16 @@ def test_ctrl_c_in_a_terminal_is_one_line(tmp_path):
     said = p.communicate(timeout=120)[1]
     assert p.returncode == 130 and 'shard' in first and 'Traceback' not in said and said.rstrip().endswith('srgan-scale: stopped.'), said
 
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no signal masks')
+def test_workers_do_not_hear_ctrl_c_from_their_first_moment():
+    "They inherit a mask: before Dask has given them its plugin, too. Who started them hears it as before."
+    pytest.importorskip('distributed')
+    from srgan_course.scale import open_client
+    with open_client(1) as client:
+        masks = client.run(lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        client.cluster.close()
+    assert [*masks.values()] == [{signal.SIGINT}] and not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
 @pytest.mark.slow
 def test_the_engines_share():
     """Shards of five seconds, all asleep: at most a twentieth of the workers' time is no picture's. It is time on the wall, which a busy machine

@@ -778,7 +778,8 @@ def test_a_second_signal_does_not_wait_for_a_tile():
     with process() as (p, url):
         httpx.post(f'{url}/v1/jobs', content=png(500, 500)); until(lambda: 'running 1' in httpx.get(f'{url}/metrics').text)
         p.send_signal(signal.SIGTERM); assert 'at work (1), in 120 seconds at most' in p.stdout.readline()
-        p.send_signal(signal.SIGTERM); start = time.monotonic(); p.communicate(timeout=60); assert time.monotonic() - start < 3
+        p.send_signal(signal.SIGTERM); start = time.monotonic(); said = p.communicate(timeout=60); assert time.monotonic() - start < 3
+        assert said == ('', '')                                # no traceback of what is broken off
 
 def test_a_second_signal_does_not_wait_for_a_file_to_be_written():
     code = 'import time, srgan_course.serve as s; s.image_bytes = lambda *a, **k: time.sleep(40); from srgan_course.deploy import serve; serve(port=0)'
@@ -799,6 +800,18 @@ def test_sigterm_waits_no_longer_than_a_request_may():
         end = [*heard][-1][1]; assert end['state'] == 'refused' and 'shutting down' in end['error']
         assert httpx.get(f'{done}/result').status_code == 200
         p.communicate(timeout=20); assert p.returncode == 0
+
+def test_sigterm_waits_no_longer_for_who_does_not_read_on():
+    "A phone that sleeps kept the server from ever ending, long after it had stopped to listen."
+    with process('--deadline', 2, '--model', 'light-x2') as (p, url):
+        body = io.BytesIO(); Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3)).astype(np.uint8)).save(body, 'PNG')
+        job = httpx.post(f'{url}/v1/jobs', content=body.getvalue()).headers['location']
+        assert [*events(f'{url}{job}/events')][-1][1]['state'] == 'done'
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(('127.0.0.1', int(url.rpartition(':')[2]))); s.sendall(f'GET {job}/result HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+            time.sleep(.5); p.send_signal(signal.SIGTERM)
+            assert p.communicate(timeout=20) == ('', '') and p.returncode == 0
 
 def test_sigkill_leaves_nothing(tmp_path):
     "No half result, and no upload, wherever it might lie."

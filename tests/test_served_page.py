@@ -53,7 +53,7 @@ def test_says_where_the_photo_goes_and_loads_no_model(chromium, server):
     asked = [(r.method, re.sub(r'[\w-]{16}', 'ID', r.url.removeprefix(url))) for r in pg.requests if not r.url.startswith(('blob:', 'data:'))]
     assert all(r.url.startswith((url, 'blob:', 'data:')) for r in pg.requests)
     assert not [u for _, u in asked if u.endswith(('.wasm', '.safetensors'))]
-    assert [a for a in asked if '/v1/' in a[1]][:4] == [('GET', '/v1/models'), ('POST', '/v1/jobs'), ('GET', '/v1/jobs/ID/events'), ('GET', '/v1/jobs/ID/result')]
+    assert [a for a in asked if '/v1/' in a[1]][1:5] == [('GET', '/v1/models'), ('POST', '/v1/jobs'), ('GET', '/v1/jobs/ID/events'), ('GET', '/v1/jobs/ID/result')]
     until(lambda: not len(app.state.service.jobs))                         # what is done is forgotten
     pg.context.close()
 
@@ -95,6 +95,43 @@ def test_cancel_reaches_the_server(chromium):
         assert toy.tiles - seen <= 2 and not pg.is_visible('#download')
         assert result(pg, encoded(photo(9, 9)))[0].size == (36, 36)
         pg.context.close()
+
+@browser_only
+@pytest.mark.parametrize('leave', ['close', 'reload'])
+def test_who_leaves_waits_no_longer(chromium, leave):
+    "A closed tab and a page that is loaded again cancel their job, as the button does: it went on, and its picture was kept."
+    gate = threading.Event(); gate.set(); toy = Toy(gate); app = toy_app(toy)
+    with live(app) as url:
+        pg = settled(visit(chromium, url)); give(pg, encoded(photo(30, 200)))
+        pg.wait_for_selector('#tile:not(:empty)'); gate.clear(); context = pg.context
+        getattr(pg, leave)()
+        try: until(lambda: app.state.service.shop.running and all(j.ended for j in app.state.service.shop.running))
+        finally: gate.set()
+        until(lambda: not app.state.service.shop.running and not len(app.state.service.jobs))
+        context.close()
+
+@browser_only
+def test_a_server_that_comes_back_with_another_model(chromium):
+    "The page that stood open while the server changed took the new model's picture for one of the old scale."
+    with live(toy_app()) as url:
+        pg = settled(visit(chromium, url)); assert result(pg, encoded(photo(9, 6)))[0].size == (36, 24)
+        with live(make_app(models=('light-x2',))) as other:
+            pg.route(f'{url}/v1/**', lambda r: r.fulfill(response=r.fetch(url=r.request.url.replace(url, other))))
+            img, name = result(pg, encoded(photo(9, 6)))
+            assert (img.size, name) == ((18, 12), 'photo-x2.png') and pg.evaluate('[after.width, after.height]') == [18, 12]
+            assert 'makes your photo 2 times as wide' in pg.inner_text('main')
+        pg.context.close()
+
+@browser_only
+def test_a_server_that_dies_at_work(chromium):
+    "The browser's own words for it are others in each."
+    gate = threading.Event(); gate.set(); toy = Toy(gate)
+    with live(toy_app(toy)) as url:
+        pg = settled(visit(chromium, url)); give(pg, encoded(photo(30, 200))); pg.wait_for_selector('#tile:not(:empty)'); gate.clear()
+        pg.context.set_offline(True); pg.evaluate('0')
+    gate.set(); pg.wait_for_selector('#error:not([hidden])')
+    assert pg.inner_text('#error') == 'The server does not answer; is it still running?'
+    pg.context.close()
 
 @browser_only
 @pytest.mark.parametrize('data, says', [(encoded(photo(60, 40))[:900], 'browser'), (encoded(photo(60, 40), 'GIF'), 'not a PNG, JPEG or WebP')],

@@ -4,13 +4,14 @@
   const token = new URLSearchParams(location.hash.slice(1)).get('token');  // https://…/#token=…: a fragment is never sent by itself
   const head = token ? {Authorization: `Bearer ${token}`} : {};
 
+  /** For `catch`: a connection that cannot be had, or breaks, in one sentence of ours; every browser has words of its own. */
+  const noAnswer = signal => e => {
+    throw signal?.aborted || e.name === 'AbortError' ? e : new Error('The server does not answer; is it still running?');
+  };
+
   /** An answer; what the server refuses becomes an error with its sentence. */
   async function ask(path, options = {}) {
-    let r;
-    try { r = await fetch(path, {...options, headers: {...head, ...options.headers}}); } catch (e) {
-      if (e.name === 'AbortError' || options.signal?.aborted) throw e;
-      throw new Error('The server does not answer; is it still running?');
-    }
+    const r = await fetch(path, {...options, headers: {...head, ...options.headers}}).catch(noAnswer(options.signal));
     if (!r.ok) throw new Error((await r.json().catch(() => ({}))).detail ?? `The server answers ${r.status}.`);
     return r;
   }
@@ -18,7 +19,7 @@
   /** The events of a job, as they come, until its end. */
   async function* events(path, signal) {
     const reader = (await ask(path, {signal})).body.pipeThrough(new TextDecoderStream()).getReader();
-    for (let text = '', part; !(part = await reader.read()).done;) {
+    for (let text = '', part; !(part = await reader.read().catch(noAnswer(signal))).done;) {
       const whole = (text + part.value).split('\n\n');
       text = whole.pop();
       for (const e of whole) { const data = /^data: (.*)$/m.exec(e); if (data) yield JSON.parse(data[1]); }
@@ -31,11 +32,13 @@
       if (tile && state === 'running') told({done: tile, of: tiles});
     }
     const result = await ask(`${job}/result`, {signal});
-    return {file: await result.blob(), lost: decodeURIComponent(result.headers.get('X-Lost') ?? '')};
+    return {file: await result.blob().catch(noAnswer(signal)), lost: decodeURIComponent(result.headers.get('X-Lost') ?? '')};
   }
 
   async function upscale(bitmap, told = () => {}, signal = undefined, file = undefined) {
     const job = `v1/jobs/${(await (await ask('v1/jobs', {method: 'POST', body: file, signal})).json()).id}`;
+    const leave = () => { ask(job, {method: 'DELETE', keepalive: true}).catch(() => {}); };
+    addEventListener('pagehide', leave);                                   // the tab is closed, the page loaded again
     try {
       const {file, lost} = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
       const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = api.scale;
@@ -43,14 +46,18 @@
       signal?.throwIfAborted();
       told({done: 1, of: 1, box: {t: 0, l: 0, b: h/s, r: w/s}, data});
       return {data, w, h, lost, blob: async () => file};
-    } finally { ask(job, {method: 'DELETE', keepalive: true}).catch(() => {}); }  // what is cancelled stops; what is done is forgotten
+    } finally { removeEventListener('pagehide', leave); leave(); }         // what is cancelled stops; what is done is forgotten
   }
 
-  const api = window.SRGAN_API = {scale: 4, upscale};                       // until the server has told its first model's, which does the work
-  api.ready = ask('v1/models').then(r => r.json()).then(([first]) => { api.scale = first.scale; }, () => {});
+  /** The first model does the work. Asked before each picture: a server may come back with another one while the page is open. */
+  async function ready() {
+    try { [{scale: api.scale}] = await (await ask('v1/models')).json(); } catch { return; }
+    document.getElementById('size').textContent = `${api.scale} times as wide and ${api.scale} times as high`;
+  }
+
+  const api = window.SRGAN_API = {scale: 4, upscale, get ready() { return ready(); }};
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('where').textContent = 'Your photo is sent to this server, which enlarges it and keeps it only for as long as that takes.';
-    api.ready.then(() => { document.getElementById('size').textContent = `${api.scale} times as wide and ${api.scale} times as high`; });
     Object.assign(document.querySelector('header a'), {href: 'docs', textContent: 'The API of this server'});
   });
 })();

@@ -61,7 +61,7 @@ def card(res:dict, job, net, data:list, trained:int)->str: # results.json, `Trai
         'noise and JPEG blocks are enlarged with the rest, and letters a few pixels high get clean edges and wrong shapes.', '',
         '## What it must not be used for', '', 'Identifying people, reading number plates, medical or legal evidence, or any purpose in '
         'which invented detail could be taken for recorded detail.', '']
-    return '\n'.join(' '.join(l.split()) for l in lines)                   # a name may hold line feeds
+    return '\n'.join(' '.join(l.splitlines()) for l in lines)              # a name may hold line feeds
 
 # %% ../../nbs/kit/cards.ipynb #bb81273d
 @dataclass

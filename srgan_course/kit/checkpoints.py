@@ -41,8 +41,7 @@ def checkpoints(folder:Path|str): "The checkpoints in `folder`, oldest first."; 
 def latest_checkpoint(folder:Path|str, # of checkpoints
                       read:bool=False): # also read it: (path, tensors, plain values)
     "The newest whole checkpoint in `folder`; damaged ones are named on the way."
-    found = checkpoints(folder)
-    if not found: raise FileNotFoundError(f'no checkpoint in {folder} (looked for step-*.safetensors)')
+    if not (found := checkpoints(folder)): raise FileNotFoundError(f'no checkpoint in {folder} (looked for step-*.safetensors)')
     for p in reversed(found):
         try: res = p, *read_checkpoint(p); return res if read else p
         except ValueError as e: say(e, out=not is_cli())
@@ -50,28 +49,30 @@ def latest_checkpoint(folder:Path|str, # of checkpoints
 
 # %% ../../nbs/kit/checkpoints.ipynb #ee1f5b0a
 def _generators(loaders): return {'python': random, **{f'loader{i}': dl.rng for i,dl in enumerate(loaders) if hasattr(dl, 'rng')}}
+def _torch_generators(loaders): # torch's own, and those that its loaders or their samplers were given
+    owners = [o for d in loaders for o in (d, getattr(d, 'sampler', None), getattr(getattr(d, 'batch_sampler', None), 'sampler', None))]
+    given = dict.fromkeys(g for o in owners if isinstance(g := getattr(o, 'generator', None), torch.Generator))
+    return {'torch': torch.default_generator, **{f'generator{i}': g for i,g in enumerate(given)}}
 def rng_state(loaders=() # fastai `DataLoader`s, which have generators of their own
              )->tuple:   # tensors by name, plain values by name
     "The state of every random generator a run draws from."
     _, ints, pos, has, cached = np.random.get_state()
-    t = {'torch': torch.get_rng_state(), 'numpy': torch.from_numpy(ints.astype(np.int64))}
+    t = {k: g.get_state() for k,g in _torch_generators(loaders).items()} | {'numpy': torch.from_numpy(ints.astype(np.int64))}
     p = {'numpy': [int(pos), int(has), float(cached)]}
     for k,r in _generators(loaders).items(): _, ints, p[k] = r.getstate(); t[k] = torch.tensor(ints)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        t.update({f'cuda{i}': s for i,s in enumerate(torch.cuda.get_rng_state_all())})
+    if torch.cuda.is_initialized(): t.update({f'cuda{i}': s for i,s in enumerate(torch.cuda.get_rng_state_all())})
     if torch.backends.mps.is_available(): t['mps'] = torch.mps.get_rng_state()
     return t, p
 
 def set_rng_state(state, loaders=()):
     "Put back what `rng_state` gave."
     t, p = state
-    torch.set_rng_state(t['torch'])
+    for k,g in _torch_generators(loaders).items(): g.set_state(t.get(k, g.get_state()))
     np.random.set_state(('MT19937', t['numpy'].numpy().astype(np.uint32), *p['numpy']))
     for k,r in _generators(loaders).items():
         if k in t: r.setstate((3, tuple(t[k].tolist()), p[k]))
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f'cuda{i}' in t: torch.cuda.set_rng_state(t[f'cuda{i}'], i)
+    for i in range(torch.cuda.device_count()):
+        if f'cuda{i}' in t: torch.cuda.set_rng_state(t[f'cuda{i}'], i)
     if 'mps' in t and torch.backends.mps.is_available(): torch.mps.set_rng_state(t['mps'])
 
 # %% ../../nbs/kit/checkpoints.ipynb #1f44e7b7
@@ -107,7 +108,7 @@ def _load_recorder(r, t, p):
 
 # %% ../../nbs/kit/checkpoints.ipynb #96ad9c19
 class Order(Callback):
-    "Tells the training loader which epoch it is, and keeps the place in the run: `at` = (epoch, batches done)."
+    "Tells the training loader which epoch it is, and keeps the place in the run: `at` = (epoch, batches done, 1 more at the loader's end)."
     order, name, run_valid = -5, 'data_order', False
     def __init__(self): self.at, self.rng, self.epoch_rng = (0, 0), None, None
     def before_train(self):
@@ -119,7 +120,7 @@ class Order(Callback):
         self.learn.n_steps += 1
         self.at = self.learn.epoch, self.learn.iter + 1
     def before_validate(self):
-        if self.learn.fitting: self.at, self.rng = (self.learn.epoch, len(self.dls.train)), rng_state(self.dls.loaders)
+        if self.learn.fitting: self.at, self.rng = (self.learn.epoch, len(self.dls.train) + 1), rng_state(self.dls.loaders)
     def after_epoch(self):
         if self.learn.fitting: self.at, self.rng = (self.learn.epoch + 1, 0), None
 
@@ -179,6 +180,7 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     "fastai's `fit` (`wd` falls on norms, too), stopped only between two steps; after `resume` the same call goes on from the checkpoint."
     if start_epoch: raise ValueError('start_epoch is not needed: learn.resume(checkpoint) and the same call go on where the run was')
     self.prepare()
+    getattr(self.dls, 'n_inp', None)              # fastai draws an item to see it: now, before the random states are noted or put back
     finding = any(isinstance(c, LRFinder) for c in L(cbs))
     if not finding: self._check_call(n_epoch, cbs)
     self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, None
@@ -217,7 +219,7 @@ def _numbered(self:Resumable):
         order.epoch_rng = None if able else rng_state(self.dls.loaders)
         yield from enumerate(dl); return
     (t, p), start = self.saved, self.saved[1]['batch']
-    if start >= self.n_iter: self._put_back(); return
+    if start > self.n_iter or able and start == self.n_iter: self._put_back(); return      # else the loader's end may draw, too
     if able:                                         # begins anywhere
         dl.start = start; it = iter(dl)
         first = [next(it)]; dl.start = 0
@@ -321,7 +323,7 @@ def _check_run(self:Resumable, path, t, p):
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
             a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
-        if diff := differences(a, b, b.keys() - a.keys()):     # an older checkpoint says less
+        if diff := differences(a, b, {'source'} | b.keys() - a.keys()):     # an older checkpoint says less, or where its pictures were
             raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):
@@ -353,8 +355,7 @@ def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (th
           )->Resumable:         # itself; the same call of `fit`, `fit_one_cycle`, ... now goes on
     "Take up a run where a checkpoint was made."
     path = Path(path)
-    if path.is_dir(): path, t, p = latest_checkpoint(path, read=True)
-    else: t, p = read_checkpoint(path)
+    path, t, p = latest_checkpoint(path, read=True) if path.is_dir() else (path, *read_checkpoint(path))
     self._check_run(path, t, p)
     t, p = own_state(path, t, p)
     if self.precision == 'auto' and p['made_with']['device'] == torch.device(getattr(self.dls, 'device', None) or 'cpu').type:
@@ -394,7 +395,6 @@ def _put_back(self:Resumable):
 def load(self:Resumable, file, *args, **kwargs):
     "fastai's `load`; an average starts anew from the weights that were loaded."
     Learner.load(self, file, *args, **kwargs)
-    if not any(isinstance(cb, LRFinder) for cb in self.cbs):
-        for cb in self.cbs:
-            if hasattr(type(cb), 'restart'): cb.restart()
+    for cb in self.cbs:
+        if hasattr(type(cb), 'restart') and not any(isinstance(c, LRFinder) for c in self.cbs): cb.restart()
     return self

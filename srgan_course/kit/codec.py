@@ -18,7 +18,7 @@ from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_r
     fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
     spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
-from .notes import settle_colours, tiff_notes, with_chunks, with_shape
+from .notes import settle_colours, tiff_notes, to_srgb, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
 from .tars import may_look_into, what_is_there
 from .xmp import without_long_exif
@@ -228,8 +228,7 @@ def find_images(folder:Path|str, # where to look
                 told:bool=False # does the caller say which of these may not be read?
                )->list[Path]: # paths, in the same order on every machine
     "The pictures of a folder and of those in it, known by their suffixes, less what is hidden and, with a warning, what may not be read."
-    folder = Path(folder)
-    if not folder.is_dir(): raise FileNotFoundError(f'no folder {folder}')
+    if not (folder := Path(folder)).is_dir(): raise FileNotFoundError(f'no folder {folder}')
     if not may_look_into(folder): raise PermissionError(f'{folder}: a folder that may not be read')
     there = [*folder.glob('**/*')]
     shown = {p.relative_to(folder).as_posix(): p for p in there if not any(part[0] == '.' for part in p.relative_to(folder).parts)}
@@ -256,7 +255,6 @@ def _png(a, notes):
         how[3:] = [zlib.Z_HUFFMAN_ONLY, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
     ok, b = cv2.imencode('.png', a, how)
     if not ok: raise ValueError('OpenCV could not pack the pixels')
-    b = memoryview(b)
     return b''.join([b[:33], _png_notes(notes, mode), b[33:]])        # 8 bytes of signature and 25 of the head come first
 
 def _png_grey_alpha(a, notes):
@@ -324,6 +322,8 @@ def image_bytes(img:Image.Image, # a PIL image
         given = known_mode(img)
         img = as_suffix_says(fit_format(given, fmt), suffix)
         notes, lost = notes_of(info, img.mode, img.size, fmt, software, given.mode)
+        if fmt == 'JXL' and (icc := notes.pop('icc_profile', None)):                       # its plugin writes none
+            img, _, how = to_srgb(img, icc); lost += [f'its colour profile ({how})']*(how[:6] == 'turned')
         dot = lambda n: encode(Image.new('RGB', (1, 1)), fmt, quality, n)
         b = save_with(notes, lambda n: encode(img, fmt, quality, n, suffix), dot, name, fmt)
     except MemoryError: raise

@@ -233,7 +233,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig, frame):
         "On a signal: leave politely; on a second one: now."
-        if self.asked: self.should_exit = self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close)
+        if self.asked: self.force_exit = True; self.loop.call_soon_threadsafe(self.desk.shop.close); self.go()
         else: self.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.leave()))
         self.asked = True
 
@@ -247,6 +247,11 @@ class Server(uvicorn.Server):
         for _ in range(50):
             if all(job.fetched or not job.result for job in jobs): break
             await asyncio.sleep(.1)
+        self.go()
+
+    def go(self):
+        "Close; what is broken off from now on is no error."
+        logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)
         self.should_exit = True
 
 # %% ../../nbs/kit/desk.ipynb #dk000019

@@ -8,7 +8,7 @@ __all__ = ['frame_count', 'read_frames', 'save_frames']
 # %% ../../nbs/kit/frames.ipynb #fb000004
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 import numpy as np
@@ -142,6 +142,20 @@ def are_several(src):
         warnings.warn(f'{name_of(src)}: its still picture is none of the {n} frames, and not in the film; '
                       'without --frames, the still is enlarged', stacklevel=2)
     return n > 1
+
+# %% ../../nbs/kit/frames.ipynb #588a4371
+@contextmanager
+def set_aside(bad:list):
+    "What goes wrong with a picture is noted, for `refuse_set_aside` to name all of them."
+    try: yield
+    except (ValueError, OSError) as e: bad.append(line(e))
+
+def refuse_set_aside(bad:list,  # of `set_aside`
+                 of:int,    # pictures in all
+                 else_=''): # what may be done besides removing them
+    "Refuse, in one error, what has pictures that cannot be used."
+    some = '; '.join(bad[:5]) + ' ...'*(len(bad) > 5)
+    if bad: raise ValueError(f'{len(bad)} of {of} pictures cannot be used: {some}; remove them{else_}' if of > 1 or else_ else some)
 
 # %% ../../nbs/kit/frames.ipynb #4d91dac1
 def has_clear(o)->bool: # a file, or an open picture; of anything else nothing is transparent

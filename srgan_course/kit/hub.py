@@ -23,7 +23,10 @@ def convert_file(path,         # .pth or .pt of others
     path = Path(path)
     if not path.name: raise ValueError(f'{str(path)!r} is no file; give the .pth or .pt of others')
     out = Path(out or path.with_suffix('.safetensors'))
-    if path.suffix == '.safetensors': raise ValueError(f'{path} is a safetensors file already')
+    if path.is_file() and path.suffix == '.safetensors':
+        with path.open('rb') as f: head = f.read(9)
+        raise ValueError(f'{path} is a safetensors file already' if head[8:] == b'{' else
+                         f'{path}: no safetensors file, whatever its name says; rename it to end in .pth, and convert that')
     if out.suffix != '.safetensors': raise ValueError(f'{out}: the name of what is written ends in .safetensors')
     if out.exists(): raise ValueError(f'{out} is there already; move it away, or give another name with --out')
     tensors = read_weights(path)

@@ -13,7 +13,7 @@ from torch import Tensor
 from PIL import Image
 from .codec import identify, name_of, open_binary, open_image
 from .formats import in_one_line, named_once
-from .frames import pages_in, warn_of_more
+from .frames import pages_in, refuse_set_aside, set_aside, warn_of_more
 from .pixels import from_array, to_8bit, to_array
 from .sources import find_source, sample_photos
 
@@ -93,9 +93,9 @@ def check_measurable(pictures:dict, # as `named_pictures` gives them
                      scale:int, crop:int, least:int): # times smaller; pixels off each border; shortest side that is measured before
     "Refuse, before anything is measured, what could not be: by the heads of the files, and by their pixels."
     least = max(least, 11 + 2*crop)                              # SSIM looks at 11 x 11 pixels
-    pages, head = {}, lambda img: (*img.size, img.mode[-1] in 'Aa' or 'transparency' in img.info)
+    pages, bad, head = {}, [], lambda img: (*img.size, img.mode[-1] in 'Aa' or 'transparency' in img.info)
     for read in pictures.values():
-        with named_once(read.args[1]):
+        with set_aside(bad), named_once(read.args[1]):
             if isinstance(file := read.args[0], Image.Image): w, h, clear = head(file)
             else:
                 with open_binary(file) as f, in_one_line(name_of(file)):
@@ -104,4 +104,5 @@ def check_measurable(pictures:dict, # as `named_pictures` gives them
             if clear: read()                                     # refuses what would be seen through
             if min(w//scale, h//scale)*scale >= least: continue
             raise ValueError(f'{w} x {h} pixels are too few; give at least {least} x {least}, in multiples of {scale}')
+    refuse_set_aside(bad, len(pictures))
     warn_of_more(pages)

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
-from .commands import in_range
 from .checkpoints import SaveEvery, checkpoints, differences
 from .distributed import told
 from .devices import out_of_memory, pick_precision
 from .learner import TrainingError
-from .recipe import Recipe, build
+from .recipe import Recipe, build, in_range
 from .runs import Clock, Say, Stopwatch, peak_memory, run_state, tensorboard
 from .weights import load_model, read_model, save_model
 from fastai.callback.progress import ProgressCallback

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .commands import in_range
 from .features import PooledNet, pooled_net
 from .files import parse_json, sha256_of, write_whole
-from .frames import warn_of_files
+from .frames import refuse_set_aside, warn_of_files
 from .measured import rgb_picture
 from .sources import find_source
 
@@ -84,9 +84,7 @@ def read_batches(pictures,     # folder, name of a source, list of paths or PIL 
         if sum(map(len, batch)) >= bs: yield batch; batch = []
         if count == n: break
     if bad and skip and count: warnings.warn(f'{len(bad)} of {len(bad) + count} pictures left out: {"; ".join(bad[:5])}')
-    elif bad and not skip:
-        raise ValueError(f'{len(bad)} of {len(bad) + count} pictures cannot be used: {"; ".join(bad[:5])}{" ..." if len(bad) > 5 else ""}; '
-                         f'remove them, or leave them out with skip=True')
+    elif not skip: refuse_set_aside(bad, len(bad) + count, ', or leave them out with skip=True')
     if batch: yield batch
     if not count: raise ValueError('; '.join(['no picture in the set', *bad[:5], 'give pictures, or a folder of them']))
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from .codec import find_images
+from .commands import one_line
 from .formats import SUFFIXES
+from .frames import refuse_set_aside, set_aside
 from .pets import TOY_VALID, Toy, toys
 from .recipe import draws, in_range
-from .sources import get_picture, items_of, name_and_size, source_folder
+from .sources import find_images, get_picture, items_of, name_and_size, source_folder
 from .tars import may_look_into
 
 # %% ../../nbs/kit/splits.ipynb #af2c62bf
@@ -39,13 +40,11 @@ def alike_pairs(a:np.ndarray, # (n,256) thumbnails
 def open_all(items:list, # paths, open pictures or `Toy`s
              what   # function of the RGB picture
             )->list: # what it gave for each
-    "Open every picture; those that cannot be read are named in one error, all together"
+    "Open every picture; those that cannot be used are named in one error, all together"
     out, bad = [], []
     for o in items:
-        try: out.append(what(get_picture(o)))
-        except (ValueError, OSError) as e: bad.append(' '.join(str(e).split()))
-    some = '; '.join(bad[:3]) + ' ...'*(len(bad) > 3)
-    if bad: raise ValueError(f'{len(bad)} of {len(items)} pictures cannot be read: {some}; remove them' if len(items) > 1 else some)
+        with set_aside(bad): out.append(what(get_picture(o)))
+    refuse_set_aside(bad, len(items))
     return out
 
 # %% ../../nbs/kit/splits.ipynb #af2c62be
@@ -122,8 +121,8 @@ class Split:
     y_test:np.ndarray = None
     def __repr__(self):
         of = lambda y: f' ({", ".join(f"{int((y == i).sum())} {c}" for i, c in enumerate(self.classes))})'*bool(self.classes)
-        return (f'Split: training {len(self.train)}{of(self.y_train)}, validation {len(self.valid)}{of(self.y_valid)}'
-                + f', test {len(self.test)}'*bool(self.test) + f'; near-duplicates left out: {len(self.dropped)}')
+        return one_line(f'Split: training {len(self.train)}{of(self.y_train)}, validation {len(self.valid)}{of(self.y_valid)}'
+                        + f', test {len(self.test)}'*bool(self.test) + f'; near-duplicates left out: {len(self.dropped)}')
 
 def _stratified(y, share, seed, names):
     "Numbers of the items held out: a `share` of each class, at least one, and never all."
