@@ -57,15 +57,9 @@ class SRGANLearner(Resumable, GANLearner):
         gan = GANModule(generator, critic, gen_mode=True)
         self.wrap = partial(PlayersOpt, ratio=1. if crit_lr is None else crit_lr/lr)
         turns = [InTurns(clip=clip, gen_first=gen_first), switcher] if self.in_turns else []
-        players = lambda m: [list(m.critic.parameters()), list(m.generator.parameters())]           # in the order in which they move
-        Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=players,
+        groups = lambda m: [list(m.critic.parameters()), list(m.generator.parameters())]            # in the order in which they move
+        Resumable.__init__(self, dls, gan, loss_func=GameLoss(gen_loss_func, crit_loss_func, gan), lr=lr, splitter=groups,
                            cbs=turns + L(cbs), metrics=L(metrics) + L(*LossMetrics('gen_loss,crit_loss')), **kwargs)
-    from_learners = classmethod(GANLearner.from_learners.__func__)          # fastai binds it to GANLearner
-    @classmethod
-    def wgan(cls, dls, generator, critic, switcher=None, clip=.01, **kwargs):
-        "fastai's, with both signs turned: real pictures are to stand above generated ones, as for every critic here."
-        losses = lambda fake, *_: -fake.mean(), lambda real, fake: fake.mean() - real.mean()
-        return cls(dls, generator, critic, *losses, switcher=switcher or Turns(5, 1), clip=clip, **kwargs)
 
 # %% ../nbs/07_gan.ipynb #eeb49387
 @patch
@@ -205,3 +199,10 @@ def add_cb(self:SRGANLearner, cb):
     if two_rates and self.wrap.keywords['ratio'] != 1: raise ValueError("GANDiscriminativeLR and crit_lr set one rate; give one of them")
     if isinstance(cb, wants_turns): cb.order = 61 if two_rates else 62
     return Resumable.add_cb(self, cb)
+
+@patch(cls_method=True)
+def wgan(cls:SRGANLearner, dls, generator, critic, switcher=None, clip=.01, **kwargs):
+    "fastai's, with both signs turned: real pictures are to stand above generated ones, as for every critic here."
+    losses = lambda fake, *_: -fake.mean(), lambda real, fake: fake.mean() - real.mean()
+    return cls(dls, generator, critic, *losses, switcher=switcher or Turns(5, 1), clip=clip, **kwargs)
+SRGANLearner.from_learners = classmethod(GANLearner.from_learners.__func__)          # fastai binds it to GANLearner

@@ -45,6 +45,11 @@ def _check_terms(terms):
     for k, t in terms.items():
         if not (isinstance(t, tuple) and len(t) == 2 and callable(getattr(t[0], 'gen', t[0]))):
             raise ValueError(f'term {k!r} is {t!r}; give {k}=(loss, weight)')
+def plain(x:Tensor # any floating-point tensor, also a subclass such as fastai's TensorImage
+         )->Tensor: # an ordinary tensor in float32 (or float64, if it was that)
+    "`x` without its subclass and in a precision fit for sums; gradients flow through."
+    if type(x) is Tensor and x.dtype is torch.float32: return x
+    return x.as_subclass(Tensor).to(torch.promote_types(x.dtype, torch.float32))
 
 # %% ../nbs/06_losses.ipynb #2af19c19
 class TVLoss(nn.Module):
@@ -160,12 +165,6 @@ class WeightedLoss(nn.Module):
     def __repr__(self): return 'WeightedLoss(' + ' + '.join(f'{self.weights[k]:g} {k}: {t}' for k, t in self.terms.items()) + ')'
 
 # %% ../nbs/06_losses.ipynb #31977389
-def plain(x:Tensor # any floating-point tensor, also a subclass such as fastai's TensorImage
-         )->Tensor: # an ordinary tensor in float32 (or float64, if it was that)
-    "`x` without its subclass and in a precision fit for sums; gradients flow through."
-    if type(x) is Tensor and x.dtype is torch.float32: return x
-    return x.as_subclass(Tensor).to(torch.promote_types(x.dtype, torch.float32))
-
 @patch
 def forward(self:WeightedLoss,
             fake_pred:Tensor,       # (B,...) the critic's logits for `output`; None where no term asks for them

@@ -117,7 +117,7 @@ def _panel(ax, df, cols, k):
 
 # %% ../nbs/08_watching.ipynb #a55c4500
 def plot_history(history,          # a `LossHistory` file, or a DataFrame of one
-                 zoom:tuple=None,  # (first, last) step of a second row of panels
+                 zoom:tuple=None,  # (first, last) step of panels that look closer
                  smooth:int=None): # steps a running mean goes over; default a fiftieth of the run
     "Both players' losses, D(x) and D(G(z)), gradient norms, rates and every term over steps, as a matplotlib Figure; `zoom`: also closer."
     import pandas as pd
@@ -129,12 +129,14 @@ def plot_history(history,          # a `LossHistory` file, or a DataFrame of one
     if zoom: parts.append(df.loc[zoom[0]:zoom[1]])
     if not len(parts[-1]):
         raise ValueError(f'no step of the history lies in zoom={zoom}; it goes from {df.index.min()} to {df.index.max()}')
-    fig = Figure(figsize=(3*len(panels), 2.4*len(parts)), dpi=80, layout='constrained')
-    axs = fig.subplots(len(parts), len(panels), squeeze=False)
-    for r,part in enumerate(parts):
-        for ax,(title,cols) in zip(axs[r], panels.items()):
-            _panel(ax, part, cols, smooth or max(1, len(df)//50))
-            ax.set_title(f'steps {zoom[0]} to {zoom[1]}' if r else title, fontsize=10)
+    shown = [(part, title, cols) for part in parts for title,cols in panels.items()]
+    across = min(len(panels), 2)
+    down = -(-len(shown)//across)
+    fig = Figure(figsize=(3.4*across, 2.4*down), dpi=100, layout='constrained')
+    for i,(part,title,cols) in enumerate(shown, 1):
+        ax = fig.add_subplot(down, across, i)
+        _panel(ax, part, cols, smooth or max(1, len(df)//50))
+        ax.set_title(title if part is df else f'{title}, steps {zoom[0]} to {zoom[1]}', fontsize=10)
     return fig
 
 # %% ../nbs/08_watching.ipynb #19bfae38

@@ -42,6 +42,12 @@ def by_backward(loss, reference, output, target):
     return lengths[1]/lengths[0]
 
 @right(1)
+def by_backward_on_a_clone(loss, reference, output, target):
+    lengths = []
+    for f in loss, reference: x = output.clone().requires_grad_(); f(x, target).backward(); lengths.append(x.grad.norm().item())
+    return lengths[1]/lengths[0]
+
+@right(1)
 def by_func(loss, reference, output, target):
     length = lambda f: torch.linalg.vector_norm(torch.func.grad(lambda x: f(x, target))(output))
     return (length(reference)/length(loss)).item()
