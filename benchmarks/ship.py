@@ -201,7 +201,8 @@ def card(name, i, made):
         "Four of Set5's five pictures, BSD100 and, as far as their sources say, Set14 and Urban100 were not trained on. The fifth, `woman`, is "
         f"`train/302003` of BSDS500 made smaller; its {woman(name)} (bicubic {woman(f'bicubic-x{s}')}) may owe something to memory. No "
         'checkpoint was chosen on any of them: '
-        + ('the last one is the one that ships.' if r.get('share', 1.) == 1 or 'balance' in r else
+        + ('the last one is the one that ships.' if r.get('share', 1.) == 1 else
+           'the last one and the one before the game were mixed, by a share picked by eye on other held-out photographs.' if 'balance' in r else
            'the last one and the one it began with were mixed, by a share chosen on the 100 held-out photographs above.')]
     (MODELS/f'{name}.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
