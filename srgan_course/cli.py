@@ -147,7 +147,7 @@ def models(
     facts = model_facts(files)
     if json: return print(js.dumps(facts))
     print('\n'.join(model_line(*v) for v in facts.items()) + '\n\nUse one with srgan-upscale photo.jpg --model NAME; measure it with '
-          f'srgan-evaluate --model NAME. Their cards: {MODELS}')
+          f'srgan-evaluate --model NAME. Cards of those that ship: {MODELS}')
 
 # %% ../nbs/cli.ipynb #5548c7db
 @command(only={'train': 'recipe body epochs seed resume', 'not train': 'model', 'not model': 'out'})

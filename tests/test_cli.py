@@ -236,7 +236,7 @@ def test_models(tmp_path):
     r = run('models'); assert r.returncode == 0 and all(n in r.stdout for n in facts) and 'dB' in r.stdout
     mine = save_model(LightSR(2, 4, 1), tmp_path/'mine.safetensors')
     r = run('models', mine)
-    assert r.returncode == 0 and 'mine' in r.stdout and 'set5 not measured' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
+    assert r.returncode == 0 and 'mine' in r.stdout and 'no figures listed' in r.stdout and 'light' not in r.stdout.split('Use one')[0]
     (tmp_path/'bad.safetensors').write_bytes(b'\x80\x04K\x01.')
     one_line(run('models', tmp_path/'bad.safetensors'), 'bad.safetensors', 'a pickle')
     one_line(run('models', 'lite-x4'), 'lite-x4', 'light-x4')

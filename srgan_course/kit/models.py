@@ -86,10 +86,10 @@ def model_line(name, f # from `model_facts`
     if f['network'] == 'DCGANGenerator':
         return (f"{name:12} noise DCGANGenerator {f['parameters']:>10,} parameters  {f['bytes']/1e6:5.2f} MB  pictures of "
                 f"{f['args']['size']} px by srgan-cats  {f['licence']}")
-    known = lambda d: f"{d} {f[d]['psnr']:.2f} dB / {f[d]['ssim']:.4f}" if f.get(d) else f'{d} not measured'
+    figures = ', '.join(f"{d} {f[d]['psnr']:.2f} dB / {f[d]['ssim']:.4f}" for d in ('set5', 'embedded') if f.get(d)) or 'no figures listed'
     net = f"{f['network']} {f['args'].get('nf', '')} x {f['args'].get('n_blocks', '')}"
-    return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {known('set5')}, "
-                      f"{known('embedded')}  {f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
+    return '\n'.join([f"{name:12} x{f['scale']}  {net:16} {f['parameters']:>9,} parameters  {f['bytes']/1e6:5.2f} MB  {figures}  "
+                      f"{f['licence']}", *([f"{'':12} {f['summary']}"] if f.get('summary') else [])])
 
 # %% ../../nbs/kit/models.ipynb #c0e00013
 def find_weights(*files # names, or patterns such as 'resnet50-*.pth'; the first that is there counts
