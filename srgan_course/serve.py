@@ -216,7 +216,7 @@ def make_app(limits:Limits=Limits(),
              cors:str=None,  # an origin whose pages may use the API; None: none but its own
              **kwargs        # for `Service`
             )->Starlette:    # its `state.service` is the `Service`
-    "The whole server as an ASGI app."
+    "The whole server as an ASGI app, for one process: what it is asked to do later stands in its memory."
     check_token(token), check_origin(cors)
     s = Service(limits, **kwargs)
     table = endpoints(s)
@@ -227,13 +227,13 @@ def make_app(limits:Limits=Limits(),
             return await e.handler(request, **options, **request.path_params)
         return Route(e.path, run, methods=[e.method], max_body_size=int(limits.megabytes*1e6))
     async def description(request): return JSONResponse(openapi(table, bool(token)))
-    async def docs(request): return Response(docs_page(table, str(request.base_url)), media_type='text/html')
+    async def docs(request): return Response(docs_page(table, str(request.url_for('page'))), media_type='text/html')
     async def page(request): return await s.page(request, **request.path_params)
     @asynccontextmanager
     async def life(app):
-        warming = asyncio.ensure_future(s.warm())
+        s.warming = asyncio.ensure_future(s.warm())
         yield
-        warming.cancel(); s.shop.close()
+        s.warming.cancel(); s.shop.close()
     own = [Route('/openapi.json', description), Route('/docs', docs), Route('/', page), Route('/{name}', page)]
     allowed = [Middleware(CORSMiddleware, allow_origins=[cors], allow_methods=['*'], allow_headers=['*'],
                           expose_headers=['*'])] if cors else []

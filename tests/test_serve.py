@@ -741,6 +741,19 @@ def process(*args, cwd=None, **env):
         yield p, url
     finally: p.kill(); p.communicate()
 
+def test_inside_another_app_and_started_twice():
+    "A mounted app's lifespan is not run: /readyz said for ever that models are being loaded. After a second start nothing was ever done."
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
+    for make, at in (lambda: Starlette(routes=[Mount('/enlarge', make_app(models=('light-x2',)))]), '/enlarge'), (lambda: make_app(models=('light-x2',)), ''):
+        app = make()
+        for _ in range(2):
+            with TestClient(app) as c:
+                until(lambda: c.get(f'{at}/readyz').status_code == 200)
+                assert c.post(f'{at}/v1/upscale', content=png(9, 7)).status_code == 200
+                assert f'http://testserver{at}/v1/upscale' in c.get(f'{at}/docs').text
+
 def test_sigterm_finishes_the_job_in_hand():
     body = png(200, 200)
     with process('--tile', 64) as (p, url), ThreadPoolExecutor(2) as pool:

@@ -1,5 +1,5 @@
 "What Windows does otherwise, imitated: found with its Python and this package's wheel under Wine."
-import fcntl, io, os, sys
+import io, os, subprocess, sys
 from pathlib import Path
 from types import SimpleNamespace
 import pytest
@@ -40,6 +40,14 @@ def test_a_long_name_is_cut_between_its_letters(monkeypatch, tmp_path):
     shards.Shard.clear(s, '猫'*40)
     assert not tmp[0].exists() and dst.exists()
 
+@pytest.mark.parametrize('name', ['straße', '猫'*40])
+def test_a_name_in_a_locale_that_lacks_its_letters(name, tmp_path):
+    "Its bytes come back as they were."
+    code = "import sys; from srgan_course.kit.files import write_whole; write_whole(sys.argv[1], b'x')"
+    env = {**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+    r = subprocess.run([sys.executable, '-c', code, f'{name}.bin'], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert r.returncode == 0 and [p.name for p in tmp_path.iterdir()] == [f'{name}.bin'], r.stderr
+
 def test_letters_that_the_terminal_lacks(monkeypatch, capsysbinary):
     "A code page lacks most letters: what a command prints comes out escaped, and the command goes on."
     from srgan_course.kit import commands
@@ -52,7 +60,7 @@ def test_letters_that_the_terminal_lacks(monkeypatch, capsysbinary):
 def test_what_is_synced_may_be_written(monkeypatch, tmp_path):
     "Windows refuses to sync what is open for reading only: a tar of any pictures ended its shard, after all the work."
     from test_scale import a_tar, toy_work
-    asked = []
+    asked, fcntl = [], pytest.importorskip('fcntl')
     monkeypatch.setattr(os, 'fsync', lambda fd: asked.append(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE))
     a_tar(tmp_path/'t.tar', ('x.png', b'x')); (tmp_path/'list.txt').write_text('t.tar\n')
     assert shards.run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work())['done'] == 1

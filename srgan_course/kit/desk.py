@@ -27,7 +27,7 @@ class Desk:
     "Takes requests, has the work done, hands over what was made."
     def __init__(self, limits:Limits, devices=('auto',)): # one worker for each device
         self.limits, self.devices, self.shop, self.counters = limits, devices, Workshop(devices, limits.queue), Counters()
-        self.arriving, self.ready, self.broken = 0, False, False
+        self.arriving, self.ready, self.broken, self.warming = 0, False, False, None
         self.cache = Shelf(int(limits.cache_megabytes*1e6), weigh=lambda made: len(made.body))
         self.jobs = Shelf(int(limits.keep_megabytes*1e6), limits.keep_jobs, limits.keep_minutes*60, stays=lambda job: not job.ended,
                           used=lambda job: job.fetched, since=lambda job: job.over,
@@ -189,6 +189,7 @@ async def healthz(self:Desk, request): return JSONResponse(dict(alive=True))
 async def readyz(self:Desk, request):
     if self.shop.draining: raise self.busy()
     if self.broken: raise Problem(503, 'This server could not load its models and serves nothing; its log says why.')
+    if not (self.ready or self.warming): self.warming = asyncio.ensure_future(self.warm())     # inside another app no lifespan has begun it
     if not self.ready: raise Problem(503, 'This server is loading its models; ask again in 2 seconds.', Retry_After=2)
     return JSONResponse(dict(ready=True))
 

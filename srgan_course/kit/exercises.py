@@ -119,7 +119,7 @@ def check_noise(f, downscale):
         most = abs(_noise_of(f, downscale, a*0 + np.uint8(v))).max()
         if not 1 < most < 60: return f'where all pixels are {v} some change by {most}; clip to 0..255 before you go back to bytes'
     if (n != _noise_of(f, downscale, a)).any(): return 'the same picture gets other noise the second time; a resumed run sees other data'
-    with patch('builtins.hash', lambda o, real=hash: 1 if isinstance(o, (bytes, str)) else real(o)):
+    with patch('builtins.hash', lambda o, real=hash: 1 if "'" in repr(o) or 'memory' in repr(o) else real(o)):
         if (n != _noise_of(f, downscale, a)).any(): return "`hash` of bytes differs from process to process: a resumed run sees other data"
     for k, state in states().items():
         if state != before[k]: return f"{k}'s global random state is not as it was; draw from a generator of your own"
@@ -353,7 +353,8 @@ def check_push(f):
             want, = torch.autograd.grad(-copy.deepcopy(critic)(x).mean(), x)
             got = ask(f, critic, fake.clone())
         if any(p.grad is not None for p in critic.parameters()): return 'the weights of the critic have collected gradients'
-        if not all(map(torch.equal, critic.buffers(), was.buffers())): return "batch norm's running averages have moved, or its count"
+        moved = [not torch.equal(a, b) for a, b in zip(critic.buffers(), was.buffers()) if a.dim()]        # its count does nothing
+        if any(moved): return "batch norm's running averages have moved"
         if critic.training != was.training or any(p.requires_grad != q.requires_grad for p,q in zip(critic.parameters(), was.parameters())):
             return 'the critic is not as it was: what was frozen stays frozen, what learns goes on learning, and its mode stays'
         if got.shape != want.shape: return f'for pictures {tuple(fake.shape)} you give {tuple(got.shape)}'

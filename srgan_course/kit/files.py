@@ -34,7 +34,7 @@ def write_whole(path:Path|str, # of the file to write; an existing one is replac
     except OSError as e: _fail(e.errno, e.strerror, path)  # links in a circle, a folder that cannot be entered
     if kind and not stat.S_ISREG(kind): _write_into(path, kind, data); return Path(path)
     path = Path(os.path.realpath(path))                # a link stays a link to the new file
-    tmp = path.with_name(f'.{os.fsencode(path.name)[:100].decode(errors="ignore")}.{secrets.token_hex(4)}.tmp')   # names count in bytes
+    tmp = path.with_name(f'.{os.fsdecode(os.fsencode(path.name)[:100].decode(errors="ignore").encode())}.{secrets.token_hex(4)}.tmp')
     try:
         with open(tmp, 'xb') as f:
             for b in data: f.write(b)

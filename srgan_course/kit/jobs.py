@@ -117,6 +117,7 @@ def close(self:Workshop):
     "Stop all that is at work, and let the threads go."
     for job in [*self.waiting, *self.running]: self.stop(job)
     self._pool.shutdown(wait=False)
+    self._pool = ThreadPoolExecutor(self.size, 'worker')           # an app may be started again
 
 @patch
 async def drain(self:Workshop, seconds:float=None): # that what is at work may take; None: as many as it wants

@@ -219,7 +219,7 @@ class Shard:
     def clear(self, name):
         "Remove what a process that died has left half written of a result."
         dst = self.out/place_of(name)
-        short = os.fsencode(dst.name)[:100].decode(errors='ignore')            # as `write_whole` names it
+        short = os.fsdecode(os.fsencode(dst.name)[:100].decode(errors='ignore').encode())              # as `write_whole` names it
         for half in dst.parent.glob(f'.{escape(short)}.*.tmp') if name in self.log.begun else []: half.unlink(missing_ok=True)
 
     def leave_out(self, p): self.lost[p.name] = self.log.why.get(p.name, 'the process died each time')

@@ -140,6 +140,12 @@ def seed_from_sums_of_rows(img, factor):
     return _noisy(img, factor, np.random.default_rng(zlib.crc32(np.asarray(img).astype(int).sum(1).tobytes())))
 
 @wrong(3)
+def seed_from_hash_of_a_tuple_with_bytes(img, factor): return _noisy(img, factor, np.random.default_rng(abs(hash((img.tobytes(), factor)))))
+
+@wrong(3)
+def seed_from_hash_of_memory(img, factor): return _noisy(img, factor, np.random.default_rng(abs(hash(memoryview(img.tobytes())))))
+
+@wrong(3)
 def not_clipped(img, factor): return _noisy(img, factor, np.random.default_rng(zlib.crc32(img.tobytes())), clip=False)
 
 @wrong(3)

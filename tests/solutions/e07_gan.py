@@ -103,6 +103,15 @@ def unfreezes(critic, fake):
     return g
 
 @right(2)
+def with_norms_that_do_not_move(critic, fake):
+    norms = [m for m in critic.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    was = [m.momentum for m in norms]
+    for m in norms: m.momentum = 0.
+    g = _grad(critic, fake.clone().requires_grad_())
+    for m, v in zip(norms, was): m.momentum = v
+    return g
+
+@right(2)
 def on_a_copy(critic, fake):
     from copy import deepcopy
     return _grad(deepcopy(critic), fake.clone().requires_grad_())
