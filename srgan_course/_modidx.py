@@ -1071,6 +1071,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'srgan_course.kit.folders._result_line': ( 'kit/folders.html#_result_line',
                                                                                      'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._said_of': ('kit/folders.html#_said_of', 'srgan_course/kit/folders.py'),
+                                          'srgan_course.kit.folders._seen': ('kit/folders.html#_seen', 'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._stamp': ('kit/folders.html#_stamp', 'srgan_course/kit/folders.py'),
                                           'srgan_course.kit.folders._write_result': ( 'kit/folders.html#_write_result',
                                                                                       'srgan_course/kit/folders.py'),

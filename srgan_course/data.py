@@ -133,9 +133,6 @@ class PatchLoader:
     def __init__(self, dataset, recipe=None, turns=True, valid_size=None, **kwargs):
         self.recipe,self.turns,self.valid_size,self.epoch,self.start,self.part = recipe,turns,valid_size,0,0,slice(None)
         super().__init__(dataset, **kwargs)
-        import torch
-        f = self.fake_l                             # draws from its generator; else each epoch would from torch's own random state
-        f.generator, f.__getstate__ = torch.Generator(), lambda: {k: v for k,v in vars(f).items() if k not in ('generator', '__getstate__')}
 
     @property                                              # no pairs (as in `test_dl`): fastai's own loader does the work
     def patches(self): return len(getattr(self.dataset, 'tls', ())) == 2 and all(isinstance(o, Nth) for o in self.dataset.items[:1])
@@ -148,6 +145,9 @@ class PatchLoader:
     def before_iter(self):
         super().before_iter()                              # what follows comes before the workers start, so that they share it
         if self.patches and self.fake_l.num_workers and len(self.dataset.items): self.dataset.items[0].pics.load()
+        import torch
+        f, mine = self.fake_l, ('generator', '__getstate__')     # without one, each epoch would draw from torch's own random state
+        if f.generator is None: f.generator, f.__getstate__ = torch.Generator(), lambda: {k: v for k,v in vars(f).items() if k not in mine}
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{**dict(recipe=self.recipe, turns=self.turns, valid_size=self.valid_size), **kwargs})

@@ -117,8 +117,15 @@ def test_what_spawned_workers_are_sent():
     class Sent(ForkingPickler):
         def reducer_override(self, o): seen.append(type(o)); return NotImplemented
     two = sr_dls('embedded', R.replace(workers=2), device='cpu')
-    for dl in two: Sent(io.BytesIO()).dump(dl.fake_l)
+    for dl in two: dl.before_iter(); Sent(io.BytesIO()).dump(dl.fake_l)
     assert type(two.train) in seen and torch.Generator not in seen and isinstance(two.train.fake_l.generator, torch.Generator)
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_an_epoch_draws_nothing_from_torch(workers):
+    import copy, torch
+    train = sr_dls('embedded', R.replace(workers=workers), device='cpu').train
+    for dl in train, copy.deepcopy(train), train:
+        was = torch.get_rng_state(); next(iter(dl)); assert torch.equal(was, torch.get_rng_state())
 
 @pytest.mark.slow
 @pytest.mark.parametrize('way', ['spawn', 'forkserver'])

@@ -408,7 +408,7 @@ def test_resume_in_turns_and_with_any_loader(switcher, tmp_path):
     assert (tmp_path/'a'/'history.csv').read_text() == (tmp_path/'b'/'history.csv').read_text()
 
 @pytest.mark.parametrize('kind', ['generator', 'sampler', 'batch sampler', 'dsets'])
-@pytest.mark.parametrize('at', [6, 8])                                 # at the end of an epoch, in the middle
+@pytest.mark.parametrize('at', [6, 8, 'validation'])                   # at the end of an epoch, in the middle
 def test_resume_with_what_others_draw_from(kind, at, tmp_path):
     """torch's loader with a generator of its own began anew; where fastai draws an item to see what it is, it did so after the random
     states of a resumed run were back."""
@@ -428,8 +428,12 @@ def test_resume_with_what_others_draw_from(kind, at, tmp_path):
                                  lr=3e-3, precision='float32', cbs=more)
         learn.remove_cb(R.ProgressCallback); learn.logger = lambda *a: None
         return learn
+    class StopInValid(Callback):
+        order = 95
+        def after_batch(self):
+            if not self.training and self.learn.epoch == 1: self.learn.ask_stop('enough')
     a = run(); a.fit(3)
-    with contextlib.redirect_stdout(io.StringIO()): run(kept.SaveEvery(tmp_path), StopAt(at)).fit(3)
+    with contextlib.redirect_stdout(io.StringIO()): run(kept.SaveEvery(tmp_path), StopInValid() if at == 'validation' else StopAt(at)).fit(3)
     c = run(kept.SaveEvery(tmp_path)).resume(tmp_path); torch.manual_seed(8); c.fit(3)
     assert all(torch.equal(x, y) for x,y in zip(a.model.state_dict().values(), c.model.state_dict().values()))
 

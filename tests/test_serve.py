@@ -822,7 +822,7 @@ def test_sigterm_waits_no_longer_for_who_does_not_read_on():
         assert [*events(f'{url}{job}/events')][-1][1]['state'] == 'done'
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.connect(('127.0.0.1', int(url.rpartition(':')[2]))); s.sendall(f'GET {job}/result HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+            s.connect(('127.0.0.1', int(url.rpartition(':')[2]))); s.sendall(9*f'GET {job}/result HTTP/1.1\r\nHost: x\r\n\r\n'.encode())       # more than the system keeps for it
             time.sleep(.5); p.send_signal(signal.SIGTERM)
             assert p.communicate(timeout=20) == ('', '') and p.returncode == 0
 

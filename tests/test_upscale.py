@@ -809,3 +809,20 @@ def test_a_picture_that_pillow_has_opened_keeps_its_16_bits(up):
     import cv2
     b = cv2.imencode('.png', np.linspace(0, 65535, 8*8*3).reshape(8, 8, 3).astype(np.uint16))[1].tobytes()
     assert isinstance(up(Image.open(io.BytesIO(b))), DeepImage)
+
+@pytest.mark.parametrize('alone', [False, True])
+def test_a_picture_that_changes_while_it_is_at_work(alone, tmp_path, monkeypatch):
+    "The log took the result of the old one for the new one's, and it was kept for good."
+    from srgan_course.kit import folders
+    from srgan_course.kit.folders import enlarge_paths
+    (tmp_path/'in').mkdir(); f = tmp_path/'in'/'a.png'
+    red, green = (Image.new('RGB', (12, 9), c) for c in ('red', 'green'))
+    up, real = Upscaler.load('light-x2'), folders.size_to_make
+    def replaced(*args): green.save(f); return real(*args)                   # when it has been read
+    go = lambda: enlarge_folder(tmp_path/'in', tmp_path/'out', up, progress=False) if not alone else enlarge_paths([f], tmp_path/'out', up, progress=False)
+    red.save(f)
+    if alone: enlarge_folder(tmp_path/'in', tmp_path/'out', up, progress=False)              # there is a log
+    monkeypatch.setattr(folders, 'size_to_make', replaced); go(); monkeypatch.setattr(folders, 'size_to_make', real)
+    assert open_image(tmp_path/'out'/'a-x2.png').getpixel((9, 9))[0] > 200
+    assert len(enlarge_folder(tmp_path/'in', tmp_path/'out', up, progress=False)['done']) == 1
+    assert open_image(tmp_path/'out'/'a-x2.png').getpixel((9, 9))[0] < 50

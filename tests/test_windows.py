@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 from srgan_course.kit import files, lists, shards
 
+fcntl = pytest.importorskip('fcntl')         # Windows itself needs no imitation
+
 def test_a_drive_that_is_not_there(monkeypatch, tmp_path):
     r"Nothing of Q:\x\y.png is there, its drive neither: the walk upwards came to no end, or to StopIteration."
     asked, real = [], Path.is_dir
@@ -60,7 +62,7 @@ def test_letters_that_the_terminal_lacks(monkeypatch, capsysbinary):
 def test_what_is_synced_may_be_written(monkeypatch, tmp_path):
     "Windows refuses to sync what is open for reading only: a tar of any pictures ended its shard, after all the work."
     from test_scale import a_tar, toy_work
-    asked, fcntl = [], pytest.importorskip('fcntl')
+    asked = []
     monkeypatch.setattr(os, 'fsync', lambda fd: asked.append(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE))
     a_tar(tmp_path/'t.tar', ('x.png', b'x')); (tmp_path/'list.txt').write_text('t.tar\n')
     assert shards.run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', toy_work())['done'] == 1

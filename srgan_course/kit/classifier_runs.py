@@ -66,7 +66,7 @@ def classifier_dls(split, # a `Split`
                          get_x=lambda i: fv.PILImage.create(np.asarray(central_square(get_picture(items[i]), recipe.size))),
                          get_y=lambda i: split.classes[y[i]], splitter=lambda o: (range(n), range(n, len(o))),
                          batch_tfms=[Views()] if recipe.flip or recipe.degrees or recipe.jitter else [])
-    workers = recipe.workers if torch.multiprocessing.get_start_method() == 'fork' else 0        # spawned ones cannot be sent functions
+    workers = recipe.workers and recipe.workers*(torch.multiprocessing.get_start_method() == 'fork')     # others cannot be sent functions
     dls = block.dataloaders(range(len(items)), bs=recipe.bs, num_workers=workers, device=device)
     dls.train.drop_last = False
     return dls

@@ -232,7 +232,7 @@ def copy_lessons(to:Path)->str: # folder -> a line that says what was done
     src = next((d for d in (MODELS.parent/'lessons', MODELS.parent.parent/'nbs') if any(d.glob('[0-9]*.ipynb'))), None)
     if not src: raise FileNotFoundError('this installation holds no lessons; install it again with pip, or take nbs/ from a clone')
     new = kept = 0
-    for p in sorted(p for p in src.rglob('*') if p.is_file() and p.suffix in ('.ipynb', '.bib', '.jpg', '.png', '.csv')):
+    for p in sorted(p for p in src.rglob('*') if p.is_file() and p.suffix in '.ipynb .bib .jpg .png .csv .html .css .js .c .wasm'.split()):
         if any(s.startswith('.') for s in p.relative_to(src).parts): continue
         dst = to/p.relative_to(src)
         if os.path.lexists(dst): kept += 1; continue

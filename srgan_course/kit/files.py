@@ -199,8 +199,7 @@ def check_tensors(path:Path|str, # a file that `write_tensors` wrote
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f'{path} is a folder; give a .safetensors file')
     if not path.is_file(): raise FileNotFoundError(f'{path}: there is no such file')
-    raw = path.read_bytes()
-    if not raw: raise ValueError(f'{path}: damaged, the file is empty; {advice}')
+    if not (raw := path.read_bytes()): raise ValueError(f'{path}: damaged, the file is empty; {advice}')
     if raw[8:9] != b'{':                                   # with which a header begins, after the eight bytes of its length
         if other := next((v for k, v in _BEGINS.items() if re.match(k, raw[:99], re.S)), ''):
             raise ValueError(f'{path}: {other}, not a {kind}; give a .safetensors file')

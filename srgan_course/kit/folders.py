@@ -89,9 +89,10 @@ def _stamp(src, dst):
     try: return dict(place=os.path.relpath(os.path.realpath(src), os.path.realpath(dst)), time=os.stat(src).st_mtime_ns)
     except (OSError, ValueError): return {}                                    # gone, or on another drive
 
-def write_log(dst, file:Path, src:Path, model:str): # folder of results, a result, its picture, its fingerprint
+def _seen(src, dst): return dict(src=src.name, of=_print_of(src), **_stamp(src, dst))        # asked before a picture is read: it may change
+def write_log(dst, file:Path, seen:dict, model:str): # folder of results, a result, its picture as it was read, its fingerprint
     "Add a line; without it, a result counts as done by its date."
-    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, src=src.name, of=_print_of(src), **_stamp(src, dst))) + '\n'
+    line = json.dumps(dict(file=file.relative_to(dst).as_posix(), model=model, **seen)) + '\n'
     try:
         with (dst/LOG).open('ab+') as out:
             if end := out.tell(): out.seek(end - 1)
@@ -202,7 +203,7 @@ class _Work:
         self.start, self.dst, self.progress, self.mark = time.perf_counter(), dst, progress, made_with(up, want)
         self.files, self.passed = to_do(src, dst)
         self.results = out_files(self.files, src, dst, up.scale, want)
-        self.todo, self.done, self.bad = {}, [], []
+        self.todo, self.seen, self.done, self.bad = {}, {}, [], []
         self.others, self.left = [], []                # done by another process; in the hands of one
         dst.mkdir(parents=True, exist_ok=True)
         self.before = {f: stamp_of(o) for f,o in self.results.items()}
@@ -213,7 +214,7 @@ class _Work:
             if again or not is_done(f, o, made, self.mark, at):
                 keep_result(f, dst, o, made, again, True)
                 self.todo[f] = o
-            elif made and not at.items() <= made.items(): write_log(dst, o, f, self.mark)    # told by its hash, next time by its date
+            elif made and not at.items() <= made.items(): write_log(dst, o, _seen(f, dst), self.mark)   # next time by its date
     def key(self, f): "What the log calls a picture's result."; return self.results[f].relative_to(self.dst).as_posix()
     def show(self, part, f):
         if self.progress: show_progress(len(self.done) + len(self.bad) + len(self.others) + part, len(self.todo), f.name, self.start)
@@ -221,7 +222,7 @@ class _Work:
         "Note what has become of a picture, as soon as its result is written."
         try:
             self.done.append(job.result())
-            write_log(self.dst, self.todo[f], f, self.mark)
+            write_log(self.dst, self.todo[f], self.seen[f], self.mark)
         except (ValueError, OSError, MemoryError) as e:
             self.bad.append(dict(src=str(f), error=' '.join(str(e).split()) or type(e).__name__))
         self.show(0, f)
@@ -236,7 +237,7 @@ class _Work:
             if not claim(self.key(f), wait): self.left.append(f)
             elif is_device(f): self.bad.append(dict(src=str(f), error='now a pipe or a device, and not a file'))
             elif self.is_new(f): self.others.append(f)
-            else: yield f
+            else: self.seen[f] = _seen(f, self.dst); yield f
 
 def _enlarged(todo, up, tile, told, want, mine):
     "Small pictures side by side, then the others in a row; as `in_a_row`."
@@ -337,11 +338,11 @@ def enlarge_paths(paths:list,        # pictures, and folders of pictures
             continue
         with among(paths, 'srgan-upscale', res['bad'], src=p):
             o = result_path(p, dst, up.scale, want)
-            log = read_log(o.parent)
+            log, seen = read_log(o.parent), _seen(p, o.parent)
             if not (dst and o == Path(dst)): keep_result(p, o.parent, o, log.get(o.name), again)
             res['done'].append(d := enlarge_file(p, dst, up, tile, want=want))
             for k in d.get('lost', '').split('; '):
                 if k.endswith(_LEFT): say(one_line(f'srgan-upscale: {d["dst"]}: {k.removesuffix(_LEFT)}; not in the file'))
-            if log: write_log(o.parent, o, p, made_with(up, want))
+            if log: write_log(o.parent, o, seen, made_with(up, want))
             if progress: say(_result_line(d), out=True)
     return res
