@@ -323,7 +323,7 @@ def _check_run(self:Resumable, path, t, p):
         a, b = json.loads(p['recipe']), json.loads(self._recipe_text())
         if is_dataclass(self.recipe):        # a setting that is newer than the checkpoint had its default
             a = json.loads(json.dumps({f.name: f.default for f in fields(self.recipe)})) | present_fields(a)
-        if diff := differences(a, b, {'source'} - b.keys() | b.keys() - a.keys()):     # an older checkpoint says less, or where its pictures were
+        if diff := differences(a, b, {'source'} - b.keys() | b.keys() - a.keys()):      # an older one says less, or where its pictures were
             raise ValueError(f'{path}: checkpoint of another recipe: {diff}')
     a, b = ({k: tuple(v.shape) for k,v in d.items()} for d in (_under('model', t), self.model.state_dict()))
     for k in sorted({*a, *b}):
