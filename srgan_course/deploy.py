@@ -62,7 +62,7 @@ def serve(
         print('srgan-serve: whoever reaches this machine can use it; set SRGAN_TOKEN to ask for one', file=sys.stderr)
     server = Server(uvicorn.Config(app, log_level='info' if log else 'warning', access_log=log, server_header=False, http='h11', ws='none',
                                    loop='asyncio', use_colors=False, root_path=root_path,
-                                   timeout_graceful_shutdown=limits.deadline), app.state.service)          # who does not read on is left
+                                   timeout_graceful_shutdown=5), app.state.service)          # who does not read on is left
     server.run([sock])
     if server.force_exit: os._exit(130)                                        # whatever a worker still writes
 

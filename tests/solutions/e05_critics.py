@@ -85,6 +85,9 @@ class AClass(nn.Module):
     def forward(self, x): return self.head(self.body(x))
 
 @right(2)
+def a_lazy_head(nf): return nn.Sequential(critic_body(nf), nn.LazyConv2d(1, 1))
+
+@right(2)
 def layers_of_its_own(nf):
     layers, ni = [], 3
     for no in nf, 2*nf, 4*nf, 8*nf: layers += [nn.Conv2d(ni, no, 4, 2, 1), nn.LeakyReLU(.2)]; ni = no
