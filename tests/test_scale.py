@@ -295,6 +295,17 @@ def test_a_tar_is_counted_by_its_pictures(tmp_path):
     r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work)
     assert (r['pictures'], counts_of(r)) == (0, '0 done, 3 done before, 1 left out')
 
+def test_a_tar_that_changes_while_it_is_at_work(tmp_path):
+    "The log took the results of the old one for the new one's; and of a part of each, had it been written over in place."
+    a_tar(tmp_path/'t.tar', ('x.png', b'old')); (tmp_path/'list.txt').write_text('t.tar\n')
+    work = toy_work()
+    def read(body):
+        if body == b'old': a_tar(tmp_path/'new.tar', ('x.png', b'newer')); os.replace(tmp_path/'new.tar', tmp_path/'t.tar')
+        return work.read(body)
+    r = run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work._replace(read=read))
+    assert (r['done'], r['bad']) == (1, {}) and b'newer' in in_tar(tmp_path/'out'/'t.tar')[0][1].lower().encode()
+    assert run_shard(tmp_path/'list.txt', 0, 1, tmp_path/'out', work)['kept'] == 1
+
 def test_lines_that_are_no_picture(tmp_path):
     "A pipe would be waited for, for ever; a folder named .tar ended the shard. Each costs only itself, with its reason."
     (tmp_path/'a.png').write_text('a'); (tmp_path/'sub').mkdir(); (tmp_path/'d.tar').mkdir(); (tmp_path/'p.tar.gz').write_bytes(b'\x1f\x8b')

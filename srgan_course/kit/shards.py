@@ -269,13 +269,14 @@ def do_tar(s:Shard,
            name:str # a line that names a tar file
           ):
     "One tar file, written whole; if it cannot be read, that costs only itself."
-    src, dst, of = s.root/name, s.out/place_of(name), stamp_of(s.root/name)
+    src, dst = s.root/name, s.out/place_of(name)
     for old in s.log.path.parent.glob(f'{s.log.path.stem}.*.part'): old.unlink(missing_ok=True)
     part = s.log.path.with_name(f'{s.log.path.stem}.{secrets.token_hex(4)}.part')
-    while s.log.tries(name, of) < TRIES:
+    while s.log.tries(name, of := stamp_of(src)) < TRIES:
         try:
             facts = remake_tar(s, name, src, part)
             with open(part, 'rb+') as f: os.fsync(f.fileno())          # Windows syncs only what it may write
+            if stamp_of(src) != of: raise ValueError('it changed while it was at work')
             if s.is_theirs(name, lambda f: cmp(f, part, shallow=False)): return
             dst.parent.mkdir(parents=True, exist_ok=True); os.replace(part, dst)
             return s.log.write(done=name, of=of, sha256=sha256_of(src), by=s.work.by, bytes=dst.stat().st_size, **facts)
