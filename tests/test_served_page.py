@@ -100,10 +100,11 @@ def test_cancel_reaches_the_server(chromium):
 @pytest.mark.parametrize('leave', ['close', 'reload'])
 def test_who_leaves_waits_no_longer(chromium, leave):
     "A closed tab and a page that is loaded again cancel their job, as the button does: it went on, and its picture was kept."
-    gate = threading.Event(); gate.set(); toy = Toy(gate); app = toy_app(toy)
+    gate = threading.Event(); app = toy_app(Toy(gate))                     # which waits before its first row
     with live(app) as url:
-        pg = settled(visit(chromium, url)); give(pg, encoded(photo(30, 200)))
-        pg.wait_for_selector('#tile:not(:empty)'); gate.clear(); context = pg.context
+        pg = settled(visit(chromium, url)); context = pg.context
+        with pg.expect_request('**/events'): give(pg, encoded(photo(30, 200)))
+        until(lambda: app.state.service.shop.running)
         getattr(pg, leave)()
         try: until(lambda: app.state.service.shop.running and all(j.ended for j in app.state.service.shop.running))
         finally: gate.set()
@@ -125,9 +126,10 @@ def test_a_server_that_comes_back_with_another_model(chromium):
 @browser_only
 def test_a_server_that_dies_at_work(chromium):
     "The browser's own words for it are others in each."
-    gate = threading.Event(); gate.set(); toy = Toy(gate)
-    with live(toy_app(toy)) as url:
-        pg = settled(visit(chromium, url)); give(pg, encoded(photo(30, 200))); pg.wait_for_selector('#tile:not(:empty)'); gate.clear()
+    gate = threading.Event()
+    with live(toy_app(Toy(gate))) as url:
+        pg = settled(visit(chromium, url))
+        with pg.expect_request('**/events'): give(pg, encoded(photo(30, 200)))
         pg.context.set_offline(True); pg.evaluate('0')
     gate.set(); pg.wait_for_selector('#error:not([hidden])')
     assert pg.inner_text('#error') == 'The server does not answer; is it still running?'
