@@ -151,8 +151,8 @@ def set_aside(bad:list):
     except (ValueError, OSError) as e: bad.append(line(e))
 
 def refuse_set_aside(bad:list,  # of `set_aside`
-                 of:int,    # pictures in all
-                 else_=''): # what may be done besides removing them
+                     of:int,    # pictures in all
+                     else_=''): # what may be done besides removing them
     "Refuse, in one error, what has pictures that cannot be used."
     some = '; '.join(bad[:5]) + ' ...'*(len(bad) > 5)
     if bad: raise ValueError(f'{len(bad)} of {of} pictures cannot be used: {some}; remove them{else_}' if of > 1 or else_ else some)
