@@ -6,6 +6,7 @@ import anywhere in it, without the cells before it. So a first cell holds a titl
 their own.
 """
 import ast, json, os, re, shutil, subprocess, sys
+from types import SimpleNamespace
 import pytest
 import forked, home, readme
 from conftest import ROOT
@@ -181,6 +182,13 @@ def test_a_plain_word_is_not_taken_for_a_namesake(site):
         bad += [f'{p.name}: {m[0]}' for m in re.finditer(r'\[`([a-z]+)(?:\(\))?`\]\((/[^)#]*)#[^)]*\)',
                                                          page(pages, p.relative_to(pages).with_suffix('').as_posix())) if m[2] != own]
     assert not bad, '\n'.join(bad)
+
+def test_addresses_as_python_3_14_joins_them(monkeypatch):
+    "Without a host, its `urljoin('//', 'images.html')` is '///images.html', and nbdev joins so."
+    from srgan_course.kit import pages
+    syms = {'srgan_course.images': {'srgan_course.images.downscale': ('///images.html#downscale',)}}
+    monkeypatch.setattr(pages, 'NbdevLookup', lambda: SimpleNamespace(entries={'srgan_course': {'syms': syms}}))
+    assert pages._rooms.__wrapped__() == {'images': {'downscale': '/images.html#downscale'}}
 
 # ---- what follows from a home
 

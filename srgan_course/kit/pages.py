@@ -32,7 +32,7 @@ def _rooms(): # {module: {name: address of its heading}}, modules without the pa
     site = cfg.doc_host + cfg.doc_baseurl.rstrip('/')      # links stay within the pages, wherever they are looked at
     for mod, syms in NbdevLookup().entries[cfg.lib_name]['syms'].items():
         shown = shown_names((cfg.config_path/(mod.replace('.', '/') + '.py')).read_text(encoding='utf-8'))
-        where = {k.removeprefix(f'{mod}.'): v[0].removeprefix(site) for k, v in syms.items()}
+        where = {k.removeprefix(f'{mod}.'): '/' + v[0].removeprefix(site).lstrip('/') for k, v in syms.items()}    # Python 3.14: ///a.html
         rooms[mod.removeprefix(f'{cfg.lib_name}.')] = {k: v for k, v in where.items() if k in shown}
     return rooms
 
