@@ -1320,6 +1320,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'srgan_course/kit/learner.py')},
             'srgan_course.kit.lists': { 'srgan_course.kit.lists._changed': ('kit/lists.html#_changed', 'srgan_course/kit/lists.py'),
                                         'srgan_course.kit.lists._results': ('kit/lists.html#_results', 'srgan_course/kit/lists.py'),
+                                        'srgan_course.kit.lists.alone': ('kit/lists.html#alone', 'srgan_course/kit/lists.py'),
                                         'srgan_course.kit.lists.check_line': ('kit/lists.html#check_line', 'srgan_course/kit/lists.py'),
                                         'srgan_course.kit.lists.check_list': ('kit/lists.html#check_list', 'srgan_course/kit/lists.py'),
                                         'srgan_course.kit.lists.claims': ('kit/lists.html#claims', 'srgan_course/kit/lists.py'),

@@ -6,12 +6,13 @@
 __all__ = ['demo']
 
 # %% ../nbs/demo.ipynb #6cdd1770
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 from .kit.files import read_json, writable, write_whole
-from .kit.lists import left_in
+from .kit.lists import alone, left_in
 from .kit.recipe import get_recipe
 from .kit.results import load_result, save_result
 from .kit.runs import last_words, run_state
@@ -37,9 +38,8 @@ def training_gif(out, path): # a run's folder, the GIF to write
     if not frames: raise FileNotFoundError(f'no sample sheets in {out}/samples')
     return save_gif(path, frames, 300, 2500)
 
-def all_curves(out): # a run's folder
+def all_curves(out:Path): # a run's folder
     "The curves of both phases, one above the other, as one figure's file."
-    out = Path(out)
     ims = [Image.open(save_curves(f, out/f'curves_{k}.png')).convert('RGB') for k in PHASES if (f := out/f'history_{k}.csv').exists()]
     sheet = Image.new('RGB', (max(im.width for im in ims), sum(im.height for im in ims)), 'white')
     for i,im in enumerate(ims): sheet.paste(im, (0, sum(o.height for o in ims[:i])))
@@ -70,10 +70,10 @@ def is_demo(out, r): # a folder; the demo's recipe
     try: return read_json(Path(out)/'recipe.json')['name'] == r.name
     except (OSError, TypeError, KeyError): return left_in(out) == ['pictures.json']      # stopped before its first step
 
-def clear_run(out): # a run's folder
-    "Take away what a run has left in a folder, and nothing else."
+def clear_run(out:Path): # a run's folder
+    "Take away what a run has left in a folder, and nothing else; not while it is at work."
     import shutil
-    out = Path(out)
+    with ExitStack() as held: alone([*out.glob('checkpoints/*')], held)
     for name in (*MADE, 'pictures.json', 'pretrained.safetensors', 'generator.md',
                  *(f'{a}_{p}{b}' for p in PHASES for a,b in (('history', '.csv'), ('history', '.old.csv'), ('curves', '.png')))):
         (out/name).unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def _trained(r, out, progress, say):
     "Train the demo's recipe, or go on with a run that was interrupted; what goes wrong is told in the demo's words."
     state = run_state(out)
     if state == 'begun':
-        where = 'going on where it was' if any(out.glob('checkpoints/*/*')) else 'it had no checkpoint yet, and begins again'
+        where = 'going on where it was' if any(out.glob('checkpoints/*/step-*')) else 'it had no checkpoint yet, and begins again'
         say(f'{out} holds a demo that was interrupted: {where} (srgan-demo --fresh --out {out} begins again)')
     try: return train(r, 'embedded', out, resume=state != 'nothing', device='cpu', progress=progress, samples=demo_samples(r.scale))
     except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}: the same command goes on where it was') from None

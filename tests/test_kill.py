@@ -132,6 +132,22 @@ def test_ctrl_c(parent, whole, tmp_path):
     assert (got['resumed'] == 3 and got['digest'] == whole(how='fit_one_cycle')['digest']
             and got['history'] == whole(how='fit_one_cycle')['history'])
 
+def test_a_second_process_in_the_folder_of_a_run_at_work(parent, whole, tmp_path):
+    "It is refused in one line and changes nothing; the first ends as if it had been alone, and then the folder is free."
+    from gan_runs import make
+    marks, second = tmp_path/'marks.txt', make('gan', tmp_path)
+    parent.start(out=str(tmp_path/'out.json'), folder=str(tmp_path), marks=str(marks), place='step 6', wait=5., how='fit_one_cycle')
+    wait_for(marks, 'step 6')
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    second.resume(tmp_path)
+    for _ in range(2):                                                       # the second time, too
+        with pytest.raises(BlockingIOError, match='another process trains in .*; wait until'): second.fit_one_cycle(2, lr_max=3e-3)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    assert parent.wait() == 0
+    got, want = json.loads((tmp_path/'out.json').read_text()), whole(how='fit_one_cycle')
+    assert {k: got[k] for k in ('digest', 'history', 'steps')} == {k: want[k] for k in ('digest', 'history', 'steps')}
+    second.fit_one_cycle(2, lr_max=3e-3)
+
 # how many of the fifty: the game, pretraining, batches from workers, two processes, a disk that fills, a clock that jumps by ten years
 KINDS = dict(game=14, pretrain=12, workers=8, processes=6, disk=5, clock=5)
 

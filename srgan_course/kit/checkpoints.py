@@ -7,7 +7,7 @@ __all__ = ['write_checkpoint', 'read_checkpoint', 'checkpoints', 'latest_checkpo
 
 # %% ../../nbs/kit/checkpoints.ipynb #054dda6c
 import itertools, json, os, random, re, signal, threading, time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 import numpy as np, torch
@@ -17,6 +17,7 @@ from .distributed import Distributed, own_state, rank, stopping, told, world
 from .files import parse_json, read_tensors, write_tensors
 from .commands import in_range, say
 from .learner import TorchLearner, TrainingError
+from .lists import alone
 from .recipe import present_fields
 from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler
@@ -133,6 +134,9 @@ class Resumable(TorchLearner):
         self.recipe, self.n_steps, self.n_epochs = recipe, 0, 0       # steps and epochs of all calls of fit
         TorchLearner.__init__(self, dls, model, loss_func=loss_func, **kwargs)
         self.add_cbs([Order(), *([Distributed()] if world() > 1 else [])])
+    def _kept(self): return [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
+    def _circumstances(self):
+        return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': self.device.type, 'precision': self.computes}
 
 # %% ../../nbs/kit/checkpoints.ipynb #771e3793
 @contextmanager
@@ -171,9 +175,6 @@ def _stop_here(self:Resumable):
     if rank() == 0: say(f'stopped after step {self.n_steps} ({self._stop[0]}): {how}', out=not is_cli())
     raise CancelFitException
 
-@patch
-def _kept(self:Resumable): return [p for cb in self.cbs if isinstance(cb, SaveEvery) for p in checkpoints(cb.folder)[-1:]]
-
 # %% ../../nbs/kit/checkpoints.ipynb #7b77b7d6
 @patch
 def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt:bool=False, start_epoch:int=0):
@@ -182,10 +183,13 @@ def fit(self:Resumable, n_epoch:int, lr=None, wd:float=None, cbs=None, reset_opt
     self.prepare()
     getattr(self.dls, 'n_inp', None)              # fastai draws an item to see it: now, before the random states are noted or put back
     finding = any(isinstance(c, LRFinder) for c in L(cbs))
-    if not finding: self._check_call(n_epoch, cbs)
+    held = ExitStack()                            # until the end, the folders of its checkpoints are this process's alone
+    if not finding:
+        self._check_call(n_epoch, cbs)
+        told(lambda: alone([cb.folder for cb in L(self.cbs) + L(cbs) if isinstance(cb, SaveEvery)], held))
     self._stop, self.stopped, self.fitting, net, self.asked = None, None, not finding, self.generator, None
     try:
-        with _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
+        with held, _signals(self): Learner.fit(self, n_epoch, lr=lr, wd=wd, cbs=cbs, reset_opt=reset_opt and not self.saved)
         if self.fitting and not self._stop: self.n_epochs += self.data_order.at[0]; self.data_order.at, self.asked = (0, 0), None
     except Exception as e:                             # fastai says in which callback, before what the callback says
         e.args = tuple(re.sub(r'(Exception occured in .*:\n\t)+', '', a) if isinstance(a, str) else a for a in e.args); raise
@@ -233,10 +237,6 @@ def _numbered(self:Resumable):
 
 # %% ../../nbs/kit/checkpoints.ipynb #6dd271b6
 def _under(prefix, t): return {k[len(prefix)+1:]: v for k,v in t.items() if k.startswith(prefix + '/')}
-@patch
-def _circumstances(self:Resumable):
-    return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': self.device.type, 'precision': self.computes}
-
 @patch
 def _recipe_text(self:Resumable):
     r = self.recipe
@@ -336,8 +336,8 @@ def _check_call(self:Resumable, n_epoch, cbs):
     cbs = L(self.cbs) + L(cbs)
     for cb in cbs:
         if isinstance(cb, SaveEvery):
-            if self.saved: cb.mine = True
-            else: cb.check_fresh()
+            cb.mine |= bool(self.saved)
+            cb.check_fresh()
     if not self.saved: return
     p, n, scheduled = self.saved[1], len(self.dls.train), any(isinstance(c, ParamScheduler) for c in cbs)
     if missing := [c for c in p['callbacks'] if c not in [cb.name for cb in cbs]]:

@@ -10,7 +10,7 @@ __all__ = ['MOST', 'SHARDS', 'is_tar', 'parse_shard', 'check_list', 'is_comment'
 # %% ../../nbs/kit/lists.ipynb #ls000004
 import errno, os, re, stat, sys, zlib
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePath
 import numpy as np
@@ -243,7 +243,7 @@ def claims(dst:Path): # folder of results; gives a function of a result's name, 
     "Claim results, until the end. Windows, and some file systems, have no such locks: there two processes may make the same."
     try:
         import fcntl
-        file = os.open(dst/'.upscaled.lock', os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.open(dst/'.lock', os.O_RDWR | os.O_CREAT, 0o666)
     except (ImportError, OSError): yield lambda name, wait=False: True; return
     def claim(name, wait=False):
         try: fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(os.fsencode(name)))
@@ -251,6 +251,13 @@ def claims(dst:Path): # folder of results; gives a function of a result's name, 
         return True
     try: yield claim
     finally: os.close(file)
+
+def alone(folders:list, held:ExitStack): # of a run's checkpoints
+    "The folders for this process alone until `held` closes; one in which another process trains is refused."
+    for folder in folders:
+        with suppress(OSError): folder.mkdir(parents=True, exist_ok=True)    # saving will say what is wrong with it
+        if not held.enter_context(claims(folder))('run'):
+            raise BlockingIOError(f'another process trains in {folder}; wait until it has ended, or give another folder')
 
 # %% ../../nbs/kit/lists.ipynb #sh000009
 def some_line(what:str, names:list)->list:
