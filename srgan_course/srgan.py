@@ -28,7 +28,7 @@ from .gan import SRGANLearner
 from .watching import Curves, EMA, LossHistory, SampleGrid
 from .kit.checkpoints import Resumable
 from .kit.lists import keep_pictures, look_alikes, trained_on
-from .kit.runs import run_folder, tensorboard
+from .kit.runs import run_folder, run_state, tensorboard
 from fastai.callback.core import Callback
 from fastai.metrics import AvgMetric
 
@@ -337,7 +337,7 @@ def train(recipe,             # an `SRGANRecipe`, the name of one in `RECIPES`, 
     with memory_advice(job, out):
         if new: job = settle_recipe(job, dls, out, minutes)
         if samples is None: samples = sample_inputs(pictures, job.data.scale, degrade=DEGRADE[job.data.degrade])
-        if progress: print(describe(job, dls))
+        if progress: print(describe(job, dls) + '. The run is finished; it is only measured again'*(run_state(out) == 'finished'))
         nets = run_training(job, dls, out, watchers(job, out, samples), progress, board, cbs)
         return told(lambda: measure(job, nets, pictures, out, source, dls))
 

@@ -63,7 +63,7 @@ class Upscaler:
         self.device, self.precision, self.memory, self._overlap = e.device, e.precision, memory, e.overlap if overlap is None else overlap
         self.name, self.say, self.odd = name or e.name, say or tell, False
         if 'nz' in e.args:
-            file = net if getattr(net, 'parent', MODELS) != MODELS else self.name     # as it was given
+            file = net if isinstance(net, str) or getattr(net, 'parent', MODELS) != MODELS else self.name     # as it was given
             raise ValueError(f'{file} is a {e.network}, which enlarges nothing; it draws from noise: srgan-cats --model {file}')
         self.scale = scale_of(e, self.name, scale)
         said = f'srgan_course {self.name}, scale {self.scale}, {e.checksum}'.removesuffix(', ')
@@ -114,7 +114,7 @@ def side(self:Upscaler,
          tile:int=None # what the caller asked for
         )->int:        # longest side of a tile, pixels of the small picture
     "The tile: what was asked for, else the whole picture when the estimate fits in memory, else the largest tile that does."
-    if tile is not None: return tile
+    if tile is not None: return whole_number('tile', tile, 1)
     n = self.pixels()
     return max(h, w) if h*w <= n else max(math.isqrt(n) - 2*self.overlap, 16)
 

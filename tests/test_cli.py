@@ -253,6 +253,8 @@ def test_train_and_stop(tmp_path, capsys):
     assert (json.loads(capsys.readouterr().out)['figures'] and (tmp_path/'a'/'generator.safetensors').exists()
             and (tmp_path/'a'/'generator.md').exists())
     with pytest.raises(ValueError, match='finished'): cli.train(str(recipe), out=tmp_path/'a')
+    cli.train(str(recipe), out=tmp_path/'a', resume=True)
+    assert 'The run is finished; it is only measured again' in capsys.readouterr().out
     RECIPES['quick'].replace(name='long', **{**TINY, 'steps_per_epoch': 100, 'pre_epochs': 8}).save(tmp_path/'long.json')
     p = Forked('train', '--recipe', tmp_path/'long.json', '--out', tmp_path/'b', env=ENV)
     end = time.time() + 120
@@ -337,6 +339,7 @@ def test_lessons_without_jupyter(tmp_path, monkeypatch):
         "No module named 'torch'; the whole installation of the README has it, or pip install it")
     assert as_options(ModuleNotFoundError('give this; or that'), cli.fid) == 'give this; or that'
 
+@pytest.mark.skipif(os.name == 'nt', reason='limits of Unix')
 def test_lessons_that_the_disk_does_not_hold(tmp_path):
     "What could not be written whole is not there, so the same command makes up for it."
     most = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)); '       # bytes of a file

@@ -57,6 +57,18 @@ def test_film_there_and_back(tmp_path, suffix, shape):
         assert np.array_equal(a[..., 3] > 127, seen)
         if suffix in ('.gif', '.png'): assert np.array_equal(a[seen], b[seen])
 
+@pytest.mark.parametrize('suffix', ['.gif', '.png', '.webp'])
+def test_times_of_a_film(tmp_path, suffix):
+    "NumPy's numbers are numbers; what is no time is refused by every format, and the file before stays."
+    film = [Image.new('RGB', (4, 4), c) for c in ('red', 'blue')]
+    for seconds in np.float32(.25), np.array([.25, .25]), [.25, np.float64(.25)]:
+        p = save_frames(tmp_path/f'x{suffix}', film, seconds)
+        assert [s for _,s in read_frames(p)] == [.25, .25]
+    before = p.read_bytes()
+    for bad in -1, float('nan'), float('inf'):
+        with pytest.raises(ValueError, match=f'x{suffix}: a picture cannot be shown for {bad} seconds'): save_frames(p, film, [.25, bad])
+    assert p.read_bytes() == before
+
 def test_pages_keep_their_bits_and_sizes(tmp_path):
     pages = [from_array(rng.integers(0, 2**16, (9, 7, 3)).astype(np.uint16), {'dpi': (300., 300.)}), from_array(rng.integers(0, 2**16, (4, 5)).astype(np.uint16)),
              from_array(rng.integers(0, 256, (8, 6, 4)).astype(np.uint8)), from_array(rng.integers(0, 256, (3, 3)).astype(np.uint8))]

@@ -858,6 +858,7 @@ def test_show_grid_takes_what_there_is(tmp_path):
     pics = [from_array(noise(6, 9)), None, to_tensor(from_array(noise(6, 9, 3))), from_array(deep(6, 9, 4)), noise(6, 9)]
     fig = show_grid([pics, pics[:2]], titles=[['a', 'b\nc'], ['d']], row_titles=['x', 'y'], path=tmp_path/'g.jpg')
     assert len(fig.axes) == 7 and open_image(tmp_path/'g.jpg').width > 1000
+    assert len(show_grid([pics, pics], row_titles=['x']).texts) == 1
     with pytest.raises(ValueError, match='no picture to show'): show_grid([])
     with pytest.raises(OSError, match='nothing was written'): show_grid([pics], path=tmp_path/'none'/'g.png')
 

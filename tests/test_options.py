@@ -175,6 +175,7 @@ def test_no_figure_of_what_is_none():
     from srgan_course.watching import who_is_ahead
     x, z = np.arange(9.), torch.zeros(1, 3, 4, 4)
     for f, why in ((lambda: over_pictures(np.mean, np.append(x, np.nan)), '1 of 10 pictures have a figure that is NaN'),
+                   (lambda: over_pictures(np.mean, np.append(x, np.inf)), '1 of 10 pictures have a figure that is NaN or infinite'),
                    (lambda: over_pictures(np.mean, x, x[:5]), 'arrays of 9, 5 rows'),
                    (lambda: over_pictures(np.mean, []), 'arrays of 0 rows'), (lambda: over_pictures(np.mean), 'arrays of no rows'),
                    (lambda: says(.5, .1), 'an interval from 0.5 to 0.1'),

@@ -216,3 +216,20 @@ def test_lint():
     "ruff finds nothing, by the settings of pyproject.toml: what it says names the file and the line (a notebook's cell)."
     r = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise', str(ROOT)], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout + r.stderr
+
+def unmarked(source):
+    "Tests that call what Windows lacks and are not skipped there."
+    tree = ast.parse(source)
+    texts = [n.targets[0].id for n in tree.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)
+             and re.search(UNIX, ast.unparse(n))]
+    if re.search('^pytestmark = .*(fork|slow)', source, re.M): return []
+    return [f.name for f in tree.body if isinstance(f, ast.FunctionDef) and f.name.startswith('test_')
+            and re.search('|'.join([UNIX, *texts]), ast.unparse(f)) and not re.search('skipif|posix|hasattr', ast.unparse(f))]
+UNIX = r'os\.(mkfifo|fork|getuid|setuid)\(|import (resource|fcntl)\b|signal\.(SIGKILL|SIGXFSZ|pthread_sigmask)\b'
+
+def test_what_needs_unix_is_skipped_on_windows():
+    "The workflow runs all tests there, too."
+    assert unmarked("def test_a(): os.mkfifo('a')\nB = 'import resource'\ndef test_b(): run(B)") == ['test_a', 'test_b']
+    assert not unmarked("@posix\ndef test_a(): os.mkfifo('a')\ndef test_b(): os.getcwd()")
+    bad = {p.name: names for p in sorted((ROOT/'tests').glob('test_*.py')) if (names := unmarked(p.read_text(encoding='utf-8')))}
+    assert not bad, bad

@@ -157,6 +157,7 @@ def test_as_many_workers_as_were_asked_for():
             client.cluster.close()
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name == 'nt', reason='SIGKILL')
 def test_dask_loses_workers_and_the_driver(tmp_path):
     "A worker is killed, then the driver; the next start ends with every result once, the bytes of one process, and nothing to do."
     pytest.importorskip('distributed')
@@ -540,6 +541,7 @@ def test_a_file_that_is_put_there_while_a_run_is_at_work(bad_ones):
     r = run_shard(bad_ones/'list.txt', 0, 1, out, work); assert (r['done'], [*r['bad']]) == (2, ['b.png'])
     assert run_shard(bad_ones/'list.txt', 0, 1, out, work, again=True)['bad'] == {} and theirs[0].read_bytes() != b'a diary'
 
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no pipes of this kind')
 def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(bad_ones):
     "At the first run, at a later one, and with --again."
     (bad_ones/'list.txt').write_text('good.png\n'); out = bad_ones/'out'; work = toy_work()._replace(read=len, make=str); at = out/'good.png.png'

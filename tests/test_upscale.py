@@ -1,5 +1,5 @@
 "Upscaling: exact tiles, every mode, lack of memory, files, folders as real processes, memory of a real process, what is imported."
-import contextlib, copy, io, json, os, pickle, subprocess, sys, threading, time, traceback, warnings
+import contextlib, copy, io, json, os, pickle, re, subprocess, sys, threading, time, traceback, warnings
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image, ImageCms
@@ -12,6 +12,7 @@ from srgan_course.generators import LightSR, SRResNet, load_model, save_model, s
 from srgan_course.images import DeepImage, from_array, open_image, save_image, to_array
 from srgan_course.kit.codec import image_bytes
 from srgan_course.kit.folders import enlarge_folder, enlarge_paths, summary
+from srgan_course.kit.models import MODELS
 from srgan_course.upscale import Upscaler, fill_colour, upscale_file, upscale_folder
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
@@ -81,7 +82,14 @@ def test_a_network_without_bounds_is_refused():
 
 def test_tile_must_be_a_size(up):
     for bad in 0, -3, 1.5, '5', float('inf'), float('nan'):
-        with pytest.raises(ValueError, match='is not a whole number from 1 on'): up(noise(9, 9), tile=bad)
+        for x in noise(9, 9), torch.rand(1, 3, 9, 9):
+            with pytest.raises(ValueError, match='is not a whole number from 1 on'): up(x, tile=bad)
+
+def test_a_model_of_noise_is_named_as_it_was_given(tmp_path):
+    (file := tmp_path/'my cats.safetensors').write_bytes((MODELS/'dcgan-cats.safetensors').read_bytes())
+    for given in file, str(file):
+        with pytest.raises(ValueError, match=re.escape(f'srgan-cats --model {file}')): Upscaler(given)
+    with pytest.raises(ValueError, match='srgan-cats --model dcgan-cats$'): Upscaler.load('dcgan-cats')
 
 # ---- lack of memory
 
@@ -525,6 +533,7 @@ def test_what_is_no_picture_is_no_result(up, tmp_path):
     (named := tmp_path/'named.png').write_text('precious')
     assert enlarge_paths([src/'a.png'], named, up, progress=False)['done'] and Image.open(named).size == (36, 28)
 
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no pipes of this kind')
 def test_a_pipe_or_a_device_is_no_place_for_the_result_of_a_folder(up, tmp_path):
     "It was waited for by a thread that no signal ends; into a device a result vanished."
     (src := tmp_path/'in').mkdir(); Image.new('RGB', (9, 7), 'red').save(src/'a.png')

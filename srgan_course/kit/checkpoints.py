@@ -353,7 +353,7 @@ def _check_call(self:Resumable, n_epoch, cbs):
 @patch
 def resume(self:Resumable, path:Path|str # a checkpoint, or a folder of them (the newest whole one)
           )->Resumable:         # itself; the same call of `fit`, `fit_one_cycle`, ... now goes on
-    "Take up a run where a checkpoint was made."
+    "Take up a run where a checkpoint was made. What a torch loader's `persistent_workers` have drawn is not known here, nor kept."
     path = Path(path)
     path, t, p = latest_checkpoint(path, read=True) if path.is_dir() else (path, *read_checkpoint(path))
     self._check_run(path, t, p)

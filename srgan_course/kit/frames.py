@@ -240,10 +240,11 @@ def _film(pictures, fmt, notes, opts):
 # %% ../../nbs/kit/frames.ipynb #fb00000b
 def _times_of(path, seconds, n):
     "How long each of `n` pictures is shown."
-    if seconds is None or isinstance(seconds, (int, float)): return [seconds]*n
-    times = list(seconds)
+    times = [seconds]*n if np.ndim(seconds) == 0 else list(seconds)
     if len(times) != n: raise ValueError(f'{path}: {n} pictures and {len(times)} times; give a time for each')
-    return times
+    if bad := [s for s in times if s is not None and not 0 <= s < float('inf')]:
+        raise ValueError(f'{path}: a picture cannot be shown for {bad[0]} seconds; give a number from 0 on')
+    return [s if s is None else float(s) for s in times]
 
 def _format_for(path, pictures):
     "Pillow's name of the format that a suffix says, if it holds several pictures, as large as these."

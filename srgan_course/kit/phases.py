@@ -157,7 +157,7 @@ def run_training(job:Training, dls, out:Path,
         for k,p in job.phases.items():
             watched = [*watch(k), *cbs, *([tensorboard(out/'tensorboard'/k)] if board else []), *([Say(k)] if progress else [])]
             nets[k] = net = run_phase(job, p, dls, out, net and copy.deepcopy(net).train().requires_grad_(True), watched)
-    except KeyboardInterrupt: raise KeyboardInterrupt(f'A checkpoint is in {out}; the same call with resume=True goes on') from None
+    except KeyboardInterrupt: raise KeyboardInterrupt(f'While {out} is there, the same call with resume=True goes on') from None
     return nets
 
 def describe(job:Training, dls)->str:

@@ -42,7 +42,7 @@ def show_grid(rows:list, # list of rows, each a list of PIL images, tensors, arr
             ax.set_axis_off()
             if v is not None: ax.imshow(v)
             ax.set_title(titles[i][j] or '', fontsize=8.5, pad=2.5, parse_math=False)
-        if row_titles: fig.text(.12/W, (y + h/2)/H, row_titles[i], rotation=90, ha='center', va='center', fontsize=8.5)
+        if i < len(row_titles or ()): fig.text(.12/W, (y + h/2)/H, row_titles[i], rotation=90, ha='center', va='center', fontsize=8.5)
     if path is not None: save_figure(fig, path, dpi=200)
     fig._ipython_display_ = lambda: _show_jpeg(figure_bytes(fig, 'jpeg', dpi=100))
     return fig

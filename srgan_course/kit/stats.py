@@ -28,8 +28,8 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
     arrays = [np.asarray(a) for a in arrays]
     rows = [len(a) for a in arrays]
     if len({*rows}) != 1 or not rows[0]: raise ValueError(f'arrays of {", ".join(map(str, rows)) or "no"} rows; give one for each picture')
-    if bad := max(int((a != a).reshape(len(a), -1).any(1).sum()) for a in arrays):                              # NaN is not itself
-        raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN; leave them out of all arrays')
+    if bad := max(int(((a != a) | (abs(a) == np.inf)).reshape(len(a), -1).any(1).sum()) for a in arrays):       # NaN is not itself
+        raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN or infinite; leave them out of all arrays')
     got = [stat(*[a[i] for a in arrays]) for i in resamples(rows[0], times, seed)]
     ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
     return {k: ask([g[k] for g in got]) for k in got[0]} if isinstance(got[0], dict) else ask(got)
