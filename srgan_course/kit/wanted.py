@@ -6,7 +6,7 @@
 __all__ = ['Wanted']
 
 # %% ../../nbs/kit/wanted.ipynb #wn000004
-import os
+import os, unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -121,11 +121,13 @@ def _owner(name, stems): # of a file, without its suffix; those of pictures
 def need_pairs(a:list, b:list): # files of two sets, in order: results and their pictures, either way round
     "Refuse what is no pair by number, or sets whose names tell of pairs in another order; names that tell of none go by their order."
     if len(a) != len(b): raise ValueError(f'{len(a)} pictures and {len(b)} are no pairs; give as many of both, or leave out --paired')
+    stem_of = lambda p: unicodedata.normalize('NFC', Path(p).stem)            # a Mac writes an accent as a letter of its own
     for x, y in (a, b), (b, a):
-        stems, known = [Path(p).stem for p in y], {Path(p).stem for p in y}
-        owners = [_owner(Path(p).stem, known) for p in x]
+        stems = [*map(stem_of, y)]
+        known = {*stems}
+        owners = [_owner(stem_of(p), known) for p in x]
         if owners == stems or {*owners} != known or len(known) < len(y): continue
-        made, owner, other = next((p, o, q) for p, o, q in zip(x, owners, y) if o != Path(q).stem)
+        made, owner, other = next((p, o, q) for p, o, q in zip(x, owners, y) if o != stem_of(q))
         raise ValueError(f'{Path(made).name} belongs to {owner}, but in the order of names it stands beside {Path(other).name}; '
                          'name the files so that both sets have one order, or leave out --paired')
 
