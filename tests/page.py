@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, MODEL = ROOT/'nbs'/'try', ROOT/'srgan_course'/'models'/'light-x4.safetensors'
-FILES = 'index.html style.css page.js engine.js worker.js network.js picture.js pixels.js png.js safetensors.js server.js conv.c conv.wasm'.split()
+FILES = 'index.html style.css page.js engine.js worker.js network.js picture.js pixels.js png.js safetensors.js whole.js server.js conv.c conv.wasm'.split()
 FLAGS = '--target=wasm32-freestanding -msimd128 -O3 -nostdlib -Wl,--no-entry -Wl,--strip-all -Wl,--export=__heap_base'.split()
 
 def compiled():

@@ -90,6 +90,22 @@ def python(data):
     from srgan_course.images import open_image
     return upscaler()(open_image(data))
 
+@pytest.mark.skipif(not shutil.which('node'), reason='node is not on the path')
+@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'PROGRESSIVE', 'GIF', 'BMP', 'WEBP'])
+def test_half_a_file_is_no_picture(kind, tmp_path):
+    "Firefox and WebKit enlarged what there was of it. A whole file is one also with a thumbnail in it, and with something behind its end."
+    for f in 'whole', 'png': (tmp_path/f'{f}.mjs').write_text((page.PAGE/f'{f}.js').read_text(encoding='utf-8').replace('png.js', 'png.mjs'))
+    exif = Image.Exif(); exif[0x010e] = '\xff\xd9'*9                        # what ends a JPEG, inside one
+    kw = dict(exif=exif, progressive=kind == 'PROGRESSIVE') if kind in ('JPEG', 'PROGRESSIVE') else {}
+    data = encoded(photo(64, 48), 'JPEG' if kw else kind, **kw)
+    files = [data, data + b'and more'*9, *(data[:int(len(data)*part)] for part in (.3, .5, .97)), data[:40]]
+    if kind == 'PNG': files.append(data[:len(data)//2] + bytes([data[len(data)//2] ^ 1]) + data[len(data)//2 + 1:])
+    for i, b in enumerate(files): (tmp_path/str(i)).write_bytes(b)
+    code = f'''import {{isWhole}} from '{(tmp_path/'whole.mjs').as_uri()}'; import fs from 'fs';
+    console.log(JSON.stringify([...Array({len(files)}).keys()].map(i => isWhole(new Uint8Array(fs.readFileSync({json.dumps(str(tmp_path))} + '/' + i))))))'''
+    r = subprocess.run(['node', '--input-type=module', '-e', code], capture_output=True, text=True, check=True)
+    assert json.loads(r.stdout) == [True]*2 + [False]*(len(files) - 2)
+
 # ---- a server that keeps a log, and a browser
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -119,7 +135,7 @@ def chromium():
         yield b
         b.close()
 
-def answer(body, route): route.fulfill(body=body)
+def answer(body, route): route.fulfill(body=body, content_type='text/javascript' if route.request.url.endswith('.js') else None)
 
 def visit(chromium, site, **routes):
     "The page in a context of its own, with all its requests and complaints; `routes`: file -> bytes to answer instead."
@@ -307,6 +323,30 @@ def test_damaged_picture(ready, what):
     ready.wait_for_selector('#error:not([hidden])')
     assert ready.inner_text('#error') == f'bad.png {UNREADABLE}'
     assert not ready.is_visible('#result') and not ready.is_visible('#work')
+
+@browser_only
+def test_half_a_file_is_refused_before_it_is_drawn(chromium, site):
+    "Also where the browser would draw it: here `createImageBitmap` gives a picture whatever it is asked for."
+    pg = visit(chromium, site)
+    pg.wait_for_selector('body[data-ready]')
+    pg.evaluate('''() => { const real = createImageBitmap; window.createImageBitmap = () => real(new ImageData(8, 6)); }''')
+    data = encoded(photo(60, 40), 'JPEG')
+    give(pg, data[:len(data)//2], 'half.jpg')
+    pg.wait_for_selector('#error:not([hidden])')
+    assert pg.inner_text('#error') == f'half.jpg {UNREADABLE}' and not pg.is_visible('#result')
+    pg.context.close()
+
+@browser_only
+def test_a_browser_that_gives_other_pixels_is_told_of(chromium, site):
+    "Protections against fingerprinting do; the result was noise, and nobody said so."
+    lie = '''const real = OffscreenCanvasRenderingContext2D.prototype.getImageData;
+        OffscreenCanvasRenderingContext2D.prototype.getImageData = function(...a) { const d = real.apply(this, a); d.data[1234] ^= 1; return d; };'''
+    pg = visit(chromium, site, **{'pixels.js': lie + (page.PAGE/'pixels.js').read_text(encoding='utf-8')})
+    pg.wait_for_selector('body[data-ready]')
+    give(pg, encoded(photo(60, 40)))
+    pg.wait_for_selector('#error:not([hidden])')
+    assert pg.inner_text('#error').startswith('This browser gives a page other pixels than were drawn') and not pg.is_visible('#download')
+    pg.context.close()
 
 @browser_only
 @pytest.mark.parametrize('size', [(1025, 1024), (9000, 9000), (8200, 1)], ids=str)

@@ -1,5 +1,6 @@
 // The page: a photo in (chosen, dropped or pasted), the engine's tiles on a canvas, a slider, a file to download.
 import {engine, tooLarge} from './engine.js';
+import {isWhole} from './whole.js';
 
 const $ = id => document.getElementById(id);
 const show = (id, on) => { $(id).hidden = !on; };
@@ -24,6 +25,7 @@ async function open(file) {
   try {
     const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);
     if (refuse) return {refuse};
+    if (!isWhole(new Uint8Array(await file.arrayBuffer()))) throw new Error('truncated');
     return {bitmap: await createImageBitmap(file, AS_PYTHON)};
   } catch { return {refuse: `${file.name || 'This'} ${UNREADABLE}`}; }
 }
@@ -41,7 +43,8 @@ function drawTile({box: {t, b, l, r}, data}) {
 }
 
 function told(p) {
-  if (p.data) drawTile(p);                                                 // a server tells of tiles without sending them
+  if (p.data) drawTile(p);
+  if (p.picture) $('after').getContext('2d').drawImage(p.picture, 0, 0);   // a server sends it whole
   $('progress').value = p.done/p.of;
   $('tile').textContent = `${p.done} of ${p.of} ${p.of === 1 ? 'tile' : 'tiles'}`;
 }

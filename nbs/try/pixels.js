@@ -1,6 +1,14 @@
 // A decoded picture -> its bytes.
 import {kind} from './picture.js';
 
+/** Does a page get the pixels that were drawn? Protections against fingerprinting give it others (Tor, Brave, settings of Firefox). */
+export function honest() {
+  const ctx = new OffscreenCanvas(64, 64).getContext('2d', {willReadFrequently: true}), test = new ImageData(64, 64);
+  for (let i = 0; i < test.data.length; i++) test.data[i] = i%4 === 3 ? 255 : (i*7919 ^ i*i*31) & 255;
+  ctx.putImageData(test, 0, 0);
+  return ctx.getImageData(0, 0, 64, 64).data.every((v, i) => v === test.data[i]);
+}
+
 /** Straight RGBA bytes of a bitmap. A 2D canvas multiplies colour by alpha, so what is transparent is read through WebGL. */
 export function pixels(bitmap) {
   const {width: w, height: h} = bitmap, canvas = new OffscreenCanvas(w, h), ctx = canvas.getContext('2d', {willReadFrequently: true});

@@ -5,7 +5,7 @@ const TABLE = Uint32Array.from({length: 256}, (_, n) => {
   return n;
 });
 
-function crc(bytes) {
+export function crc(bytes) {
   let c = ~0;
   for (const b of bytes) c = TABLE[(c ^ b) & 255] ^ c >>> 8;
   return ~c >>> 0;

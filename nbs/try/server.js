@@ -42,11 +42,11 @@
     addEventListener('pagehide', leave);                                   // the tab is closed, the page loaded again
     try {
       const {file, lost} = await enlarged(job, told, signal), picture = await createImageBitmap(file, {premultiplyAlpha: 'none'});
-      const {width: w, height: h} = picture, {pixels} = await import('./pixels.js'), data = pixels(picture), s = api.scale;
-      picture.close();
+      const {width: w, height: h} = picture;
       signal?.throwIfAborted();
-      told({done: 1, of: 1, box: {t: 0, l: 0, b: h/s, r: w/s}, data});
-      return {data, w, h, lost, blob: async () => file};
+      told({done: 1, of: 1, picture});
+      picture.close();
+      return {w, h, lost, blob: async () => file};
     } finally { removeEventListener('pagehide', leave); leave(); }         // what is cancelled stops; what is done is forgotten
   }
 
