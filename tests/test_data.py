@@ -44,6 +44,16 @@ def test_fastai_import_is_quiet_and_leaves_the_filters_alone():
         assert warnings.filters == before
     assert not [w for w in seen if 'torch.jit.script' in str(w.message)]
 
+def test_fastai_comes_quietly_on_python_3_14(tmp_path):
+    "There torch warns in other words; here a stand-in for fastai does."
+    (f := tmp_path/'fastai'/'vision'/'all.py').parent.mkdir(parents=True)
+    for d in f.parents[:2]: (d/'__init__.py').touch()
+    f.write_text('import warnings\nfor w in "is deprecated. Use ...", "is not supported in Python 3.14+ and may break.": '
+                 'warnings.warn(f"`torch.jit.script` {w}", FutureWarning)\n')
+    code = f'import sys; from srgan_course.kit.recipe import import_fastai; sys.path.insert(0, {str(tmp_path)!r}); import_fastai()'
+    r = subprocess.run([sys.executable, '-W', 'error', '-c', code], capture_output=True, text=True)
+    assert not r.returncode, r.stderr
+
 # ---- trap 9: the downsampler at training is the one at test
 
 def whole_lr(path, scale): return np.asarray(downscale(crop_to_multiple(open_image(path).convert('RGB'), scale), scale))

@@ -177,6 +177,6 @@ def in_test()->bool:
 def import_fastai():
     "`fastai.vision.all`, imported without the one warning torch gives for fastai's own use of `torch.jit.script`"
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message=r'.*torch\.jit\.script.*is deprecated')
+        warnings.filterwarnings('ignore', message=r'.*torch\.jit\.script.*is (deprecated|not supported)')   # from Python 3.14 on
         import fastai.vision.all as fv
     return fv
