@@ -61,7 +61,7 @@ def test_film_there_and_back(tmp_path, suffix, shape):
 def test_times_of_a_film(tmp_path, suffix):
     "NumPy's numbers are numbers; what is no time is refused by every format, and the file before stays."
     film = [Image.new('RGB', (4, 4), c) for c in ('red', 'blue')]
-    for seconds in np.float32(.25), np.array([.25, .25]), [.25, np.float64(.25)]:
+    for seconds in np.float32(.25), np.array(.25), np.array([.25, .25]), [.25, np.float64(.25)], iter([.25, .25]):
         p = save_frames(tmp_path/f'x{suffix}', film, seconds)
         assert [s for _,s in read_frames(p)] == [.25, .25]
     before = p.read_bytes()

@@ -1,6 +1,6 @@
 """Real processes are killed with SIGKILL in each phase of a run and resumed in a new one: weights, averages, optimiser and loss history
 must end as those of the run that was left alone."""
-import json, os, random, signal, subprocess, sys, time
+import contextlib, json, os, random, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 
@@ -147,6 +147,21 @@ def test_a_second_process_in_the_folder_of_a_run_at_work(parent, whole, tmp_path
     got, want = json.loads((tmp_path/'out.json').read_text()), whole(how='fit_one_cycle')
     assert {k: got[k] for k in ('digest', 'history', 'steps')} == {k: want[k] for k in ('digest', 'history', 'steps')}
     second.fit_one_cycle(2, lr_max=3e-3)
+
+def test_a_refusal_that_is_forgotten_later_frees_nothing(tmp_path):
+    "POSIX locks go with the first descriptor of their file that is closed: one kept by a refusal took the lock of the next fit along."
+    from srgan_course.kit.lists import alone
+    code = ('import sys; from pathlib import Path; from srgan_course.kit.lists import claims\n'
+            'with claims(Path(sys.argv[1])) as mine: print(mine("run"), flush=True); sys.stdin.readline()')
+    other = lambda: subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    first, refused = other(), contextlib.ExitStack()
+    assert first.stdout.readline() == 'True\n'
+    with pytest.raises(BlockingIOError): alone([tmp_path], refused)
+    first.communicate('\n')
+    with contextlib.ExitStack() as held:
+        alone([tmp_path], held)
+        refused.close()                                                      # as when the error, and all that it holds, is forgotten
+        assert other().communicate('\n')[0] == 'False\n'
 
 # how many of the fifty: the game, pretraining, batches from workers, two processes, a disk that fills, a clock that jumps by ten years
 KINDS = dict(game=14, pretrain=12, workers=8, processes=6, disk=5, clock=5)

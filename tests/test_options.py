@@ -174,6 +174,7 @@ def test_no_figure_of_what_is_none():
     from srgan_course.losses import DISTANCES, ContentLoss
     from srgan_course.watching import who_is_ahead
     x, z = np.arange(9.), torch.zeros(1, 3, 4, 4)
+    assert over_pictures(lambda v: (v == 'cat').mean(), np.array(['cat', 'cat']), times=9) == (1, 1)      # names are no numbers
     for f, why in ((lambda: over_pictures(np.mean, np.append(x, np.nan)), '1 of 10 pictures have a figure that is NaN'),
                    (lambda: over_pictures(np.mean, np.append(x, np.inf)), '1 of 10 pictures have a figure that is NaN or infinite'),
                    (lambda: over_pictures(np.mean, x, x[:5]), 'arrays of 9, 5 rows'),

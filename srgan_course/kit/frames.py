@@ -240,7 +240,8 @@ def _film(pictures, fmt, notes, opts):
 # %% ../../nbs/kit/frames.ipynb #fb00000b
 def _times_of(path, seconds, n):
     "How long each of `n` pictures is shown."
-    times = [seconds]*n if np.ndim(seconds) == 0 else list(seconds)
+    try: times = list(seconds)
+    except TypeError: times = [seconds]*n
     if len(times) != n: raise ValueError(f'{path}: {n} pictures and {len(times)} times; give a time for each')
     if bad := [s for s in times if s is not None and not 0 <= s < float('inf')]:
         raise ValueError(f'{path}: a picture cannot be shown for {bad[0]} seconds; give a number from 0 on')

@@ -240,7 +240,7 @@ def stamp_of(src:Path):
 
 @contextmanager
 def claims(dst:Path): # folder of results; gives a function of a result's name, and of whether to wait for it: is it ours to make?
-    "Claim results, until the end. Windows, and some file systems, have no such locks: there two processes may make the same."
+    "Claim results, until the end, of other processes. Windows, and some file systems, have no such locks: there two may make the same."
     try:
         import fcntl
         file = os.open(dst/'.lock', os.O_RDWR | os.O_CREAT, 0o666)
@@ -249,15 +249,15 @@ def claims(dst:Path): # folder of results; gives a function of a result's name, 
         try: fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(os.fsencode(name)))
         except OSError as e: return e.errno not in (errno.EACCES, errno.EAGAIN)
         return True
-    try: yield claim
-    finally: os.close(file)
+    with os.fdopen(file, 'rb'): yield claim
 
 def alone(folders:list, held:ExitStack): # of a run's checkpoints
     "The folders for this process alone until `held` closes; one in which another process trains is refused."
     for folder in folders:
         with suppress(OSError): folder.mkdir(parents=True, exist_ok=True)    # saving will say what is wrong with it
-        if not held.enter_context(claims(folder))('run'):
-            raise BlockingIOError(f'another process trains in {folder}; wait until it has ended, or give another folder')
+        if held.enter_context(claims(folder))('run'): continue
+        held.close()                                     # now: closed later, it would free what this process claims there by then
+        raise BlockingIOError(f'another process trains in {folder}; wait until it has ended, or give another folder')
 
 # %% ../../nbs/kit/lists.ipynb #sh000009
 def some_line(what:str, names:list)->list:

@@ -28,7 +28,7 @@ def over_pictures(stat, # function of the arrays -> number, or dict of numbers
     arrays = [np.asarray(a) for a in arrays]
     rows = [len(a) for a in arrays]
     if len({*rows}) != 1 or not rows[0]: raise ValueError(f'arrays of {", ".join(map(str, rows)) or "no"} rows; give one for each picture')
-    if bad := max(int(((a != a) | (abs(a) == np.inf)).reshape(len(a), -1).any(1).sum()) for a in arrays):       # NaN is not itself
+    if bad := max(int((a != a if a.dtype.kind not in 'fc' else ~np.isfinite(a)).reshape(len(a), -1).any(1).sum()) for a in arrays):
         raise ValueError(f'{bad} of {rows[0]} pictures have a figure that is NaN or infinite; leave them out of all arrays')
     got = [stat(*[a[i] for a in arrays]) for i in resamples(rows[0], times, seed)]
     ask = lambda v: tuple(map(float, np.nanpercentile(v, _ENDS)))
