@@ -79,6 +79,15 @@ def mutated(i):
     b = bytes(b)
     return name, with_sums(b) if b[:4] == b'\x89PNG' and r.random() < .7 else b
 
+def pixels_alone(b, lost):
+    "A PNG without all that may be left out: the four chunks that make a picture, and what is transparent, if that is not named as lost."
+    at, out = 8, b[:8]
+    while at + 12 <= len(b):
+        kind, end = b[at+4:at+8], at + 12 + int.from_bytes(b[at:at+4], 'big')
+        if kind in (b'IHDR', b'PLTE', b'IDAT', b'IEND') or kind == b'tRNS' and 'tRNS' not in lost: out += b[at:end]
+        at = end
+    return out + b[at:]
+
 def check(b, max_pixels=2**25, path=None):
     "'refused' in one line, or 'opened' as Pillow decodes it; anything else is an AssertionError."
     with warnings.catch_warnings():
@@ -88,7 +97,11 @@ def check(b, max_pixels=2**25, path=None):
             assert str(e) and '\n' not in str(e), repr(e)
             return 'refused'
         a, limit = to_array(got), Image.MAX_IMAGE_PIXELS
-        try: Image.MAX_IMAGE_PIXELS = None; ref = Image.open(BytesIO(b), formats=readable()); ref.load()
+        def decoded(b): ref = Image.open(BytesIO(b), formats=readable()); ref.load(); return ref
+        try: Image.MAX_IMAGE_PIXELS = None; ref = decoded(b)
+        except Exception:                              # what is damaged beside a PNG's pixels costs no picture here, and is named
+            if b[:4] != b'\x89PNG' or not got.info.get('lost'): raise
+            ref = decoded(pixels_alone(b, got.info['lost']))
         finally: Image.MAX_IMAGE_PIXELS = limit
         box = ref.dispose_extent if ref.format == 'GIF' and 'transparency' not in ref.info else None
         if box and box != (0, 0, *ref.size):           # around a first frame there is nothing, as browsers show it; Pillow paints it

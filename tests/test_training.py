@@ -359,7 +359,7 @@ def test_no_command_writes_over_the_run_of_another(tmp_path):
     from srgan_course.kit.classifier_runs import open_run
     keep_pictures(tmp_path, False, 'srgan-recognise', training=[], held_out=[])
     was = (tmp_path/'pictures.json').read_bytes()
-    wanted = 'holds a run of srgan-recognise; give another folder'
+    wanted = 'pictures.json: this folder holds a run of srgan-recognise; give another folder'
     few = get_recipe('quick', CatsRecipe).replace(toys=12)
     for begin in (lambda: train(ALONE, 'embedded', tmp_path, device='cpu', progress=False), lambda: train_cats(few, 'toy', tmp_path, device='cpu'),
                   lambda: open_run(tmp_path, ClassifierRecipe('mine'), SimpleNamespace(classes=[], train=[], valid=[]))):
@@ -476,7 +476,7 @@ def test_a_long_student_keeps_more_checkpoints_than_rows(tmp_path, monkeypatch):
     "Of 40,000 steps a kill would cost up to 10,000."
     import torch
     from srgan_course.kit import epochs
-    kept, x = [], epochs.PairBatches(torch.zeros(2, 3, 12, 12), lambda x, s: x[:, :, ::s, ::s], 1, 1)
+    kept, x = [], epochs.PairBatches(torch.zeros(2, 3, 12, 12, dtype=torch.uint8), lambda x, s: x[:, :, ::s, ::s], 1, 1)
     monkeypatch.setattr(epochs, 'SaveEvery', lambda folder, steps: kept.append(steps) or SaveEvery(folder, steps))
     for every in 10_000, 20:
         net = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Upsample(scale_factor=3))

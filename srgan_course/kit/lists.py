@@ -362,7 +362,7 @@ def keep_pictures(out:Path|str, # a run's folder
     was = read_json(file) if file.exists() else {}
     if not isinstance(was, dict): raise ValueError(f'{file}: damaged, not a list of pictures')
     who = was.pop('by', None)
-    if who not in (by, None): raise ValueError(f'{out} holds a run of {who}; give another folder')
+    if who not in (by, None): raise ValueError(f'{file}: this folder holds a run of {who}; give another folder')
     lost = [n for n in left_in(out) if who is None or n.endswith('.safetensors') or [*(Path(out)/n).rglob('step-*.safetensors')]]
     if lost and not begun:                             # of a run of this command, what comes before weights and checkpoints is no loss
         raise ValueError(f'{out} holds {", ".join(lost[:3])}{", ..."*(len(lost) > 3)}, which the run would write over; give another')
