@@ -14,10 +14,11 @@ from .kit.classifier_runs import CLASSIFIER_RECIPES, ClassifierRecipe, classifie
 from .kit.classifiers import Classifier, body, check_body, load_classifier, load_pictures
 from .kit.commands import in_range, say
 from .kit.frames import say_unseen
+from .kit.labels import fit_labels
 from .kit.views import all_views, cached_features
 from .kit.pixels import finite
 from .kit.recipe import get_recipe
-from .kit.report import classification_report, judged
+from .kit.measured import classification_report, judged
 from .kit.splits import class_items, split_pets
 from .kit.stats import over_pictures
 
@@ -43,10 +44,15 @@ def train_head(feats,            # (n,nf), or (views,n,nf): of a picture one vie
                every=25          # steps between two rows of the history
               )->Head:
     "A linear head, by cross-entropy and Adam, in exactly `steps` steps."
-    f, y = finite(torch.as_tensor(feats, dtype=torch.float32), 'a feature', 'tells nothing; give others'), torch.as_tensor(np.asarray(y))
+    for name, value in dict(steps=steps, bs=bs, every=every).items(): in_range(name, value, 1, whole=True)
+    numbers = lambda y: torch.from_numpy(fit_labels(np.ravel(y), SimpleNamespace(n=n_classes or math.inf, name='the head')))
+    f, y = finite(torch.as_tensor(feats, dtype=torch.float32), 'a feature', 'tells nothing; give others'), numbers(y)
+    valid = None if valid_feats is None else (valid_feats, numbers(valid_y))
     if f.shape[-2] != len(y): raise ValueError(f'features of {f.shape[-2]} pictures and {len(y)} classes; give one for each')
-    if len(seen := y.unique()) < 2: raise ValueError(f'pictures of one class only (number {seen.tolist()[0]}); nothing can be told apart')
-    v, n, d = (f := f.reshape(-1, *f.shape[-2:])).shape
+    if len(seen := y.unique()) < 2:
+        raise ValueError(f'pictures of one class only (number {", ".join(map(str, seen.tolist()))}); nothing can be told apart')
+    f = f.reshape(-1, *f.shape[-2:])
+    v, n, d = f.shape
     g, losses = torch.Generator().manual_seed(seed), []
     with torch.random.fork_rng(devices=[]): torch.manual_seed(seed); linear = nn.Linear(d, n_classes or int(y.max()) + 1)
     head, opt, per = Head(linear, []), torch.optim.Adam(linear.parameters(), lr), math.ceil(n/bs)
@@ -58,7 +64,7 @@ def train_head(feats,            # (n,nf), or (views,n,nf): of a picture one vie
         opt.zero_grad(); loss.backward(); opt.step()
         losses.append(loss.item())
         if (step + 1) % every and step + 1 < steps: continue
-        watched = (None, None) if valid_feats is None else head.row(valid_feats, torch.as_tensor(np.asarray(valid_y)))
+        watched = head.row(*valid) if valid else (None, None)
         head.history.append(dict(zip(('step', 'loss', 'valid_loss', 'valid_accuracy'), (step + 1, float(np.mean(losses)), *watched))))
         losses = []
     linear.eval().requires_grad_(False)
@@ -105,9 +111,11 @@ def report(probs,        # (n,C) probabilities, or (n,) of class 1
           )->dict:       # n, loss, accuracy, f1, auc, ece, confusion, baseline, counts, classes, intervals (loss, accuracy, AUC)
     "What `classification_report` says, calibration, the accuracy of always naming the largest class, and intervals over pictures."
     p, y = judged((probs, y))
+    classes = [*map(str, range(p.shape[1]))] if classes is None else list(classes)
+    if len(classes) != p.shape[1]: raise ValueError(f'{len(classes)} names for {p.shape[1]} classes; give one for each')
     counts = np.bincount(y, minlength=p.shape[1])
-    r = classification_report((p, y)) | dict(n=len(y), ece=ece(p, y), baseline=float(counts.max()/len(y)), counts=counts.tolist(),
-                                             classes=list(classes or map(str, range(p.shape[1]))))
+    r = classification_report((p, y)) | dict(n=len(y), ece=ece(p, y), baseline=float(counts.max()/len(y)), classes=classes,
+                                             counts=counts.tolist())
     return r | dict(intervals=over_pictures(_of_resample, p, y, times=times, seed=seed)) if times else r
 
 # %% ../nbs/14_classifier.ipynb #ab1c0008

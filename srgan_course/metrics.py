@@ -12,10 +12,10 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn, Tensor
 from .data import DEGRADE
 from .images import crop_to_multiple, downscale, interpolate, luminance
-from .kit.measured import as_pixels, check_measurable, check_range, named_once, named_pictures, pixel_pair, shave
+from .kit.measured import as_pixels, check_measurable, check_range, classification_report
+from .kit.measured import named_once, named_pictures, pixel_pair, shave
 from .kit.pixels import as_bytes, as_picture, finite, to_image, to_tensor
 from .kit.recipe import in_range, one_of
-from .kit.report import classification_report
 from .kit.results import load_result, results_folder, save_result
 from .kit.weights import find_weights, in_eval, pretrained_weights, read_weights
 

@@ -18,8 +18,8 @@ from .kit.commands import in_range
 from .kit.recipe import HOMES, RATE, SHARE, build, get_recipe, look_up, one_of
 from .kit.cards import write_report
 from .kit.devices import check_precision, pick_device
-from .kit.glasses import Alike, Glasses
 from .kit.vgg import parse_name
+from .kit.terms import Alike, Glasses
 from .kit.distributed import in_order, rank, told
 from .kit.phases import SCHEDULES, Phase, Training, describe, kept_recipe, memory_advice, run_training, settle_recipe
 from .generators import build_network, find_model, load_model

@@ -144,6 +144,19 @@ def test_other_forms_of_what_is_judged_and_learnt_from(judged):
     f = np.random.default_rng(0).random((12, 4)); x = torch.from_numpy(f)
     heads = [C.train_head(v, y[:12], v, y[:12], steps=3) for v in (x.float(), x, f, f.astype(np.float32))]
     assert all((h.probs(f) == heads[0].probs(x.float())).all() and h.history == heads[0].history for h in heads)
+    labels = y[:12].astype(np.int32), y[:12].astype(np.uint16), y[:12, None], torch.as_tensor(y[:12]).int(), y[:12].tolist()
+    assert all((C.train_head(f, v, f, v, steps=3).probs(f) == heads[0].probs(x.float())).all() for v in labels)
+
+def test_what_a_head_does_not_learn_from_and_names_that_do_not_fit(judged):
+    p, y = judged
+    f, y12 = np.random.default_rng(0).random((12, 4)), y[:12]
+    for args, kw, says in (((f, y12*1.), {}, 'labels float64 .* are no list of class numbers'), ((f, y12 - 1), {}, 'labels go from -1'),
+                           ((f, y12), dict(n_classes=1), 'labels go from 0 to 1; the head tells 1 classes'),
+                           ((f[:0], y[:0].astype(int)), {}, 'pictures of one class only'), ((f, y12), dict(bs=0), 'bs is 0; give a whole number'),
+                           ((f, y12), dict(every=0), 'every is 0'), ((f, y12), dict(steps=-1), 'steps is -1'), ((f, y12, f), {}, 'labels object')):
+        with pytest.raises(ValueError, match=says): C.train_head(*args, **kw)
+    for names in [], ['cat'], ['cat', 'dog', 'cow']:
+        with pytest.raises(ValueError, match=f'{len(names)} names for 2 classes; give one for each'): C.report(p, y, names, times=0)
     c, pics = K.Classifier(K.body('toynet-random', 0), ['a', 'b'], 'linear', 32, 0), [draw_pet('cat', i, 32) for i in range(3)]
     assert (c.probs(im for im in pics) == c.probs(pics)).all()
     with pytest.raises(ValueError, match='a source is a folder, a name or a list, not <PIL'): c.probs(pics[0])

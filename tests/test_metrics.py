@@ -305,7 +305,7 @@ def auc_is_right(report):
 
 def test_trap_11_auc_from_decisions(monkeypatch):
     from sklearn.metrics import balanced_accuracy_score
-    import srgan_course.kit.report as report
+    import srgan_course.kit.measured as report
     assert auc_is_right(M.classification_report)
     def of_decisions(preds):                                     # the fault: scores rounded before they are counted
         p, t = scores(preds); return np.eye(2)[p.argmax(1)].clip(1e-9, 1 - 1e-9), t       # 0 and 1 themselves are refused

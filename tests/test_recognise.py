@@ -86,7 +86,8 @@ def test_top1_measured_again(name):
     if t.weights.endswith('.pth'): pytest.skip("other weights than those measured")
     want = load_result(ROOT/'results'/'recognise_teachers.json')['figures'][name]
     z = t.scores(load_pictures(paths, 224), precision='bfloat16'); y = name_labels(paths)
-    assert abs(N.in_top(z, y).mean() - want['top1']) <= .005 and abs(N.in_top(z, y, 5).mean() - want['top5']) <= .005
+    one = 1/len(paths) + 1e-9                                   # of two classes as good as equal, another processor may put the other first
+    assert abs(N.in_top(z, y).mean() - want['top1']) <= one and abs(N.in_top(z, y, 5).mean() - want['top5']) <= one
 
 # ---- measuring
 
@@ -521,3 +522,13 @@ def test_a_grey_picture_of_16_bits_is_what_it_is(tmp_path):
     assert deep.mode == 'I;16' and toy().guesses(grey) == toy().guesses(deep)
     one, two = (M.recognise_picture(im, {'bicubic': 'bicubic'}, toy(), size=48) for im in (grey, deep))
     assert all(np.array_equal(np.asarray(one[k]['picture']), np.asarray(two[k]['picture'])) for k in one)
+
+def test_what_a_student_does_not_learn_from():
+    "Bytes of NumPy are taken as torch's are; a side that is too large was taken for some place of the picture, without a word."
+    x = np.random.default_rng(0).integers(0, 256, (4, 3, 48, 48), dtype=np.uint8)
+    def taught(x, **kw): return M.train_student(M.student(None, nf=4, n_blocks=1), x, M.RecogniseLoss(logits=0., pixel=1.), **(dict(steps=1, bs=2, every=1) | kw))
+    assert taught(x, side=8, valid=x) == taught(torch.from_numpy(x), side=8, valid=torch.from_numpy(x))
+    for bad in x/255, x.transpose(0, 2, 3, 1), x[0], x[:0], [1, 2]:
+        with pytest.raises(ValueError, match='^originals are .*; give uint8 .n,3,H,W., or `Originals`, one or more$'): taught(bad)
+    for kw, says in (dict(bs=0), 'bs is 0'), (dict(side=17), 'side is 17; give a whole number from 0 to 16'), (dict(every=0), 'every is 0'):
+        with pytest.raises(ValueError, match=says): taught(x, **kw)

@@ -197,7 +197,7 @@ HOME = '[project.urls]\nRepository = "https://github.com/someone/cours"\nDocumen
 @pytest.mark.parametrize('with_home', [False, True])
 def test_what_follows_from_a_home(tmp_path, with_home):
     "Links to source code and to Colab, buttons, sitemap and citation: all with a home in pyproject.toml, none without."
-    copy_repo(tmp_path, notebooks=['index.ipynb', 'kit/pages.ipynb', 'kit/report.ipynb', '00_tour.ipynb'])
+    copy_repo(tmp_path, notebooks=['index.ipynb', 'kit/pages.ipynb', 'kit/measured.ipynb', '00_tour.ipynb'])
     lesson = json.loads((tmp_path/'nbs'/'00_tour.ipynb').read_text(encoding='utf-8'))
     lesson['cells'] = lesson['cells'][:1] + [dict(cell_type='markdown', id='more', metadata={}, source='More.')]
     (tmp_path/'nbs'/'00_tour.ipynb').write_text(json.dumps(lesson), encoding='utf-8')
@@ -213,9 +213,9 @@ def test_what_follows_from_a_home(tmp_path, with_home):
     r = process(tmp_path)
     assert r.returncode == 0 and not complaints(r.stdout + r.stderr), r.stderr[-2000:]
     assert (tmp_path/'nbs'/'nbdev.yml').read_text(encoding='utf-8') == before  # what nbdev writes itself
-    kit, tour = (page(tmp_path/'_proc', p) for p in ('kit/report', '00_tour'))
+    kit, tour = (page(tmp_path/'_proc', p) for p in ('kit/measured', '00_tour'))
     quarto, cff = ((tmp_path/p).read_text(encoding='utf-8') for p in ('_proc/_quarto.yml', 'CITATION.cff'))
-    there = {'source': 'https://github.com/someone/cours/blob/main/srgan_course/kit/report.py#L' in kit, 'any source': '[source]' in kit,
+    there = {'source': 'https://github.com/someone/cours/blob/main/srgan_course/kit/measured.py#L' in kit, 'any source': '[source]' in kit,
              'Colab': 'https://colab.research.google.com/github/someone/cours/blob/main/nbs/00_tour.ipynb' in tour,
              'any Colab': 'Colab' in tour,
              'edit, issue': 'repo-url: "https://github.com/someone/cours"' in quarto and 'repo-actions: [edit, issue]' in quarto

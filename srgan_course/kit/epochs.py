@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 import numpy as np, torch
 from .checkpoints import Resumable, SaveEvery, checkpoints
-from .commands import say
+from .commands import in_range, say
 from .distributed import rank, world
 from .recipe import draws
 from .show import save_figure
@@ -111,6 +111,7 @@ def learn_steps(net, batches, loss, # a network; its batches (input, what the lo
                 cbs=()         # more fastai callbacks
                )->list:        # rows: step, loss, its parts, valid
     "Train in one pass through `batches`."
+    in_range('every', every, 1, whole=True)
     rows = StepRows(lr, len(batches), every, check, progress)
     learn = Resumable(DataLoaders(batches, []), net, loss, recipe=recipe, lr=lr, opt_func=torch.optim.Adam, precision=precision)
     if folder and checkpoints(folder): learn.resume(folder)
@@ -138,6 +139,11 @@ class PairBatches:
                        steps:int, bs:int=8,
                        side:int=0,     # of the small patches; 0: whole pictures
                        scale:int=3, seed:int=0, device:str='cpu'):
+        if isinstance(x, np.ndarray): x = torch.from_numpy(x)
+        shape, dtype = tuple(getattr(x, 'shape', ())), getattr(x, 'dtype', None)                              # `Originals` are bytes
+        if len(shape) != 4 or not shape[0] or shape[1] != 3 or dtype not in (torch.uint8, None):
+            raise ValueError(f'originals are {type(x).__name__} {shape} of {dtype}; give uint8 (n,3,H,W), or `Originals`, one or more')
+        in_range('bs', bs, 1, whole=True); in_range('side', side, 0, min(shape[2:])//scale, whole=True)
         self.x, self.shrink, self.steps, self.bs, self.side = x, shrink, steps, bs, side
         self.scale, self.seed, self.device = scale, seed, device
     def __len__(self): return self.steps
