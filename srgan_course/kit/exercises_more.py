@@ -196,10 +196,10 @@ def check_crossing(f):
     for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105],
         100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
         got = ask(f, np.array(train), np.array(valid), n)
-        try: got = {int(i) for i in got}
+        try: got = sorted(int(i) for i in got)
         except TypeError: return f'you give {got!r}; give the numbers of the originals, not how many there are'
-        if got != (want := {i % n for i in train} & {i % n for i in valid}):
-            return (f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {sorted(got)}, not {sorted(want) or []}')
+        if got != (want := sorted({i % n for i in train} & {i % n for i in valid})):
+            return (f'n = {n}, {list(train)} to learn from, {list(valid)} to judge by: it names {got}, not {want}')
 
 @checks('half the width takes four times the pictures.')
 def check_needed(f):
