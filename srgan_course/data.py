@@ -237,7 +237,7 @@ def sr_dls(source,        # 'embedded', 'pets-toy', a folder, a known name, seve
     block = fv.DataBlock((fv.ImageBlock, fv.ImageBlock), get_x=get_lr, get_y=get_hr,
                          splitter=lambda o: (range(len(train)), range(len(train), len(o))), dl_type=_patch_dl())
     dls = block.dataloaders(train + held, bs=recipe.bs, num_workers=recipe.workers, device=device, recipe=recipe, turns=fit is None,
-                            valid_size=fit or min(2*recipe.size, side - side % math.lcm(8, recipe.scale)))    # U-Nets want eights
+                            valid_size=fit or min(2*recipe.size, side - side % math.lcm(8, recipe.scale)))    # some want eights
     dls.recipe = recipe
     return dls
 

@@ -149,7 +149,9 @@ def kid(a, b,                  # folder, name, list, tensor, batches, features
     spread = v.std() if size < max(n, m) else 0.
     if draws < 2 or g is not None and g.max() < 2: return Figure(v.mean(), 'KID', spread=spread, **said)
     if g is None: d = weighted_mmd2(ks, _draw_weights(n, rng, draws), _draw_weights(m, rng, draws))
-    else: w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws)[:, g]; d = weighted_mmd2(ks, w, w, g)
+    else:
+        w = _draw_weights(g.max() + 1, np.random.default_rng(seed), draws)[:, g]
+        d = weighted_mmd2(ks, w, w, g)
     return Figure(v.mean(), 'KID', around(v.mean(), d), spread, d - d.mean(), groups=None if g is None else int(g.max()) + 1, **said)
 
 # %% ../nbs/12_fid.ipynb #1e8afa19

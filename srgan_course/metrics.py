@@ -47,7 +47,8 @@ def gaussian_window(size:int=11,    # pixels across
                     sigma:float=1.5 # standard deviation in pixels
                    )->Tensor:       # (size,), sums to 1
     "The weights with which SSIM looks at a neighbourhood, along one axis."
-    d = torch.arange(size, dtype=torch.float64) - (size - 1)/2; w = torch.exp(-d**2/(2*sigma**2))
+    d = torch.arange(size, dtype=torch.float64) - (size - 1)/2
+    w = torch.exp(-d**2/(2*sigma**2))
     return w/w.sum()
 
 def local_mean(x:Tensor)->Tensor: # (N,H,W) -> (N,H-10,W-10)

@@ -189,7 +189,9 @@ def fill_colour(a:np.ndarray  # straight colours and alpha, (h,w,2 or 4), uint8 
     "Give the invisible pixels the colour of the visible ones around them."
     hole = a[..., -1] == 0
     if not hole.any() or hole.all(): return a
-    def weighed(a): return np.concatenate([a[..., :-1]*(alpha := a[..., -1:]/np.float32(np.iinfo(a.dtype).max)), alpha], -1)
+    def weighed(rows):
+        alpha = rows[..., -1:]/np.float32(np.iinfo(rows.dtype).max)
+        return np.concatenate([rows[..., :-1]*alpha, alpha], -1)
     sums = [np.concatenate([halve(weighed(a[i:i+64])) for i in range(0, len(a), 64)])]          # by bands of rows: floats take memory
     while sums[-1].shape[:2] != (1, 1): sums.append(halve(sums[-1]))
     c = np.zeros_like(sums[-1][..., :-1])
