@@ -349,6 +349,18 @@ def test_a_browser_that_gives_other_pixels_is_told_of(chromium, site):
     pg.context.close()
 
 @browser_only
+def test_pixels_of_webgl_that_are_wrong_are_not_taken(chromium, site):
+    "WebKit divides what it has not multiplied, and bytes overflow: up to 255 levels."
+    lie = '''const real = WebGL2RenderingContext.prototype.readPixels;
+        WebGL2RenderingContext.prototype.readPixels = function(...a) { real.apply(this, a); a[6].forEach((v, i) => { a[6][i] = v*2; }); };'''
+    pg = visit(chromium, site, **{'pixels.js': lie + (page.PAGE/'pixels.js').read_text(encoding='utf-8')})
+    pg.wait_for_selector('body[data-ready]')
+    white = lambda img: np.asarray(Image.alpha_composite(Image.new('RGBA', img.size, 'white'), img.convert('RGBA'))).astype(int)
+    data = encoded(photo(30, 22, 'RGBA'))
+    assert np.abs(white(result(pg, data)[0]) - white(python(data))).max() < 12       # those of the 2D canvas, which are coarse
+    pg.context.close()
+
+@browser_only
 @pytest.mark.parametrize('size', [(1025, 1024), (9000, 9000), (8200, 1)], ids=str)
 def test_too_large(ready, size):
     "Refused in one sentence, by the header: nothing is decoded."

@@ -18,10 +18,12 @@ def server():
     with live(app) as url: yield app, url
 
 @browser_only
-@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'WEBP', 'RGBA'])
+@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'WEBP', 'RGBA', 'turned'])
 def test_picture_is_the_api_s(chromium, server, kind, tmp_path):
     "What is downloaded has the API's bytes, and the slider shows its pixels."
-    data = encoded(photo(40, 30, 'RGBA')) if kind == 'RGBA' else encoded(photo(40, 30), kind)
+    turned = Image.Exif(); turned[274] = 6                                                        # no browser turns a WebP
+    data = (encoded(photo(40, 30, 'RGBA')) if kind == 'RGBA' else encoded(photo(30, 40), 'WEBP', exif=turned) if kind == 'turned' else
+            encoded(photo(40, 30), kind))
     app, url = server; pg = settled(visit(chromium, url))
     give(pg, data, f'my.cat.{kind.lower()}')
     pg.wait_for_selector('#download:not([hidden]), #error:not([hidden])'); assert not pg.is_visible('#error'), pg.inner_text('#error')

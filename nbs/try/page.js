@@ -6,9 +6,9 @@ const $ = id => document.getElementById(id);
 const show = (id, on) => { $(id).hidden = !on; };
 const say = text => { $('status').textContent = text; };
 const fail = text => { $('error').textContent = text; show('error', text); };
-let running, link;                                                         // what cancels the work in hand; the address of the last result
+let running, link;  // what cancels the work in hand; the address of the last result
 
-/** Width and height as the file's header tells them: nothing is decoded yet, so a monstrous picture is refused in time. */
+/** Width and height by the file's header: what is too large is refused before it is decoded. */
 async function size(file) {
   const img = new Image(), url = URL.createObjectURL(file);
   try {
@@ -20,7 +20,7 @@ async function size(file) {
 const AS_PYTHON = {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'};
 const UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.';
 
-/** Upright, in sRGB, with the colours of transparent pixels: what `open_image` gives in Python. */
+/** Upright (a JPEG; none turns a WebP), in sRGB, with the colours of transparent pixels: as `open_image` in Python. */
 async function open(file) {
   try {
     const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);
@@ -31,10 +31,10 @@ async function open(file) {
 }
 
 /** The small picture lies below; the empty canvas above it fills up with tiles. */
-function draw(bitmap) {
-  const {width: w, height: h} = bitmap, s = engine.scale;
-  for (const [id, k] of [['before', 1], ['after', s]]) { $(id).width = k*w; $(id).height = k*h; }
-  $('before').getContext('2d').drawImage(bitmap, 0, 0);
+function draw(bitmap, k = 1) {
+  const w = bitmap.width/k, h = bitmap.height/k;
+  for (const [id, s] of [['before', 1], ['after', engine.scale]]) { $(id).width = s*w; $(id).height = s*h; }
+  $('before').getContext('2d').drawImage(bitmap, 0, 0, w, h);
 }
 
 function drawTile({box: {t, b, l, r}, data}) {
@@ -44,7 +44,10 @@ function drawTile({box: {t, b, l, r}, data}) {
 
 function told(p) {
   if (p.data) drawTile(p);
-  if (p.picture) $('after').getContext('2d').drawImage(p.picture, 0, 0);   // a server sends it whole
+  if (p.picture) {  // a server sends it whole, and upright
+    if (p.picture.width !== $('after').width) draw(p.picture, engine.scale);
+    $('after').getContext('2d').drawImage(p.picture, 0, 0);
+  }
   $('progress').value = p.done/p.of;
   $('tile').textContent = `${p.done} of ${p.of} ${p.of === 1 ? 'tile' : 'tiles'}`;
 }
@@ -56,11 +59,11 @@ function offer(blob, name) {
   show('download', true);
 }
 
-/** What the engine in the browser leaves out of a file. A server says it of itself; not every browser can count frames. */
+/** What the browser leaves out of a file (not every one can count frames). A server says it itself. */
 async function leftOut(file) {
   if (window.SRGAN_API) return [];
   const bytes = await file.arrayBuffer(), head = new Uint8Array(bytes, 0, Math.min(25, bytes.byteLength)), lost = [];
-  if (head[1] === 0x50 && head[24] === 16) lost.push('colours of 16 bits were read as 8');     // a PNG
+  if (head[1] === 0x50 && head[24] === 16) lost.push('colours of 16 bits were read as 8');  // a PNG
   try {
     const film = new ImageDecoder({data: bytes, type: file.type});
     await Promise.all([film.tracks.ready, film.completed]);
@@ -79,7 +82,7 @@ async function upscale(files) {
   fail(''); show('download', false); show('result', false);
   try {
     say('Reading the photo…');
-    if (window.SRGAN_API) await engine.ready;                              // a server tells its scale
+    if (window.SRGAN_API) await engine.ready;  // a server tells its scale
     const {bitmap, refuse} = await open(file);
     signal.throwIfAborted();
     if (refuse) { say(''); return fail(refuse); }
@@ -89,7 +92,7 @@ async function upscale(files) {
     const result = await engine.upscale(bitmap, p => signal.aborted || told(p), signal, file).finally(() => bitmap.close());
     say('Writing the file…');
     const blob = await result.blob(), lost = [...await leftOut(file), ...result.lost ? [result.lost] : []];
-    signal.throwIfAborted();                                               // another picture may have come
+    signal.throwIfAborted();  // another picture may have come
     offer(blob, file.name || 'photo');
     if (files.length > 1) lost.push(`the first of ${files.length} pictures alone: give one at a time`);
     const seconds = ((performance.now() - start)/1000).toFixed(1), note = lost.length ? ` (${lost.join('; ')})` : '';
@@ -124,7 +127,7 @@ $('closer').addEventListener('click', () => {
   const on = $('stage').classList.toggle('closer'), {scrollWidth, clientWidth, scrollHeight, clientHeight} = $('stage');
   $('closer').textContent = on ? 'Fit the window' : 'Show every pixel';
   $('closer').setAttribute('aria-pressed', on);
-  $('stage').tabIndex = on ? 0 : -1;                                       // the arrow keys scroll it
+  $('stage').tabIndex = on ? 0 : -1;  // the arrow keys scroll it
   if (on) $('stage').scrollTo((scrollWidth - clientWidth)/2, (scrollHeight - clientHeight)/2); else $('stage').scrollTo(0, 0);
   move();
 });

@@ -1,7 +1,7 @@
 // A decoded picture -> its bytes.
 import {kind} from './picture.js';
 
-/** Does a page get the pixels that were drawn? Protections against fingerprinting give it others (Tor, Brave, settings of Firefox). */
+/** Does a page get the pixels that were drawn? Firefox can give it others, against fingerprinting. */
 export function honest() {
   const ctx = new OffscreenCanvas(64, 64).getContext('2d', {willReadFrequently: true}), test = new ImageData(64, 64);
   for (let i = 0; i < test.data.length; i++) test.data[i] = i%4 === 3 ? 255 : (i*7919 ^ i*i*31) & 255;
@@ -9,12 +9,13 @@ export function honest() {
   return ctx.getImageData(0, 0, 64, 64).data.every((v, i) => v === test.data[i]);
 }
 
-/** Straight RGBA bytes of a bitmap. A 2D canvas multiplies colour by alpha, so what is transparent is read through WebGL. */
+/** Straight RGBA bytes. A 2D canvas multiplies colour by alpha: what is transparent comes from WebGL, where both agree. */
 export function pixels(bitmap) {
   const {width: w, height: h} = bitmap, canvas = new OffscreenCanvas(w, h), ctx = canvas.getContext('2d', {willReadFrequently: true});
   ctx.drawImage(bitmap, 0, 0);
   const {data} = ctx.getImageData(0, 0, w, h);
-  return kind(data).alpha ? straight(bitmap) ?? data : data;
+  const whole = kind(data).alpha && straight(bitmap);
+  return whole && whole.every((v, i) => Math.abs(v - data[i])*data[i | 3] < 4*255) ? whole : data;
 }
 
 function straight(bitmap) {

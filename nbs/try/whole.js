@@ -1,4 +1,4 @@
-// Is a picture's file all there? Firefox and Safari draw what there is of a truncated picture, fill up the rest, and say nothing.
+// Is a picture's file all there? Firefox and WebKit draw what there is of a truncated picture, fill up the rest, and say nothing.
 // All of them refuse half an AVIF.
 import {crc} from './png.js';
 
