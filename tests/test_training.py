@@ -511,3 +511,9 @@ def test_a_metric_of_several_numbers_is_left_out_of_tensorboard(tmp_path, monkey
                       metrics=[AvgMetric(each), AvgMetric(worst)])
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
     assert {'loss', 'lr', 'valid_loss', 'valid_worst'} <= seen.keys() and 'valid_each' not in seen
+
+def test_a_recipe_that_notepad_has_saved(tmp_path):
+    "It begins with a byte order mark."
+    r = ALONE.replace(name='mine')
+    (tmp_path/'r.json').write_text(r.to_json(), encoding='utf-8-sig')
+    assert type(r).load(tmp_path/'r.json') == r

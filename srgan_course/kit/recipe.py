@@ -88,7 +88,7 @@ def from_json(cls:Recipe, text:str):
 @patch(cls_method=True)
 def load(cls:Recipe, path:Path|str):
     "Read a recipe"
-    try: return cls.from_json(Path(path).read_text(encoding='utf-8'))
+    try: return cls.from_json(Path(path).read_text(encoding='utf-8-sig'))
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/kit/recipe.ipynb #19db46f2
