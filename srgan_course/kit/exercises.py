@@ -70,7 +70,7 @@ def check_light(f):
              'a plain wall of 60': np.full((12, 20), 60), 'noise': np.random.default_rng(0).integers(0, 256, (12, 20))}
     for what, a in cases.items():
         got = ask(f, Image.fromarray(a.astype(np.uint8)))
-        if getattr(got, 'size', None) != (10, 6): return f'{what}, a picture of 20 x 12 pixels, should become one of 10 x 6'
+        if getattr(got, 'size', None) != (10, 6): return f'{what}, 20 x 12 pixels, should become a picture of 10 x 6, not {got!r:.50}'
         want = [np.rint(255*back(light(a/255).reshape(6, 2, 10, 2).mean((1, 3)))) for light, back in curves]
         off = [np.asarray(got).astype(float) - w for w in want]
         if all(abs(o).max() > 1 or abs(o.mean()) > .3 for o in off):

@@ -23,7 +23,7 @@ def check_radius(f, receptive_radius): # exercise 1; `receptive_radius` of lesso
     for ks in (3,), (9, 3, 3), (1, 5), (7, 1, 3, 3, 3):
         want = receptive_radius(nn.Sequential(*[nn.Conv2d(3, 3, k, padding=k//2) for k in ks]))
         if float(got := ask(f, list(ks))) != want:
-            return f'for kernels {list(ks)} it gave {got}; the network sees {want} pixels to each side'
+            return f'for kernels {list(ks)} it gave {got}; the network sees {want} to each side (in pixels)'
 
 @checks('that is what the network reads, tile for tile.')
 def check_work(f, Upscaler): # exercise 2; `Upscaler` of lesson 10
@@ -104,8 +104,8 @@ def check_mean_likeness(f):
     r = np.random.default_rng(0)
     for n in 3, 2, 7, 20:
         k = r.exponential(1, (n, n)); k = k + k.T + np.diag(r.uniform(-1, 9, n))
-        got, want = float(ask(f, k.copy())), k[~np.eye(n, dtype=bool)].mean()
-        why = '; each picture was compared with itself' if np.isclose(got, k.mean()) else '; there are n(n-1) pairs, each counted twice'
+        got, want, upper = float(ask(f, k.copy())), k[~np.eye(n, dtype=bool)].mean(), k[np.triu_indices(n)].mean()
+        why = '; the diagonal was counted' if np.isclose(got, [k.mean(), upper]).any() else '; there are n(n-1) pairs, each counted twice'
         if not np.isclose(got, want, rtol=1e-5): return f'for {n} pictures it gives {got:.4g}, not {want:.4g}{why}'
 
 @checks('the value where 1/n is 0.')
