@@ -6,6 +6,7 @@ Needs both packages (pip install torchmetrics pyiqa); no pretrained weights. Wri
 usage: other_metrics.py [--quick] [--without-pyiqa]
 """
 import sys, time
+from importlib.util import find_spec
 import numpy as np
 from frame import ledger, parser
 
@@ -51,6 +52,8 @@ def frechet(quick):
     return dict(ours=float(fid(*sets, 'random@64')), torchmetrics=float(theirs.compute()), pictures=len(sets[0]))
 
 def main(quick, without_pyiqa):
+    if missing := [p for p in ('torchmetrics', 'pyiqa')[:1 if without_pyiqa else 2] if not find_spec(p)]:
+        sys.exit(f'other_metrics.py: not installed: {", ".join(missing)}; pip install torchmetrics pyiqa')
     from srgan_course.metrics import psnr_rgb, psnr_y, ssim_y
     start, rows = time.perf_counter(), {}
     for name, x, y in pairs():
