@@ -1,6 +1,6 @@
 """Bits flipped and ends cut off in whatever a run or the package keeps: refused in one line, or equal to what it was. Nothing is executed,
 and a run goes on from the checkpoint before."""
-import pickle, random, shutil
+import pickle, random, shutil, warnings
 import numpy as np, pytest, torch
 from srgan_course.generators import LightSR, MODELS, load_model, save_model
 from srgan_course.kit import engines, models
@@ -168,3 +168,25 @@ def test_statistics(tmp_path):
     start = raw.index(b'PK\1\2')                    # the directory, in which a whole entry may be lost
     ends = [(what, raw[:start] + end) for what, end in flips(raw[start:])]
     assert refused_or_equal(path, read, [*flips(raw, 400), *ends, *cuts(raw, 50)]) > 300
+
+@pytest.mark.parametrize('fmt', ['TIFF', 'GIF'])
+def test_a_file_that_breaks_off_after_its_first_page(fmt):
+    "Its first page is read as it is, with its notes, or refused; Pillow stands at the damaged one when it has tried to count."
+    from io import BytesIO
+    from PIL import Image
+    from srgan_course.images import open_image
+    r = np.random.default_rng(0)
+    first, *more = [Image.fromarray(r.integers(0, 256, (24, 36, 3), np.uint8)) for _ in range(3)]
+    if fmt == 'GIF': first, *more = [p.quantize(64) for p in (first, *more)]
+    first.save(f := BytesIO(), fmt, save_all=True, append_images=more, **(dict(dpi=(300, 300)) if fmt == 'TIFF' else dict(comment=b'mine')))
+    whole, seen = f.getvalue(), 0
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')                                      # Pillow's remarks on the damage
+        want = open_image(whole)
+        for end in range(60, len(whole), 5):
+            try: got = open_image(whole[:end])
+            except ValueError: continue
+            seen += 1
+            assert (got.convert('RGB').tobytes(), got.info.get('dpi'), got.info.get('comment')) == (
+                want.convert('RGB').tobytes(), want.info.get('dpi'), want.info.get('comment')), end
+    assert seen > 400

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, clear_around, deep_top, first_bytes,
+from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, clear_around, deep_top, first_bytes,
     fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
     spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
@@ -153,7 +153,7 @@ def identify(f, max_pixels):
     try:
         with no_bomb_limit():
             f, damaged = mend_png(f) if head[:4] == b'\x89PNG' else (f, [])
-            if (img := Image.open(f, formats=readable())).format == 'TIFF': camera_raw(img, head); to_first_page(img)
+            img = to_first_page(Image.open(f, formats=readable()), head)
             if damaged: img.mended, img.damaged = f, damaged
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
     scale_clear(img)

@@ -25,8 +25,7 @@ _PACKAGES = dict(HEIF=('pillow_heif', 'pillow-heif', 'a HEIC picture'), JXL=('pi
 
 class NotRead(ValueError): "An intact file of a kind that is not read here, or a picture that a format cannot hold."
 
-def need_package(fmt:str # HEIF or JXL; any other needs nothing
-                ):
+def need_package(fmt:str): # HEIF or JXL; any other needs nothing
     "Make Pillow read and write a format for which it needs another package."
     if fmt not in _PACKAGES or fmt in Image.OPEN: return
     module, package, what = _PACKAGES[fmt]
@@ -60,14 +59,11 @@ _PLUGIN = {rb'....ftypavi[fs]': 'AVIF', rb'....ftyp(hei[csxm]|hev[cmsx]|mif1|msf
 
 def _begins(table, head): return next((v for k,v in table.items() if re.match(k, head, re.S | re.I)), None)
 
-def prepare(head:bytes # how a file begins
-           ):
+def prepare(head:bytes): # how a file begins
     "Call in the package that a file needs."
     if fmt := _begins(_PLUGIN, head): need_package(fmt)
 
-def camera_raw(img, # an opened TIFF
-               head:bytes # how its file begins
-              ):
+def camera_raw(img, head:bytes): # an opened TIFF; how its file begins
     "Refuse a camera's raw file, whose first picture is a preview."
     tags = img.tag_v2
     kind = 'DNG' if 50706 in tags else 'CR2' if head[8:10] == b'CR' else 'TIFF' if 330 in tags and tags.get(254, 0) & 1 else None
@@ -100,9 +96,7 @@ def _deep_psd(f): f.seek(22); bits = int.from_bytes(f.read(2), 'big'); return f'
 
 _ODD = dict(JPEG=_deep_jpeg, TIFF=_odd_tiff, PSD=_deep_psd)
 
-def unread(f, # file that Pillow does not identify
-           head:bytes # how it begins
-          )->ValueError: # to be raised
+def unread(f, head:bytes)->ValueError: # file that Pillow does not identify, how it begins; to be raised
     "What to say of it: its kind, or that it is damaged."
     fmt = _begins(_PLUGIN, head)
     if fmt not in readable() and (kind := _begins(_KINDS, head)): return NotRead(kind)
@@ -117,6 +111,8 @@ def unread(f, # file that Pillow does not identify
 
 def line(e): return ' '.join(str(e).split()) or type(e).__name__
 
+_OTHER = re.compile('un(supported|implemented|known)|not (supported|implemented|available)|too large', re.I)   # words of an error
+
 @contextmanager
 def in_one_line(name:str, # of the file
                 fmt:str=None # Pillow's name of its format, where that is known
@@ -126,9 +122,7 @@ def in_one_line(name:str, # of the file
     except MemoryError: raise
     except Exception as e:
         if isinstance(e, NotRead) or not fmt and type(e) is ValueError: what = line(e)
-        elif isinstance(e, NotImplementedError) or re.search('un(supported|implemented|known)|not (supported|implemented|available)|too '
-                                                             'large',
-                                                             str(e), re.I):
+        elif isinstance(e, NotImplementedError) or _OTHER.search(str(e)):
             what = f'a {fmt or "picture"} of a kind that Pillow does not read ({line(e)}); save it as PNG or TIFF first'
         else: what = f'damaged or truncated {fmt} picture ({line(e)})' if fmt else f'damaged or truncated: {line(e)}'
         raise ValueError(f'{name}: {what}') from e
@@ -149,13 +143,18 @@ def turn_to(img, i:int):
     img.seek(i)
     if img.format == 'TIFF': img.info, img._exif = {}, None; img._seek(i)       # also where it has gone through all, to count them
 
-def to_first_page(img):
-    "From a smaller copy or a mask in front on to the first page of a TIFF; back to it if there is nothing else."
-    if img.format != 'TIFF' or is_page(img): return
-    for i in range(1, img.n_frames):
+def to_first_page(img, head):
+    "A file just opened, at its first frame, or at the first page of a TIFF that is no smaller copy and no mask, if there is one."
+    if (tiff := img.format == 'TIFF'): camera_raw(img, head)
+    try: n = getattr(img, 'n_frames', 1)                       # Pillow goes through them, and stays where one is damaged
+    except Exception:
+        turn_to(img, 0); img.is_animated = False               # nobody asks for their number again
+        if tiff and not is_page(img): raise
+        return img
+    for i in [*range(1, n), 0] if tiff and not is_page(img) else ():
         turn_to(img, i)
-        if is_page(img): return
-    turn_to(img, 0)
+        if is_page(img): break
+    return img
 
 def clear_around(img):
     "Around a first frame that does not fill its GIF is nothing; Pillow leaves a colour there if none is transparent."
