@@ -1,6 +1,7 @@
 """Damaged pictures, made from a seed: a small one of each format that is read, with bits flipped, parts cut out, doubled or exchanged,
 numbers set to extremes. `python mutate.py FIRST LAST` opens those with these numbers in a process of 2 GB, each in 5 seconds at most."""
 import signal, struct, sys, warnings, zlib
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 import numpy as np
@@ -79,6 +80,8 @@ def mutated(i):
     b = bytes(b)
     return name, with_sums(b) if b[:4] == b'\x89PNG' and r.random() < .7 else b
 
+TURN = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2))))     # EXIF's orientation
+
 def pixels_alone(b, lost):
     "A PNG without all that may be left out: the four chunks that make a picture, and what is transparent, if that is not named as lost."
     at, out = 8, b[:8]
@@ -108,7 +111,8 @@ def check(b, max_pixels=2**25, path=None):
             whole = Image.new('RGBA', ref.size); whole.paste(ref.convert('RGBA').crop(box), box[:2]); ref = whole
         if ref.format != 'JXL':
             try: ref = ImageOps.exif_transpose(ref)
-            except Exception: pass                     # its EXIF is damaged, too
+            except Exception:                          # its EXIF is damaged, too, but perhaps not where it says how the picture lies
+                with suppress(Exception): ref = ref.transpose(TURN[ref.getexif()[274]])
         assert got.size == ref.size, (got.size, ref.size)
         if a.dtype == np.uint16 and a.ndim == 3 and 'transparency' not in ref.info: assert planes(b) or np.abs((a >> 8).astype(int)[..., :3] - np.asarray(ref)[..., :3]).max() <= 1
         elif a.dtype == np.uint8 and ref.mode not in ('CMYK', 'LAB'): assert np.array_equal(np.asarray(got.convert('RGBA')), np.asarray(ref.convert('RGBA')))

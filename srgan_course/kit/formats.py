@@ -151,7 +151,7 @@ def to_first_page(img, head):
         turn_to(img, 0); img.is_animated = False               # nobody asks for their number again
         if tiff and not is_page(img): raise
         return img
-    for i in [*range(1, n), 0] if tiff and not is_page(img) else ():
+    for i in [*range(n), 0] if tiff and n > 1 else ():         # the first anew: it has heard what the others say
         turn_to(img, i)
         if is_page(img): break
     return img
