@@ -136,10 +136,11 @@ def test_what_no_probabilities_are_has_no_calibration():
     with pytest.raises(ValueError, match='a feature with NaN or infinite values tells nothing'): C.train_head(torch.full((3, 4), torch.nan), y)
 
 def test_other_forms_of_what_is_judged_and_learnt_from(judged):
-    "Probabilities of class 1 alone, labels as a column; features of NumPy, in double precision; pictures from a generator, or one by mistake."
+    "Probabilities of class 1 alone, labels as a column, generators; features of NumPy, in double precision; pictures from a generator, or one by mistake."
     p, y = judged
     want, got = C.report(p, y, times=9), C.report(p[:, 1], y[:, None], times=9)
     assert all(np.allclose(v, got[k]) for k, v in want.items() if k not in ('classes', 'intervals')) and want.keys() == got.keys()
+    assert str(C.report((row for row in p), (int(i) for i in y), times=0)) == str(C.report(p, y, times=0))
     with pytest.raises(ValueError, match='labels are float64; give class numbers from 0 to 1'): C.report(p, y*1.)
     f = np.random.default_rng(0).random((12, 4)); x = torch.from_numpy(f)
     heads = [C.train_head(v, y[:12], v, y[:12], steps=3) for v in (x.float(), x, f, f.astype(np.float32))]
