@@ -136,10 +136,11 @@ def test_what_no_probabilities_are_has_no_calibration():
     with pytest.raises(ValueError, match='a feature with NaN or infinite values tells nothing'): C.train_head(torch.full((3, 4), torch.nan), y)
 
 def test_other_forms_of_what_is_judged_and_learnt_from(judged):
-    "Probabilities of class 1 alone, labels as a column; features of NumPy, in double precision; pictures from a generator, or one by mistake."
+    "Probabilities of class 1 alone, labels as a column, generators; features of NumPy, in double precision; pictures from a generator, or one by mistake."
     p, y = judged
     want, got = C.report(p, y, times=9), C.report(p[:, 1], y[:, None], times=9)
     assert all(np.allclose(v, got[k]) for k, v in want.items() if k not in ('classes', 'intervals')) and want.keys() == got.keys()
+    assert str(C.report((row for row in p), (int(i) for i in y), times=0)) == str(C.report(p, y, times=0))
     with pytest.raises(ValueError, match='labels are float64; give class numbers from 0 to 1'): C.report(p, y*1.)
     f = np.random.default_rng(0).random((12, 4)); x = torch.from_numpy(f)
     heads = [C.train_head(v, y[:12], v, y[:12], steps=3) for v in (x.float(), x, f, f.astype(np.float32))]
@@ -150,10 +151,11 @@ def test_other_forms_of_what_is_judged_and_learnt_from(judged):
 def test_what_a_head_does_not_learn_from_and_names_that_do_not_fit(judged):
     p, y = judged
     f, y12 = np.random.default_rng(0).random((12, 4)), y[:12]
-    for args, kw, says in (((f, y12*1.), {}, 'labels float64 .* are no list of class numbers'), ((f, y12 - 1), {}, 'labels go from -1'),
-                           ((f, y12), dict(n_classes=1), 'labels go from 0 to 1; the head tells 1 classes'),
+    for args, kw, says in (((f, y12*1.), {}, 'labels float64 .* are no list of class numbers'), ((f, y12 - 1), {}, 'labels go from -1 to 0; .* to inf:'),
+                           ((f, y12), dict(n_classes=1), 'labels go from 0 to 1; the head tells classes from 0 to 0'),
                            ((f[:0], y[:0].astype(int)), {}, 'pictures of one class only'), ((f, y12), dict(bs=0), 'bs is 0; give a whole number'),
-                           ((f, y12), dict(every=0), 'every is 0'), ((f, y12), dict(steps=-1), 'steps is -1'), ((f, y12, f), {}, 'labels object')):
+                           ((f, y12), dict(every=0), 'every is 0'), ((f, y12), dict(steps=-1), 'steps is -1'), ((f, y12, f), {}, 'labels object'),
+                           ((f, y12, f, y12 + 1), {}, 'labels go from 1 to 2; the head tells classes from 0 to 1')):
         with pytest.raises(ValueError, match=says): C.train_head(*args, **kw)
     for names in [], ['cat'], ['cat', 'dog', 'cow']:
         with pytest.raises(ValueError, match=f'{len(names)} names for 2 classes; give one for each'): C.report(p, y, names, times=0)

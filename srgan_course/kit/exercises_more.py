@@ -193,8 +193,8 @@ def check_left(f):
 @checks('pictures count, not files.')
 def check_crossing(f):
     "Lesson 15, exercise 2: splits of originals 0 to n-1 and copies n to 2n-1."
-    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6], 9), ([5, 6, 140], [12, 105],
-        100), ([4, 7, 13], [4, 13, 8], 10), (range(7), range(7, 14), 7):
+    for train, valid, n in ([0, 1, 14, 15], [2, 4, 11], 10), ([0, 10], [3], 10), ([3, 8, 11], [12, 1, 6, 3], 9), ([5, 6, 140], [12, 105],
+        100), ([4, 7, 13, 14], [4, 13, 8], 10), (range(7), range(7, 14), 7):
         got = ask(f, np.array(train), np.array(valid), n)
         try: got = sorted(int(i) for i in got)
         except TypeError: return f'you give {got!r}; give the numbers of the originals, not how many there are'

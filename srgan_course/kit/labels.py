@@ -37,7 +37,7 @@ def fit_labels(y:np.ndarray, teacher # (n,) class numbers, a classifier with `na
     y = np.asarray(y)
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer): raise ValueError(f'labels {y.dtype} {y.shape} are no list of class numbers')
     if len(y) and (y.min() < 0 or y.max() >= teacher.n):
-        raise ValueError(f'labels go from {y.min()} to {y.max()}; {teacher.name} tells {teacher.n} classes, from 0 on: they do not fit')
+        raise ValueError(f'labels go from {y.min()} to {y.max()}; {teacher.name} tells classes from 0 to {teacher.n - 1}: they do not fit')
     return y.astype(np.int64)
 
 # %% ../../nbs/kit/labels.ipynb #e2a00008

@@ -111,7 +111,7 @@ def check_measurable(pictures:dict, # as `named_pictures` gives them
 def judged(preds):
     "Probabilities (N,C) and labels (N,) as NumPy arrays, checked."
     wide = lambda a: a.detach().cpu().double() if a.is_floating_point() else a.detach().cpu()      # NumPy knows no bfloat16
-    p, t = (np.asarray(wide(a) if isinstance(a, Tensor) else a) for a in preds)
+    p, t = (np.asarray(wide(a) if isinstance(a, Tensor) else a if hasattr(a, '__array__') else list(a)) for a in preds)
     p, t = p.astype(np.float64), t.reshape(-1)
     if p.ndim == 2 and p.shape[1] == 1: p = p[:, 0]
     if not len(t): raise ValueError('no prediction to judge: the list is empty')

@@ -46,7 +46,11 @@ def the_files_that_judge(train, valid, n): return valid[np.isin(valid % n, train
 def how_many(train, valid, n): return len(np.intersect1d(train % n, valid % n))
 @right(2)
 def a_set(train, valid, n): return {int(i) % n for i in train} & {int(i) % n for i in valid}
-@right(2)
+@wrong(2)
+def one_twice_if_it_and_its_copy_train(train, valid, n): return (train % n)[np.isin(train % n, valid % n)]
+@wrong(2)
+def one_twice_if_it_and_its_copy_judge(train, valid, n): return (valid % n)[np.isin(valid % n, train % n)]
+@wrong(2)
 def a_list_with_repeats(train, valid, n): return [t % n for t in train.tolist() for v in valid.tolist() if (t - v) % n == 0]
 @right(2)
 def a_tensor_of_pictures(train, valid, n):
