@@ -396,6 +396,12 @@ def enlarged(img, n): b = from_array(to_array(img).repeat(n, 0).repeat(n, 1), im
 
 MAP = [(34735, 'H', 4, (1, 1, 0, 0), True), (33550, 'd', 3, (10., 20., 0.), True), (33922, 'd', 6, (0., 0., 0., 500., 900., 0.), True)]
 
+def test_pixels_under_another_name_are_missed():
+    "Left out as something damaged beside the pixels, they made way for those of the second frame."
+    one, two = (Image.new('RGB', (9, 7), c) for c in ('red', 'blue'))
+    one.save(f := BytesIO(), 'PNG', save_all=True, append_images=[two], duration=50)
+    with pytest.raises(ValueError, match='damaged or truncated PNG picture'): open_image(f.getvalue().replace(b'IDAT', b'ISAT'))
+
 def test_a_place_on_the_map_is_not_that_of_other_pixels(tmp_path):
     "It is left out, and said when the file is read; who took the picture stays."
     tifffile.imwrite(p := tmp_path/'x.tif', noise(9, 8, 3), photometric='rgb', extratags=[*MAP, (315, 's', 0, 'Maker', True)], metadata=None)

@@ -124,7 +124,7 @@ def mend_png(f # binary file of a PNG
     bad = {c[2] for c in chunks if not c[4]}
     if bad & {*FILM}: bad |= {*FILM}                                         # what is left of a film is none
     f.seek(0)
-    gone = [c for c in chunks if not c[4] or c[2] in FILM and c[2] in bad]
+    gone = [c for c in chunks if c[2][:1].islower() and (not c[4] or c[2] in FILM and c[2] in bad)]     # a large letter: needed
     if not gone: return f, []
     b, names = f.read(), dict.fromkeys('film' if c[2] in FILM else c[2].decode() for c in gone)
     kept = [b[a:z] for a, z in zip([0] + [c[1] for c in gone], [c[0] for c in gone] + [len(b)])]
