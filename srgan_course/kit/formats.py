@@ -146,7 +146,7 @@ def turn_to(img, i:int):
 def to_first_page(img, head):
     "A file just opened, at its first frame, or at the first page of a TIFF that is no smaller copy and no mask, if there is one."
     if (tiff := img.format == 'TIFF'): camera_raw(img, head)
-    try: n = getattr(img, 'n_frames', 1)                       # Pillow goes through them, and stays where one is damaged
+    try: n = img.n_frames if img.format in ('TIFF', 'GIF') else 1      # Pillow goes through them, and stays where one is damaged
     except Exception:
         turn_to(img, 0); img.is_animated = False               # nobody asks for their number again
         if tiff and not is_page(img): raise
