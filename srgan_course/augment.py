@@ -88,7 +88,7 @@ def run_arms(feats:dict, y,   # as for `arm_features`
         for seed in seeds:
             i = some_of_each(y, k, seed)
             f, yi = arm_features(feats, y, i, added)
-            head = train_head(f, yi, steps=epochs*times*-(-len(i)//bs), seed=seed, bs=bs)
+            head = train_head(f, yi, steps=epochs*times*-(-len(i)//bs), seed=seed, bs=bs, n_classes=2)
             for t, v in tests.items(): rows[t].append(head.probs(v)[:, 1])
         out[arm] = {t: np.stack(v) for t, v in rows.items()}
     return out
@@ -159,6 +159,6 @@ def leak_of_split(f, g,          # features (n,nf) of originals and of their cop
         for k, how in (('leaky', leaky_split), ('honest', honest_split)):
             a, v = how(len(f), valid, seed)
             v = v[v < len(f)]
-            p = train_head(both[a], yy[a], steps=epochs*-(-len(a)//bs), seed=seed, bs=bs).probs(both[v])[:, 1]
+            p = train_head(both[a], yy[a], steps=epochs*-(-len(a)//bs), seed=seed, bs=bs, n_classes=2).probs(both[v])[:, 1]
             out[k].append(float(right(p, yy[v]).mean())); out['losses'][k].append(float(nll(p, yy[v]).mean()))
     return out

@@ -100,6 +100,13 @@ def test_leak_makes_a_gain():
     d = M.leak_of_split(f, f + .01*torch.randn(f.shape, generator=torch.Generator().manual_seed(3)), y, seeds=(0, 1, 2), epochs=60)
     assert np.mean(d['leaky']) > np.mean(d['honest']) + .1
 
+def test_a_third_class_is_refused():
+    "It was right wherever class 1 was not named, without a word."
+    f, y = torch.rand(30, 4), np.arange(30) % 3
+    for study in (lambda: M.leak_of_split(f, f, y, seeds=(0,), epochs=1),
+                  lambda: M.run_arms(dict.fromkeys(('original', 'bicubic', 'SRGAN', 'self'), f), y, {'original': f}, seeds=(0,), epochs=1)):
+        with pytest.raises(ValueError, match='labels go from 0 to 2; the head tells classes from 0 to 1'): study()
+
 def test_views_of_an_arm():
     "With one view the arms are those of plain features; with several, a head sees more than the first."
     f, y = some(); fv, yv = some(200, seed=1)
