@@ -1126,6 +1126,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.clear_around': ( 'kit/formats.html#clear_around',
                                                                                      'srgan_course/kit/formats.py'),
+                                          'srgan_course.kit.formats.count_pages': ( 'kit/formats.html#count_pages',
+                                                                                    'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.deep_top': ('kit/formats.html#deep_top', 'srgan_course/kit/formats.py'),
                                           'srgan_course.kit.formats.first_bytes': ( 'kit/formats.html#first_bytes',
                                                                                     'srgan_course/kit/formats.py'),

@@ -48,8 +48,7 @@ def train_head(feats,            # (n,nf), or (views,n,nf): of a picture one vie
     numbers = lambda y, n: torch.from_numpy(fit_labels(np.ravel(y), SimpleNamespace(n=n, name='the head')))
     f, y = finite(torch.as_tensor(feats, dtype=torch.float32), 'a feature', 'tells nothing; give others'), numbers(y, n_classes or math.inf)
     if f.shape[-2] != len(y): raise ValueError(f'features of {f.shape[-2]} pictures and {len(y)} classes; give one for each')
-    if len(seen := y.unique()) < 2:
-        raise ValueError(f'pictures of one class only (number {", ".join(map(str, seen.tolist()))}); nothing can be told apart')
+    if len(seen := y.unique()) < 2: raise ValueError(f'pictures of one class only ({seen.tolist()}); nothing can be told apart')
     valid = None if valid_feats is None else (valid_feats, numbers(valid_y, n_classes or int(y.max()) + 1))
     f = f.reshape(-1, *f.shape[-2:])
     v, n, d = f.shape

@@ -21,7 +21,7 @@ def server():
 @pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'WEBP', 'RGBA', 'turned'])
 def test_picture_is_the_api_s(chromium, server, kind, tmp_path):
     "What is downloaded has the API's bytes, and the slider shows its pixels."
-    turned = Image.Exif(); turned[274] = 6                                                        # no browser turns a WebP
+    turned = Image.Exif(); turned[274] = 6                                                        # Chromium does not turn a WebP
     data = (encoded(photo(40, 30, 'RGBA')) if kind == 'RGBA' else encoded(photo(30, 40), 'WEBP', exif=turned) if kind == 'turned' else
             encoded(photo(40, 30), kind))
     app, url = server; pg = settled(visit(chromium, url))

@@ -20,7 +20,7 @@ async function size(file) {
 const AS_PYTHON = {premultiplyAlpha: 'none', imageOrientation: 'from-image', colorSpaceConversion: 'default'};
 const UNREADABLE = 'cannot be read as a picture: it is damaged, far too large, or of a kind that this browser does not know.';
 
-/** Upright (a JPEG; none turns a WebP), in sRGB, with the colours of transparent pixels: as `open_image` in Python. */
+/** Upright (a JPEG; those tried turn no WebP), in sRGB, with the colours of transparent pixels: as `open_image` in Python. */
 async function open(file) {
   try {
     const [w, h] = await size(file), refuse = tooLarge(w, h, engine.scale);

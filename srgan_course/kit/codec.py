@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 from .files import write_whole
-from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, clear_around, deep_top, first_bytes,
-    fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format, scale_clear,
-    spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
+from .formats import (NotRead, SUFFIXES, as_suffix_says, beside_pixels, camera_raw, clear_around, count_pages, deep_top,
+    first_bytes, fit_format, in_one_line, is_jpeg, left_out, line, mend_order, png_chunk, prepare, readable, refuse_negative, save_format,
+    scale_clear, spare_channel, to_first_page, unread, without_spare, writer_options, written_as_less)
 from .notes import jpeg_notes, mend_png, metadata, notes_of, png_notes, save_with, say_lost
 from .notes import settle_colours, tiff_notes, to_srgb, with_chunks, with_shape
 from .pixels import DeepImage, from_array, known_mode, to_array, upright
@@ -153,7 +153,7 @@ def identify(f, max_pixels):
     try:
         with no_bomb_limit():
             f, damaged = mend_png(f) if head[:4] == b'\x89PNG' else (f, [])
-            img = to_first_page(Image.open(f, formats=readable()), head)
+            if (img := Image.open(f, formats=readable())).format == 'TIFF': camera_raw(img, head); to_first_page(img)
             if damaged: img.mended, img.damaged = f, damaged
     except Image.UnidentifiedImageError as e: raise ValueError('a picture of zero size') if zero else unread(f, head) from e
     scale_clear(img)
@@ -183,20 +183,20 @@ def _shallow(img, orientation):
 
 def decode(img, f, icc, bits=16):
     "An identified picture with all that `open_image` promises; `f` is its file, if it has one; of colours in `bits` bits."
+    count_pages(img)
     f = getattr(img, 'mended', f)
     top = deep_top(f, img) if f else 0
     b = first_bytes(f) if top and bits == 16 else None                     # all that is asked of the file comes before it moves
     spare, lost = spare_channel(f, img), left_out(img, f)
     mend_order(img)
     if img.format != 'TIFF': img.load()                # first, or an error of its pixels would pass for one of its notes
-    long, orientation, info = without_long_exif(img), 1, {}
+    long, orientation, info, less = without_long_exif(img), 1, {}, None
     try: orientation = img.getexif().get(274, 1)
     except Exception: pass                             # damaged notes are no reason to refuse a picture
     img.load()                                         # a TIFF is turned upright in here, and then no longer says how it lay
     deep = _read_deep(b, img, top, orientation) if b else None
     try: info = metadata(img, orientation, f)
     except Exception: pass
-    less = None
     if deep is not None: img = from_array(deep)
     else:
         img, lost = without_spare(_shallow(img, orientation), spare, lost)

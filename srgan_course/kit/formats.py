@@ -7,7 +7,7 @@ __all__ = ['check_save']
 
 # %% ../../nbs/kit/formats.ipynb #fa000004
 import importlib, os, re, struct, zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImagePalette
@@ -110,7 +110,6 @@ def unread(f, head:bytes)->ValueError: # file that Pillow does not identify, how
         else ValueError(f'damaged or truncated {fmt} picture')
 
 def line(e): return ' '.join(str(e).split()) or type(e).__name__
-
 _OTHER = re.compile('un(supported|implemented|known)|not (supported|implemented|available)|too large', re.I)   # words of an error
 
 @contextmanager
@@ -143,18 +142,20 @@ def turn_to(img, i:int):
     img.seek(i)
     if img.format == 'TIFF': img.info, img._exif = {}, None; img._seek(i)       # also where it has gone through all, to count them
 
-def to_first_page(img, head):
-    "A file just opened, at its first frame, or at the first page of a TIFF that is no smaller copy and no mask, if there is one."
-    if (tiff := img.format == 'TIFF'): camera_raw(img, head)
-    try: n = img.n_frames if img.format in ('TIFF', 'GIF') else 1      # Pillow goes through them, and stays where one is damaged
-    except Exception:
-        turn_to(img, 0); img.is_animated = False               # nobody asks for their number again
-        if tiff and not is_page(img): raise
-        return img
-    for i in [*range(n), 0] if tiff and n > 1 else ():         # the first anew: it has heard what the others say
+def to_first_page(img):
+    "From a smaller copy or a mask in front on to the first page of a TIFF; back to it if there is nothing else."
+    for i in () if is_page(img) else (*range(1, img.n_frames), 0):
         turn_to(img, i)
         if is_page(img): break
-    return img
+
+def count_pages(img):
+    "Pillow goes through a TIFF or GIF to count, adds to `info` and stays where it is damaged: call before anything is decoded."
+    info, at = dict(img.info), img.tell()
+    try: img.format in ('TIFF', 'GIF') and img.is_animated and img.n_frames
+    except Exception:
+        with suppress(Exception): turn_to(img, at)
+        img.is_animated = False                                # nobody asks for their number again
+    img.info = info
 
 def clear_around(img):
     "Around a first frame that does not fill its GIF is nothing; Pillow leaves a colour there if none is transparent."
