@@ -22,7 +22,7 @@ from starlette.routing import Route
 from .kit.codec import identify, image_bytes, open_image
 from .kit.desk import Desk, Made, key_of
 from .kit.engines import stoppable
-from .kit.formats import fit_format, save_format
+from .kit.formats import fit_format, in_one_line, save_format
 from .kit.frames import first_of
 from .kit.models import classifier_files, find_weights, model_facts, shipped_models
 from .kit.notes import heard
@@ -111,7 +111,7 @@ class Service(Desk):
 def _check_fit(body, format, scale, most): # pixels
     "Refuse, before anything is enlarged, a picture whose result a format cannot hold."
     try:
-        img = identify(BytesIO(body), most)
+        with in_one_line(f'picture.{format}'): img = identify(BytesIO(body), most)
         save_format(f'picture.{format}', (scale*img.width, scale*img.height))
         if format == 'jpeg' and img.has_transparency_data: fit_format(open_image(body), 'JPEG')
     except ValueError as e:

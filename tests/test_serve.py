@@ -20,6 +20,10 @@ from srgan_course.serve import endpoints, make_app
 
 # ---- pictures, a toy, and a server in a thread
 
+def with_profile():
+    Image.new('RGB', (40, 30)).save(f := io.BytesIO(), 'PNG', icc_profile=np.random.default_rng(0).bytes(4000))
+    return f.getvalue()
+
 def png(w=24, h=16, mode='RGB', kind='png', seed=0, **info):
     a = np.random.default_rng(seed).integers(0, 256, (h, w, 4), np.uint8)
     img = Image.fromarray(a).convert('RGB').resize((w, h)) if mode == 'RGB' else Image.fromarray(a).convert(mode)
@@ -307,6 +311,7 @@ REFUSED = {
     'a GIF that is called PNG': (415, 'PNG, JPEG or WebP', dict(content=png(kind='gif'), headers={'content-type': 'image/png'})),
     'half a PNG': (422, 'damaged', dict(content=half(png(200, 200)))), 'half a JPEG': (422, 'damaged', dict(content=half(png(200, 200, kind='jpg')))),
     'half a WebP': (422, 'damaged', dict(content=half(png(200, 200, kind='webp')))), 'the head of a PNG': (422, 'damaged', dict(content=png()[:20])),
+    'a PNG cut inside its profile': (422, 'damaged', dict(content=with_profile()[:800])),
     'too many pixels': (413, '1500 x 1400 = 2,100,000 pixels', dict(content=png(1500, 1400, 'L'))),
     'a model that is not there': (422, 'model is not one of light-x4', dict(content=png(), params=dict(model='../../etc/passwd'))),
     'a format that is not there': (422, 'format is not one of png, jpeg, webp', dict(content=png(), params=dict(format='gif'))),
